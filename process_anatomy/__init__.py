@@ -1,0 +1,1 @@
+"""The engine: memory, kernel, walk, notes and forge."""

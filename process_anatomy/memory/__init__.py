@@ -1,0 +1,1 @@
+"""Memory: physical pages, page tables, and the spaces of addresses that they make."""

@@ -1,0 +1,36 @@
+"""What every space of virtual addresses can do, whatever stands behind it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Addresses = npt.NDArray[np.uint64]
+Octets = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+
+
+class Space(Protocol):
+    """Bytes by virtual address; memory that is not there is an answer, never an exception.
+
+    Attributes:
+        pointer_size: 4 or 8 bytes.
+    """
+
+    pointer_size: int
+
+    def read_many(self, addresses: Addresses, size: int) -> tuple[Octets, Mask]:
+        """Read ``size`` bytes at each address.
+
+        Returns:
+            The bytes, shape (n, size), zero where nothing could be read; and shape (n,), whether all
+            ``size`` bytes of the record were there.
+        """
+
+    def read(self, address: int, size: int) -> bytes | None:
+        """Read ``size`` bytes at one address, or ``None`` where not all of them are there."""
+
+    def why(self, address: int, size: int = 1) -> str:
+        """In words, why the bytes at an address cannot be read; empty where they can."""

@@ -1,0 +1,182 @@
+"""Which layout applies: by PDB GUID, by build number, or the nearest build, marked as estimated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from typing import Any, cast
+
+from structs.families import LAYOUTS
+from structs.layout import Build, LayoutError, Place
+from structs.symbols import Types, collect
+
+POINTER_SIZE = {"x64": 8, "x86": 4}
+
+
+def _read(name: str) -> Any:
+    return json.loads(files("structs").joinpath("offsets", f"{name}.json").read_text("utf-8"))
+
+
+@cache
+def _index() -> dict[str, dict[str, Any]]:
+    return cast("dict[str, dict[str, Any]]", _read("builds"))
+
+
+def names() -> list[str]:
+    """The names of every layout that ships, for instance ``x64-19041-3324``, sorted."""
+    folder = files("structs").joinpath("offsets")
+    stems = (entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.startswith("x"))
+    return sorted(stems)
+
+
+@cache
+def load(name: str) -> Build:
+    """One layout that ships, by its name.
+
+    Raises:
+        LayoutError: no such layout ships.
+    """
+    try:
+        data = _read(name)
+    except FileNotFoundError:
+        raise LayoutError(f"no layout is named {name}") from None
+    return Build(
+        name=name,
+        arch=data["arch"],
+        number=data["build"],
+        pointer_size=data["pointer_size"],
+        sizes={structure: entry[0] for structure, entry in data["structs"].items()},
+        places={
+            structure: {field: Place(*place) for field, place in entry[1].items()}
+            for structure, entry in data["structs"].items()
+        },
+    )
+
+
+def by_pdb(guid: str, age: int) -> Build | None:
+    """The layout of the kernel with this PDB, or ``None`` where the PDB is not known.
+
+    The layout is marked as estimated where the facts only say which layout comes closest.
+
+    Args:
+        guid: 32 hexadecimal digits, capital letters.
+        age: the PDB's age.
+    """
+    entry = _read("pdbs").get(f"{guid}-{age}")
+    if entry is None:
+        return None
+    name, proved, _ = entry
+    origin = f"kernel PDB {guid}-{age}"
+    if not proved:
+        origin += ", nearest layout known for it"
+    return replace(load(name), estimated=not proved, origin=origin)
+
+
+def by_number(arch: str, number: int, revision: int | None = None) -> Build | None:
+    """The layout of a build number, or ``None`` where no layout of that build ships.
+
+    Args:
+        arch: ``x64`` or ``x86``.
+        number: NtBuildNumber, for instance 19045 (served by the layouts of 19041).
+        revision: the update build revision if it is known; without it the newest layout of the build
+            is taken, and marked as estimated where the build has several.
+    """
+    number = int(_index()["aliases"][arch].get(str(number), number))
+    entries = _index()[arch].get(str(number))
+    if not entries:
+        return None
+    if revision is None:
+        return replace(load(entries[-1][0]), estimated=len(entries) > 1, origin=f"build number {number}")
+    chosen = next((name for name, start in reversed(entries) if start <= revision), entries[0][0])
+    return replace(load(chosen), origin=f"build number {number}, revision {revision}")
+
+
+def nearest(arch: str, number: int) -> Iterator[Build]:
+    """Every build's newest layout, nearest build number first, all marked as estimated.
+
+    The caller proves each against the memory before it believes one.
+    """
+    numbers = sorted((int(n) for n in _index()[arch]), key=lambda n: (abs(n - number), -n))
+    for candidate in numbers:
+        for name, _ in reversed(_index()[arch][str(candidate)]):
+            yield replace(load(name), estimated=True, origin=f"build {number} is not known, nearest is {candidate}")
+
+
+def from_types(types: Types, arch: str, number: int, origin: str) -> Build:
+    """A layout from a kernel's type information (see :mod:`structs.symbols`), for instance a user's symbol table.
+
+    Raises:
+        LayoutError: the types hold no process structure, so they are not a kernel's.
+    """
+    sizes, places = collect(types, LAYOUTS.values(), POINTER_SIZE[arch])
+    if "_EPROCESS" not in sizes:
+        raise LayoutError(f"{origin} describes no _EPROCESS, so it is not a Windows kernel's symbol table")
+    return Build(origin, arch, number, POINTER_SIZE[arch], sizes, places, origin=origin)
+
+
+def from_isf(isf: Mapping[str, Any], origin: str) -> Build:
+    """A layout from a Volatility symbol table (its JSON, already parsed).
+
+    Raises:
+        LayoutError: the table is not one of a Windows kernel.
+    """
+    try:
+        pointer = isf["base_types"]["pointer"]["size"]
+        sizes = {name: base["size"] for name, base in isf["base_types"].items()}
+        sizes |= {name: user["size"] for name, user in isf["user_types"].items()}
+        sizes |= {name: sizes[enum["base"]] for name, enum in isf.get("enums", {}).items()}
+        types = {
+            name: {
+                "size": user["size"],
+                "fields": {f: _isf_field(m, sizes, pointer) for f, m in user["fields"].items()},
+            }
+            for name, user in isf["user_types"].items()
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise LayoutError(f"{origin} is not a Volatility symbol table: {error!r}") from None
+    if pointer not in POINTER_SIZE.values():
+        raise LayoutError(f"{origin} has pointers of {pointer} bytes")
+    arch = next(name for name, size in POINTER_SIZE.items() if size == pointer)
+    for fields in types.values():
+        _lift_unnamed(types, fields)
+    return from_types(types, arch, 0, origin)
+
+
+def _isf_field(member: Mapping[str, Any], sizes: Mapping[str, int], pointer: int) -> dict[str, Any]:
+    kind = member["type"]
+    plain: dict[str, Any] = {"offset": member["offset"], "type": kind.get("subtype", kind).get("name", "")}
+    if kind["kind"] == "pointer":
+        plain["type"] = "pointer"
+    if kind["kind"] == "bitfield":
+        base = kind["type"]
+        plain |= {"bit": kind["bit_position"], "bits": kind["bit_length"], "type": base.get("name", "")}
+        kind = base
+    plain["size"] = _isf_size(kind, sizes, pointer)
+    return plain
+
+
+def _isf_size(kind: Mapping[str, Any], sizes: Mapping[str, int], pointer: int) -> int:
+    if kind["kind"] in ("pointer", "function"):
+        return pointer
+    if kind["kind"] == "array":
+        return int(kind["count"]) * _isf_size(kind["subtype"], sizes, pointer)
+    return sizes.get(kind["name"], 0)
+
+
+def _lift_unnamed(types: Mapping[str, Any], structure: dict[str, Any]) -> None:
+    """Give a structure the members of its unnamed unions, as if they were its own."""
+    pending = [name for name in structure["fields"] if name.startswith("unnamed_")]
+    seen: set[str] = set()
+    while pending:
+        name = pending.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        member = structure["fields"][name]
+        for inner, field in types.get(member["type"], {"fields": {}})["fields"].items():
+            lifted = field | {"offset": member["offset"] + field["offset"]}
+            if structure["fields"].setdefault(inner, lifted) is lifted and inner.startswith("unnamed_"):
+                pending.append(inner)

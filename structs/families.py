@@ -1,0 +1,13 @@
+"""Every declaration that takes its places from a build, by its Windows name."""
+
+from __future__ import annotations
+
+from structs import eprocess, ethread, handle, object, peb, section, session, shared_data, token, vad
+from structs.layout import Layout
+
+LAYOUTS: dict[str, Layout] = {
+    declaration.name: declaration
+    for family in (eprocess, ethread, handle, object, peb, section, session, shared_data, token, vad)
+    for declaration in vars(family).values()
+    if isinstance(declaration, Layout)
+}

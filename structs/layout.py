@@ -1,0 +1,373 @@
+"""From a declaration and a build's places to a construct Struct and a numpy dtype.
+
+A :class:`Layout` is the shape of one Windows structure: its fields, their types and one line of
+meaning each.  Where the fields lie is not in the code: a :class:`Build` carries the places (offset,
+size and, for bit-fields, bit position) that one Windows kernel gives them.  Binding the two gives a
+:class:`Structure`, which is read in two ways that must always agree:
+
+* ``Structure.struct``: a fixed-size ``construct`` Struct, for single objects and for building;
+* ``Structure.dtype``: a numpy structured dtype, for thousands of records at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import construct
+import numpy as np
+import numpy.typing as npt
+
+LITTLE_ENDIAN = {1: construct.Int8ul, 2: construct.Int16ul, 4: construct.Int32ul, 8: construct.Int64ul}
+LITTLE_ENDIAN_SIGNED = {1: construct.Int8sl, 2: construct.Int16sl, 4: construct.Int32sl, 8: construct.Int64sl}
+
+
+class LayoutError(Exception):
+    """A declaration and a build's places do not fit together."""
+
+
+class MissingField(LayoutError):
+    """A build's structure has no such field (or no such structure at all).
+
+    Attributes:
+        structure: the structure's Windows name, for instance ``_EPROCESS``.
+        field: the field's name, or an empty string where the whole structure is missing.
+        build: the build's name, for instance ``x64-19041-0``.
+    """
+
+    def __init__(self, structure: str, field: str, build: str) -> None:
+        self.structure, self.field, self.build = structure, field, build
+        what = f"{structure}.{field}" if field else structure
+        super().__init__(f"{what} is not in the layout of build {build}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one build keeps one field.
+
+    Attributes:
+        offset: bytes from the start of the structure to the field's storage unit.
+        size: bytes of the storage unit.
+        bit: lowest bit of a bit-field within the storage unit, else ``None``.
+        bits: number of bits of a bit-field, else ``None``.
+    """
+
+    offset: int
+    size: int
+    bit: int | None = None
+    bits: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldType:
+    """How a field's bytes are read: once for construct, once for numpy.
+
+    Attributes:
+        name: the type as a debugger would show it.
+        construct: (size in bytes, pointer size) to a fixed-size construct.
+        dtype: (size in bytes, pointer size) to a numpy dtype of the same bytes.
+        fits: (size in bytes, pointer size) to whether bytes of that size can be read so.
+    """
+
+    name: str
+    construct: Callable[[int, int], Any]
+    dtype: Callable[[int, int], npt.DTypeLike]
+    fits: Callable[[int, int], bool]
+
+
+def _unicode_string(pointer: int) -> Any:
+    parts = ["Length" / construct.Int16ul, "MaximumLength" / construct.Int16ul]
+    if pointer == 8:
+        parts.append(construct.Padding(4))
+    return construct.Struct(*parts, "Buffer" / LITTLE_ENDIAN[pointer])
+
+
+def _integer(name: str, constructs: Mapping[int, Any], letter: str, fits: Callable[[int, int], bool]) -> FieldType:
+    return FieldType(name, lambda size, _: constructs[size], lambda size, _: f"<{letter}{size}", fits)
+
+
+def _any_integer(size: int, pointer: int) -> bool:
+    return size in LITTLE_ENDIAN
+
+
+def _pointer_wide(size: int, pointer: int) -> bool:
+    return size == pointer
+
+
+def _two_pointers(size: int, pointer: int) -> bool:
+    return size == 2 * pointer
+
+
+UInt = _integer("UInt", LITTLE_ENDIAN, "u", _any_integer)
+Int = _integer("Int", LITTLE_ENDIAN_SIGNED, "i", _any_integer)
+Pointer = _integer("Pointer", LITTLE_ENDIAN, "u", _pointer_wide)
+FastRef = _integer("_EX_FAST_REF", LITTLE_ENDIAN, "u", _pointer_wide)
+FileTime = _integer("FILETIME", LITTLE_ENDIAN, "u", lambda size, _: size == 8)
+Luid = _integer("_LUID", LITTLE_ENDIAN, "u", lambda size, _: size == 8)
+Bytes = FieldType(
+    "Bytes", lambda size, _: construct.Bytes(size), lambda size, _: f"V{size}", lambda size, _: 0 < size <= 4096
+)
+ListEntry = FieldType(
+    "_LIST_ENTRY",
+    lambda _, pointer: construct.Struct("Flink" / LITTLE_ENDIAN[pointer], "Blink" / LITTLE_ENDIAN[pointer]),
+    lambda _, pointer: [("Flink", f"<u{pointer}"), ("Blink", f"<u{pointer}")],
+    _two_pointers,
+)
+UnicodeString = FieldType(
+    "_UNICODE_STRING",
+    lambda _, pointer: _unicode_string(pointer),
+    lambda _, pointer: np.dtype(
+        {
+            "names": ["Length", "MaximumLength", "Buffer"],
+            "formats": ["<u2", "<u2", f"<u{pointer}"],
+            "offsets": [0, 2, pointer],
+            "itemsize": 2 * pointer,
+        }
+    ),
+    _two_pointers,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a declaration.
+
+    Attributes:
+        type: how its bytes are read.
+        meaning: one line for a reader who sees the field for the first time.
+        paths: where the symbol facts keep it, first match wins: dotted names through nested
+            structures and unions, for builds that moved it.  Empty means the field's own name.
+    """
+
+    type: FieldType
+    meaning: str
+    paths: tuple[str, ...] = ()
+
+
+def at(type: FieldType, meaning: str, *paths: str) -> Field:
+    """Declare a field; ``paths`` only where a build keeps it under another name."""
+    return Field(type, meaning, paths)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The shape of one Windows structure.
+
+    Attributes:
+        name: the structure's Windows name.
+        meaning: one line: what the structure is and where it lives.
+        fields: field name to declaration; the names are Windows' own.
+    """
+
+    name: str
+    meaning: str
+    fields: Mapping[str, Field]
+
+    def paths(self, field: str) -> tuple[str, ...]:
+        """The dotted paths under which symbol facts may keep ``field``."""
+        return self.fields[field].paths or (field,)
+
+
+@dataclass(frozen=True)
+class Build:
+    """What one Windows kernel build gives the declarations: sizes and places.
+
+    Attributes:
+        name: the layout's name, for instance ``x64-19041-3324``.
+        arch: ``x64`` or ``x86``.
+        number: the build number of the kernel branch, for instance 19041.
+        pointer_size: 4 or 8 bytes.
+        sizes: structure name to its size in bytes.
+        places: structure name to (field name to :class:`Place`).
+        estimated: the layout was not made for this very kernel; readers must be told.
+        origin: how the layout was chosen, in words for the reader.
+    """
+
+    name: str
+    arch: str
+    number: int
+    pointer_size: int
+    sizes: Mapping[str, int]
+    places: Mapping[str, Mapping[str, Place]]
+    estimated: bool = False
+    origin: str = ""
+    _bound: dict[str, Structure] = field(default_factory=dict, repr=False, compare=False)
+
+    def __getitem__(self, layout: Layout) -> Structure:
+        """The layout bound to this build.
+
+        Raises:
+            MissingField: this build has no such structure.
+        """
+        if layout.name not in self._bound:
+            if layout.name not in self.sizes:
+                raise MissingField(layout.name, "", self.name)
+            self._bound[layout.name] = Structure(layout, self)
+        return self._bound[layout.name]
+
+    def __contains__(self, layout: Layout) -> bool:
+        return layout.name in self.sizes
+
+
+class _BitFields(construct.Adapter):  # type: ignore[misc]  # construct ships no types
+    """Splits storage units into the bit-fields that share them, and joins them again."""
+
+    def __init__(self, subcon: Any, bits: Mapping[str, tuple[str, int, int]]) -> None:
+        super().__init__(subcon)
+        self.bits = bits
+        self.units = {unit for unit, _, _ in bits.values()}
+
+    def _decode(self, obj: Any, context: Any, path: str) -> Any:
+        whole = {name: value for name, value in obj.items() if name not in self.units}
+        for name, (unit, shift, mask) in self.bits.items():
+            whole[name] = obj[unit] >> shift & mask
+        return construct.Container(whole)
+
+    def _encode(self, obj: Any, context: Any, path: str) -> Any:
+        whole = {name: value for name, value in obj.items() if name not in self.bits}
+        whole |= dict.fromkeys(self.units, 0)
+        for name, (unit, shift, mask) in self.bits.items():
+            value = obj[name]
+            if not 0 <= value <= mask:
+                raise construct.IntegerError(f"{value} does not fit the {mask.bit_length()} bits of {name}", path=path)
+            whole[unit] |= value << shift
+        return whole
+
+
+class Structure:
+    """A layout bound to a build: the same bytes for construct and for numpy.
+
+    Attributes:
+        layout: the declaration.
+        build: whose places.
+        places: field name to place, only fields that this build has.
+    """
+
+    def __init__(self, layout: Layout, build: Build) -> None:
+        self.layout = layout
+        self.build = build
+        given = build.places.get(layout.name, {})
+        self.places: dict[str, Place] = {name: given[name] for name in layout.fields if name in given}
+        self._check()
+
+    @property
+    def name(self) -> str:
+        """The structure's Windows name."""
+        return self.layout.name
+
+    @property
+    def sizeof(self) -> int:
+        """Bytes of the whole structure."""
+        return self.build.sizes[self.layout.name]
+
+    def __contains__(self, field: str) -> bool:
+        return field in self.places
+
+    def place(self, field: str) -> Place:
+        """The field's place.
+
+        Raises:
+            MissingField: the build's structure has no such field.
+        """
+        try:
+            return self.places[field]
+        except KeyError:
+            raise MissingField(self.name, field, self.build.name) from None
+
+    def offset(self, field: str) -> int:
+        """Bytes from the start of the structure to the field (or its storage unit).
+
+        Raises:
+            MissingField: the build's structure has no such field.
+        """
+        return self.place(field).offset
+
+    @cached_property
+    def bits(self) -> dict[str, tuple[str, int, int]]:
+        """Bit-field name to (name of its storage unit in the dtype, shift, mask)."""
+        return {
+            name: (_unit(place), place.bit, (1 << (place.bits or 0)) - 1)
+            for name, place in self.places.items()
+            if place.bit is not None
+        }
+
+    def _check(self) -> None:
+        """Refuse places that leave the structure, overlap, or do not fit their type."""
+        pointer = self.build.pointer_size
+        taken: list[tuple[int, int, str]] = []
+        for name, place in self.places.items():
+            if place.offset < 0 or place.offset + place.size > self.sizeof:
+                raise LayoutError(f"{self.name}.{name} leaves its structure in build {self.build.name}")
+            if place.bit is not None:
+                if place.size not in LITTLE_ENDIAN or place.bit + (place.bits or 0) > 8 * place.size:
+                    raise LayoutError(f"bit-field {self.name}.{name} leaves its unit in build {self.build.name}")
+            elif not self.layout.fields[name].type.fits(place.size, pointer):
+                raise LayoutError(f"{self.name}.{name} has {place.size} bytes in build {self.build.name}")
+            taken.append((place.offset, place.size, name if place.bit is None else _unit(place)))
+        end, last = 0, ""
+        for start, size, name in sorted(set(taken)):
+            if start < end:
+                raise LayoutError(f"{self.name}: {name} overlaps {last} in build {self.build.name}")
+            end, last = start + size, name
+
+    def _units(self) -> dict[str, Place]:
+        """Name to place of each member of the dtype, in order: fields and storage units."""
+        members = {name if place.bit is None else _unit(place): place for name, place in self.places.items()}
+        return dict(sorted(members.items(), key=lambda item: item[1].offset))
+
+    @cached_property
+    def struct(self) -> Any:
+        """The fixed-size construct: ``parse`` gives a Container of the fields, ``build`` takes one."""
+        parts: list[Any] = []
+        here = 0
+        for name, place in self._units().items():
+            if place.offset > here:
+                parts.append(construct.Padding(place.offset - here))
+            parts.append(name / self._type(name).construct(place.size, self.build.pointer_size))
+            here = place.offset + place.size
+        if self.sizeof > here:
+            parts.append(construct.Padding(self.sizeof - here))
+        return _BitFields(construct.Struct(*parts), self.bits)
+
+    @cached_property
+    def dtype(self) -> np.dtype[np.void]:
+        """The numpy view of the same bytes; bit-fields come as their storage units (see :meth:`column`)."""
+        return self.projection(self.places)
+
+    def projection(self, fields: Iterable[str]) -> np.dtype[np.void]:
+        """The dtype with only ``fields``, at their places in the whole structure."""
+        wanted = {name if name not in self.bits else self.bits[name][0] for name in fields}
+        members = {name: place for name, place in self._units().items() if name in wanted}
+        return np.dtype(
+            {
+                "names": list(members),
+                "formats": [
+                    self._type(name).dtype(place.size, self.build.pointer_size) for name, place in members.items()
+                ],
+                "offsets": [place.offset for place in members.values()],
+                "itemsize": self.sizeof,
+            }
+        )
+
+    def _type(self, member: str) -> FieldType:
+        return self.layout.fields[member].type if member in self.layout.fields else UInt
+
+    def column(self, records: npt.NDArray[np.void], field: str) -> npt.NDArray[Any]:
+        """One field of many records; a bit-field is cut out of its unit.
+
+        Raises:
+            MissingField: the build's structure has no such field.
+        """
+        self.place(field)
+        if field in self.bits:
+            unit, shift, mask = self.bits[field]
+            return (records[unit] >> np.uint64(shift).astype(records[unit].dtype)) & np.array(
+                mask, dtype=records[unit].dtype
+            )
+        return records[field]
+
+
+def _unit(place: Place) -> str:
+    return f"bits_{place.offset:#x}_{place.size}"

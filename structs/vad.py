@@ -1,0 +1,66 @@
+"""Virtual address descriptors: the tree that says what each range of a process's land is for.
+
+From Windows 8.1 on every node starts with _MMVAD_SHORT; a node that maps a section is a whole _MMVAD.
+Earlier nodes keep the same facts under other names; the paths say where.
+"""
+
+from __future__ import annotations
+
+from structs.layout import Layout, ListEntry, Pointer, UInt, at
+
+MMVAD_SHORT = Layout(
+    "_MMVAD_SHORT",
+    "a node of the VAD tree: one range of pages of one process",
+    {
+        "Left": at(Pointer, "child with lower addresses", "VadNode.Left", "VadNode.LeftChild", "LeftChild"),
+        "Right": at(Pointer, "child with higher addresses", "VadNode.Right", "VadNode.RightChild", "RightChild"),
+        "ParentValue": at(
+            Pointer,
+            "parent node; the lowest bits hold the balance of the tree",
+            "VadNode.ParentValue",
+            "VadNode.u1.Parent",
+            "u1.Parent",
+            "Parent",
+        ),
+        "StartingVpn": at(UInt, "first page number of the range, low part"),
+        "EndingVpn": at(UInt, "last page number of the range, low part"),
+        "StartingVpnHigh": at(UInt, "first page number, high part"),
+        "EndingVpnHigh": at(UInt, "last page number, high part"),
+        "CommitChargeHigh": at(UInt, "committed pages, high part"),
+        "ReferenceCount": at(UInt, "threads that hold on to the node"),
+        "VadType": at(UInt, "kind of range: none, image map, AWE, large pages ...", "u.VadFlags.VadType"),
+        "Protection": at(UInt, "index into the protection table", "u.VadFlags.Protection"),
+        "PrivateMemory": at(UInt, "1: private to the process, 0: mapped from a section", "u.VadFlags.PrivateMemory"),
+        "NoChange": at(UInt, "1: the protection may not be changed", "u.VadFlags.NoChange"),
+        "DeleteInProgress": at(UInt, "1: the range is being freed", "u.VadFlags.DeleteInProgress"),
+        "Graphics": at(
+            UInt, "1: shared with the graphics adapter", "u.VadFlags.Graphics", "u.PrivateVadFlags.Graphics"
+        ),
+        "Enclave": at(UInt, "1: belongs to an enclave", "u.VadFlags.Enclave", "u.PrivateVadFlags.Enclave"),
+        "CommitCharge": at(
+            UInt, "committed pages, low part", "u1.VadFlags1.CommitCharge", "u.VadFlags.CommitCharge", "CommitCharge"
+        ),
+        "MemCommit": at(
+            UInt,
+            "1: committed as a whole when it was reserved",
+            "u1.VadFlags1.MemCommit",
+            "u.VadFlags1.MemCommit",
+            "u.VadFlags.MemCommit",
+            "u.PrivateVadFlags.MemCommit",
+        ),
+    },
+)
+
+MMVAD = Layout(
+    "_MMVAD",
+    "a node of the VAD tree that maps a section: a file, an image, shared memory",
+    {
+        "Subsection": at(Pointer, "the part of the section that is mapped", "Subsection"),
+        "ControlArea": at(Pointer, "control area of the section (before Windows Vista)", "ControlArea"),
+        "FirstPrototypePte": at(Pointer, "first prototype page-table entry of the range"),
+        "LastContiguousPte": at(Pointer, "last prototype page-table entry that follows on"),
+        "ViewLinks": at(ListEntry, "link in the control area's list of views"),
+        "VadsProcess": at(Pointer, "the process the node belongs to, flags in the lowest bits"),
+        "FileObject": at(Pointer, "file object kept with the node"),
+    },
+)
