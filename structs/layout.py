@@ -146,9 +146,9 @@ class Field:
     paths: tuple[str, ...] = ()
 
 
-def at(type: FieldType, meaning: str, *paths: str) -> Field:
+def at(kind: FieldType, meaning: str, *paths: str) -> Field:
     """Declare a field; ``paths`` only where a build keeps it under another name."""
-    return Field(type, meaning, paths)
+    return Field(kind, meaning, paths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,12 +361,12 @@ class Structure:
             MissingField: the build's structure has no such field.
         """
         self.place(field)
-        if field in self.bits:
-            unit, shift, mask = self.bits[field]
-            return (records[unit] >> np.uint64(shift).astype(records[unit].dtype)) & np.array(
-                mask, dtype=records[unit].dtype
-            )
-        return records[field]
+        if field not in self.bits:
+            return records[field]
+        unit, shift, mask = self.bits[field]
+        units = records[unit]
+        cut: npt.NDArray[Any] = units >> units.dtype.type(shift) & units.dtype.type(mask)
+        return cut
 
 
 def _unit(place: Place) -> str:

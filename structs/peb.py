@@ -1,5 +1,7 @@
-"""The process environment block and its parameters: the one part of a process's data that lives in the
-process's own (user) address space, because user-mode code reads it."""
+"""The PEB and its parameters: process data that lives in the process's own (user) address space.
+
+User-mode code reads it, so it cannot lie with the rest in system address space.
+"""
 
 from __future__ import annotations
 

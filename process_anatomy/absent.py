@@ -1,0 +1,38 @@
+"""A fact that could not be had, as a value, with the reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """Why there is no fact."""
+
+    UNREADABLE = "unreadable"
+    NOT_APPLICABLE = "not applicable"
+    NOT_IN_BUILD = "not in this build"
+    NOT_IN_DUMP = "not in a small dump"
+    IMPLAUSIBLE = "not plausible"
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Stands where a fact would be.
+
+    Attributes:
+        kind: what sort of absence.
+        reason: in words, for the reader; may be empty where the kind says it all.
+    """
+
+    kind: Kind
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return self.reason or self.kind.value
+
+    def __bool__(self) -> bool:
+        return False
+
+
+NOT_APPLICABLE = Absent(Kind.NOT_APPLICABLE)

@@ -1,0 +1,34 @@
+"""What can go wrong, as a tree.
+
+::
+
+    Error
+    +-- ImageError           the image cannot be analysed
+    |   +-- NotWindows       nothing in it looks like a Windows kernel
+    |   +-- NotYet           Windows, but of a kind that is not supported yet
+    +-- RequestError         the image is fine, the question is not (no such process, no such structure)
+
+Memory that cannot be read is not an error: it is a value (:class:`process_anatomy.absent.Absent`).
+"""
+
+from __future__ import annotations
+
+
+class Error(Exception):
+    """Base of all errors that the engine raises on purpose; the message is one line for a reader."""
+
+
+class ImageError(Error):
+    """The image cannot be analysed."""
+
+
+class NotWindows(ImageError):
+    """No Windows kernel was found; the message says what was tried."""
+
+
+class NotYet(ImageError):
+    """A Windows that is recognised but not supported yet."""
+
+
+class RequestError(Error):
+    """The image has no answer to the question: no such process, no such structure, a malformed option."""

@@ -1,0 +1,1 @@
+"""The kernel: which Windows an image holds, found without symbols."""

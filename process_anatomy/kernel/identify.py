@@ -1,0 +1,249 @@
+"""Which Windows is this?  Found without symbols, from what every Windows kernel must have.
+
+The kernel's image is looked for in the page tables that map the kernel image range; its exports lead to
+the System process; its PDB or its build number chooses the layout; and the layout is believed only when
+System looks like System through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from process_anatomy.errors import NotWindows, NotYet
+from process_anatomy.kernel.image import KernelImage, Pdb
+from process_anatomy.memory import paging
+from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.physical import PhysicalMemory, gather
+from process_anatomy.memory.space import Addresses, Mask, Octets, Space
+from process_anatomy.memory.view import View
+from structs import builds
+from structs.debugger import KDBG_TAG, KDDEBUGGER_DATA64
+from structs.eprocess import EPROCESS
+from structs.layout import Build
+from structs.shared_data import KUSER_SHARED_DATA_ADDRESS
+
+IMAGE_RANGE = (0xFFFFF800_00000000, 0xFFFFF87F_FFFFFFFF)
+"""Where x64 Windows loads kernel images: one slot of the top table."""
+KERNEL_HALF = 0xFFFF8000_00000000
+SMALLEST_KERNEL = 0x20_0000
+CANDIDATES = 64
+PAGES_PER_LARGE = 512
+BUILD_NUMBER_OFFSET = 0x260
+"""NtBuildNumber in _KUSER_SHARED_DATA, from Windows 10 on; needed before any layout is chosen."""
+SANE_BUILDS = range(2195, 100_000)
+SYSTEM_PID = 4
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """An identified Windows kernel.
+
+    Attributes:
+        view: its address space and the layout that applies.
+        number: the build number that the memory states, for instance 19045; the layout's own may differ
+            (19041) where builds share a kernel.
+        base: address of the kernel image.
+        size: bytes of address space the image takes.
+        pdb: the kernel's PDB, if it could be read.
+        system: address of the System process's _EPROCESS.
+        evidence: how it was found and what was checked, one line each.
+    """
+
+    view: View
+    number: int
+    base: int
+    size: int
+    pdb: Pdb | None
+    system: int
+    evidence: tuple[str, ...] = field(default=())
+
+    @property
+    def build(self) -> Build:
+        """The layout that applies."""
+        return self.view.build
+
+    @property
+    def space(self) -> Space:
+        """The kernel's address space."""
+        return self.view.space
+
+    def read_in_process(self, addresses: Addresses, size: int, roots: Addresses) -> tuple[Octets, Mask]:
+        """Read ``size`` bytes at each address, each through its own process's tables, else through System's."""
+        if not isinstance(self.space, AddressSpace):
+            return self.space.read_many(addresses, size)
+        data, there = self.space.read_many(addresses, size, roots)
+        if not there.all():
+            rest = np.flatnonzero(~there)
+            data[rest], there[rest] = self.space.read_many(addresses[rest], size)
+        return data, there
+
+    def inside(self, address: int) -> bool:
+        """Whether an address lies in the kernel's image (a list head does, a process does not)."""
+        return self.base <= address < self.base + self.size
+
+
+def identify(memory: PhysicalMemory, root: int, isf: Build | None = None) -> Kernel:
+    """Identify the Windows kernel behind a page-table root.
+
+    Args:
+        memory: physical memory.
+        root: physical address of the kernel's top page table.
+        isf: a layout from the user's own symbol table, which then comes before the shipped ones.
+
+    Raises:
+        NotWindows: no kernel was found; the message says what was tried.
+        NotYet: a Windows of an architecture that is not supported yet.
+    """
+    space = AddressSpace(memory, root)
+    image = next(kernel_images(space), None)
+    if image is None:
+        raise NotWindows(
+            f"no Windows kernel found: no kernel image among the pages that the page tables at {root:#x} map from"
+            f" {IMAGE_RANGE[0]:#x} on{recognised(memory, root)}"
+        )
+    if image.machine != "x64":
+        raise NotYet(f"this is Windows for {image.machine}, which is not supported yet (x64 is)")
+    number = build_number(space, image)
+    evidence = [f"kernel image at {image.base:#x}" + (f", PDB {image.pdb.guid}-{image.pdb.age}" if image.pdb else "")]
+    doubts: list[str] = []
+    for address, of_link, found_by in system_processes(space, image):
+        for build in candidate_builds(image, number, isf):
+            view = View(space, build)
+            system = address - build[EPROCESS].offset("ActiveProcessLinks") if of_link else address
+            doubt = proof(view, system, root)
+            if not doubt:
+                evidence += [f"System at {system:#x} by {found_by}", f"layout {build.name}: {build.origin}"]
+                return Kernel(view, number or build.number, image.base, image.size, image.pdb, system, tuple(evidence))
+            doubts.append(f"through {found_by} and layout {build.name}: {doubt}")
+    stated = f"a Windows kernel (build {number or 'unknown'}) is at {image.base:#x}, but "
+    if not doubts:
+        raise NotWindows(stated + "neither PsInitialSystemProcess nor a debugger block leads to the System process")
+    raise NotWindows(stated + f"its System process fits no layout ({len(doubts)} tried; {doubts[0]})")
+
+
+def recognised(memory: PhysicalMemory, root: int) -> str:
+    """What else is known of an image whose kernel was not found, for the error's end."""
+    if memory.end <= root:
+        return f"; the image ends at {memory.end:#x}, before its own page tables, so it is truncated"
+    return ""
+
+
+def kernel_images(space: AddressSpace) -> Iterator[KernelImage]:
+    """Every image in the kernel image range that is the Windows kernel, lowest address first."""
+    starts: list[int] = []
+    for found in paging.leaves(space.memory, space.root, *IMAGE_RANGE, mode=space.mode):
+        starts += image_starts(space, found)
+    for base in sorted(starts)[:CANDIDATES]:
+        try:
+            image = KernelImage(space, base)
+        except ValueError:
+            continue
+        if image.is_kernel():
+            yield image
+
+
+def image_starts(space: AddressSpace, found: paging.Leaves) -> list[int]:
+    """Addresses of pages that start like a large executable; large pages are looked through page by page."""
+    small = (found.state == paging.PageState.VALID) | (found.state == paging.PageState.TRANSITION)
+    large = found.state == paging.PageState.LARGE_2MB
+    steps = np.arange(PAGES_PER_LARGE, dtype=np.uint64) << np.uint64(12)
+    virtual = np.concatenate([found.virtual[small], (found.virtual[large][:, None] + steps).reshape(-1)])
+    physical = np.concatenate([found.physical[small], (found.physical[large][:, None] + steps).reshape(-1)])
+    offsets = space.memory.locate(physical, 0x1000)
+    heads = gather(space.memory.octets(), offsets, 0x40)
+    marked = (heads[:, 0] == ord("M")) & (heads[:, 1] == ord("Z"))
+    virtual, offsets, heads = virtual[marked], offsets[marked], heads[marked]
+    header = heads[:, 0x3C:0x40].copy().view("<u4").reshape(-1).astype(np.int64)
+    near = (header >= 0x40) & (header < 0x1000 - 0x60)
+    virtual, offsets, header = virtual[near], offsets[near], header[near]
+    signature = gather(space.memory.octets(), offsets + header, 4).view("<u4").reshape(-1)
+    size = gather(space.memory.octets(), offsets + header + 0x50, 4).view("<u4").reshape(-1)
+    large_enough: list[int] = virtual[(signature == 0x4550) & (size >= SMALLEST_KERNEL)].tolist()
+    return large_enough
+
+
+def build_number(space: Space, image: KernelImage) -> int | None:
+    """The build number that the memory states, or ``None``: the kernel's variable, else the shared page."""
+    exported = image.export("NtBuildNumber")
+    for address in (exported, KUSER_SHARED_DATA_ADDRESS[8] + BUILD_NUMBER_OFFSET):
+        data = None if address is None else space.read(address, 4)
+        if data is not None:
+            number = int.from_bytes(data, "little") & 0xFFFF
+            if number in SANE_BUILDS:
+                return number
+    return None
+
+
+def system_processes(space: AddressSpace, image: KernelImage) -> Iterator[tuple[int, bool, str]]:
+    """Where the System process may be: address, whether of its link instead of its start, and how it was found.
+
+    The exported variable gives the process itself.  The debugger block, which is looked for only then, gives
+    the head of the active list, whose first entry is System's link.
+    """
+    variable = image.export("PsInitialSystemProcess")
+    data = None if variable is None else space.read(variable, 8)
+    if data is not None:
+        yield int.from_bytes(data, "little"), False, "PsInitialSystemProcess"
+    block = debugger_block(space, image.base, image.size)
+    if block is not None:
+        data = space.read(block, 8)
+        if data is not None:
+            yield int.from_bytes(data, "little"), True, "PsActiveProcessHead"
+
+
+def debugger_block(space: AddressSpace, base: int, size: int) -> int | None:
+    """PsActiveProcessHead by the kernel's debugger block (KDBG), if that is there in clear."""
+    for address in range(base, base + size, 0x1000):
+        page = space.read(address, 0x1000)
+        at = -1 if page is None else page.find(KDBG_TAG)
+        while page is not None and at >= 0:
+            start = address + at - 0x10
+            data = space.read(start, KDDEBUGGER_DATA64.sizeof())
+            if data is not None:
+                block = KDDEBUGGER_DATA64.parse(data)
+                if block.KernBase == base and base <= block.PsActiveProcessHead < base + size:
+                    return int(block.PsActiveProcessHead)
+            at = page.find(KDBG_TAG, at + 1)
+    return None
+
+
+def candidate_builds(image: KernelImage, number: int | None, isf: Build | None) -> Iterator[Build]:
+    """Layouts that may apply, best first: the user's own, by PDB, by build number, the nearest builds."""
+    if isf is not None:
+        yield isf
+    if image.pdb is not None:
+        known = builds.by_pdb(image.pdb.guid, image.pdb.age)
+        if known is not None:
+            yield known
+    if number is not None:
+        stated = builds.by_number("x64", number)
+        if stated is not None:
+            yield stated
+        yield from builds.nearest("x64", number)
+
+
+def proof(view: View, address: int, root: int) -> str:
+    """Why the structure at an address is not the System process through this layout; empty where it is.
+
+    Checked: the process id, the name, the page-table root, and that at least one neighbour on the active
+    list points back.
+    """
+    structure = view.build[EPROCESS]
+    found = view.parse(EPROCESS, address)
+    name = bytes(found["ImageFileName"] or b"").split(b"\0", 1)[0]
+    if found["UniqueProcessId"] != SYSTEM_PID:
+        return f"process id {found['UniqueProcessId']}"
+    if name != b"System":
+        return f"name {name!r}"
+    if found["DirectoryTableBase"] and int(found["DirectoryTableBase"]) & ~0xFFF != root & ~0xFFF:
+        return f"page-table root {int(found['DirectoryTableBase']):#x}"
+    links = found["ActiveProcessLinks"]
+    here = address + structure.offset("ActiveProcessLinks")
+    if not links:
+        return str(links)
+    if view.pointer(links.Flink + 8) != here and view.pointer(links.Blink) != here:
+        return "its neighbours on the active list do not point back"
+    return ""

@@ -1,0 +1,161 @@
+"""The kernel's executable as it lies in memory: its headers with pefile, its exports by binary search.
+
+Export names are sorted, so a name is found by reading a few pages of the export table; the rest of the
+image is never read, and pages of it that are missing do no harm.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from functools import cached_property
+
+import pefile
+
+from process_anatomy.memory.space import Space
+
+HEADER_BYTES = 0x1000
+NAME_LIMIT = 256
+EXPORT_LIMIT = 1 << 16
+CODE_VIEW = struct.Struct("<4s16sI")
+CODE_VIEW_TYPE = 2
+KERNEL_NAMES = {"ntoskrnl.exe", "ntkrnlmp.exe", "ntkrnlpa.exe", "ntkrpamp.exe"}
+MACHINES = {0x8664: "x64", 0x14C: "x86", 0xAA64: "ARM64"}
+
+
+@dataclass(frozen=True, slots=True)
+class Pdb:
+    """The symbol file that the linker named for an image.
+
+    Attributes:
+        name: file name.
+        guid: 32 hexadecimal digits, capital letters.
+        age: counts the times that the PDB was written.
+    """
+
+    name: str
+    guid: str
+    age: int
+
+
+class KernelImage:
+    """A PE image in memory.
+
+    Args:
+        space: where it lies.
+        base: its first address.
+
+    Raises:
+        ValueError: there is no PE image at ``base``.
+    """
+
+    def __init__(self, space: Space, base: int) -> None:
+        self.space = space
+        self.base = base
+        header = space.read(base, HEADER_BYTES)
+        if header is None or header[:2] != b"MZ":
+            raise ValueError(f"no image at {base:#x}")
+        try:
+            self.pe = pefile.PE(data=header, fast_load=True)
+        except pefile.PEFormatError as error:
+            raise ValueError(f"no image at {base:#x}: {error}") from None
+
+    @property
+    def machine(self) -> str:
+        """The processor it was made for: ``x64``, ``x86``, ``ARM64`` or the machine number."""
+        number = self.pe.FILE_HEADER.Machine
+        return MACHINES.get(number, f"{number:#x}")
+
+    @property
+    def size(self) -> int:
+        """Bytes of address space it takes."""
+        return int(self.pe.OPTIONAL_HEADER.SizeOfImage)
+
+    def _directory(self, name: str) -> tuple[int, int]:
+        index = pefile.DIRECTORY_ENTRY[name]
+        directories = self.pe.OPTIONAL_HEADER.DATA_DIRECTORY
+        if index >= len(directories):
+            return 0, 0
+        return directories[index].VirtualAddress, directories[index].Size
+
+    def _structure(self, form: tuple[str, tuple[str, ...]], rva: int) -> pefile.Structure | None:
+        """A structure in pefile's own format at an offset from the base."""
+        structure = pefile.Structure(form)
+        data = self.space.read(self.base + rva, structure.sizeof())
+        if data is None:
+            return None
+        structure.__unpack__(data)
+        return structure
+
+    def _text(self, rva: int) -> str:
+        """A zero-ended name, read as far as its pages are there."""
+        address = self.base + rva
+        text = b""
+        while len(text) < NAME_LIMIT:
+            part = self.space.read(address, min(64, 0x1000 - address % 0x1000))
+            if part is None:
+                break
+            text += part
+            if b"\0" in part:
+                break
+            address += len(part)
+        return text.split(b"\0", 1)[0].decode("ascii", "replace")
+
+    @cached_property
+    def _exports(self) -> pefile.Structure | None:
+        rva, size = self._directory("IMAGE_DIRECTORY_ENTRY_EXPORT")
+        return self._structure(pefile.PE.__IMAGE_EXPORT_DIRECTORY_format__, rva) if rva and size else None
+
+    @cached_property
+    def export_name(self) -> str:
+        """The file name in the export directory, empty where it cannot be read."""
+        return self._text(self._exports.Name) if self._exports else ""
+
+    @cached_property
+    def pdb(self) -> Pdb | None:
+        """The PDB named in the debug directory, or ``None`` where it cannot be read."""
+        rva, size = self._directory("IMAGE_DIRECTORY_ENTRY_DEBUG")
+        for entry in range(min(size // 28, 16)):
+            debug = self._structure(pefile.PE.__IMAGE_DEBUG_DIRECTORY_format__, rva + 28 * entry)
+            if debug is None or debug.Type != CODE_VIEW_TYPE:
+                continue
+            data = self.space.read(self.base + debug.AddressOfRawData, CODE_VIEW.size)
+            if data is None or not data.startswith(b"RSDS"):
+                continue
+            _, guid, age = CODE_VIEW.unpack(data)
+            first, second, third = struct.unpack("<IHH", guid[:8])
+            name = self._text(debug.AddressOfRawData + CODE_VIEW.size).rsplit("\\", 1)[-1]
+            return Pdb(name, f"{first:08X}{second:04X}{third:04X}{guid[8:].hex().upper()}", age)
+        return None
+
+    def is_kernel(self) -> bool:
+        """Whether it is the Windows kernel: by its export directory's name, or by its PDB's."""
+        if self.export_name.lower() in KERNEL_NAMES:
+            return True
+        return not self.export_name and self.pdb is not None and f"{self.pdb.name[:-4]}.exe".lower() in KERNEL_NAMES
+
+    def export(self, name: str) -> int | None:
+        """Address of an exported variable or function, or ``None`` where it is not found.
+
+        Follows the export directory's sorted name table, as the loader does.
+        """
+        table = self._exports
+        if table is None:
+            return None
+        low, high = 0, min(table.NumberOfNames, EXPORT_LIMIT)
+        while low < high:
+            middle = (low + high) // 2
+            entry = self._number(table.AddressOfNames + 4 * middle, 4)
+            if entry is None:
+                return None
+            found = self._text(entry)
+            if found == name:
+                ordinal = self._number(table.AddressOfNameOrdinals + 2 * middle, 2)
+                target = None if ordinal is None else self._number(table.AddressOfFunctions + 4 * ordinal, 4)
+                return None if not target else self.base + target
+            low, high = (middle + 1, high) if found < name else (low, middle)
+        return None
+
+    def _number(self, rva: int, size: int) -> int | None:
+        data = self.space.read(self.base + rva, size)
+        return None if data is None else int.from_bytes(data, "little")

@@ -1,0 +1,137 @@
+"""A virtual address space: page tables over physical memory."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from process_anatomy.memory import paging
+from process_anatomy.memory.physical import PAGE, PhysicalMemory, gather
+from process_anatomy.memory.space import Addresses, Mask, Octets
+
+
+class AddressSpace:
+    """The octets that a page-table root maps.
+
+    Args:
+        memory: physical memory.
+        root: physical address of the top table (CR3).
+        mode: format of the tables.
+    """
+
+    pointer_size = 8
+
+    def __init__(self, memory: PhysicalMemory, root: int, mode: paging.Mode = paging.X64) -> None:
+        self.memory = memory
+        self.root = root
+        self.mode = mode
+        self._pages: dict[int, int | None] = {}
+
+    def translate(self, addresses: Addresses, roots: Addresses | None = None) -> paging.Translation:
+        """Physical address and page state of each virtual address (see :func:`paging.translate`)."""
+        return paging.translate(self.memory, addresses, self.root if roots is None else roots, self.mode)
+
+    def read_many(self, addresses: Addresses, size: int, roots: Addresses | None = None) -> tuple[Octets, Mask]:
+        """Read ``size`` octets at each address, optionally each through its own page-table root.
+
+        Returns:
+            The octets, shape (n, size), zero where nothing could be read; and shape (n,), whether all
+            ``size`` octets of the record were there.
+        """
+        count = len(addresses)
+        if not count or not size:
+            return np.zeros((count, size), dtype=np.uint8), np.ones(count, dtype=np.bool_)
+        inside = (addresses & np.uint64(PAGE - 1)).astype(np.int64)
+        single = inside + size <= PAGE
+        if single.all():
+            return self._within_pages(addresses, size, roots)
+        octets = np.zeros((count, size), dtype=np.uint8)
+        whole = np.ones(count, dtype=np.bool_)
+        rows = np.flatnonzero(single)
+        if len(rows):
+            octets[rows], whole[rows] = self._within_pages(
+                addresses[rows], size, None if roots is None else roots[rows]
+            )
+        self._across_pages(np.flatnonzero(~single), inside, addresses, roots, octets, whole)
+        return octets, whole
+
+    def _within_pages(self, addresses: Addresses, size: int, roots: Addresses | None) -> tuple[Octets, Mask]:
+        physical, state, _ = self.translate(addresses, roots)
+        offsets = self.memory.locate(physical, size)
+        offsets[state > paging.READABLE] = -1
+        return gather(self.memory.octets(), offsets, size), offsets >= 0
+
+    def _across_pages(
+        self,
+        rows: np.ndarray[tuple[int], np.dtype[np.intp]],
+        inside: np.ndarray[tuple[int], np.dtype[np.int64]],
+        addresses: Addresses,
+        roots: Addresses | None,
+        octets: Octets,
+        whole: Mask,
+    ) -> None:
+        """Read records that do not lie within one page: page by page, all records' nth pages at once."""
+        size = octets.shape[1]
+        done = np.zeros(len(rows), dtype=np.int64)
+        while len(rows):
+            here = addresses[rows] + done.astype(np.uint64)
+            take = np.minimum(size - done, PAGE - (here & np.uint64(PAGE - 1)).astype(np.int64))
+            physical, state, _ = self.translate(here, None if roots is None else roots[rows])
+            # the last page of a record may be held only in part
+            offsets = np.where(state <= paging.READABLE, self._located(physical, take), -1)
+            buffer = self.memory.octets()
+            for row, start, offset, length in zip(
+                rows.tolist(), done.tolist(), offsets.tolist(), take.tolist(), strict=True
+            ):
+                if offset < 0:
+                    whole[row] = False
+                else:
+                    octets[row, start : start + length] = buffer[offset : offset + length]
+            done += take
+            unfinished = done < size
+            rows, done = rows[unfinished], done[unfinished]
+
+    def _located(
+        self, physical: Addresses, take: np.ndarray[tuple[int], np.dtype[np.int64]]
+    ) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        offsets = self.memory.locate(physical, 1)
+        ends = self.memory.locate(physical + take.astype(np.uint64) - np.uint64(1), 1)
+        return np.where(ends - offsets == take - 1, offsets, -1)
+
+    def _page(self, page: int) -> int | None:
+        """Physical address of a virtual page, remembered; ``None`` where it cannot be read."""
+        if page not in self._pages:
+            if len(self._pages) > 1 << 16:
+                self._pages.clear()
+            physical, state = paging.translate_one(self.memory, page, self.root, self.mode)
+            self._pages[page] = physical if state <= paging.READABLE else None
+        return self._pages[page]
+
+    def read(self, address: int, size: int) -> bytes | None:
+        """Read ``size`` octets at one address, or ``None`` where not all of them are there."""
+        if not 0 <= address <= 0xFFFF_FFFF_FFFF_FFFF - size or size < 0:
+            return None
+        parts: list[bytes] = []
+        while size > 0:
+            inside = address % PAGE
+            take = min(size, PAGE - inside)
+            page = self._page(address - inside)
+            octets = None if page is None else self.memory.read(page + inside, take)
+            if octets is None:
+                return None
+            parts.append(octets)
+            address, size = address + take, size - take
+        return b"".join(parts)
+
+    def why(self, address: int, size: int = 1) -> str:
+        """In words, why the octets at an address cannot be read; empty where they can."""
+        if not 0 <= address <= 0xFFFF_FFFF_FFFF_FFFF - size:
+            return "not an address"
+        first = address - address % PAGE
+        for page in range(first, min(address + size, first + 64 * PAGE), PAGE):
+            start = max(page, address)
+            physical, state = paging.translate_one(self.memory, start, self.root, self.mode)
+            if state in paging.WHY:
+                return paging.WHY[state]
+            if self.memory.read(physical, min(page + PAGE, address + size) - start) is None:
+                return paging.WHY[paging.PageState.NOT_IN_IMAGE]
+        return ""

@@ -1,0 +1,257 @@
+"""From virtual to physical addresses, thousands at a time, with the reason where there is none.
+
+x64 with four levels, and with five (LA57).  x86 without and with PAE have their place in :data:`MODES`
+when their entries are declared.
+
+Source: Intel's manual, volume 3, chapter 4, for entries that the processor uses; Windows Internals,
+memory management, for entries that only the memory manager reads (transition, prototype, page file,
+demand zero); _MMPTE_* of the kernel's symbols for their bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from process_anatomy.memory.physical import PhysicalMemory, gather, words
+from process_anatomy.memory.space import Addresses
+
+VALID = np.uint64(1 << 0)
+LARGE = np.uint64(1 << 7)
+PROTOTYPE = np.uint64(1 << 10)
+TRANSITION = np.uint64(1 << 11)
+FRAME = np.uint64(0x0000_FFFF_FFFF_F000)
+LOW_32 = np.uint64(32)
+TABLE_LIMIT = 1 << 18
+"""Page tables that one enumeration reads at the most; hostile tables can point at one another for ever."""
+CHUNK = 1024
+"""Page tables that are read in one step: 4 MB."""
+
+
+class PageState(IntEnum):
+    """What a page is, as the page tables tell it."""
+
+    VALID = 0
+    LARGE_2MB = 1
+    LARGE_1GB = 2
+    TRANSITION = 3
+    PROTOTYPE = 4
+    PAGEFILE = 5
+    DEMAND_ZERO = 6
+    INVALID = 7
+    NOT_IN_IMAGE = 8
+
+
+READABLE = int(PageState.TRANSITION)
+"""States up to this one have their octets in physical memory."""
+
+WHY = {
+    PageState.PROTOTYPE: "the page table entry refers to a prototype entry",
+    PageState.PAGEFILE: "the page is in a page file",
+    PageState.DEMAND_ZERO: "the page was never touched (demand zero)",
+    PageState.INVALID: "no page is mapped here",
+    PageState.NOT_IN_IMAGE: "the image does not hold the page",
+}
+"""In words, why a page in such a state cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """A format of page tables.
+
+    Attributes:
+        name: as Intel calls it.
+        shifts: lowest address bit that each level's index takes, top level first.
+        bits: significant bits of a virtual address.
+    """
+
+    name: str
+    shifts: tuple[int, ...]
+    bits: int
+
+
+X64 = Mode("4-level", (39, 30, 21, 12), 48)
+LA57 = Mode("5-level", (48, 39, 30, 21, 12), 57)
+MODES = {mode.name: mode for mode in (X64, LA57)}
+LARGE_STATES = {30: PageState.LARGE_1GB, 21: PageState.LARGE_2MB}
+
+
+class Translation(NamedTuple):
+    """The answer for each address: its physical address (where readable), state, and last entry seen."""
+
+    physical: Addresses
+    state: npt.NDArray[np.uint8]
+    entry: Addresses
+
+
+class Leaves(NamedTuple):
+    """Pages found in the page tables: virtual address, physical address, state, entry; one row a page."""
+
+    virtual: Addresses
+    physical: Addresses
+    state: npt.NDArray[np.uint8]
+    entry: Addresses
+
+
+def canonical(addresses: Addresses, mode: Mode = X64) -> npt.NDArray[np.bool_]:
+    """Whether the bits above the significant ones all equal the highest significant one."""
+    top = addresses.astype(np.int64) >> np.int64(mode.bits - 1)
+    high: npt.NDArray[np.bool_] = (top == 0) | (top == -1)
+    return high
+
+
+def transition_frames(memory: PhysicalMemory) -> np.uint64:
+    """The frame bits that a transition entry of this memory can really use.
+
+    Since 2018 Windows sets a frame bit above all memory in entries that are not valid, to defeat the L1
+    terminal fault; bits above the highest address of the image are therefore not part of the frame.
+    """
+    return np.uint64(int(FRAME) & ((1 << max(memory.end - 1, 0).bit_length()) - 1))
+
+
+def software_state(entries: Addresses) -> npt.NDArray[np.uint8]:
+    """States of entries whose valid bit is clear: what the memory manager wrote for itself."""
+    in_file = entries >> LOW_32 != 0
+    return np.select(
+        [entries & PROTOTYPE != 0, entries & TRANSITION != 0, entries == 0, in_file],
+        [PageState.PROTOTYPE, PageState.TRANSITION, PageState.INVALID, PageState.PAGEFILE],
+        PageState.DEMAND_ZERO,
+    ).astype(np.uint8)
+
+
+def translate(
+    memory: PhysicalMemory, addresses: Addresses, roots: Addresses | int, mode: Mode = X64
+) -> Translation:
+    """Translate virtual addresses, each through its own page-table root.
+
+    Args:
+        memory: where the page tables lie.
+        addresses: virtual addresses, shape (n,).
+        roots: physical address of the top table, one for all or shape (n,).
+        mode: format of the tables.
+
+    Returns:
+        Shape (n,) each; physical addresses count only where the state is at most :data:`READABLE`.
+    """
+    count = len(addresses)
+    physical = np.zeros(count, dtype=np.uint64)
+    state = np.full(count, PageState.INVALID, dtype=np.uint8)
+    last = np.zeros(count, dtype=np.uint64)
+    whole = canonical(addresses, mode)
+    rows = np.arange(count) if whole.all() else np.flatnonzero(whole)
+    virtual = addresses[rows]
+    table = np.broadcast_to(np.asarray(roots, dtype=np.uint64), (count,))[rows] & FRAME
+    movable = transition_frames(memory)
+    for shift in mode.shifts:
+        index = virtual >> np.uint64(shift) & np.uint64(0x1FF)
+        entry, there = words(memory, table | index << np.uint64(3))
+        last[rows] = entry
+        valid = entry & VALID != 0
+        leaf = shift == 12
+        if leaf or not (there & valid).all():
+            kind = np.where(valid, np.uint8(PageState.VALID), software_state(entry))
+            kind[~there] = PageState.NOT_IN_IMAGE
+            state[rows] = kind
+            readable = kind <= READABLE
+        else:
+            kind, readable = np.zeros(len(rows), dtype=np.uint8), there
+        frame = np.where(kind == PageState.TRANSITION, entry & movable, entry & FRAME)
+        if leaf:
+            physical[rows] = frame | virtual & np.uint64(0xFFF)
+            break
+        if shift in LARGE_STATES:
+            big = readable & valid & (entry & LARGE != 0)
+            if big.any():
+                inside = np.uint64((1 << shift) - 1)
+                chosen = rows[big]
+                physical[chosen] = entry[big] & FRAME & ~inside | virtual[big] & inside
+                state[chosen] = LARGE_STATES[shift]
+                readable = readable & ~big
+        if not readable.all():
+            rows, virtual, frame = rows[readable], virtual[readable], frame[readable]
+        table = frame
+        if not len(rows):
+            break
+    return Translation(physical, state, last)
+
+
+def translate_one(memory: PhysicalMemory, address: int, root: int, mode: Mode = X64) -> tuple[int, PageState]:
+    """Translate one address without arrays, which is quicker for one; the same answer as :func:`translate`."""
+    top = address >> mode.bits - 1
+    if top not in (0, (1 << 65 - mode.bits) - 1):
+        return 0, PageState.INVALID
+    table = root & int(FRAME)
+    for shift in mode.shifts:
+        data = memory.read(table | (address >> shift & 0x1FF) << 3, 8)
+        if data is None:
+            return 0, PageState.NOT_IN_IMAGE
+        entry = int.from_bytes(data, "little")
+        table = entry & int(FRAME)
+        state = PageState.VALID
+        if not entry & 1:
+            state = PageState(int(software_state(np.array([entry], dtype=np.uint64))[0]))
+            if state != PageState.TRANSITION:
+                return 0, state
+            table = entry & int(transition_frames(memory))
+        elif shift in LARGE_STATES and entry & int(LARGE):
+            inside = (1 << shift) - 1
+            return table & ~inside | address & inside, LARGE_STATES[shift]
+    return table | address & 0xFFF, state
+
+
+def leaves(
+    memory: PhysicalMemory,
+    root: int,
+    first: int = 0,
+    last: int = 0xFFFF_FFFF_FFFF_FFFF,
+    mode: Mode = X64,
+) -> Iterator[Leaves]:
+    """Yield every entry of the page tables that is not zero, for addresses from ``first`` to ``last``.
+
+    Tables are read whole and in batches, depth first, so a large address
+    space costs little memory.  At most :data:`TABLE_LIMIT` tables are read.
+    """
+    movable = transition_frames(memory)
+    budget = TABLE_LIMIT
+    pending: list[tuple[int, Addresses, Addresses]] = [
+        (0, np.zeros(1, dtype=np.uint64), np.array([root], dtype=np.uint64) & FRAME)
+    ]
+    low, high = np.uint64(first), np.uint64(last)
+    while pending and budget > 0:
+        level, prefix, tables = pending.pop()
+        if len(tables) > CHUNK:
+            pending.append((level, prefix[CHUNK:], tables[CHUNK:]))
+            prefix, tables = prefix[:CHUNK], tables[:CHUNK]
+        budget -= len(tables)
+        shift = mode.shifts[level]
+        offsets = memory.locate(tables, 0x1000)
+        entries = gather(memory.octets(), offsets, 0x1000).view("<u8")
+        table, index = np.nonzero(entries)
+        entry = entries[table, index]
+        virtual = prefix[table] | index.astype(np.uint64) << np.uint64(shift)
+        if level == 0:
+            virtual = np.where(
+                virtual >> np.uint64(mode.bits - 1) != 0, virtual | ~np.uint64((1 << mode.bits) - 1), virtual
+            )
+        wanted = (virtual <= high) & (virtual + np.uint64((1 << shift) - 1) >= low)
+        if not wanted.all():
+            entry, virtual = entry[wanted], virtual[wanted]
+        valid = entry & VALID != 0
+        state = np.where(valid, np.uint8(PageState.VALID), software_state(entry))
+        frame = np.where(state == PageState.TRANSITION, entry & movable, entry & FRAME)
+        final = np.full(len(entry), shift == 12)
+        if shift in LARGE_STATES:
+            big = valid & (entry & LARGE != 0)
+            state[big] = LARGE_STATES[shift]
+            frame[big] &= ~np.uint64((1 << shift) - 1)
+            final = big
+        if final.any():
+            yield Leaves(virtual[final], frame[final], state[final], entry[final])
+        deeper = ~final & (state <= READABLE)
+        if shift != 12 and deeper.any():
+            pending.append((level + 1, virtual[deeper], frame[deeper]))

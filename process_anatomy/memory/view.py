@@ -1,0 +1,151 @@
+"""A layout at an address: the one door from bytes to structures.
+
+Single structures go through construct, many through the numpy dtype of the same declaration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from process_anatomy.absent import Absent, Kind
+from process_anatomy.memory.space import Addresses, Space
+from structs.layout import Build, Layout, MissingField, Structure
+
+STRING_LIMIT = 0xFFFE
+"""The longest _UNICODE_STRING, in bytes."""
+
+Value = Any
+"""What one field of one record holds: an int, bytes, a mapping of a nested structure, or :class:`Absent`."""
+
+
+def addresses_of(values: Sequence[int]) -> Addresses:
+    """Addresses as an array; numbers that are no addresses become 0, where nothing is ever mapped."""
+    return np.array([v if 0 <= v < 1 << 64 else 0 for v in values], dtype=np.uint64)
+
+
+class Records:
+    """The same structure at many addresses.
+
+    Attributes:
+        structure: the layout bound to the build.
+        addresses: where each record starts, shape (n,).
+        data: the numpy records, shape (n,); zero where nothing could be read.
+        whole: shape (n,), whether every byte of the record could be read.
+    """
+
+    def __init__(self, space: Space, structure: Structure, addresses: Addresses) -> None:
+        self.space = space
+        self.structure = structure
+        self.addresses = addresses
+        data, self.whole = space.read_many(addresses, structure.sizeof)
+        self.data: npt.NDArray[np.void] = data.reshape(-1).view(structure.dtype)
+
+    def __len__(self) -> int:
+        return len(self.addresses)
+
+    def array(self, field: str) -> npt.NDArray[Any]:
+        """One field of all records as numbers, 0 where it could not be read or the build lacks it."""
+        if field not in self.structure:
+            return np.zeros(len(self), dtype=np.uint64)
+        return self.structure.column(self.data, field)
+
+    def values(self, field: str) -> list[Value]:
+        """One field of all records; :class:`Absent` where it could not be read or the build lacks it."""
+        if field not in self.structure:
+            missing = MissingField(self.structure.name, field, self.structure.build.name)
+            return [Absent(Kind.NOT_IN_BUILD, str(missing))] * len(self)
+        column = self.structure.column(self.data, field)
+        values: list[Value] = [v.tobytes() for v in column] if column.dtype.kind == "V" and column.dtype.names is None else column.tolist()
+        if not self.whole.all():
+            place = self.structure.place(field)
+            for row in np.flatnonzero(~self.whole).tolist():
+                address = int(self.addresses[row]) + place.offset
+                if self.space.read(address, place.size) is None:
+                    values[row] = unreadable(self.space, address, place.size)
+        return values
+
+
+def unreadable(space: Space, address: int, size: int) -> Absent:
+    """An absent value for bytes that could not be read, saying where and why."""
+    return Absent(Kind.UNREADABLE, f"{address:#x}: {space.why(address, size) or 'not readable'}")
+
+
+class View:
+    """Structures of one build in one space.
+
+    Args:
+        space: where the bytes are.
+        build: what they mean.
+    """
+
+    def __init__(self, space: Space, build: Build) -> None:
+        self.space = space
+        self.build = build
+
+    def records(self, layout: Layout, addresses: Addresses) -> Records:
+        """The structure at each address.
+
+        Raises:
+            structs.layout.MissingField: the build has no such structure.
+        """
+        return Records(self.space, self.build[layout], addresses)
+
+    def parse(self, layout: Layout, address: int) -> dict[str, Value]:
+        """One structure, read with construct: field name to value, in the order of the declaration.
+
+        A field that cannot be read, or that this build does not have, is :class:`Absent`.
+
+        Raises:
+            structs.layout.MissingField: the build has no such structure.
+        """
+        structure = self.build[layout]
+        data = self.space.read(address, structure.sizeof)
+        if data is not None:
+            whole = structure.struct.parse(data)
+            found: dict[str, Value] = {name: whole[name] for name in structure.places}
+        else:
+            found = self._partly(structure, address)
+        for name in layout.fields:
+            if name not in found:
+                found[name] = Absent(Kind.NOT_IN_BUILD, str(MissingField(layout.name, name, self.build.name)))
+        return {name: found[name] for name in layout.fields}
+
+    def _partly(self, structure: Structure, address: int) -> dict[str, Value]:
+        """Field by field, for a structure that is not there as a whole."""
+        buffer = bytearray(structure.sizeof)
+        gone: dict[str, Absent] = {}
+        for name, place in structure.places.items():
+            data = self.space.read(address + place.offset, place.size)
+            if data is None:
+                gone[name] = unreadable(self.space, address + place.offset, place.size)
+            else:
+                buffer[place.offset : place.offset + place.size] = data
+        whole = structure.struct.parse(bytes(buffer))
+        return {name: gone.get(name, whole[name]) for name in structure.places}
+
+    def pointer(self, address: int) -> int | None:
+        """The pointer at an address, or ``None`` where it cannot be read."""
+        data = self.space.read(address, self.build.pointer_size)
+        return None if data is None else int.from_bytes(data, "little")
+
+    def string(self, buffer: int, length: int, space: Space | None = None) -> str | Absent:
+        """The characters of a _UNICODE_STRING.
+
+        Args:
+            buffer: address of the characters.
+            length: bytes, as the structure says.
+            space: where the characters are, if not in this view's space.
+        """
+        where = space or self.space
+        if length == 0:
+            return ""
+        if length % 2 or length > STRING_LIMIT or buffer == 0:
+            return Absent(Kind.IMPLAUSIBLE, f"a string of {length} bytes at {buffer:#x}")
+        data = where.read(buffer, length)
+        if data is None:
+            return unreadable(where, buffer, length)
+        return data.decode("utf-16-le", "replace")

@@ -1,0 +1,89 @@
+"""Privileges: what each process's primary token may do, one row for each privilege that Windows knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from process_anatomy.walk.tokens import Token
+
+PRIVILEGES = {
+    2: "SeCreateTokenPrivilege",
+    3: "SeAssignPrimaryTokenPrivilege",
+    4: "SeLockMemoryPrivilege",
+    5: "SeIncreaseQuotaPrivilege",
+    6: "SeMachineAccountPrivilege",
+    7: "SeTcbPrivilege",
+    8: "SeSecurityPrivilege",
+    9: "SeTakeOwnershipPrivilege",
+    10: "SeLoadDriverPrivilege",
+    11: "SeSystemProfilePrivilege",
+    12: "SeSystemtimePrivilege",
+    13: "SeProfileSingleProcessPrivilege",
+    14: "SeIncreaseBasePriorityPrivilege",
+    15: "SeCreatePagefilePrivilege",
+    16: "SeCreatePermanentPrivilege",
+    17: "SeBackupPrivilege",
+    18: "SeRestorePrivilege",
+    19: "SeShutdownPrivilege",
+    20: "SeDebugPrivilege",
+    21: "SeAuditPrivilege",
+    22: "SeSystemEnvironmentPrivilege",
+    23: "SeChangeNotifyPrivilege",
+    24: "SeRemoteShutdownPrivilege",
+    25: "SeUndockPrivilege",
+    26: "SeSyncAgentPrivilege",
+    27: "SeEnableDelegationPrivilege",
+    28: "SeManageVolumePrivilege",
+    29: "SeImpersonatePrivilege",
+    30: "SeCreateGlobalPrivilege",
+    31: "SeTrustedCredManAccessPrivilege",
+    32: "SeRelabelPrivilege",
+    33: "SeIncreaseWorkingSetPrivilege",
+    34: "SeTimeZonePrivilege",
+    35: "SeCreateSymbolicLinkPrivilege",
+    36: "SeDelegateSessionUserImpersonatePrivilege",
+}
+"""LUID of each privilege, which is also its bit in the token's masks (wdm.h, SE_*_PRIVILEGE)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Privilege:
+    """One privilege of one token.
+
+    Attributes:
+        token: whose.
+        value: LUID of the privilege.
+        name: its Windows name.
+        present: the token has it.
+        enabled: it counts now.
+        default: it counted when the token was made.
+    """
+
+    token: Token
+    value: int
+    name: str
+    present: bool
+    enabled: bool
+    default: bool
+
+    @property
+    def state(self) -> str:
+        """``absent``, ``present``, ``enabled``, ``enabled-by-default`` or ``enabled-not-present``."""
+        if self.enabled and not self.present:
+            return "enabled-not-present"
+        if self.enabled:
+            return "enabled-by-default" if self.default else "enabled"
+        return "present" if self.present else "absent"
+
+
+def privileges(tokens: list[Token]) -> Iterator[Privilege | Token]:
+    """Every privilege of each token; a token whose masks could not be read is yielded itself."""
+    for token in tokens:
+        present, enabled, default = token.present, token.enabled, token.default
+        if not (isinstance(present, int) and isinstance(enabled, int) and isinstance(default, int)):
+            yield token
+            continue
+        for value, name in PRIVILEGES.items():
+            bit = 1 << value
+            yield Privilege(token, value, name, bool(present & bit), bool(enabled & bit), bool(default & bit))

@@ -1,0 +1,221 @@
+"""Processes: the active list followed both ways, every _EPROCESS on it read in one batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
+from process_anatomy.errors import RequestError
+from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.lists import follow
+from process_anatomy.memory.view import addresses_of
+from structs.eprocess import EPROCESS
+from structs.handle import HANDLE_TABLE
+from structs.object import OBJECT_NAME_INFORMATION
+from structs.session import MM_SESSION_SPACE, PSP_SESSION_SPACE_SESSION_ID
+
+PID_LIMIT = 1 << 31
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process, as its _EPROCESS tells it.  Every fact may be :class:`~process_anatomy.absent.Absent`.
+
+    Attributes:
+        address: of the _EPROCESS.
+        pid: process id.
+        ppid: process id of the parent (InheritedFromUniqueProcessId).
+        name: ImageFileName, at most 15 characters.
+        threads: ActiveThreads.
+        handles: handles in use.
+        session: session id, not applicable outside sessions.
+        wow64: whether it is a 32-bit process on 64-bit Windows.
+        create_time: FILETIME.
+        exit_time: FILETIME, not applicable while it runs.
+        dtb: physical address of its page-table root.
+        peb: address of its PEB, not applicable without one.
+        vad_root: address of the root VAD, 0 without one.
+        token: address of its primary token.
+        protection: (type, signer) of a protected process, or (0, 0).
+        minimal: whether it is a minimal process.
+        image_path: object name of the executable, as audited at creation.
+        seen_by: directions of the active list that reached it.
+        problems: what is odd or could not be read, one line each.
+    """
+
+    address: int
+    pid: int | Absent
+    ppid: int | Absent
+    name: str | Absent
+    threads: int | Absent
+    handles: int | Absent
+    session: int | Absent
+    wow64: bool | Absent
+    create_time: int | Absent
+    exit_time: int | Absent
+    dtb: int | Absent
+    peb: int | Absent
+    vad_root: int | Absent
+    token: int | Absent
+    protection: tuple[int, int] | Absent
+    minimal: bool | Absent
+    image_path: str | Absent
+    seen_by: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessTable:
+    """Every process found.
+
+    Attributes:
+        rows: in the order of the active list.
+        problems: what was wrong with the list itself, one line each.
+    """
+
+    rows: tuple[Process, ...]
+    problems: tuple[str, ...]
+
+    def select(self, pids: frozenset[int]) -> ProcessTable:
+        """Only the processes with these ids; all of them where none is named.
+
+        Raises:
+            RequestError: no process has one of the ids.
+        """
+        if not pids:
+            return self
+        missing = sorted(pids - {row.pid for row in self.rows})
+        if missing:
+            raise RequestError(f"no process has id {', '.join(map(str, missing))} (windows.anatomy.processes lists them)")
+        return ProcessTable(tuple(row for row in self.rows if row.pid in pids), self.problems)
+
+
+def processes(kernel: Kernel) -> ProcessTable:
+    """Every process that the active list reaches, in either direction."""
+    structure = kernel.build[EPROCESS]
+    links = structure.offset("ActiveProcessLinks")
+    ring = follow(kernel.space, kernel.system + links, lambda link: _implausible(kernel, link, links))
+    entries = [link for link in ring.links if not kernel.inside(link)]
+    seen = [ring.seen_by[link] for link in entries]
+    notes = [ring.notes.get(link, "") for link in entries]
+    return ProcessTable(tuple(read_processes(kernel, [link - links for link in entries], seen, notes)), tuple(ring.problems))
+
+
+def _implausible(kernel: Kernel, link: int, links: int) -> str:
+    """Why no process can have its link at this address; empty where one can, or where it is the list's head."""
+    if kernel.inside(link):
+        return ""
+    if link % 8 or link < KERNEL_HALF:
+        return "is no kernel address"
+    structure = kernel.build[EPROCESS]
+    base = link - links
+    facts = {}
+    for name in ("UniqueProcessId", "DirectoryTableBase"):
+        place = structure.place(name)
+        data = kernel.space.read(base + place.offset, place.size)
+        facts[name] = None if data is None else int.from_bytes(data, "little")
+    if facts["UniqueProcessId"] is None and facts["DirectoryTableBase"] is None:
+        return f"cannot be read: {kernel.space.why(link, 16) or 'its process is not there'}"
+    pid, dtb = facts["UniqueProcessId"], facts["DirectoryTableBase"]
+    if pid is not None and (pid % 4 or pid >= PID_LIMIT):
+        return f"is no process: id {pid:#x}"
+    if dtb is not None and not 0 < dtb >> 12 < 1 << 40:
+        return f"is no process: page-table root {dtb:#x}"
+    return ""
+
+
+def read_processes(
+    kernel: Kernel, addresses: list[int], seen: list[tuple[str, ...]], notes: list[str]
+) -> list[Process]:
+    """Read the _EPROCESS at each address, all in one batch, with what it points at."""
+    records = kernel.view.records(EPROCESS, addresses_of(addresses))
+    get = records.values
+    dtb = get("DirectoryTableBase")
+    tables = kernel.view.records(HANDLE_TABLE, records.array("ObjectTable"))
+    handles = [_pointed(p, c) for p, c in zip(get("ObjectTable"), tables.values("HandleCount"), strict=True)]
+    names = [_name(value) for value in get("ImageFileName")]
+    types, signers = get("ProtectionType"), get("ProtectionSigner")
+    paths = _image_paths(kernel, get("SeAuditProcessCreationInfo"))
+    columns: dict[str, list[Any]] = {
+        "pid": get("UniqueProcessId"),
+        "ppid": get("InheritedFromUniqueProcessId"),
+        "name": names,
+        "threads": get("ActiveThreads"),
+        "handles": handles,
+        "session": _sessions(kernel, get("Session"), dtb),
+        "wow64": [v if isinstance(v, Absent) else v != 0 for v in get("WoW64Process")],
+        "create_time": get("CreateTime"),
+        "exit_time": [NOT_APPLICABLE if v == 0 else v for v in get("ExitTime")],
+        "dtb": [v if isinstance(v, Absent) else v & ~0xFFF for v in dtb],
+        "peb": [NOT_APPLICABLE if v == 0 else v for v in get("Peb")],
+        "vad_root": get("VadRoot"),
+        "token": [v if isinstance(v, Absent) else v & ~0xF for v in get("Token")],
+        "protection": [t if isinstance(t, Absent) else (t, s) for t, s in zip(types, signers, strict=True)],
+        "minimal": [v if isinstance(v, Absent) else v != 0 for v in get("Minimal")],
+        "image_path": paths,
+    }
+    rows = []
+    for row, address in enumerate(addresses):
+        facts = {name: column[row] for name, column in columns.items()}
+        problems = [notes[row]] if notes[row] else []
+        problems += [
+            f"{name}: {value}"
+            for name, value in facts.items()
+            if isinstance(value, Absent) and value.kind in (Kind.UNREADABLE, Kind.IMPLAUSIBLE)
+        ]
+        rows.append(Process(address=address, seen_by=seen[row], problems=tuple(problems), **facts))
+    return rows
+
+
+def _pointed(pointer: int | Absent, value: Any) -> Any:
+    """What a pointer leads to: not applicable where it is zero, absent as the pointer itself is."""
+    if isinstance(pointer, Absent):
+        return pointer
+    return value if pointer else NOT_APPLICABLE
+
+
+def _name(value: bytes | Absent) -> str | Absent:
+    """ImageFileName up to its first zero; what is not ASCII is shown as replaced."""
+    return value if isinstance(value, Absent) else value.split(b"\0", 1)[0].decode("ascii", "replace")
+
+
+def _sessions(kernel: Kernel, pointers: list[int | Absent], roots: list[int | Absent]) -> list[int | Absent]:
+    """Session ids; session space is looked up through the process's own page tables, then the kernel's."""
+    if MM_SESSION_SPACE in kernel.build:
+        place = kernel.build[MM_SESSION_SPACE].place("SessionId")
+        offset, size = place.offset, place.size
+    else:
+        offset, size = PSP_SESSION_SPACE_SESSION_ID, 4
+    where = addresses_of([p + offset if isinstance(p, int) and p else 0 for p in pointers])
+    tables = addresses_of([r & ~0xFFF if isinstance(r, int) else 0 for r in roots])
+    data, there = kernel.read_in_process(where, size, tables)
+    values = data.view(f"<u{size}").reshape(-1).tolist()
+    found: list[int | Absent] = []
+    for row, pointer in enumerate(pointers):
+        if isinstance(pointer, Absent):
+            found.append(pointer)
+        elif pointer == 0:
+            found.append(NOT_APPLICABLE)
+        elif there[row]:
+            found.append(values[row])
+        else:
+            found.append(Absent(Kind.UNREADABLE, f"{pointer + offset:#x}: {kernel.space.why(pointer + offset, size)}"))
+    return found
+
+
+def _image_paths(kernel: Kernel, pointers: list[int | Absent]) -> list[str | Absent]:
+    """Object names of the executables, from what each process was audited with."""
+    names = kernel.view.records(OBJECT_NAME_INFORMATION, addresses_of([p if isinstance(p, int) else 0 for p in pointers]))
+    found: list[str | Absent] = []
+    for pointer, name in zip(pointers, names.values("Name"), strict=True):
+        if isinstance(pointer, Absent):
+            found.append(pointer)
+        elif pointer == 0:
+            found.append(NOT_APPLICABLE)
+        elif isinstance(name, Absent):
+            found.append(name)
+        else:
+            length, _, buffer = name
+            found.append(kernel.view.string(buffer, length) or NOT_APPLICABLE if length else NOT_APPLICABLE)
+    return found

@@ -1,0 +1,323 @@
+"""Virtual address descriptors: the trees of all processes walked at once, one level at a time.
+
+A node is taken only as a child of one parent: a node that is reached twice ends that branch, and the row
+that led there says so.  The rows of a process come in tree order, each with its depth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
+from process_anatomy.errors import NotYet
+from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.memory.space import Addresses
+from process_anatomy.memory.view import Records, addresses_of, unreadable
+from process_anatomy.walk.processes import Process
+from structs.layout import Structure
+from structs.object import POOL_HEADER
+from structs.section import CONTROL_AREA, FILE_OBJECT, SUBSECTION
+from structs.vad import MMVAD, MMVAD_SHORT
+
+DEPTH_LIMIT = 96
+"""Levels walked at the most; a balanced tree of a million nodes has 28."""
+NODE_LIMIT = 1 << 22
+"""Nodes of all processes together."""
+POOL_HEADER_SIZE = 16
+FAST_REF = np.uint64(0xF)
+PAGE_SHIFT = np.uint64(12)
+HIGH_SHIFT = np.uint64(44)
+SHORT_TAGS = {"VadS", "VadF"}
+"""Pool tags of nodes that end with _MMVAD_SHORT: there is no section behind them."""
+
+VAD_TYPES = (
+    "VadNone",
+    "VadDevicePhysicalMemory",
+    "VadImageMap",
+    "VadAwe",
+    "VadWriteWatch",
+    "VadLargePages",
+    "VadRotatePhysical",
+    "VadLargePageSection",
+)
+"""MI_VAD_TYPE by value."""
+
+PAGE_PROTECTIONS = (
+    "PAGE_NOACCESS",
+    "PAGE_READONLY",
+    "PAGE_EXECUTE",
+    "PAGE_EXECUTE_READ",
+    "PAGE_READWRITE",
+    "PAGE_WRITECOPY",
+    "PAGE_EXECUTE_READWRITE",
+    "PAGE_EXECUTE_WRITECOPY",
+)
+PROTECTION_MODIFIERS = ("", "PAGE_NOCACHE", "PAGE_GUARD", "PAGE_WRITECOMBINE")
+
+
+def protection_name(index: int) -> str:
+    """The protection that a five-bit index of the memory manager stands for.
+
+    The three lower bits choose the protection, the two upper ones a modifier; no access has none.  This is
+    what the kernel's own table (MmProtectToValue) says in every build.
+    """
+    base = PAGE_PROTECTIONS[index & 7]
+    modifier = PROTECTION_MODIFIERS[index >> 3 & 3]
+    return f"{base}|{modifier}" if modifier and index & 7 else base
+
+
+PROTECTIONS = tuple(protection_name(index) for index in range(32))
+
+
+@dataclass(frozen=True, slots=True)
+class Vad:
+    """One node of a process's VAD tree.  Every fact may be :class:`~process_anatomy.absent.Absent`.
+
+    Attributes:
+        process: the process.
+        address: of the node.
+        depth: 0 for the root.
+        start: first address of the range.
+        end: last address of the range.
+        tag: pool tag of the node.
+        vad_type: name of MI_VAD_TYPE.
+        protection: as stock Volatility writes it, for instance ``PAGE_READWRITE|PAGE_GUARD``.
+        commit: committed pages.
+        private: 1 for private memory.
+        parent: address of the parent node, as the node says.
+        file: name of the mapped file within its device, not applicable without one.
+        problems: what is odd or could not be read, one line each.
+    """
+
+    process: Process
+    address: int
+    depth: int
+    start: int | Absent
+    end: int | Absent
+    tag: str | Absent
+    vad_type: str | Absent
+    protection: str | Absent
+    commit: int | Absent
+    private: int | Absent
+    parent: int | Absent
+    file: str | Absent
+    problems: tuple[str, ...]
+
+    @property
+    def pages(self) -> int | Absent:
+        """Pages of the range."""
+        if isinstance(self.start, Absent) or isinstance(self.end, Absent):
+            return NOT_APPLICABLE
+        return (self.end + 1 - self.start) >> 12
+
+
+@dataclass(slots=True)
+class _Nodes:
+    """The nodes of all trees, in the order they were reached: each array has one element a node."""
+
+    owner: npt.NDArray[np.int64]
+    depth: npt.NDArray[np.int64]
+    came_from: npt.NDArray[np.int64]
+    side: npt.NDArray[np.int64]
+    address: Addresses
+    problems: dict[int, list[str]] = field(default_factory=dict)
+
+
+def vads(kernel: Kernel, processes: tuple[Process, ...]) -> list[Vad]:
+    """The VAD trees of the processes, in the order of the processes, each in tree order.
+
+    Raises:
+        NotYet: this Windows keeps its VADs in a form that is not supported yet (before 8.1).
+    """
+    structure = kernel.build[MMVAD_SHORT]
+    if "StartingVpnHigh" not in structure and structure.build.pointer_size == 8:
+        raise NotYet(f"VAD trees of build {kernel.number} (before Windows 8.1) are not supported yet")
+    nodes = _walk(kernel, structure, addresses_of([p.vad_root if isinstance(p.vad_root, int) else 0 for p in processes]))
+    order = _tree_order(nodes)
+    return _rows(kernel, processes, nodes, order)
+
+
+def _walk(kernel: Kernel, structure: Structure, roots: Addresses) -> _Nodes:
+    """Reach every node, breadth first over all trees."""
+    owner = np.flatnonzero(roots)
+    address = roots[owner]
+    came_from = np.full(len(owner), -1, dtype=np.int64)
+    side = np.zeros(len(owner), dtype=np.int64)
+    levels: list[tuple[npt.NDArray[np.int64], ...]] = []
+    addresses: list[Addresses] = []
+    problems: dict[int, list[str]] = {}
+    seen = np.zeros(0, dtype=np.uint64)
+    total = 0
+    for depth in range(DEPTH_LIMIT + 1):
+        fresh = _first_of_each(address) & ~np.isin(address, seen) & (address >= np.uint64(KERNEL_HALF))
+        fresh &= address & np.uint64(7) == 0
+        fresh &= total + np.cumsum(fresh) <= NODE_LIMIT
+        if depth == DEPTH_LIMIT:
+            fresh[:] = False
+        for row in np.flatnonzero(~fresh).tolist():
+            child, parent = int(address[row]), int(came_from[row])
+            problems.setdefault(parent if parent >= 0 else -1 - int(owner[row]), []).append(
+                _refused(child, "left" if side[row] == 0 else "right", depth)
+            )
+        owner, address, came_from, side = owner[fresh], address[fresh], came_from[fresh], side[fresh]
+        if not len(owner):
+            break
+        levels.append((owner, np.full(len(owner), depth, dtype=np.int64), came_from, side))
+        addresses.append(address)
+        seen = np.concatenate([seen, address])
+        first, total = total, total + len(owner)
+        size = max(structure.offset("Left"), structure.offset("Right")) + structure.build.pointer_size
+        data, there = kernel.space.read_many(address, size)
+        left = data[:, structure.offset("Left") :][:, :8].copy().view("<u8").reshape(-1)
+        right = data[:, structure.offset("Right") :][:, :8].copy().view("<u8").reshape(-1)
+        children = np.stack([np.where(there, left, np.uint64(0)), np.where(there, right, np.uint64(0))], axis=1)
+        row, side = np.nonzero(children)
+        address = children[row, side]
+        owner, came_from = owner[row], row + first
+        for unread in np.flatnonzero(~there).tolist():
+            problems.setdefault(first + unread, []).append("its children are not known, for it cannot be read")
+    if not levels:
+        empty = np.zeros(0, dtype=np.int64)
+        return _Nodes(empty, empty, empty, empty, np.zeros(0, dtype=np.uint64), problems)
+    whole = [np.concatenate(parts) for parts in zip(*levels, strict=True)]
+    return _Nodes(whole[0], whole[1], whole[2], whole[3], np.concatenate(addresses), problems)
+
+
+def _first_of_each(values: Addresses) -> npt.NDArray[np.bool_]:
+    """Whether each value stands there for the first time."""
+    first = np.zeros(len(values), dtype=np.bool_)
+    first[np.unique(values, return_index=True)[1]] = True
+    return first
+
+
+def _refused(child: int, side: str, depth: int) -> str:
+    where = f"its {side} child {child:#x}" if depth else f"VAD root {child:#x}"
+    if child < KERNEL_HALF or child % 8:
+        return f"{where} is no kernel address"
+    if depth == DEPTH_LIMIT:
+        return f"{where} lies deeper than {DEPTH_LIMIT} levels"
+    return f"{where} was reached before, so the tree loops or two trees share it"
+
+
+def _tree_order(nodes: _Nodes) -> list[int]:
+    """Node numbers in tree order: each process's root, then its left branch, then its right one."""
+    children: dict[int, list[int]] = {}
+    roots: list[int] = []
+    for number, (parent, side) in enumerate(zip(nodes.came_from.tolist(), nodes.side.tolist(), strict=True)):
+        if parent < 0:
+            roots.append(number)
+        else:
+            # breadth first, so a parent's left child always comes before its right one
+            children.setdefault(parent, []).append(number)
+    order: list[int] = []
+    for root in roots:
+        pending = [root]
+        while pending:
+            number = pending.pop()
+            order.append(number)
+            pending.extend(reversed(children.get(number, ())))
+    return order
+
+
+def _rows(kernel: Kernel, processes: tuple[Process, ...], nodes: _Nodes, order: list[int]) -> list[Vad]:
+    picked = np.array(order, dtype=np.int64)
+    address = nodes.address[picked]
+    records = kernel.view.records(MMVAD_SHORT, address)
+    tags = _tags(kernel, address)
+    columns: list[list[Any]] = [
+        _vpn(records, "StartingVpn", "StartingVpnHigh", 0),
+        _vpn(records, "EndingVpn", "EndingVpnHigh", 0xFFF),
+        tags,
+        _named(records, "VadType", VAD_TYPES),
+        _named(records, "Protection", PROTECTIONS),
+        _numbers(records, "CommitCharge"),
+        _numbers(records, "PrivateMemory"),
+        [v if isinstance(v, Absent) else v & ~0x3 for v in records.values("ParentValue")],
+        _files(kernel, address, tags),
+    ]
+    expected = np.where(nodes.came_from[picked] >= 0, nodes.address[nodes.came_from[picked]], np.uint64(0)).tolist()
+    rows: list[Vad] = []
+    for number, owner, depth, parent, at, facts in zip(
+        order, nodes.owner[picked].tolist(), nodes.depth[picked].tolist(), expected, address.tolist(), zip(*columns, strict=True), strict=True
+    ):
+        problems = nodes.problems.get(number, [])
+        if not depth:
+            problems = nodes.problems.get(-1 - owner, []) + problems
+        start, end, stated = facts[0], facts[1], facts[7]
+        if isinstance(stated, int) and stated != parent:
+            problems = [*problems, f"names {stated:#x} as its parent, but was reached from {parent:#x}"]
+        if isinstance(start, int) and isinstance(end, int) and (end < start or end >= KERNEL_HALF):
+            problems = [*problems, "its range is not one of user addresses"]
+        problems = problems + [str(v) for v in facts if isinstance(v, Absent) and v.kind in (Kind.UNREADABLE, Kind.IMPLAUSIBLE)]
+        rows.append(Vad(processes[owner], at, depth, *facts, tuple(dict.fromkeys(problems))))
+    return rows
+
+
+def _patch(records: Records, field: str, values: list[Any]) -> list[Any]:
+    """The values, replaced by the reason where the field itself could not be read."""
+    if records.whole.all() and field in records.structure:
+        return values
+    return [have if isinstance(have, Absent) else v for have, v in zip(records.values(field), values, strict=True)]
+
+
+def _vpn(records: Records, low: str, high: str, inside: int) -> list[Any]:
+    page = records.array(low).astype(np.uint64) << PAGE_SHIFT | records.array(high).astype(np.uint64) << HIGH_SHIFT
+    return _patch(records, low, (page | np.uint64(inside)).tolist())
+
+
+def _numbers(records: Records, field: str) -> list[Any]:
+    return _patch(records, field, records.array(field).tolist())
+
+
+def _named(records: Records, field: str, names: tuple[str, ...]) -> list[Any]:
+    values = [names[v] if v < len(names) else str(v) for v in records.array(field).tolist()]
+    return _patch(records, field, values)
+
+
+def _tags(kernel: Kernel, address: Addresses) -> list[Any]:
+    """The pool tag in front of each node."""
+    if POOL_HEADER not in kernel.build:
+        return [Absent(Kind.NOT_IN_BUILD, f"_POOL_HEADER is not in the layout of build {kernel.build.name}")] * len(address)
+    place = kernel.build[POOL_HEADER].place("PoolTag")
+    where = address - np.uint64(kernel.build[POOL_HEADER].sizeof) + np.uint64(place.offset)
+    data, there = kernel.space.read_many(where, place.size)
+    found: list[Any] = []
+    for tag, readable, at in zip(data.tolist(), there.tolist(), where.tolist(), strict=True):
+        found.append(bytes(tag).decode("latin-1") if readable else unreadable(kernel.space, at, place.size))
+    return found
+
+
+def _files(kernel: Kernel, address: Addresses, tags: list[Any]) -> list[Any]:
+    """Names of mapped files: node, subsection, control area, file object, in four batches."""
+    found: list[Any] = [NOT_APPLICABLE] * len(address)
+    rows = np.array([row for row, tag in enumerate(tags) if isinstance(tag, str) and tag not in SHORT_TAGS], dtype=np.int64)
+    if not len(rows):
+        return found
+    where = address[rows]
+    steps = ((MMVAD, "Subsection"), (SUBSECTION, "ControlArea"), (CONTROL_AREA, "FilePointer"))
+    for layout, name in steps:
+        place = kernel.build[layout].place(name)
+        unique, back = np.unique(where, return_inverse=True)
+        data, there = kernel.space.read_many(unique + np.uint64(place.offset), place.size)
+        pointers = data.view("<u8").reshape(-1)[back]
+        for row, at in zip(rows[~there[back]].tolist(), where[~there[back]].tolist(), strict=True):
+            found[row] = unreadable(kernel.space, at + place.offset, place.size)
+        going = there[back] & (pointers & ~FAST_REF != 0)
+        rows, where = rows[going], pointers[going]
+    where = where & ~FAST_REF
+    unique, back = np.unique(where, return_inverse=True)
+    objects = kernel.view.records(FILE_OBJECT, unique)
+    names: list[Any] = []
+    for name in objects.values("FileName"):
+        if isinstance(name, Absent):
+            names.append(name)
+        else:
+            length, _, buffer = name
+            names.append(kernel.view.string(buffer, length) if length else NOT_APPLICABLE)
+    for row, which in zip(rows.tolist(), back.tolist(), strict=True):
+        found[row] = names[which]
+    return found
