@@ -29,6 +29,8 @@ class Absent:
     reason: str = ""
 
     def __str__(self) -> str:
+        if self.kind is Kind.NOT_IN_BUILD and self.reason:
+            return f"{self.kind.value}: {self.reason}"
         return self.reason or self.kind.value
 
     def __bool__(self) -> bool:

@@ -126,6 +126,8 @@ def identify(memory: PhysicalMemory, root: int, isf: Build | None = None) -> Ker
 
 def recognised(memory: PhysicalMemory, root: int) -> str:
     """What else is known of an image whose kernel was not found, for the error's end."""
+    if memory.lost:
+        return f"; the file is truncated: {memory.lost} bytes that its header promises are not in it"
     if memory.end <= root:
         return f"; the image ends at {memory.end:#x}, before its own page tables, so it is truncated"
     return ""

@@ -31,7 +31,12 @@ class Ring:
     links: list[int] = field(default_factory=list)
     seen_by: dict[int, tuple[str, ...]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
-    notes: dict[int, str] = field(default_factory=dict)
+    notes: dict[int, list[str]] = field(default_factory=dict)
+
+    def ended(self, link: int, problem: str) -> None:
+        """Note that a direction ended at a link before the list closed."""
+        self.problems.append(problem)
+        self.notes.setdefault(link, []).append(problem)
 
 
 def follow(space: Space, start: int, accept: Callable[[int], str]) -> Ring:
@@ -55,30 +60,32 @@ def follow(space: Space, start: int, accept: Callable[[int], str]) -> Ring:
             data = space.read(here, 2 * size)
             if data is None:
                 reason = space.why(here, 2 * size) or "not readable"
-                ring.problems.append(f"{direction} list ends at {here:#x}: {reason}")
+                ring.ended(here, f"the {direction} list ends at {here:#x}: {reason}")
                 break
             pointers = int.from_bytes(data[:size], "little"), int.from_bytes(data[size:], "little")
             following = pointers[0] if direction == "forward" else pointers[1]
             if following == start:
                 break
             if following in seen:
-                ring.problems.append(f"{direction} list loops at {here:#x}: back to {following:#x}")
+                ring.ended(here, f"the {direction} list loops at {here:#x}: back to {following:#x}")
                 break
             if following not in verdicts:
                 verdicts[following] = accept(following)
             if verdicts[following]:
-                ring.problems.append(f"{direction} list ends at {here:#x}: {following:#x} {verdicts[following]}")
+                ring.ended(here, f"the {direction} list ends at {here:#x}: {following:#x} {verdicts[following]}")
                 break
             returning = space.read(following, 2 * size)
             if returning is not None:
                 back = returning[size:] if direction == "forward" else returning[:size]
                 if int.from_bytes(back, "little") != here:
-                    ring.notes.setdefault(following, f"its {direction} neighbour does not point back")
+                    ring.notes.setdefault(following, []).append(
+                        f"it does not point back to the entry before it ({direction})"
+                    )
             seen.add(following)
             order.append(following)
             here = following
         else:
-            ring.problems.append(f"{direction} list ends at {here:#x}: more than {LIMIT} links")
+            ring.ended(here, f"the {direction} list ends at {here:#x}: more than {LIMIT} links")
         reached.append(order)
     forward, backward = reached
     known = set(forward)

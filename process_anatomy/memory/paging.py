@@ -124,9 +124,7 @@ def software_state(entries: Addresses) -> npt.NDArray[np.uint8]:
     ).astype(np.uint8)
 
 
-def translate(
-    memory: PhysicalMemory, addresses: Addresses, roots: Addresses | int, mode: Mode = X64
-) -> Translation:
+def translate(memory: PhysicalMemory, addresses: Addresses, roots: Addresses | int, mode: Mode = X64) -> Translation:
     """Translate virtual addresses, each through its own page-table root.
 
     Args:

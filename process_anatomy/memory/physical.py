@@ -41,9 +41,11 @@ class PhysicalMemory(Protocol):
 
     Attributes:
         end: one past the highest physical address of the image.
+        lost: bytes that the image's header promises and the file does not hold.
     """
 
     end: int
+    lost: int
 
     def octets(self) -> Octets:
         """The buffer that :meth:`locate` points into; valid until the next call of ``locate``."""
@@ -61,16 +63,23 @@ class MappedMemory:
     Args:
         buffer: the octets; a numpy array over ``mmap`` costs no memory until it is read.
         runs: which physical ranges lie where in the buffer; overlapping or outlying parts are dropped.
+
+    Attributes:
+        end: one past the highest physical address.
+        lost: bytes that the runs promise and the buffer does not hold.
     """
 
     def __init__(self, buffer: Octets, runs: Iterable[Run]) -> None:
         self._octets = buffer
+        self.lost = 0
         merged: list[Run] = []
         for run in sorted(runs):
-            start, length, offset = run
+            start, promised, offset = run
             if offset < 0 or start < 0 or offset >= len(buffer):
+                self.lost += promised
                 continue
-            length = min(length, len(buffer) - offset)
+            length = min(promised, len(buffer) - offset)
+            self.lost += promised - length
             if merged:
                 last = merged[-1]
                 covered = last.start + last.length - start
@@ -125,6 +134,7 @@ class CachedMemory:
 
     def __init__(self, reader: PageReader, end: int) -> None:
         self.end = end
+        self.lost = 0
         self._reader = reader
         self._slots: dict[int, int] = {}
         self._used = 0

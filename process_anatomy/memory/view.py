@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from process_anatomy.absent import Absent, Kind
+from process_anatomy.memory.small_dump import SmallDump
 from process_anatomy.memory.space import Addresses, Space
 from structs.layout import Build, Layout, MissingField, Structure
 
@@ -59,7 +60,11 @@ class Records:
             missing = MissingField(self.structure.name, field, self.structure.build.name)
             return [Absent(Kind.NOT_IN_BUILD, str(missing))] * len(self)
         column = self.structure.column(self.data, field)
-        values: list[Value] = [v.tobytes() for v in column] if column.dtype.kind == "V" and column.dtype.names is None else column.tolist()
+        values: list[Value] = (
+            [v.tobytes() for v in column]
+            if column.dtype.kind == "V" and column.dtype.names is None
+            else column.tolist()
+        )
         if not self.whole.all():
             place = self.structure.place(field)
             for row in np.flatnonzero(~self.whole).tolist():
@@ -71,7 +76,8 @@ class Records:
 
 def unreadable(space: Space, address: int, size: int) -> Absent:
     """An absent value for bytes that could not be read, saying where and why."""
-    return Absent(Kind.UNREADABLE, f"{address:#x}: {space.why(address, size) or 'not readable'}")
+    kind = Kind.NOT_IN_DUMP if isinstance(space, SmallDump) else Kind.UNREADABLE
+    return Absent(kind, f"{address:#x}: {space.why(address, size) or 'not readable'}")
 
 
 class View:

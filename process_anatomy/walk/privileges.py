@@ -76,6 +76,17 @@ class Privilege:
             return "enabled-by-default" if self.default else "enabled"
         return "present" if self.present else "absent"
 
+    @property
+    def attributes(self) -> str:
+        """The set attributes as stock Volatility writes them."""
+        named = (("Present", self.present), ("Enabled", self.enabled), ("Default", self.default))
+        return ",".join(name for name, there in named if there)
+
+    @property
+    def problem(self) -> str:
+        """What is impossible about it on a healthy system; usually empty."""
+        return "enabled, but the token does not have it" if self.enabled and not self.present else ""
+
 
 def privileges(tokens: list[Token]) -> Iterator[Privilege | Token]:
     """Every privilege of each token; a token whose masks could not be read is yielded itself."""

@@ -9,13 +9,30 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.errors import RequestError
 from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
 from process_anatomy.kernel.lists import follow
-from process_anatomy.memory.view import addresses_of
+from process_anatomy.memory.small_dump import SmallDump
+from process_anatomy.memory.view import addresses_of, unreadable
 from structs.eprocess import EPROCESS
 from structs.handle import HANDLE_TABLE
 from structs.object import OBJECT_NAME_INFORMATION
 from structs.session import MM_SESSION_SPACE, PSP_SESSION_SPACE_SESSION_ID
 
+NOT_READ = frozenset(Kind) - {Kind.NOT_APPLICABLE}
+"""Absences that a row tells as problems: the fact may exist, but could not be had."""
 PID_LIMIT = 1 << 31
+PROTECTED_TYPES = {1: "ProtectedLight", 2: "Protected"}
+"""_PS_PROTECTED_TYPE by value, without its prefix."""
+PROTECTED_SIGNERS = {
+    0: "None",
+    1: "Authenticode",
+    2: "CodeGen",
+    3: "Antimalware",
+    4: "Lsa",
+    5: "Windows",
+    6: "WinTcb",
+    7: "WinSystem",
+    8: "App",
+}
+"""_PS_PROTECTED_SIGNER by value, without its prefix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +81,16 @@ class Process:
     seen_by: tuple[str, ...]
     problems: tuple[str, ...]
 
+    @property
+    def protection_name(self) -> str | Absent:
+        """Type and signer of a protected process, not applicable for others."""
+        if isinstance(self.protection, Absent):
+            return self.protection
+        kind, signer = self.protection
+        if kind == 0:
+            return NOT_APPLICABLE
+        return f"{PROTECTED_TYPES.get(kind, str(kind))}-{PROTECTED_SIGNERS.get(signer, str(signer))}"
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessTable:
@@ -77,6 +104,18 @@ class ProcessTable:
     rows: tuple[Process, ...]
     problems: tuple[str, ...]
 
+    @property
+    def first_pid(self) -> int:
+        """Id of the first process whose id could be read.
+
+        Raises:
+            RequestError: there is none.
+        """
+        for row in self.rows:
+            if isinstance(row.pid, int):
+                return row.pid
+        raise RequestError("no process could be read")
+
     def select(self, pids: frozenset[int]) -> ProcessTable:
         """Only the processes with these ids; all of them where none is named.
 
@@ -85,9 +124,11 @@ class ProcessTable:
         """
         if not pids:
             return self
-        missing = sorted(pids - {row.pid for row in self.rows})
+        missing = sorted(pids - {row.pid for row in self.rows if isinstance(row.pid, int)})
         if missing:
-            raise RequestError(f"no process has id {', '.join(map(str, missing))} (windows.anatomy.processes lists them)")
+            raise RequestError(
+                f"no process has id {', '.join(map(str, missing))} (windows.anatomy.processes lists them)"
+            )
         return ProcessTable(tuple(row for row in self.rows if row.pid in pids), self.problems)
 
 
@@ -98,8 +139,12 @@ def processes(kernel: Kernel) -> ProcessTable:
     ring = follow(kernel.space, kernel.system + links, lambda link: _implausible(kernel, link, links))
     entries = [link for link in ring.links if not kernel.inside(link)]
     seen = [ring.seen_by[link] for link in entries]
-    notes = [ring.notes.get(link, "") for link in entries]
-    return ProcessTable(tuple(read_processes(kernel, [link - links for link in entries], seen, notes)), tuple(ring.problems))
+    if isinstance(kernel.space, SmallDump):  # it never holds the whole list, so an end is nothing to report
+        ring.problems.clear()
+        ring.notes.clear()
+    notes = [ring.notes.get(link, []) for link in entries]
+    rows = read_processes(kernel, [link - links for link in entries], seen, notes)
+    return ProcessTable(tuple(rows), tuple(ring.problems))
 
 
 def _implausible(kernel: Kernel, link: int, links: int) -> str:
@@ -126,7 +171,7 @@ def _implausible(kernel: Kernel, link: int, links: int) -> str:
 
 
 def read_processes(
-    kernel: Kernel, addresses: list[int], seen: list[tuple[str, ...]], notes: list[str]
+    kernel: Kernel, addresses: list[int], seen: list[tuple[str, ...]], notes: list[list[str]]
 ) -> list[Process]:
     """Read the _EPROCESS at each address, all in one batch, with what it points at."""
     records = kernel.view.records(EPROCESS, addresses_of(addresses))
@@ -158,11 +203,8 @@ def read_processes(
     rows = []
     for row, address in enumerate(addresses):
         facts = {name: column[row] for name, column in columns.items()}
-        problems = [notes[row]] if notes[row] else []
-        problems += [
-            f"{name}: {value}"
-            for name, value in facts.items()
-            if isinstance(value, Absent) and value.kind in (Kind.UNREADABLE, Kind.IMPLAUSIBLE)
+        problems = notes[row] + [
+            f"{name}: {value}" for name, value in facts.items() if isinstance(value, Absent) and value.kind in NOT_READ
         ]
         rows.append(Process(address=address, seen_by=seen[row], problems=tuple(problems), **facts))
     return rows
@@ -200,13 +242,15 @@ def _sessions(kernel: Kernel, pointers: list[int | Absent], roots: list[int | Ab
         elif there[row]:
             found.append(values[row])
         else:
-            found.append(Absent(Kind.UNREADABLE, f"{pointer + offset:#x}: {kernel.space.why(pointer + offset, size)}"))
+            found.append(unreadable(kernel.space, pointer + offset, size))
     return found
 
 
 def _image_paths(kernel: Kernel, pointers: list[int | Absent]) -> list[str | Absent]:
     """Object names of the executables, from what each process was audited with."""
-    names = kernel.view.records(OBJECT_NAME_INFORMATION, addresses_of([p if isinstance(p, int) else 0 for p in pointers]))
+    names = kernel.view.records(
+        OBJECT_NAME_INFORMATION, addresses_of([p if isinstance(p, int) else 0 for p in pointers])
+    )
     found: list[str | Absent] = []
     for pointer, name in zip(pointers, names.values("Name"), strict=True):
         if isinstance(pointer, Absent):

@@ -8,7 +8,10 @@ from typing import Any
 
 from process_anatomy.absent import Absent
 from process_anatomy.errors import RequestError
+from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import View
+from process_anatomy.walk.processes import Process
 from structs.families import LAYOUTS
 from structs.layout import Layout, MissingField, Place
 
@@ -35,6 +38,16 @@ class FieldRow:
     value: Any
     meaning: str
 
+    @property
+    def readable(self) -> bool:
+        """Whether there is a value."""
+        return not isinstance(self.value, Absent)
+
+    @property
+    def problem(self) -> str:
+        """Why there is no value; empty where there is."""
+        return "" if self.readable else str(self.value)
+
 
 def layout_named(name: str) -> Layout:
     """The declared structure of a name; case and a leading underscore do not matter.
@@ -48,6 +61,68 @@ def layout_named(name: str) -> Layout:
             return layout
     known = ", ".join(sorted(LAYOUTS))
     raise RequestError(f"no structure is named {name!r}; known are {known}")
+
+
+def of_process(kernel: Kernel, process: Process, layout: Layout, address: int | None) -> tuple[View, int]:
+    """Where a structure is to be read: at a given address, or where the process keeps its own.
+
+    Args:
+        kernel: the kernel.
+        process: through whose page tables user addresses are read.
+        layout: the structure.
+        address: its address, or ``None`` for the process's own.
+
+    Raises:
+        RequestError: the process has no such structure, or it cannot be found from the process.
+    """
+    if address is None:
+        address = _own(kernel, process, layout)
+    space = kernel.space
+    if address < KERNEL_HALF and isinstance(space, AddressSpace) and isinstance(process.dtb, int):
+        space = AddressSpace(space.memory, process.dtb, space.mode)
+    return View(space, kernel.build), address
+
+
+def _own(kernel: Kernel, process: Process, layout: Layout) -> int:
+    """The address of the structure of this kind that belongs to a process, following its pointers."""
+    chain = OWN.get(layout.name)
+    if chain is None:
+        raise RequestError(f"{layout.name} does not belong to one process: say where with --address")
+    here = process.address
+    view = View(kernel.space, kernel.build)
+    for owner, name, back in chain:
+        found = view.parse(LAYOUTS[owner], here)[name]
+        if hasattr(found, "Flink"):
+            found = found.Flink
+        if isinstance(found, Absent):
+            raise RequestError(f"process {process.pid} does not lead to its {layout.name}: {found}")
+        here = found & ~0xF if LAYOUTS[owner].fields[name].type.name == "_EX_FAST_REF" else found
+        if here == 0:
+            raise RequestError(f"process {process.pid} has no {layout.name}: {owner}.{name} is zero")
+        if back:
+            here -= kernel.build[LAYOUTS[layout.name]].offset(back)
+        if here < KERNEL_HALF:
+            view, here = of_process(kernel, process, layout, here)
+    return here
+
+
+OWN: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "_EPROCESS": (),
+    "_TOKEN": (("_EPROCESS", "Token", ""),),
+    "_SEP_LOGON_SESSION_REFERENCES": (("_EPROCESS", "Token", ""), ("_TOKEN", "LogonSession", "")),
+    "_SID_AND_ATTRIBUTES": (("_EPROCESS", "Token", ""), ("_TOKEN", "UserAndGroups", "")),
+    "_SID": (("_EPROCESS", "Token", ""), ("_TOKEN", "UserAndGroups", ""), ("_SID_AND_ATTRIBUTES", "Sid", "")),
+    "_HANDLE_TABLE": (("_EPROCESS", "ObjectTable", ""),),
+    "_MMVAD_SHORT": (("_EPROCESS", "VadRoot", ""),),
+    "_MMVAD": (("_EPROCESS", "VadRoot", ""),),
+    "_PEB": (("_EPROCESS", "Peb", ""),),
+    "_RTL_USER_PROCESS_PARAMETERS": (("_EPROCESS", "Peb", ""), ("_PEB", "ProcessParameters", "")),
+    "_PEB_LDR_DATA": (("_EPROCESS", "Peb", ""), ("_PEB", "Ldr", "")),
+    "_ETHREAD": (("_EPROCESS", "ThreadListHead", "ThreadListEntry"),),
+    "_MM_SESSION_SPACE": (("_EPROCESS", "Session", ""),),
+    "_OBJECT_NAME_INFORMATION": (("_EPROCESS", "SeAuditProcessCreationInfo", ""),),
+}
+"""Structure to the way from a process to its own: owner, field, and the link's field where it is a list."""
 
 
 def fields(view: View, layout: Layout, address: int) -> Iterator[FieldRow]:
@@ -77,7 +152,11 @@ def _type(name: str, place: Place | None) -> str:
         return name
     if place.bit is not None and place.bits is not None:
         last = place.bit + place.bits - 1
-        return f"UInt{8 * place.size} bit {place.bit}" if place.bits == 1 else f"UInt{8 * place.size} bits {place.bit}-{last}"
+        return (
+            f"UInt{8 * place.size} bit {place.bit}"
+            if place.bits == 1
+            else f"UInt{8 * place.size} bits {place.bit}-{last}"
+        )
     return f"Bytes[{place.size}]" if name == "Bytes" else f"{name}{8 * place.size}"
 
 

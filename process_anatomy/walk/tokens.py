@@ -12,7 +12,7 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import Records, addresses_of, unreadable
-from process_anatomy.walk.processes import Process
+from process_anatomy.walk.processes import NOT_READ, Process
 from process_anatomy.walk.sids import INTEGRITY_AUTHORITY, integrity_name, sid_name, sid_text
 from structs.token import LOGON_SESSION, SID, SID_AND_ATTRIBUTES, TOKEN
 
@@ -26,7 +26,6 @@ TOKEN_FLAGS = {
     0x1: "TOKEN_HAS_TRAVERSE_PRIVILEGE",
     0x2: "TOKEN_HAS_BACKUP_PRIVILEGE",
     0x4: "TOKEN_HAS_RESTORE_PRIVILEGE",
-    0x8: "TOKEN_HAS_ADMIN_GROUP",
     0x10: "TOKEN_IS_RESTRICTED",
     0x20: "TOKEN_SESSION_NOT_REFERENCED",
     0x40: "TOKEN_SANDBOX_INERT",
@@ -44,9 +43,8 @@ TOKEN_FLAGS = {
     0x80000: "TOKEN_NO_CHILD_PROCESS",
     0x100000: "TOKEN_NO_CHILD_PROCESS_UNLESS_SECURE",
     0x200000: "TOKEN_AUDIT_NO_CHILD_PROCESS",
-    0x400000: "TOKEN_PERMISSIVE_LEARNING_MODE",
 }
-"""Bits of TokenFlags by value (ntifs.h names what it documents, the rest is published research)."""
+"""Bits of TokenFlags by value, those that mean the same in every build (0x8 and 0x400000 do not)."""
 
 ELEVATIONS = {1: "default", 2: "full", 3: "limited"}
 """TOKEN_ELEVATION_TYPE by value."""
@@ -96,12 +94,23 @@ class Token:
     package: str | Absent
     problems: tuple[str, ...]
 
+    @property
+    def flag_names(self) -> str | Absent:
+        """Names of the set bits of TokenFlags; bits without a known name as one number."""
+        if isinstance(self.flags, Absent):
+            return self.flags
+        names = [name for bit, name in TOKEN_FLAGS.items() if self.flags & bit]
+        rest = self.flags & ~sum(TOKEN_FLAGS)
+        return ",".join([*names, f"{rest:#x}"] if rest else names)
 
-def flag_names(flags: int) -> list[str]:
-    """Names of the set bits of TokenFlags; bits without a known name as numbers."""
-    names = [name for bit, name in TOKEN_FLAGS.items() if flags & bit]
-    rest = flags & ~sum(TOKEN_FLAGS)
-    return [*names, f"{rest:#x}"] if rest else names
+    @property
+    def privilege_summary(self) -> str | Absent:
+        """How many privileges the token has, and how many of them count now."""
+        if isinstance(self.present, Absent):
+            return self.present
+        if isinstance(self.enabled, Absent):
+            return self.enabled
+        return f"{self.present.bit_count()} present, {self.enabled.bit_count()} enabled"
 
 
 def tokens(kernel: Kernel, processes: tuple[Process, ...]) -> list[Token]:
@@ -133,18 +142,29 @@ def tokens(kernel: Kernel, processes: tuple[Process, ...]) -> list[Token]:
         "enabled": get("PrivilegesEnabled"),
         "default": get("PrivilegesEnabledByDefault"),
         "flags": get("TokenFlags"),
-        "package": [NOT_APPLICABLE if v == 0 else s for v, s in zip(_with(get("Package"), get("Package")), packages, strict=True)],
+        "package": [
+            NOT_APPLICABLE if v == 0 else s
+            for v, s in zip(_with(get("Package"), get("Package")), packages, strict=True)
+        ],
     }
     rows: list[Token] = []
     for row, process in enumerate(processes):
         if not isinstance(process.token, int) or process.token == 0:
-            reason = process.token if isinstance(process.token, Absent) else Absent(Kind.NOT_APPLICABLE, "the process has no token")
+            reason = (
+                process.token
+                if isinstance(process.token, Absent)
+                else Absent(Kind.NOT_APPLICABLE, "the process has no token")
+            )
             facts: dict[str, Any] = dict.fromkeys(columns, reason)
         else:
             facts = {name: column[row] for name, column in columns.items()}
         facts["user_name"] = _user_name(facts["user"], facts["account"])
-        bad = [f"{name}: {v}" for name, v in facts.items() if isinstance(v, Absent) and v.kind in (Kind.UNREADABLE, Kind.IMPLAUSIBLE)]
-        if isinstance(facts["enabled"], int) and isinstance(facts["present"], int) and facts["enabled"] & ~facts["present"]:
+        bad = [f"{name}: {v}" for name, v in facts.items() if isinstance(v, Absent) and v.kind in NOT_READ]
+        if (
+            isinstance(facts["enabled"], int)
+            and isinstance(facts["present"], int)
+            and facts["enabled"] & ~facts["present"]
+        ):
             bad.append("privileges are enabled that the token does not have")
         rows.append(Token(process=process, address=process.token, problems=tuple(bad), **facts))
     return rows
@@ -172,7 +192,9 @@ def sids(kernel: Kernel, pointers: Addresses) -> list[str | Absent]:
     cache: dict[int, str | Absent] = {}
     for pointer, head, readable in zip(pointers.tolist(), heads, there.tolist(), strict=True):
         if pointer not in cache:
-            cache[pointer] = _sid(kernel, pointer, head.tobytes(), offset) if readable else unreadable(kernel.space, pointer, offset)
+            cache[pointer] = (
+                _sid(kernel, pointer, head.tobytes(), offset) if readable else unreadable(kernel.space, pointer, offset)
+            )
         found.append(cache[pointer])
     return found
 
@@ -191,7 +213,9 @@ def _accounts(kernel: Kernel, sessions: Records) -> list[Any]:
     """``authority\\account`` of each logon session."""
     found: list[Any] = []
     cache: dict[int, Any] = {}
-    for at, account, authority in zip(sessions.addresses.tolist(), sessions.values("AccountName"), sessions.values("AuthorityName"), strict=True):
+    for at, account, authority in zip(
+        sessions.addresses.tolist(), sessions.values("AccountName"), sessions.values("AuthorityName"), strict=True
+    ):
         if at not in cache:
             parts = [p if isinstance(p, Absent) else kernel.view.string(p[2], p[0]) for p in (authority, account)]
             absent = next((p for p in parts if isinstance(p, Absent)), None)
@@ -211,7 +235,9 @@ def _integrities(levels: list[int], counts: list[int], found: list[str | Absent]
         elif isinstance(sid, Absent):
             names.append(sid)
         else:
-            names.append(integrity_name(sid) or Absent(Kind.IMPLAUSIBLE, f"{sid} does not start with {INTEGRITY_AUTHORITY}"))
+            names.append(
+                integrity_name(sid) or Absent(Kind.IMPLAUSIBLE, f"{sid} does not start with {INTEGRITY_AUTHORITY}")
+            )
     return names
 
 

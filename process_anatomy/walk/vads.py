@@ -17,7 +17,7 @@ from process_anatomy.errors import NotYet
 from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
 from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import Records, addresses_of, unreadable
-from process_anatomy.walk.processes import Process
+from process_anatomy.walk.processes import NOT_READ, Process
 from structs.layout import Structure
 from structs.object import POOL_HEADER
 from structs.section import CONTROL_AREA, FILE_OBJECT, SUBSECTION
@@ -127,7 +127,20 @@ class _Nodes:
     problems: dict[int, list[str]] = field(default_factory=dict)
 
 
-def vads(kernel: Kernel, processes: tuple[Process, ...]) -> list[Vad]:
+@dataclass(frozen=True, slots=True)
+class VadTable:
+    """The VAD trees of some processes.
+
+    Attributes:
+        rows: in the order of the processes, each tree in tree order.
+        problems: what was wrong with trees that have no row to say it, one line each.
+    """
+
+    rows: tuple[Vad, ...]
+    problems: tuple[str, ...]
+
+
+def vads(kernel: Kernel, processes: tuple[Process, ...]) -> VadTable:
     """The VAD trees of the processes, in the order of the processes, each in tree order.
 
     Raises:
@@ -136,9 +149,18 @@ def vads(kernel: Kernel, processes: tuple[Process, ...]) -> list[Vad]:
     structure = kernel.build[MMVAD_SHORT]
     if "StartingVpnHigh" not in structure and structure.build.pointer_size == 8:
         raise NotYet(f"VAD trees of build {kernel.number} (before Windows 8.1) are not supported yet")
-    nodes = _walk(kernel, structure, addresses_of([p.vad_root if isinstance(p.vad_root, int) else 0 for p in processes]))
-    order = _tree_order(nodes)
-    return _rows(kernel, processes, nodes, order)
+    nodes = _walk(
+        kernel, structure, addresses_of([p.vad_root if isinstance(p.vad_root, int) else 0 for p in processes])
+    )
+    rows = tuple(_rows(kernel, processes, nodes, _tree_order(nodes)))
+    rooted = {row.process.address for row in rows}
+    lost = [
+        f"process {process.pid}: {problem}"
+        for owner, process in enumerate(processes)
+        if process.address not in rooted
+        for problem in nodes.problems.get(-1 - owner, [])
+    ]
+    return VadTable(rows, tuple(lost))
 
 
 def _walk(kernel: Kernel, structure: Structure, roots: Addresses) -> _Nodes:
@@ -242,7 +264,13 @@ def _rows(kernel: Kernel, processes: tuple[Process, ...], nodes: _Nodes, order: 
     expected = np.where(nodes.came_from[picked] >= 0, nodes.address[nodes.came_from[picked]], np.uint64(0)).tolist()
     rows: list[Vad] = []
     for number, owner, depth, parent, at, facts in zip(
-        order, nodes.owner[picked].tolist(), nodes.depth[picked].tolist(), expected, address.tolist(), zip(*columns, strict=True), strict=True
+        order,
+        nodes.owner[picked].tolist(),
+        nodes.depth[picked].tolist(),
+        expected,
+        address.tolist(),
+        zip(*columns, strict=True),
+        strict=True,
     ):
         problems = nodes.problems.get(number, [])
         if not depth:
@@ -252,7 +280,7 @@ def _rows(kernel: Kernel, processes: tuple[Process, ...], nodes: _Nodes, order: 
             problems = [*problems, f"names {stated:#x} as its parent, but was reached from {parent:#x}"]
         if isinstance(start, int) and isinstance(end, int) and (end < start or end >= KERNEL_HALF):
             problems = [*problems, "its range is not one of user addresses"]
-        problems = problems + [str(v) for v in facts if isinstance(v, Absent) and v.kind in (Kind.UNREADABLE, Kind.IMPLAUSIBLE)]
+        problems = problems + [str(v) for v in facts if isinstance(v, Absent) and v.kind in NOT_READ]
         rows.append(Vad(processes[owner], at, depth, *facts, tuple(dict.fromkeys(problems))))
     return rows
 
@@ -281,7 +309,9 @@ def _named(records: Records, field: str, names: tuple[str, ...]) -> list[Any]:
 def _tags(kernel: Kernel, address: Addresses) -> list[Any]:
     """The pool tag in front of each node."""
     if POOL_HEADER not in kernel.build:
-        return [Absent(Kind.NOT_IN_BUILD, f"_POOL_HEADER is not in the layout of build {kernel.build.name}")] * len(address)
+        return [Absent(Kind.NOT_IN_BUILD, f"_POOL_HEADER is not in the layout of build {kernel.build.name}")] * len(
+            address
+        )
     place = kernel.build[POOL_HEADER].place("PoolTag")
     where = address - np.uint64(kernel.build[POOL_HEADER].sizeof) + np.uint64(place.offset)
     data, there = kernel.space.read_many(where, place.size)
@@ -294,7 +324,9 @@ def _tags(kernel: Kernel, address: Addresses) -> list[Any]:
 def _files(kernel: Kernel, address: Addresses, tags: list[Any]) -> list[Any]:
     """Names of mapped files: node, subsection, control area, file object, in four batches."""
     found: list[Any] = [NOT_APPLICABLE] * len(address)
-    rows = np.array([row for row, tag in enumerate(tags) if isinstance(tag, str) and tag not in SHORT_TAGS], dtype=np.int64)
+    rows = np.array(
+        [row for row, tag in enumerate(tags) if isinstance(tag, str) and tag not in SHORT_TAGS], dtype=np.int64
+    )
     if not len(rows):
         return found
     where = address[rows]

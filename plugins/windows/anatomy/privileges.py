@@ -1,0 +1,81 @@
+"""windows.anatomy.privileges"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from process_anatomy.volatility import (
+    Anatomy,
+    Column,
+    format_hints,
+    process_ids,
+    short_address,
+    stock_privilege_descriptions,
+)
+from volatility3.framework import interfaces
+
+if TYPE_CHECKING:
+    from process_anatomy.kernel.identify import Kernel
+
+
+class Privileges(Anatomy, interfaces.plugins.PluginInterface):
+    """Lists what the primary token of each process may do, explained, without symbols.
+
+    The columns up to Description are those of windows.privileges.
+    """
+
+    _version = (1, 0, 0)
+    columns = (
+        Column("PID", int),
+        Column("Process", str),
+        Column("Value", int),
+        Column("Privilege", str),
+        Column("Attributes", str),
+        Column("Description", str),
+        Column("Token", format_hints.Hex),
+        Column("Problems", str),
+        Column("Explanation", str),
+    )
+
+    def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
+        """One row for each privilege of each process; one row for a token that could not be read."""
+        from process_anatomy.notes.explainer import Explainer
+        from process_anatomy.walk.privileges import Privilege, privileges
+        from process_anatomy.walk.processes import processes
+        from process_anatomy.walk.tokens import tokens
+
+        whole = processes(kernel)
+        self.report(whole.problems)
+        explain = Explainer(kernel, self.config["explain"], whole.rows)
+        descriptions = stock_privilege_descriptions()
+        for row in privileges(tokens(kernel, whole.select(process_ids(self.config["pid"])).rows)):
+            if not isinstance(row, Privilege):
+                gone = row.present
+                problems = "; ".join(row.problems) or str(gone)
+                yield (
+                    0,
+                    (
+                        row.process.pid,
+                        row.process.name,
+                        *[gone] * 4,
+                        short_address(row.address),
+                        problems,
+                        explain.token(row),
+                    ),
+                )
+                continue
+            yield (
+                0,
+                (
+                    row.token.process.pid,
+                    row.token.process.name,
+                    row.value,
+                    row.name,
+                    row.attributes,
+                    descriptions.get(row.value) or explain.privilege_title(row),
+                    short_address(row.token.address),
+                    row.problem or None,
+                    explain.privilege(row),
+                ),
+            )

@@ -1,0 +1,74 @@
+"""windows.anatomy.vads"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from process_anatomy.volatility import Anatomy, Column, format_hints, process_ids
+from volatility3.framework import interfaces
+
+if TYPE_CHECKING:
+    from process_anatomy.kernel.identify import Kernel
+
+
+class Vads(Anatomy, interfaces.plugins.PluginInterface):
+    """Lists the memory ranges of each process as a tree of VADs, explained, without symbols.
+
+    Rows come in tree order, children under their parent. The columns up to File are those of windows.vadinfo.
+    """
+
+    _version = (1, 0, 0)
+    columns = (
+        Column("PID", int),
+        Column("Process", str),
+        Column("Offset", format_hints.Hex),
+        Column("Start VPN", format_hints.Hex),
+        Column("End VPN", format_hints.Hex),
+        Column("Tag", str),
+        Column("Protection", str),
+        Column("CommitCharge", int),
+        Column("PrivateMemory", int),
+        Column("Parent", format_hints.Hex),
+        Column("File", str),
+        Column("VadType", str),
+        Column("Depth", int),
+        Column("Pages", int),
+        Column("Problems", str),
+        Column("Explanation", str),
+    )
+
+    def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
+        """One row for each node of each tree."""
+        from process_anatomy.notes.explainer import Explainer
+        from process_anatomy.walk.processes import processes
+        from process_anatomy.walk.vads import vads
+
+        whole = processes(kernel)
+        chosen = whole.select(process_ids(self.config["pid"]))
+        explain = Explainer(kernel, self.config["explain"], whole.rows)
+        self.progress(40, "Walking VAD trees")
+        table = vads(kernel, chosen.rows)
+        self.report(whole.problems + table.problems)
+        for row in table.rows:
+            yield (
+                row.depth,
+                (
+                    row.process.pid,
+                    row.process.name,
+                    row.address,
+                    row.start,
+                    row.end,
+                    row.tag,
+                    row.protection,
+                    row.commit,
+                    row.private,
+                    row.parent,
+                    row.file,
+                    row.vad_type,
+                    row.depth,
+                    row.pages,
+                    "; ".join(row.problems) or None,
+                    explain.vad(row),
+                ),
+            )

@@ -1,0 +1,176 @@
+"""The object manager's side: types, headers in front of objects, handle tables."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from process_anatomy.forge.dice import Dice
+from process_anatomy.forge.kernel_image import KernelImage
+from process_anatomy.forge.memory import PAGE, Space
+from process_anatomy.forge.pool import Pool
+from process_anatomy.forge.records import record, text
+from structs.handle import HANDLE_TABLE
+from structs.layout import Build
+from structs.object import OBJECT_HEADER
+
+TYPES = (
+    "Type Directory SymbolicLink Token Job Process Thread UserApcReserve IoCompletionReserve DebugObject Event Mutant "
+    "Callback Semaphore Timer IRTimer KeyedEvent WindowStation Desktop TpWorkerFactory Driver Device IoCompletion "
+    "WaitCompletionPacket File Section Session Key ALPC_Port EtwRegistration"
+).split()
+FIRST_TYPE = 2
+EXPORTED_TYPES = {
+    "PsProcessType": "Process",
+    "PsThreadType": "Thread",
+    "PsJobType": "Job",
+    "SeTokenObjectType": "Token",
+    "IoFileObjectType": "File",
+    "ExEventObjectType": "Event",
+    "ExSemaphoreObjectType": "Semaphore",
+    "MmSectionObjectType": "Section",
+    "CmKeyObjectType": "Key",
+    "LpcPortObjectType": "ALPC Port",
+}
+
+OBJECT_TYPE_SIZE, TYPE_NAME, TYPE_INDEX, TYPE_OBJECTS, TYPE_KEY = 0xD8, 0x10, 0x28, 0x2C, 0xC0
+"""Places in _OBJECT_TYPE, the same in every x64 kernel from Windows 8 on."""
+QUOTA_INFO_SIZE, QUOTA_INFO_MASK = 0x20, 0x08
+NAME_INFO_SIZE, NAME_INFO_MASK = 0x20, 0x02
+HANDLE_ENTRY = 16
+LEAF_ENTRIES = PAGE // HANDLE_ENTRY
+FIRST_ENCODED_BUILD = 10240
+"""From this build on the type index in an object header is encoded."""
+
+
+@dataclass(frozen=True)
+class Handle:
+    """One open handle: what it refers to and what it allows."""
+
+    object: int
+    type: str
+    access: int
+    name: str | None = None
+
+
+class ObjectManager:
+    """Makes objects with headers, and handle tables.
+
+    Attributes:
+        cookie: the value that type indexes are encoded with.
+        types: type name to index.
+    """
+
+    def __init__(self, build: Build, kernel: Space, image: KernelImage, pools: tuple[Pool, Pool], dice: Dice) -> None:
+        self.build, self.kernel, self.image, self.dice = build, kernel, image, dice
+        self.nonpaged, self.paged = pools
+        self.encoded = build.number >= FIRST_ENCODED_BUILD
+        self.cookie = dice.between(1, 255) if self.encoded else 0
+        self.types = {name.replace("_", " "): FIRST_TYPE + place for place, name in enumerate(TYPES)}
+        self.tables: list[int] = []
+        if self.encoded:
+            image.store("ObHeaderCookie", bytes([self.cookie]))
+        self._make_types()
+
+    def _make_types(self) -> None:
+        addresses = {name: self.reserve("Type", OBJECT_TYPE_SIZE, b"ObjT", quota=False) for name in self.types}
+        table = [0, 0xBAD0B0B0, *addresses.values()]
+        self.image.store("ObTypeIndexTable", struct.pack(f"<{len(table)}Q", *table))
+        for name, address in addresses.items():
+            data = bytearray(OBJECT_TYPE_SIZE)
+            struct.pack_into("<QQ", data, 0, address, address)
+            counted = text(name, self.paged.string(name))
+            struct.pack_into("<HHIQ", data, TYPE_NAME, counted["Length"], counted["MaximumLength"], 0, counted["Buffer"])
+            data[TYPE_INDEX] = self.types[name]
+            struct.pack_into("<II", data, TYPE_OBJECTS, self.dice.between(2, 900), self.dice.between(2, 900))
+            data[TYPE_KEY : TYPE_KEY + 4] = name.encode()[:4].ljust(4)
+            self.kernel.write(address, bytes(data))
+        for symbol, name in EXPORTED_TYPES.items():
+            self.image.point(symbol, addresses[name])
+
+    def reserve(
+        self, type_name: str, size: int, tag: bytes, *, paged: bool = False, quota: bool = True, name: str = ""
+    ) -> int:
+        """Room for an object with its header written in front; gives the address of the object's body."""
+        pool = self.paged if paged else self.nonpaged
+        structure = self.build[OBJECT_HEADER]
+        body = structure.offset("Body")
+        optional = QUOTA_INFO_SIZE * quota + NAME_INFO_SIZE * bool(name)
+        start = pool.allocate(optional + body + size, tag)
+        header = start + optional
+        if name:
+            counted = text(name, self.paged.string(name))
+            info = struct.pack(
+                "<QHHIQII", 0, counted["Length"], counted["MaximumLength"], 0, counted["Buffer"], 0, 0
+            )
+            self.kernel.write(header - NAME_INFO_SIZE, info)
+        encoded = self.types[type_name]
+        if self.encoded:
+            encoded ^= self.cookie ^ (header >> 8 & 0xFF)
+        data = record(
+            self.build,
+            OBJECT_HEADER,
+            PointerCount=self.dice.between(3, 0x7FFF),
+            HandleCount=self.dice.between(1, 9),
+            TypeIndex=encoded,
+            InfoMask=QUOTA_INFO_MASK * quota | NAME_INFO_MASK * bool(name),
+            SecurityDescriptor=0,
+        )
+        self.kernel.write(header, data[:body])
+        return header + body
+
+    def header_of(self, body: int) -> int:
+        """Address of the header of an object."""
+        return body - self.build[OBJECT_HEADER].offset("Body")
+
+    def _entry(self, pointer: int, access: int) -> bytes:
+        low = (pointer & 0xFFFFFFFFFFFF) >> 4 << 20 | self.dice.between(1, 0x7FFF) << 1 | 1
+        return struct.pack("<QQ", low, access & 0x1FFFFFF)
+
+    def _leaf(self, entries: dict[int, bytes], first: int) -> int:
+        data = bytearray(PAGE)
+        free = [slot for slot in range(1, LEAF_ENTRIES) if first + slot not in entries]
+        for slot, following in zip(free, [*free[1:], 0], strict=True):
+            data[HANDLE_ENTRY * slot + 8 : HANDLE_ENTRY * slot + 16] = struct.pack("<Q", 4 * (first + following))
+        for slot in range(LEAF_ENTRIES):
+            if first + slot in entries:
+                data[HANDLE_ENTRY * slot : HANDLE_ENTRY * (slot + 1)] = entries[first + slot]
+        address = self.paged.pages(1)
+        self.kernel.write(address, bytes(data))
+        return address
+
+    def code(self, entries: dict[int, bytes]) -> tuple[int, int]:
+        """Write the leaves (and the level above them if one does not do); gives TableCode and the end of handles."""
+        leaves = max(entries, default=0) // LEAF_ENTRIES + 1
+        addresses = [self._leaf(entries, LEAF_ENTRIES * index) for index in range(leaves)]
+        end = 4 * LEAF_ENTRIES * leaves
+        if leaves == 1:
+            return addresses[0], end
+        top = self.paged.pages(1)
+        self.kernel.write(top, struct.pack(f"<{leaves}Q", *addresses))
+        return top | 1, end
+
+    def handle_table(self, process: int, pid: int, handles: dict[int, Handle]) -> int:
+        """A process's handle table; gives the address of its _HANDLE_TABLE."""
+        entries = {
+            value // 4: self._entry(self.header_of(handle.object), handle.access) for value, handle in handles.items()
+        }
+        return self._table(process, pid, entries)
+
+    def cid_table(self, bodies: dict[int, int]) -> int:
+        """The client id table: process and thread ids to the bodies of their objects."""
+        return self._table(0, 0, {value // 4: self._entry(body, 0) for value, body in bodies.items()})
+
+    def _table(self, process: int, pid: int, entries: dict[int, bytes]) -> int:
+        table_code, end = self.code(entries)
+        address = self.paged.allocate(self.build[HANDLE_TABLE].sizeof, b"Obtb")
+        values = {
+            "TableCode": table_code,
+            "QuotaProcess": process,
+            "UniqueProcessId": pid,
+            "NextHandleNeedingPool": end,
+            "HandleCount": len(entries),
+        }
+        self.kernel.write(address, record(self.build, HANDLE_TABLE, **values))
+        self.tables.append(address)
+        return address

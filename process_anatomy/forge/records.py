@@ -1,0 +1,57 @@
+"""From a declaration and values to bytes, with zero for whatever is not said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from structs.layout import Build, Layout
+
+
+def record(build: Build, layout: Layout, **values: Any) -> bytes:
+    """The bytes of one structure; fields that the build does not have are left out.
+
+    Args:
+        build: whose places.
+        layout: the declaration.
+        **values: field values by their Windows names.
+
+    Raises:
+        KeyError: the declaration has no such field.
+    """
+    structure = build[layout]
+    content = structure.struct.parse(bytes(structure.sizeof))
+    for name, value in values.items():
+        if name not in layout.fields:
+            raise KeyError(f"{layout.name} declares no {name}")
+        if name in structure:
+            if isinstance(value, bytes):
+                value = value.ljust(structure.place(name).size, b"\0")
+            content[name] = value
+    return bytes(structure.struct.build(content))
+
+
+def link(forward: int, backward: int) -> dict[str, int]:
+    """A list entry."""
+    return {"Flink": forward, "Blink": backward}
+
+
+def ring(members: list[int]) -> dict[int, dict[str, int]]:
+    """Each member's list entry in a ring of list entries, by the member's address."""
+    count = len(members)
+    return {member: link(members[(i + 1) % count], members[i - 1]) for i, member in enumerate(members)}
+
+
+def signed(value: int) -> int:
+    """A 32-bit status as the signed number that the declarations use."""
+    return value - (1 << 32) if value >> 31 else value
+
+
+def text(characters: str, address: int) -> dict[str, int]:
+    """A counted string whose characters lie at an address."""
+    length = 2 * len(characters)
+    return {"Length": length, "MaximumLength": length + 2 if length else 0, "Buffer": address if length else 0}
+
+
+def utf16(characters: str) -> bytes:
+    """A string's characters as Windows keeps them, with a closing zero."""
+    return (characters + "\0").encode("utf-16-le")

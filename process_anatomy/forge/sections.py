@@ -1,0 +1,136 @@
+"""Sections: control areas, subsections, prototype entries and file objects behind mapped ranges."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from process_anatomy.forge import pe
+from process_anatomy.forge.memory import ACCESSED, DIRTY, GLOBAL, NO_EXECUTE, PAGE, PROTOTYPE, TRANSITION, VALID
+from process_anatomy.forge.objects import ObjectManager
+from process_anatomy.forge.records import record, text
+from structs.section import CONTROL_AREA, FILE_OBJECT, SEGMENT, SUBSECTION
+
+PROTECTION_SHIFT = 5
+READ_ONLY, EXECUTE, EXECUTE_READ, READ_WRITE, WRITE_COPY, EXECUTE_READ_WRITE, EXECUTE_WRITE_COPY = range(1, 8)
+GUARD, NO_ACCESS = 0x10, 0x18
+"""Protection indexes of VADs and of entries that are not valid."""
+
+FILE_TYPE, FILE_OBJECT_FLAGS = 5, 0x44042
+IMAGE_FLAG, FILE_FLAG, COMMIT_FLAG = 0x20, 0x80, 0x2000
+
+
+@dataclass
+class Section:
+    """A section as others refer to it.
+
+    Attributes:
+        subsection: address of the first subsection.
+        prototypes: address of its prototype entries.
+        file: name of the file, ``None`` where the page file backs it.
+        frames: frames of the first pages that are in memory.
+        image: the headers' facts if it is an image.
+    """
+
+    subsection: int
+    prototypes: int
+    file: str | None
+    frames: dict[int, int]
+    image: pe.Program | None = None
+
+
+class Sections:
+    """Makes sections, one for each file."""
+
+    def __init__(self, objects: ObjectManager) -> None:
+        self.objects, self.build, self.kernel = objects, objects.build, objects.kernel
+        self._files: dict[str, Section] = {}
+
+    def file_object(self, name: str) -> int:
+        """A file object; gives its address."""
+        address = self.objects.reserve("File", self.build[FILE_OBJECT].sizeof, b"File")
+        data = record(
+            self.build,
+            FILE_OBJECT,
+            Type=FILE_TYPE,
+            Size=self.build[FILE_OBJECT].sizeof,
+            Flags=FILE_OBJECT_FLAGS,
+            FileName=text(name, self.objects.paged.string(name)),
+        )
+        self.kernel.write(address, data)
+        return address
+
+    def _make(self, file: str | None, parts: list[int], entries: list[int], flags: int) -> tuple[int, int]:
+        """Segment, prototype entries, control area and its subsections; gives the subsection and the entries."""
+        dice = self.objects.dice
+        control, sub = self.build[CONTROL_AREA].sizeof, self.build[SUBSECTION].sizeof
+        area = self.objects.nonpaged.allocate(control + sub * len(parts), b"MmCa")
+        prototypes = self.objects.paged.put(struct.pack(f"<{len(entries)}Q", *entries), b"MmSt")
+        total = sum(parts)
+        segment = self.objects.paged.put(
+            record(
+                self.build,
+                SEGMENT,
+                ControlArea=area,
+                TotalNumberOfPtes=total,
+                SizeOfSegment=total * PAGE,
+                PrototypePte=prototypes,
+            ),
+            b"MmSm",
+        )
+        pointer = self.file_object(file) | dice.between(1, 15) if file else 0
+        data = record(
+            self.build,
+            CONTROL_AREA,
+            Segment=segment,
+            NumberOfSectionReferences=dice.between(1, 3),
+            NumberOfMappedViews=dice.between(1, 40),
+            NumberOfUserReferences=dice.between(1, 40),
+            Flags=flags,
+            FilePointer=pointer,
+        )
+        base = prototypes
+        for index, pages in enumerate(parts):
+            last = index == len(parts) - 1
+            data += record(
+                self.build,
+                SUBSECTION,
+                ControlArea=area,
+                SubsectionBase=base,
+                PtesInSubsection=pages,
+                NextSubsection=0 if last else area + control + sub * (index + 1),
+            )
+            base += 8 * pages
+        self.kernel.write(area, data)
+        return area + control, prototypes
+
+    def image(self, file: str, program: pe.Program, base: int) -> Section:
+        """An image file's section; its first page, the headers, is in memory."""
+        if file not in self._files:
+            frame = self.kernel.memory.take(program.headers(base))
+            parts = [1] + [(part.end - part.start) // PAGE for part in program.sections]
+            valid = frame * PAGE | VALID | ACCESSED | GLOBAL
+            subsection, prototypes = self._make(file, parts, [valid, 0, 0, 0], IMAGE_FLAG | FILE_FLAG)
+            self._files[file] = Section(subsection, prototypes, file, {0: frame}, program)
+        return self._files[file]
+
+    def data(self, file: str, pages: int, contents: list[bytes]) -> Section:
+        """A data file's section: first pages valid, valid, in transition, the rest only in the file."""
+        if file not in self._files:
+            frames = {index: self.kernel.memory.take(content) for index, content in enumerate(contents)}
+            protection = READ_ONLY << PROTECTION_SHIFT
+            entries = [frames[index] * PAGE | VALID | ACCESSED | GLOBAL | NO_EXECUTE for index in (0, 1)]
+            entries.append(frames[2] * PAGE | TRANSITION | protection)
+            subsection, prototypes = self._make(file, [pages], [*entries, 0], FILE_FLAG)
+            in_file = (subsection & 0xFFFFFFFFFFFF) << 16 | PROTOTYPE | protection
+            self.kernel.write(prototypes + 24, struct.pack("<Q", in_file))
+            self._files[file] = Section(subsection, prototypes, file, frames)
+        return self._files[file]
+
+    def shared_memory(self, pages: int, content: bytes) -> Section:
+        """A section that the page file backs; its first page is in memory."""
+        frame = self.kernel.memory.take(content)
+        valid = frame * PAGE | VALID | ACCESSED | DIRTY | GLOBAL | NO_EXECUTE
+        demand = READ_WRITE << PROTECTION_SHIFT
+        subsection, prototypes = self._make(None, [pages], [valid, demand], COMMIT_FLAG)
+        return Section(subsection, prototypes, None, {0: frame})

@@ -1,0 +1,292 @@
+"""The user half of a process: program and libraries, PEB, parameters, stacks, heap, and pages in every state."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+from process_anatomy.forge import pe
+from process_anatomy.forge import sections as sec
+from process_anatomy.forge.memory import (
+    COPY_ON_WRITE, NO_EXECUTE, PAGE, PROTOTYPE, TRANSITION, USER_CODE, USER_DATA, USER_READ, Space,
+)  # fmt: skip
+from process_anatomy.forge.objects import ObjectManager
+from process_anatomy.forge.scenario import SYSTEM32, Actor
+from process_anatomy.forge.sections import Section, Sections
+from process_anatomy.forge.user_data import ParameterBlock, loader_lists, process_block, thread_block
+from process_anatomy.forge.vads import Region
+from structs.peb import LDR_DATA_TABLE_ENTRY, PEB
+
+SHARED_PAGE = 0x7FFE0000
+LOOK_UP_IN_VAD = 0xFFFFFFFF0000
+"""Prototype address that says: ask the VAD."""
+FIRST_SWIZZLED_BUILD, FIRST_NEW_PAGEFILE_BUILD = 15063, 10586
+LIBRARIES = ("ntdll.dll", "kernel32.dll", "KernelBase.dll")
+LOCALE = "\\Windows\\System32\\locale.nls"
+LOCALE_PAGES = 0xA9
+
+
+@dataclass(frozen=True)
+class Module:
+    """An image and where it is mapped in this boot."""
+
+    name: str
+    path: str
+    base: int
+    section: Section
+
+    @property
+    def program(self) -> pe.Program:
+        """What its headers say."""
+        assert self.section.image is not None
+        return self.section.image
+
+    def facts(self) -> dict[str, Any]:
+        """The module as the loader's lists show it."""
+        return {
+            "base": self.base,
+            "checksum": self.program.checksum,
+            "entry": self.base + self.program.entry,
+            "file": self.section.file,
+            "name": self.name,
+            "path": self.path,
+            "size": self.program.size,
+            "timestamp": self.program.timestamp,
+        }
+
+
+@dataclass
+class UserSpace:
+    """What a process got: the truth of its user half."""
+
+    peb: int = 0
+    tebs: list[int] = field(default_factory=list)
+    stacks: list[tuple[int, int]] = field(default_factory=list)
+    heap: int = 0
+    ldr: int = 0
+    modules: list[Module] = field(default_factory=list)
+    regions: list[Region] = field(default_factory=list)
+    pages: list[dict[str, Any]] = field(default_factory=list)
+    command_line: str = ""
+    current_directory: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+class Users:
+    """Builds user halves; images keep their base for the whole boot, as address randomisation does."""
+
+    def __init__(self, objects: ObjectManager, sections: Sections, computer: str, mask: int) -> None:
+        self.objects, self.sections, self.computer = objects, sections, computer
+        self.build, self.dice = objects.build, objects.dice
+        self.mask = mask if self.build.number >= FIRST_SWIZZLED_BUILD else 0
+        self.shared_frame = objects.kernel.memory.take()
+        self.shared_page_2 = SHARED_PAGE + PAGE * self.dice.between(1, 14)
+        self._images: dict[str, Module] = {}
+        self._library_top = 0x7FF800000000 + (self.dice.below(0x600) << 24) + (self.dice.below(0x80) << 21)
+
+    def module(self, path: str, library: bool = False) -> Module:
+        """The image at a path, where it is mapped in this boot."""
+        if path not in self._images:
+            parts = pe.DLL_SECTIONS if library else pe.EXE_SECTIONS
+            size = parts[-1].end
+            if library:
+                base = self._library_top
+                self._library_top -= size + (self.dice.between(1, 9) << 16)
+            else:
+                base = 0x7FF600000000 + (self.dice.below(0x1000) << 20) + (len(self._images) << 40 & 0)
+                base += self.dice.below(0xB) << 16
+            program = pe.Program(
+                size, 0x1000 + 16 * self.dice.between(1, 0x400), parts, 0x60000000 | self.dice.bits(28),
+                self.dice.bits(19), {}, library,
+            )  # fmt: skip
+            section = self.sections.image(path[2:], program, base)
+            self._images[path] = Module(path.rpartition("\\")[2], path, base, section)
+        return self._images[path]
+
+    def invalid(self, entry: int) -> int:
+        """A page-table entry that is not valid, as this kernel stores it."""
+        return entry ^ self.mask if entry else 0
+
+    def pagefile(self, index: int, page: int, protection: int) -> int:
+        """The entry of a page that lies in a page file."""
+        low = index << 12 if self.build.number >= FIRST_NEW_PAGEFILE_BUILD else index << 1
+        return page << 32 | low | protection << sec.PROTECTION_SHIFT
+
+    def make(self, actor: Actor, space: Space, first_tid: int) -> UserSpace:
+        """Fill the user half of a process."""
+        user = UserSpace()
+        space.map(SHARED_PAGE, self.shared_frame, USER_READ)
+        libraries = [self.module(SYSTEM32 + name, library=True) for name in LIBRARIES]
+        program = self.module(actor.path)
+        user.modules = [program, *libraries]
+        add = user.regions.append
+        add(Region(SHARED_PAGE, PAGE, sec.READ_ONLY, "shared data", commit=1, mem_commit=True))
+        add(Region(self.shared_page_2, PAGE, sec.READ_ONLY, "hypervisor shared data", commit=1, mem_commit=True))
+        for module in user.modules:
+            commit = self.dice.between(2, 16)
+            add(
+                Region(
+                    module.base, module.program.size, sec.EXECUTE_WRITE_COPY, module.name, module.section, 2, commit
+                )
+            )
+        for module in user.modules[:2]:
+            space.map(module.base, module.section.frames[0], USER_READ | COPY_ON_WRITE)
+            self._note(user, module.base, "valid", module.name, module.section.frames[0])
+        self._thread_area(actor, space, user, first_tid)
+        zone = (self.dice.between(0x100, 0x1FF) << 32) + (self.dice.below(0x400) << 21)
+        self._mapped_files(actor, space, user, zone)
+        self._heap(actor, space, user, zone + 0x100000)
+        add(Region(zone + 0x200000, 0x100000, sec.READ_WRITE, "heap", commit=self.dice.between(3, 40)))
+        add(Region(zone + 0x400000, 0x20000, sec.NO_ACCESS, "reserved"))
+        if actor.large_page:
+            self._large_page(space, user, zone + 0x600000)
+        for number in range(actor.extra_regions):
+            start = zone + 0x1000000 + 0x20000 * number
+            add(Region(start, 0x10000, sec.READ_WRITE, "private", commit=self.dice.between(1, 16)))
+        return user
+
+    def _note(self, user: UserSpace, address: int, state: str, note: str, frame: int | None) -> None:
+        content = None if frame is None else bytes(self.objects.kernel.memory.pages[frame])
+        if state == "demand-zero":
+            content = bytes(PAGE)
+        user.pages.append(
+            {
+                "crc32": None if content is None else zlib.crc32(content),
+                "head": None if content is None else content[:16].hex(),
+                "note": note,
+                "state": state,
+                "va": address,
+            }
+        )
+
+    def _private(self, space: Space, address: int, content: bytes = b"", flags: int = USER_DATA) -> int:
+        frame = space.memory.take(content)
+        space.map(address, frame, flags)
+        return frame
+
+    def _thread_area(self, actor: Actor, space: Space, user: UserSpace, first_tid: int) -> None:
+        """PEB, TEBs and stacks: one region for the blocks, one for each stack behind it."""
+        area = (self.dice.between(0x10, 0xFF) << 32) + (self.dice.below(0x400) << 21)
+        user.regions.append(Region(area, 0x200000, sec.READ_WRITE, "PEB and TEBs", commit=1 + 2 * actor.threads))
+        user.peb = area + PAGE * self.dice.between(1, 0x80)
+        assert self.build[PEB].sizeof <= PAGE
+        self._private(space, user.peb)
+        for index in range(actor.threads):
+            stack = area + 0x200000 + 0x100000 * index
+            size = 0x80000 if index else 0x100000
+            base = stack + size
+            user.stacks.append((base, base - 0x3000))
+            teb = user.peb + PAGE * (1 + 2 * index)
+            user.tebs.append(teb)
+            content = thread_block(teb, user.peb, base, base - 0x3000, actor.pid, first_tid + 4 * index)
+            self._private(space, teb, content)
+            commit = self.dice.between(3, 9)
+            user.regions.append(Region(stack, size, sec.READ_WRITE, "stack", commit=commit))
+        top = user.stacks[0][0] - PAGE
+        frame = self._private(space, top, b"STACK-PAGE " + bytes([self.dice.bits(8) for _ in range(64)]))
+        self._note(user, top, "valid", "stack", frame)
+        guard = area + 0x200000 + 0x100000 * actor.threads
+        user.regions.append(Region(guard, 0x3000, sec.GUARD | sec.READ_WRITE, "guarded", commit=3))
+        space.entry(guard, self.invalid((sec.GUARD | sec.READ_WRITE) << sec.PROTECTION_SHIFT))
+        self._note(user, guard, "guard-demand-zero", "guard page", None)
+
+    def _mapped_files(self, actor: Actor, space: Space, user: UserSpace, zone: int) -> None:
+        add = user.regions.append
+        shared = self.sections.shared_memory(16, b"SHARED-PAGE " + actor.name.encode())
+        add(Region(zone + 0x10000, 0x10000, sec.READ_WRITE, "shared memory", shared))
+        space.map(zone + 0x10000, shared.frames[0], USER_DATA)
+        self._note(user, zone + 0x10000, "valid", "shared memory", shared.frames[0])
+        read_only = self.sections.shared_memory(4, b"READ-ONLY SHARED-PAGE " + actor.name.encode())
+        add(Region(zone + 0x20000, 0x4000, sec.READ_ONLY, "shared memory", read_only))
+        add(Region(zone + 0x30000, 0x2000, sec.EXECUTE_READ, "generated code", commit=2, mem_commit=True))
+        frame = self._private(space, zone + 0x30000, b"\x48\x8b\xc4\xc3" + b"\xcc" * 60, USER_CODE)
+        self._note(user, zone + 0x30000, "valid", "generated code", frame)
+        if actor.injected:
+            add(Region(zone + 0x40000, 0x4000, sec.EXECUTE_READ_WRITE, "injected", commit=4, mem_commit=True))
+            code = b"\xfc\x48\x83\xe4\xf0\xe8\x00\x00\x00\x00 this is practice, not a program \x90\x90\xc3"
+            frame = self._private(space, zone + 0x40000, code, USER_DATA & ~NO_EXECUTE)
+            self._note(user, zone + 0x40000, "valid", "injected", frame)
+        contents = [f"NLS-PAGE-{index} ".encode() * 20 for index in range(3)]
+        locale = self.sections.data(LOCALE, LOCALE_PAGES, contents)
+        start = zone + 0x50000
+        add(Region(start, LOCALE_PAGES * PAGE, sec.READ_ONLY, "locale.nls", locale))
+        space.map(start, locale.frames[0], USER_READ)
+        self._note(user, start, "valid", LOCALE, locale.frames[0])
+        pointer = (locale.prototypes + 8 & 0xFFFFFFFFFFFF) << 16
+        space.entry(start + PAGE, self.invalid(pointer | PROTOTYPE))
+        self._note(user, start + PAGE, "prototype-valid", LOCALE, locale.frames[1])
+        ask = LOOK_UP_IN_VAD << 16 | PROTOTYPE | sec.READ_ONLY << sec.PROTECTION_SHIFT
+        space.entry(start + 2 * PAGE, self.invalid(ask))
+        self._note(user, start + 2 * PAGE, "prototype-vad-transition", LOCALE, locale.frames[2])
+        space.entry(start + 3 * PAGE, self.invalid((locale.prototypes + 24 & 0xFFFFFFFFFFFF) << 16 | PROTOTYPE))
+        self._note(user, start + 3 * PAGE, "prototype-not-resident", LOCALE, None)
+
+    def _heap(self, actor: Actor, space: Space, user: UserSpace, heap: int) -> None:
+        """The default heap: parameters, environment and loader data lie in it, then pages in other states."""
+        user.heap = heap
+        user.regions.append(Region(heap, 0x100000, sec.READ_WRITE, "heap", commit=self.dice.between(16, 64)))
+        self._private(space, heap, bytes(16) + (0xFFEEFFEE).to_bytes(4, "little"))
+        user.current_directory = "C:\\Windows\\system32\\" if actor.session != 1 else "C:\\Users\\student\\"
+        quoted = f'"{actor.path}"' if " " in actor.path else actor.path
+        user.command_line = f"{quoted} {actor.arguments}".rstrip()
+        user.environment = self._environment(actor)
+        block = ParameterBlock(heap + 0x16F0, actor, user.command_line, user.current_directory, user.environment)
+        written = block.build(self.build)
+        lists_at = (block.address + len(written) + 0x4F) & -16
+        user.ldr, data = loader_lists(self.build, lists_at, [module.facts() for module in user.modules])
+        end = lists_at + len(data)
+        for page in range(heap + PAGE, end, PAGE):
+            self._private(space, page)
+        space.write(block.address, written)
+        space.write(lists_at, data)
+        first = user.modules[0]
+        peb = process_block(self.build, first.base, user.ldr, block.address, heap, actor.session or 0)
+        space.write(user.peb, peb)
+        self._note(user, user.peb, "valid", "PEB", space.mapped[user.peb // PAGE])
+        rest = heap + 0x20000
+        frame = space.memory.take(b"TRANSITION-PAGE " + bytes([self.dice.bits(8) for _ in range(64)]))
+        read_write = sec.READ_WRITE << sec.PROTECTION_SHIFT
+        space.entry(rest, self.invalid(frame * PAGE | TRANSITION | read_write))
+        self._note(user, rest, "transition", "heap", frame)
+        space.entry(rest + PAGE, self.invalid(read_write))
+        self._note(user, rest + PAGE, "demand-zero", "heap", None)
+        swapped = self.dice.between(0x1000, 0xFFFF)
+        space.entry(rest + 2 * PAGE, self.invalid(self.pagefile(0, swapped, sec.READ_WRITE)))
+        self._note(user, rest + 2 * PAGE, "pagefile", f"pagefile 0 page {swapped:#x}", None)
+        self._note(user, rest + 3 * PAGE, "vad-demand-zero", "heap", None)
+
+    def _large_page(self, space: Space, user: UserSpace, address: int) -> None:
+        first = space.memory.take_large()
+        space.map_large(address, first, USER_DATA)
+        region = Region(address, 0x200000, sec.READ_WRITE, "large page", kind=5, commit=0x200, mem_commit=True)
+        user.regions.append(region)
+        for page in (0, 0x137):
+            space.write(address + page * PAGE, f"LARGE-PAGE-{page} ".encode() + b"L" * 200)
+            self._note(user, address + page * PAGE, "large", "2 MB page", first + page)
+
+    def _environment(self, actor: Actor) -> dict[str, str]:
+        student = actor.context in ("limited", "full", "low-box")
+        profile = "C:\\Users\\student" if student else "C:\\Windows\\system32\\config\\systemprofile"
+        temporary = profile + "\\AppData\\Local\\Temp" if student else "C:\\Windows\\TEMP"
+        return {
+            "ALLUSERSPROFILE": "C:\\ProgramData",
+            "COMPUTERNAME": self.computer,
+            "ComSpec": "C:\\Windows\\system32\\cmd.exe",
+            "NUMBER_OF_PROCESSORS": "2",
+            "OS": "Windows_NT",
+            "Path": "C:\\Windows\\system32;C:\\Windows;C:\\Windows\\System32\\Wbem",
+            "PATHEXT": ".COM;.EXE;.BAT;.CMD;.VBS;.JS",
+            "PROCESSOR_ARCHITECTURE": "AMD64",
+            "SystemDrive": "C:",
+            "SystemRoot": "C:\\Windows",
+            "TEMP": temporary,
+            "TMP": temporary,
+            "USERDOMAIN": self.computer if student else "WORKGROUP",
+            "USERNAME": "student" if student else f"{self.computer}$",
+            "USERPROFILE": profile,
+            "windir": "C:\\Windows",
+        }
+
+
+__all__ = ["LDR_DATA_TABLE_ENTRY", "Module", "UserSpace", "Users"]

@@ -1,0 +1,121 @@
+"""Explanations for the rows of one image, and for words without an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+from process_anatomy.errors import RequestError
+from process_anatomy.kernel.identify import Kernel
+from process_anatomy.memory.small_dump import SmallDump
+from process_anatomy.notes import rows
+from process_anatomy.notes.library import FAMILIES, Level, Library, Note, default
+from process_anatomy.walk.privileges import Privilege
+from process_anatomy.walk.processes import Process
+from process_anatomy.walk.tokens import Token, tokens
+from process_anatomy.walk.vads import Vad
+from structs.layout import Layout
+
+TEMPLATES = ("privilege-state", "vad-row", "token-row", "process-row")
+"""Families whose notes are for rows: they hold placeholders."""
+
+
+class Explainer:
+    """Joins each row with its note.
+
+    Args:
+        kernel: whose rows.
+        level: how much to say: ``off``, ``brief``, ``full`` or ``analogy``.
+        processes: every process of the image, for the names of parents.
+        library: the notes; those that ship if left out.
+    """
+
+    def __init__(
+        self, kernel: Kernel, level: str, processes: tuple[Process, ...], library: Library | None = None
+    ) -> None:
+        self.kernel = kernel
+        self.level = Level(level)
+        self.processes = processes
+        self.library = library or default()
+        self._estimated: str | None = None
+
+    @cached_property
+    def _parents(self) -> dict[object, Process]:
+        return {process.pid: process for process in reversed(self.processes)}
+
+    @cached_property
+    def _tokens(self) -> dict[int, Token]:
+        return {row.process.address: row for row in tokens(self.kernel, self.processes)}
+
+    def _text(self, key: str, facts: Mapping[str, object]) -> str | None:
+        """The note at this level, with a word on the layout if that is estimated."""
+        text = self.library.explain(key, self.level, facts)
+        if self.kernel.build.estimated and text:
+            text += " " + self.library.explain("process-row/estimated", Level.BRIEF, facts)
+        return text or None
+
+    def process(self, row: Process) -> str | None:
+        """Of a process; ``None`` where nothing is to be said."""
+        if self.level is Level.OFF:
+            return None
+        small = isinstance(self.kernel.space, SmallDump)
+        return self._text(*rows.process_note(row, self._parents, self._tokens.get(row.address), small))
+
+    def vad(self, row: Vad) -> str | None:
+        """Of a node of a VAD tree."""
+        return None if self.level is Level.OFF else self._text(*rows.vad_note(row, self.library))
+
+    def token(self, row: Token) -> str | None:
+        """Of a token."""
+        return None if self.level is Level.OFF else self._text(*rows.token_note(row))
+
+    def privilege(self, row: Privilege) -> str | None:
+        """Of a privilege of a token."""
+        return None if self.level is Level.OFF else self._text(*rows.privilege_note(row, self.library))
+
+    def privilege_title(self, row: Privilege) -> str:
+        """A privilege in a few words."""
+        return self.library[f"privilege/{row.name}"].title
+
+    def structure(self, layout: Layout) -> str | None:
+        """Of a structure: what it is and where it lives."""
+        if self.level is Level.OFF:
+            return None
+        key = STRUCTURE_TERMS.get(layout.name)
+        return layout.meaning if key is None else self.library[key].text(self.level)
+
+
+STRUCTURE_TERMS = {
+    "_EPROCESS": "term/eprocess",
+    "_ETHREAD": "term/ethread",
+    "_PEB": "term/peb",
+    "_TOKEN": "term/access-token",
+    "_MMVAD": "term/vad-node",
+    "_MMVAD_SHORT": "term/vad-node",
+    "_SID": "term/sid",
+    "_SEP_LOGON_SESSION_REFERENCES": "term/logon-session",
+    "_HANDLE_TABLE": "component/open-handles",
+}
+"""Structure to the term that tells what it is; the others have the one line of their declaration."""
+
+
+def about(question: str | None) -> Iterator[Note]:
+    """The notes about a word: a family, an id, or a part of a title; components and terms without a question.
+
+    Raises:
+        RequestError: there is none.
+    """
+    library = default()
+    shown = [family for family in FAMILIES if family not in TEMPLATES]
+    if not question:
+        for family in ("component", "term"):
+            yield from (library[key] for key in library.ids(f"{family}/"))
+        return
+    wanted = question.strip().lower()
+    notes = [library[key] for family in shown for key in library.ids(f"{family}/")]
+    found = [n for n in notes if n.id.lower() == wanted or n.id.lower().startswith(f"{wanted}/")]
+    found = found or [n for n in notes if n.id.lower().split("/")[-1] == wanted]
+    found = found or [n for n in notes if wanted in n.title.lower() or wanted in n.id.lower()]
+    if not found:
+        raise RequestError(f"nothing is about {question!r}; kinds are {', '.join(shown)}")
+    yield from found

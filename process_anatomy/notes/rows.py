@@ -1,0 +1,181 @@
+"""Which note belongs to a row, and the facts that fill it in.
+
+Pure functions from the records of a walk to a note's id and its placeholders; the words are in the notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from process_anatomy.absent import Absent
+from process_anatomy.notes.library import Level, Library
+from process_anatomy.walk.privileges import Privilege
+from process_anatomy.walk.processes import NOT_READ, Process
+from process_anatomy.walk.tokens import FILTERED, Token
+from process_anatomy.walk.vads import Vad
+
+SYSTEM_PID = 4
+RESTRICTED = 0x10
+LOWBOX = 0x4000
+SERVICE_ACCOUNTS = {"S-1-5-19", "S-1-5-20"}
+FILETIME_EPOCH = datetime(1601, 1, 1, tzinfo=timezone.utc)
+VAD_ROWS = {
+    "VadImageMap": "image",
+    "VadAwe": "awe",
+    "VadWriteWatch": "write-watch",
+    "VadLargePages": "large-pages",
+    "VadLargePageSection": "large-pages",
+    "VadDevicePhysicalMemory": "physical",
+    "VadRotatePhysical": "rotate",
+}
+"""MI_VAD_TYPE to the row that tells of it; the others are told by what backs them."""
+
+
+def when(filetime: Any) -> datetime | None:
+    """A FILETIME as a moment in UTC, or ``None`` where it is none that a calendar has."""
+    if not isinstance(filetime, int) or filetime <= 0:
+        return None
+    try:
+        return FILETIME_EPOCH + timedelta(microseconds=filetime // 10)
+    except OverflowError:
+        return None
+
+
+def _who(process: Process) -> dict[str, object]:
+    name = process.name if isinstance(process.name, str) and process.name else "a process without a readable name"
+    return {"process": name, "pid": _word(process.pid), "ppid": _word(process.ppid)}
+
+
+def _word(value: Any) -> object:
+    if isinstance(value, Absent):
+        return "unknown" if value.kind in NOT_READ else "no"
+    return value
+
+
+def _moment(filetime: Any) -> str:
+    moment = when(filetime)
+    return "an unknown time" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def process_note(
+    process: Process, parents: Mapping[object, Process], token: Token | None, small: bool
+) -> tuple[str, dict[str, object]]:
+    """The note of a process row.
+
+    Args:
+        process: the row.
+        parents: every process of the image by its id.
+        token: its primary token, if it was read.
+        small: whether the image is a small dump.
+    """
+    parent = parents.get(process.ppid)
+    user = "an unknown user"
+    if token is not None and isinstance(token.user_name, str):
+        user = token.user_name
+    facts = _who(process) | {
+        "parent": parent.name if parent and isinstance(parent.name, str) else "a process that is gone",
+        "threads": _word(process.threads),
+        "session": _word(process.session),
+        "user": user,
+        "created": _moment(process.create_time),
+        "ended": _moment(process.exit_time),
+    }
+    return f"process-row/{_process_kind(process, small)}", facts
+
+
+def _process_kind(process: Process, small: bool) -> str:
+    if isinstance(process.pid, Absent) or isinstance(process.name, Absent):
+        return "unreadable"
+    if small:
+        return "small-dump"
+    if process.pid == SYSTEM_PID:
+        return "system"
+    if isinstance(process.exit_time, int):
+        return "exited"
+    if process.minimal is True:
+        return "minimal"
+    if isinstance(process.protection, tuple) and process.protection[0]:
+        return "protected"
+    if process.wow64 is True:
+        return "wow64"
+    if isinstance(process.session, Absent):
+        return "unreadable" if process.session.kind in NOT_READ else "no-session"
+    return "session-zero" if process.session == 0 else "user-session"
+
+
+def vad_note(vad: Vad, library: Library) -> tuple[str, dict[str, object]]:
+    """The note of a VAD row."""
+    file = vad.file if isinstance(vad.file, str) else ""
+    facts = _who(vad.process) | {
+        "start": _address(vad.start),
+        "end": _address(vad.end),
+        "pages": _word(vad.pages),
+        "file": file or "no file",
+        "name": file.rsplit("\\", 1)[-1] or "no file",
+        "protection": _word(vad.protection),
+        "meaning": _meaning(vad.protection, library),
+        "committed": _word(vad.commit),
+    }
+    return f"vad-row/{_vad_kind(vad)}", facts
+
+
+def _vad_kind(vad: Vad) -> str:
+    if isinstance(vad.start, Absent) or isinstance(vad.vad_type, Absent) or isinstance(vad.protection, Absent):
+        return "unreadable"
+    named = VAD_ROWS.get(vad.vad_type)
+    if named == "image" and not isinstance(vad.file, str):
+        return "pagefile"
+    if named:
+        return named
+    if vad.private:
+        return "private-executable" if "EXECUTE" in vad.protection else "private"
+    return "file" if isinstance(vad.file, str) else "pagefile"
+
+
+def _address(value: int | Absent) -> str:
+    return "an unknown address" if isinstance(value, Absent) else f"{value:#x}"
+
+
+def _meaning(protection: str | Absent, library: Library) -> str:
+    if isinstance(protection, Absent):
+        return "protection unknown"
+    return "; ".join(library[f"protection/{name}"].brief for name in protection.split("|"))
+
+
+def privilege_note(row: Privilege, library: Library) -> tuple[str, dict[str, object]]:
+    """The note of a privilege row."""
+    may = library[f"privilege/{row.name}"].text(Level.BRIEF)
+    return f"privilege-state/{row.state}", _who(row.token.process) | {"privilege": row.name, "may": may}
+
+
+def token_note(token: Token) -> tuple[str, dict[str, object]]:
+    """The note of a token row."""
+    facts = _who(token.process) | {
+        "user": _word(token.user),
+        "name": _word(token.user_name),
+        "account": _word(token.account),
+        "integrity": _word(token.integrity),
+        "elevation": _word(token.elevation),
+        "session": _word(token.session),
+    }
+    return f"token-row/{_token_kind(token)}", facts
+
+
+def _token_kind(token: Token) -> str:
+    if isinstance(token.user, Absent) or isinstance(token.flags, Absent):
+        return "unreadable"
+    if token.flags & LOWBOX:
+        return "app-container"
+    if token.flags & RESTRICTED:
+        return "restricted"
+    if token.user == "S-1-5-18":
+        return "system-user"
+    if token.user in SERVICE_ACCOUNTS or token.user.startswith("S-1-5-80-"):
+        return "service"
+    if token.elevation == "full":
+        return "elevated"
+    if token.elevation == "limited" or token.flags & FILTERED:
+        return "limited"
+    return "user"

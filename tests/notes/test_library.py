@@ -1,0 +1,323 @@
+"""The notes that ship are complete, and the library hands them out faithfully."""
+
+from __future__ import annotations
+
+import re
+import string
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from process_anatomy.notes import FAMILIES, Level, Library, Note, NoteError, default
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+IDS = list(default().ids())
+ALLOWED: dict[str, set[str]] = {
+    "privilege-state": {"process", "pid", "privilege", "may"},
+    "vad-row": {
+        "process",
+        "pid",
+        "start",
+        "end",
+        "pages",
+        "file",
+        "name",
+        "protection",
+        "meaning",
+        "committed",
+    },
+    "token-row": {"process", "pid", "user", "name", "integrity", "elevation", "session", "account"},
+    "process-row": {"process", "pid", "ppid", "parent", "threads", "session", "user", "created", "ended"},
+}
+COLUMNS = {
+    "processes": "PID PPID ImageFileName Offset(V) Threads Handles SessionId Wow64 CreateTime ExitTime DTB PEB VadRoot"
+    " Token Protection ImagePath SeenBy Layout Problems Explanation",
+    "vads": "PID Process Offset Start_VPN End_VPN Tag Protection CommitCharge PrivateMemory Parent File VadType Depth"
+    " Pages Problems Explanation",
+    "privileges": "PID Process Value Privilege Attributes Description Token Problems Explanation",
+    "tokens": "PID Process Offset TokenId AuthenticationId User UserName Account Integrity Elevation SessionId"
+    " TokenType Groups Privileges Flags Package Problems Explanation",
+    "dt": "Structure Offset Field Type Value Address Meaning Problems Explanation",
+    "explain": "Term Kind Title Explanation Analogy Command Source",
+}
+NAMES = {
+    "component": "private-address-space executable-program open-handles security-context process-id threads",
+    "term": "process access-token privilege sid integrity-level elevation logon-session vad vad-tree vad-node eprocess"
+    " ethread peb client-id csr-process working-set create-process create-process-as-user system-address-space"
+    " process-address-space small-dump estimated-layout smear",
+    "privilege-state": "enabled enabled-by-default present absent enabled-not-present",
+    "protection": "PAGE_NOACCESS PAGE_READONLY PAGE_EXECUTE PAGE_EXECUTE_READ PAGE_READWRITE PAGE_WRITECOPY"
+    " PAGE_EXECUTE_READWRITE PAGE_EXECUTE_WRITECOPY PAGE_GUARD PAGE_NOCACHE PAGE_WRITECOMBINE",
+    "vad-row": "image file pagefile private private-executable large-pages awe write-watch physical rotate enclave"
+    " unreadable",
+    "token-row": "system-user service user elevated limited app-container restricted unreadable",
+    "process-row": "system minimal exited wow64 session-zero user-session no-session protected small-dump unreadable"
+    " estimated",
+    "page-state": "valid large transition prototype pagefile demand-zero invalid not-in-image",
+}
+
+
+def family(key: str) -> str:
+    return key.partition("/")[0]
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+def facts_for(key: str) -> dict[str, object]:
+    return {name: f"<{name}>" for name in ALLOWED.get(family(key), set())}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in set(FAMILIES.values()):
+        (tmp_path / f"{name}.toml").write_text("", "utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("key", IDS)
+def test_every_note_has_title_brief_full_analogy_and_source(key: str) -> None:
+    note = default()[key]
+    assert note.id == key
+    needed = [note.title, note.brief, note.source]
+    if family(key) != "column":
+        needed += [note.full, note.analogy]
+    assert all(text.strip() for text in needed)
+
+
+@pytest.mark.parametrize("key", IDS)
+def test_a_brief_is_one_line_of_at_most_140_characters(key: str) -> None:
+    brief = default()[key].brief
+    assert "\n" not in brief
+    assert len(brief) <= 140
+
+
+@pytest.mark.parametrize("key", IDS)
+def test_placeholders_are_plain_names_that_the_family_allows(key: str) -> None:
+    note = default()[key]
+    for text in (note.title, note.brief, note.full, note.analogy):
+        assert placeholders(text) <= ALLOWED.get(family(key), set())
+    assert not placeholders(note.title)
+
+
+@pytest.mark.parametrize("key", [key for key in IDS if family(key) in ALLOWED])
+def test_every_row_template_speaks_of_its_own_process(key: str) -> None:
+    note = default()[key]
+    for text in (note.brief, note.full, note.analogy):
+        assert "{process}" in text
+
+
+@pytest.mark.parametrize("key", IDS)
+@pytest.mark.parametrize("level", list(Level))
+def test_every_note_can_be_explained_at_every_level(key: str, level: Level) -> None:
+    text = default().explain(key, level, facts_for(key))
+    assert bool(text) is (level is not Level.OFF)
+    assert "{" not in text
+
+
+def test_no_two_notes_share_a_brief() -> None:
+    briefs = [default()[key].brief for key in IDS]
+    assert len(set(briefs)) == len(briefs)
+
+
+def test_no_two_notes_share_a_full_text() -> None:
+    fulls = [default()[key].full for key in IDS if default()[key].full]
+    assert len(set(fulls)) == len(fulls)
+
+
+def test_only_components_and_terms_name_a_command_and_all_of_them_do() -> None:
+    with_command = {key for key in IDS if default()[key].command}
+    assert with_command == {key for key in IDS if family(key) in ("component", "term")}
+    plugins = {default()[key].command.split()[0] for key in with_command}
+    assert plugins <= {f"windows.anatomy.{name}" for name in COLUMNS}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_family_holds_exactly_the_names_that_plugins_ask_for(name: str) -> None:
+    assert set(default().ids(f"{name}/")) == {f"{name}/{word}" for word in NAMES[name].split()}
+
+
+@pytest.mark.parametrize("plugin", COLUMNS)
+def test_every_column_of_a_plugin_has_a_note_in_the_plugins_order(plugin: str) -> None:
+    columns = [name.replace("_", " ") for name in COLUMNS[plugin].split()]
+    ids = list(default().ids(f"column/{plugin}/"))
+    assert ids == [f"column/{plugin}/{name}" for name in columns]
+    assert [default()[key].title for key in ids] == columns
+
+
+def test_privileges_are_exactly_the_values_2_to_36() -> None:
+    privileges = default().by_value("privilege")
+    assert list(privileges) == list(range(2, 37))
+    assert privileges[20].id == "privilege/SeDebugPrivilege"
+    assert len(list(default().ids("privilege/"))) == 35
+
+
+def test_a_privileges_brief_continues_a_sentence() -> None:
+    for note in default().by_value("privilege").values():
+        assert note.brief[0].islower()
+        assert not note.brief.endswith(".")
+
+
+def test_vad_types_are_exactly_the_values_0_to_7() -> None:
+    types = default().by_value("vad-type")
+    assert list(types) == list(range(8))
+    assert types[2].id == "vad-type/VadImageMap"
+
+
+def test_integrity_levels_rise_in_order() -> None:
+    values = list(default().by_value("integrity"))
+    assert values == [0, 4096, 8192, 8448, 12288, 16384, 20480, 28672]
+    assert default()["integrity/unknown"].value is None
+
+
+def test_elevation_types_are_1_to_3() -> None:
+    assert {note.id: value for value, note in default().by_value("elevation").items()} == {
+        "elevation/default": 1,
+        "elevation/full": 2,
+        "elevation/limited": 3,
+    }
+
+
+def test_each_token_flag_is_one_bit_of_its_own() -> None:
+    flags = default().by_value("token-flag")
+    assert len(flags) == len(list(default().ids("token-flag/"))) == 22
+    assert all(value.bit_count() == 1 for value in flags)
+
+
+@pytest.mark.parametrize(
+    ("key", "where"),
+    [
+        ("term/eprocess", "system address space"),
+        ("term/ethread", "system address space"),
+        ("term/peb", "process (user) address space"),
+        ("term/vad", "system address space"),
+        ("term/working-set", "process-specific system space"),
+        ("term/csr-process", "process address space"),
+    ],
+)
+def test_a_structures_term_says_where_it_lives(key: str, where: str) -> None:
+    assert where in f"{default()[key].brief} {default()[key].full}"
+
+
+def test_the_first_components_are_those_of_the_note_in_its_order() -> None:
+    assert IDS[:6] == [f"component/{name}" for name in NAMES["component"].split()]
+
+
+def test_facts_take_the_place_of_placeholders() -> None:
+    text = default().explain(
+        "vad-row/image",
+        Level.BRIEF,
+        {"process": "a.exe", "name": "b.dll", "start": "0x1000", "pages": 3, "meaning": "may be read", "extra": 1},
+    )
+    assert "a.exe has b.dll" in text
+    assert "0x1000: 3 pages (may be read)" in text
+
+
+@given(st.text(), st.text(alphabet="{}%$\\!:[]0process"))
+def test_hostile_facts_come_through_unchanged(first: str, second: str) -> None:
+    facts = {"process": first, "pid": 4, "privilege": second, "may": "{process}"}
+    template = default()["privilege-state/present"].full
+    expected = "".join(
+        literal + ("" if name is None else str(facts[name]))
+        for literal, name, _, _ in string.Formatter().parse(template)
+    )
+    assert default().explain("privilege-state/present", Level.FULL, facts) == expected
+
+
+def test_a_missing_fact_is_named_together_with_its_note() -> None:
+    with pytest.raises(NoteError, match=r"vad-row/private.*\{start\}") as caught:
+        default().explain("vad-row/private", Level.BRIEF, {"process": "a.exe"})
+    assert caught.value.id == "vad-row/private"
+    assert caught.value.placeholder == "start"
+
+
+def test_off_says_nothing_and_reads_nothing(folder: Path) -> None:
+    (folder / "terms.toml").unlink()
+    assert Library(folder).explain("term/vad", Level.OFF, {}) == ""
+
+
+@pytest.mark.parametrize("level", [Level.FULL, Level.ANALOGY])
+def test_a_column_without_longer_text_falls_back_to_its_brief(level: Level) -> None:
+    assert default().explain("column/vads/Pages", level, {}) == default()["column/vads/Pages"].brief
+
+
+@pytest.mark.parametrize("key", ["term/no-such", "nothing/at-all", "", "term", "term/"])
+def test_an_unknown_id_is_a_lookup_error_that_names_it(key: str) -> None:
+    with pytest.raises(LookupError) as caught:
+        default()[key]
+    assert isinstance(caught.value, NoteError)
+    assert caught.value.id == key
+    assert str(caught.value).startswith(f"note {key}:")
+
+
+def test_an_unknown_family_cannot_be_loaded() -> None:
+    with pytest.raises(NoteError, match="weather"):
+        Library().load("weather")
+    with pytest.raises(NoteError, match="weather"):
+        Library().by_value("weather")
+
+
+def test_a_file_is_read_only_when_one_of_its_ids_is_asked_for(folder: Path) -> None:
+    (folder / "columns.toml").write_text("this is not TOML", "utf-8")
+    (folder / "terms.toml").write_text('["term/vad"]\ntitle = "t"\nbrief = "b"\nsource = "s"\n', "utf-8")
+    library = Library(folder)
+    assert library["term/vad"] == Note("term/vad", "t", "b", source="s")
+    assert list(library.ids("term/")) == ["term/vad"]
+    with pytest.raises(NoteError, match=r"columns\.toml"):
+        library.load("column")
+
+
+def test_a_prefix_without_a_slash_may_span_families() -> None:
+    ids = list(default().ids("privilege"))
+    assert {family(key) for key in ids} == {"privilege", "privilege-state"}
+    assert len(ids) == len(set(ids))
+
+
+def test_a_prefix_that_fits_nothing_gives_no_ids() -> None:
+    assert list(default().ids("weather/")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('["term/a"]\nbrief = "b"\nsource = "s"', "no title"),
+        ('["term/a"]\ntitle = "t"\nbrief = "b"\nsource = "s"\nbreif = "x"', "unknown key breif"),
+        ('["term/a"]\ntitle = "t"\nbrief = 1\nsource = "s"', "brief is not a string"),
+        ('["term/a"]\ntitle = "t"\nbrief = "b"\nsource = "s"\nvalue = true', "value is not an integer"),
+        ('"term/a" = 1', "is not a table"),
+        ('["vad-row/a"]\ntitle = "t"\nbrief = "b"\nsource = "s"', r"does not belong into terms\.toml"),
+        ("= 1", "is not TOML"),
+    ],
+)
+def test_a_broken_file_of_notes_is_refused_with_the_reason(folder: Path, text: str, reason: str) -> None:
+    (folder / "terms.toml").write_text(text, "utf-8")
+    with pytest.raises(NoteError, match=reason):
+        Library(folder).load()
+
+
+def test_a_missing_file_of_notes_is_named(folder: Path) -> None:
+    (folder / "pages.toml").unlink()
+    with pytest.raises(NoteError, match=r"pages\.toml"):
+        Library(folder)["page-state/valid"]
+
+
+def test_the_default_library_is_shared() -> None:
+    assert default() is default()
+
+
+@pytest.mark.parametrize("text", ["a lone {", "{}", "{process.__class__.nothing}", "{process!x}"])
+def test_a_text_that_is_no_template_is_refused_with_the_notes_id(folder: Path, text: str) -> None:
+    (folder / "terms.toml").write_text(f'["term/a"]\ntitle = "t"\nbrief = "{text}"\nsource = "s"\n', "utf-8")
+    with pytest.raises(NoteError, match="term/a"):
+        Library(folder).explain("term/a", Level.BRIEF, {"process": "a.exe"})
+
+
+def test_every_full_text_is_two_to_four_sentences() -> None:
+    for key in IDS:
+        full = default()[key].full
+        assert not full or 2 <= len(re.findall(r"[.!?](?:\s|$)", full)) <= 4, key
