@@ -2,7 +2,7 @@
 
 ::
 
-    Error
+    process_anatomy.errors.Error
     +-- ImageError           the image cannot be analysed
     |   +-- NotWindows       nothing in it looks like a Windows kernel
     |   +-- NotYet           Windows, but of a kind that is not supported yet

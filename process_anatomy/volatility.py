@@ -25,7 +25,8 @@ from volatility3.framework.layers.physical import FileLayer
 from volatility3.framework.renderers import format_hints
 
 from process_anatomy.absent import Absent, Kind
-from process_anatomy.errors import Error, ImageError, NotWindows, NotYet, RequestError
+from process_anatomy.errors import Error, NotWindows, NotYet, RequestError
+from process_anatomy.filetime import moment
 
 if TYPE_CHECKING:
     from process_anatomy.kernel.identify import Kernel
@@ -142,7 +143,7 @@ def dump_type(layer: interfaces.layers.DataLayerInterface) -> int | None:
 
 def _peek(layer: interfaces.layers.DataLayerInterface, offset: int, size: int) -> bytes | None:
     try:
-        return layer.read(offset, size)
+        return bytes(layer.read(offset, size))
     except exceptions.InvalidAddressException:
         return None
 
@@ -278,7 +279,7 @@ def unrecognised(context: interfaces.context.ContextInterface, name: str) -> str
         except SmallDumpError as error:
             return str(error)
     if kind is not None:
-        return f"this is a Windows crash dump of type {kind} that cannot be read: it is truncated or of a kind that holds no page tables"
+        return f"this is a Windows crash dump of type {kind} that cannot be read: truncated, or without page tables"
     for magic, name_of in KNOWN_STARTS.items():
         if head.startswith(magic):
             return f"this is {name_of}, not a memory image"
@@ -322,7 +323,8 @@ class ImageRequirement(requirements.TranslationLayerRequirement):
             raise SystemExit(f"windows.anatomy: {safe_text(path)} is a directory, not a memory image")
         if path and os.path.exists(path) and not os.access(path, os.R_OK):
             raise SystemExit(f"windows.anatomy: {safe_text(path)} may not be read")
-        return super().unsatisfied(context, config_path)
+        missing: dict[str, interfaces.configuration.RequirementInterface] = super().unsatisfied(context, config_path)
+        return missing
 
 
 class IdListRequirement(requirements.ListRequirement):
@@ -425,9 +427,7 @@ def cell(value: Any, kind: Any) -> Any:
     if kind is str:
         return safe_text(str(value))
     if kind is datetime:
-        from process_anatomy.notes.rows import when
-
-        return when(value) or renderers.UnparsableValue()
+        return moment(value) or renderers.UnparsableValue()
     return kind(value)
 
 
@@ -537,7 +537,6 @@ def stock_privilege_descriptions() -> dict[int, str]:
 __all__ = [
     "Anatomy",
     "Column",
-    "ImageError",
     "PluginError",
     "cell",
     "explain_requirement",

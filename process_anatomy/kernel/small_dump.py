@@ -12,4 +12,5 @@ def open_small_dump(dump: SmallDump, isf: Build | None = None) -> Kernel:
     """The kernel of a small dump; the process that its list starts from is the one that crashed."""
     build = isf or matching_build(dump)
     evidence = (f"small dump of build {dump.build_number}", f"layout {build.name}: {build.origin}")
-    return Kernel(View(dump, build), dump.build_number, dump.kernel_base, 0, None, dump.process_address, evidence)
+    size = next((driver.size for driver in dump.drivers if driver.base == dump.kernel_base), 0)
+    return Kernel(View(dump, build), dump.build_number, dump.kernel_base, size, None, dump.process_address, evidence)

@@ -12,11 +12,11 @@ from process_anatomy.notes import rows
 from process_anatomy.notes.library import FAMILIES, Level, Library, Note, default
 from process_anatomy.walk.privileges import Privilege
 from process_anatomy.walk.processes import Process
+from process_anatomy.walk.structures import FieldRow
 from process_anatomy.walk.tokens import Token, tokens
 from process_anatomy.walk.vads import Vad
-from structs.layout import Layout
 
-TEMPLATES = ("privilege-state", "vad-row", "token-row", "process-row")
+TEMPLATES = ("privilege-state", "vad-row", "token-row", "process-row", "field-row")
 """Families whose notes are for rows: they hold placeholders."""
 
 
@@ -37,7 +37,6 @@ class Explainer:
         self.level = Level(level)
         self.processes = processes
         self.library = library or default()
-        self._estimated: str | None = None
 
     @cached_property
     def _parents(self) -> dict[object, Process]:
@@ -58,8 +57,9 @@ class Explainer:
         """Of a process; ``None`` where nothing is to be said."""
         if self.level is Level.OFF:
             return None
-        small = isinstance(self.kernel.space, SmallDump)
-        return self._text(*rows.process_note(row, self._parents, self._tokens.get(row.address), small))
+        space = self.kernel.space
+        dump = space if isinstance(space, SmallDump) else None
+        return self._text(*rows.process_note(row, self._parents, self._tokens.get(row.address), dump))
 
     def vad(self, row: Vad) -> str | None:
         """Of a node of a VAD tree."""
@@ -77,26 +77,9 @@ class Explainer:
         """A privilege in a few words."""
         return self.library[f"privilege/{row.name}"].title
 
-    def structure(self, layout: Layout) -> str | None:
-        """Of a structure: what it is and where it lives."""
-        if self.level is Level.OFF:
-            return None
-        key = STRUCTURE_TERMS.get(layout.name)
-        return layout.meaning if key is None else self.library[key].text(self.level)
-
-
-STRUCTURE_TERMS = {
-    "_EPROCESS": "term/eprocess",
-    "_ETHREAD": "term/ethread",
-    "_PEB": "term/peb",
-    "_TOKEN": "term/access-token",
-    "_MMVAD": "term/vad-node",
-    "_MMVAD_SHORT": "term/vad-node",
-    "_SID": "term/sid",
-    "_SEP_LOGON_SESSION_REFERENCES": "term/logon-session",
-    "_HANDLE_TABLE": "component/open-handles",
-}
-"""Structure to the term that tells what it is; the others have the one line of their declaration."""
+    def field(self, row: FieldRow) -> str | None:
+        """Of a field of a structure."""
+        return None if self.level is Level.OFF else self._text(*rows.field_note(row))
 
 
 def about(question: str | None) -> Iterator[Note]:

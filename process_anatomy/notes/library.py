@@ -34,6 +34,7 @@ FAMILIES: dict[str, str] = {
     "elevation": "tokens",
     "token-flag": "tokens",
     "process-row": "processes",
+    "field-row": "structures",
     "page-state": "pages",
     "column": "columns",
 }

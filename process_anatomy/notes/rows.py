@@ -6,13 +6,16 @@ Pure functions from the records of a walk to a note's id and its placeholders; t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from process_anatomy.absent import Absent
+from process_anatomy.filetime import moment_text
+from process_anatomy.kernel.identify import KERNEL_HALF
+from process_anatomy.memory.small_dump import SmallDump
 from process_anatomy.notes.library import Level, Library
 from process_anatomy.walk.privileges import Privilege
 from process_anatomy.walk.processes import NOT_READ, Process
+from process_anatomy.walk.structures import FieldRow
 from process_anatomy.walk.tokens import FILTERED, Token
 from process_anatomy.walk.vads import Vad
 
@@ -20,7 +23,6 @@ SYSTEM_PID = 4
 RESTRICTED = 0x10
 LOWBOX = 0x4000
 SERVICE_ACCOUNTS = {"S-1-5-19", "S-1-5-20"}
-FILETIME_EPOCH = datetime(1601, 1, 1, tzinfo=timezone.utc)
 VAD_ROWS = {
     "VadImageMap": "image",
     "VadAwe": "awe",
@@ -31,16 +33,6 @@ VAD_ROWS = {
     "VadRotatePhysical": "rotate",
 }
 """MI_VAD_TYPE to the row that tells of it; the others are told by what backs them."""
-
-
-def when(filetime: Any) -> datetime | None:
-    """A FILETIME as a moment in UTC, or ``None`` where it is none that a calendar has."""
-    if not isinstance(filetime, int) or filetime <= 0:
-        return None
-    try:
-        return FILETIME_EPOCH + timedelta(microseconds=filetime // 10)
-    except OverflowError:
-        return None
 
 
 def _who(process: Process) -> dict[str, object]:
@@ -54,13 +46,8 @@ def _word(value: Any) -> object:
     return value
 
 
-def _moment(filetime: Any) -> str:
-    moment = when(filetime)
-    return "an unknown time" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
-
-
 def process_note(
-    process: Process, parents: Mapping[object, Process], token: Token | None, small: bool
+    process: Process, parents: Mapping[object, Process], token: Token | None, dump: SmallDump | None
 ) -> tuple[str, dict[str, object]]:
     """The note of a process row.
 
@@ -68,7 +55,7 @@ def process_note(
         process: the row.
         parents: every process of the image by its id.
         token: its primary token, if it was read.
-        small: whether the image is a small dump.
+        dump: the small dump it is from, if it is from one.
     """
     parent = parents.get(process.ppid)
     user = "an unknown user"
@@ -79,17 +66,23 @@ def process_note(
         "threads": _word(process.threads),
         "session": _word(process.session),
         "user": user,
-        "created": _moment(process.create_time),
-        "ended": _moment(process.exit_time),
+        "created": moment_text(process.create_time) or "an unknown time",
+        "ended": moment_text(process.exit_time) or "an unknown time",
     }
-    return f"process-row/{_process_kind(process, small)}", facts
+    if dump is not None and dump.process_address == process.address:
+        facts |= {
+            "thread": f"{dump.thread_address:#x}",
+            "stopped": moment_text(dump.system_time) or "an unknown time",
+            "bugcheck": f"{dump.bugcheck_code:#x}",
+            "build": dump.build_number,
+        }
+        return "process-row/small-dump", facts
+    return f"process-row/{_process_kind(process)}", facts
 
 
-def _process_kind(process: Process, small: bool) -> str:
+def _process_kind(process: Process) -> str:
     if isinstance(process.pid, Absent) or isinstance(process.name, Absent):
         return "unreadable"
-    if small:
-        return "small-dump"
     if process.pid == SYSTEM_PID:
         return "system"
     if isinstance(process.exit_time, int):
@@ -179,3 +172,20 @@ def _token_kind(token: Token) -> str:
     if token.elevation == "limited" or token.flags & FILTERED:
         return "limited"
     return "user"
+
+
+def field_note(row: FieldRow) -> tuple[str, dict[str, object]]:
+    """The note of a field of a structure."""
+    facts: dict[str, object] = {
+        "structure": row.layout.name,
+        "what": row.layout.meaning,
+        "field": row.field,
+        "address": f"{row.address + row.place.offset:#x}" if row.place else "no address",
+        "value": row.text,
+        "meaning": row.meaning,
+    }
+    if row.place is None:
+        return "field-row/not-in-build", facts
+    if not row.readable:
+        return "field-row/unreadable", facts
+    return f"field-row/{'system' if row.address >= KERNEL_HALF else 'process'}", facts

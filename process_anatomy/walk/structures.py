@@ -8,10 +8,13 @@ from typing import Any
 
 from process_anatomy.absent import Absent
 from process_anatomy.errors import RequestError
+from process_anatomy.filetime import moment_text
 from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.small_dump import SmallDump
 from process_anatomy.memory.view import View
 from process_anatomy.walk.processes import Process
+from structs.ethread import ETHREAD
 from structs.families import LAYOUTS
 from structs.layout import Layout, MissingField, Place
 
@@ -27,6 +30,7 @@ class FieldRow:
         type: as a debugger shows it, bit-fields with their position.
         place: where the build keeps it, ``None`` where this build does not have it.
         value: number, bytes, nested fields or :class:`~process_anatomy.absent.Absent`.
+        text: the value for a reader: numbers in both notations, times as times, strings as strings.
         meaning: one line.
     """
 
@@ -36,6 +40,7 @@ class FieldRow:
     type: str
     place: Place | None
     value: Any
+    text: str
     meaning: str
 
     @property
@@ -75,9 +80,11 @@ def of_process(kernel: Kernel, process: Process, layout: Layout, address: int | 
     Raises:
         RequestError: the process has no such structure, or it cannot be found from the process.
     """
+    space = kernel.space
+    if address is None and layout is ETHREAD and isinstance(space, SmallDump) and process.address == kernel.system:
+        address = space.thread_address  # the thread that ran, not the first of the list
     if address is None:
         address = _own(kernel, process, layout)
-    space = kernel.space
     if address < KERNEL_HALF and isinstance(space, AddressSpace) and isinstance(process.dtb, int):
         space = AddressSpace(space.memory, process.dtb, space.mode)
     return View(space, kernel.build), address
@@ -140,7 +147,9 @@ def fields(view: View, layout: Layout, address: int) -> Iterator[FieldRow]:
     for name in order:
         place = structure.places.get(name)
         declared = layout.fields[name]
-        yield FieldRow(layout, address, name, _type(declared.type.name, place), place, found[name], declared.meaning)
+        value = found[name]
+        text = value_text(view, declared.type.name, value)
+        yield FieldRow(layout, address, name, _type(declared.type.name, place), place, value, text, declared.meaning)
 
 
 def _position(place: Place | None) -> tuple[int, int]:
@@ -160,16 +169,20 @@ def _type(name: str, place: Place | None) -> str:
     return f"Bytes[{place.size}]" if name == "Bytes" else f"{name}{8 * place.size}"
 
 
-def value_text(value: Any) -> str:
-    """A field's value for a reader: numbers in hexadecimal and decimal, bytes as text where they are text."""
+def value_text(view: View, kind: str, value: Any) -> str:
+    """A field's value for a reader: numbers in both notations, times as times, strings as strings."""
     if isinstance(value, Absent):
         return str(value)
     if isinstance(value, (bytes, bytearray)):
         return _bytes_text(bytes(value))
     if isinstance(value, int):
+        if kind == "FILETIME" and moment_text(value):
+            return f"{value:#x} ({moment_text(value)})"
         return f"{value:#x}" if -10 < value < 10 or value > 0xFFFF_FFFF else f"{value:#x} ({value})"
-    inner = {name: v for name, v in value.items() if not name.startswith("_")}
-    return ", ".join(f"{name} {value_text(v)}" for name, v in inner.items())
+    if kind == "_UNICODE_STRING":
+        text = view.string(value.Buffer, value.Length)
+        return f"{text} (Length {value.Length}, MaximumLength {value.MaximumLength}, Buffer {value.Buffer:#x})"
+    return f"Flink {value.Flink:#x}, Blink {value.Blink:#x}"
 
 
 def _bytes_text(value: bytes) -> str:

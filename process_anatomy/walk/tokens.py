@@ -52,7 +52,7 @@ ELEVATIONS = {1: "default", 2: "full", 3: "limited"}
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """The primary token of a process.  Every fact may be :class:`~process_anatomy.absent.Absent`.
+    r"""The primary token of a process.  Every fact may be :class:`~process_anatomy.absent.Absent`.
 
     Attributes:
         process: whose token it is.
@@ -61,7 +61,7 @@ class Token:
         authentication_id: logon session.
         user: SID of the user.
         user_name: well-known name of that SID, else the account of the logon session.
-        account: ``authority\\account`` of the logon session.
+        account: ``authority\account`` of the logon session.
         integrity: name of the integrity level.
         elevation: ``default``, ``full`` or ``limited``.
         session: terminal session id.
@@ -210,7 +210,7 @@ def _sid(kernel: Kernel, pointer: int, head: bytes, offset: int) -> str | Absent
 
 
 def _accounts(kernel: Kernel, sessions: Records) -> list[Any]:
-    """``authority\\account`` of each logon session."""
+    r"""``authority\account`` of each logon session."""
     found: list[Any] = []
     cache: dict[int, Any] = {}
     for at, account, authority in zip(
@@ -218,8 +218,8 @@ def _accounts(kernel: Kernel, sessions: Records) -> list[Any]:
     ):
         if at not in cache:
             parts = [p if isinstance(p, Absent) else kernel.view.string(p[2], p[0]) for p in (authority, account)]
-            absent = next((p for p in parts if isinstance(p, Absent)), None)
-            cache[at] = absent or "\\".join(p for p in parts if p) or NOT_APPLICABLE
+            absent = [p for p in parts if isinstance(p, Absent)]
+            cache[at] = absent[0] if absent else "\\".join(str(p) for p in parts if p) or NOT_APPLICABLE
         found.append(cache[at] if at else NOT_APPLICABLE)
     return found
 

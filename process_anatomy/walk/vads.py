@@ -197,9 +197,9 @@ def _walk(kernel: Kernel, structure: Structure, roots: Addresses) -> _Nodes:
         left = data[:, structure.offset("Left") :][:, :8].copy().view("<u8").reshape(-1)
         right = data[:, structure.offset("Right") :][:, :8].copy().view("<u8").reshape(-1)
         children = np.stack([np.where(there, left, np.uint64(0)), np.where(there, right, np.uint64(0))], axis=1)
-        row, side = np.nonzero(children)
-        address = children[row, side]
-        owner, came_from = owner[row], row + first
+        number, side = np.nonzero(children)
+        address = children[number, side]
+        owner, came_from = owner[number], number + first
         for unread in np.flatnonzero(~there).tolist():
             problems.setdefault(first + unread, []).append("its children are not known, for it cannot be read")
     if not levels:
@@ -229,7 +229,7 @@ def _tree_order(nodes: _Nodes) -> list[int]:
     """Node numbers in tree order: each process's root, then its left branch, then its right one."""
     children: dict[int, list[int]] = {}
     roots: list[int] = []
-    for number, (parent, side) in enumerate(zip(nodes.came_from.tolist(), nodes.side.tolist(), strict=True)):
+    for number, parent in enumerate(nodes.came_from.tolist()):
         if parent < 0:
             roots.append(number)
         else:
@@ -281,7 +281,7 @@ def _rows(kernel: Kernel, processes: tuple[Process, ...], nodes: _Nodes, order: 
         if isinstance(start, int) and isinstance(end, int) and (end < start or end >= KERNEL_HALF):
             problems = [*problems, "its range is not one of user addresses"]
         problems = problems + [str(v) for v in facts if isinstance(v, Absent) and v.kind in NOT_READ]
-        rows.append(Vad(processes[owner], at, depth, *facts, tuple(dict.fromkeys(problems))))
+        rows.append(Vad(*(processes[owner], at, depth, *facts, tuple(dict.fromkeys(problems)))))
     return rows
 
 

@@ -1,13 +1,14 @@
-"""windows.anatomy.dt"""
+"""The plugin windows.anatomy.dt: one structure, field by field."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from process_anatomy.volatility import Anatomy, Column, format_hints, integer, process_ids
 from volatility3.framework import interfaces
 from volatility3.framework.configuration import requirements
+
+from process_anatomy.volatility import Anatomy, Column, format_hints, integer, process_ids
 
 if TYPE_CHECKING:
     from process_anatomy.kernel.identify import Kernel
@@ -48,7 +49,7 @@ class Dt(Anatomy, interfaces.plugins.PluginInterface):
         """One row for each field."""
         from process_anatomy.notes.explainer import Explainer
         from process_anatomy.walk.processes import processes
-        from process_anatomy.walk.structures import fields, layout_named, of_process, value_text
+        from process_anatomy.walk.structures import fields, layout_named, of_process
 
         layout = layout_named(self.config["structure"])
         whole = processes(kernel)
@@ -66,11 +67,11 @@ class Dt(Anatomy, interfaces.plugins.PluginInterface):
                         row.place.offset if row.place else None,
                         row.field,
                         row.type,
-                        value_text(row.value) if row.readable else row.value,
+                        row.text if row.readable else row.value,
                         row.address + row.place.offset if row.place else None,
                         row.meaning,
                         row.problem or None,
-                        explain.structure(layout),
+                        explain.field(row),
                     ),
                 )
             if address:

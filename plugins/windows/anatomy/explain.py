@@ -1,14 +1,15 @@
-"""windows.anatomy.explain"""
+"""The plugin windows.anatomy.explain: the terms of the suite."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from process_anatomy.errors import Error
-from process_anatomy.volatility import Column, PluginError, explain_requirement, grid, safe_text
 from volatility3.framework import interfaces, renderers
 from volatility3.framework.configuration import requirements
+
+from process_anatomy.errors import Error
+from process_anatomy.volatility import Column, PluginError, explain_requirement, grid, safe_text
 
 
 class Explain(interfaces.plugins.PluginInterface):

@@ -1,9 +1,11 @@
-"""windows.anatomy.privileges"""
+"""The plugin windows.anatomy.privileges: the privileges of primary tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+from volatility3.framework import interfaces
 
 from process_anatomy.volatility import (
     Anatomy,
@@ -13,7 +15,6 @@ from process_anatomy.volatility import (
     short_address,
     stock_privilege_descriptions,
 )
-from volatility3.framework import interfaces
 
 if TYPE_CHECKING:
     from process_anatomy.kernel.identify import Kernel

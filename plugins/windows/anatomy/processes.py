@@ -1,4 +1,4 @@
-"""windows.anatomy.processes"""
+"""The plugin windows.anatomy.processes: the processes of an image."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from process_anatomy.volatility import Anatomy, Column, format_hints, process_ids, short_address
 from volatility3.framework import interfaces
+
+from process_anatomy.volatility import Anatomy, Column, format_hints, process_ids, short_address
 
 if TYPE_CHECKING:
     from process_anatomy.kernel.identify import Kernel

@@ -1,12 +1,13 @@
-"""windows.anatomy.tokens"""
+"""The plugin windows.anatomy.tokens: primary tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from process_anatomy.volatility import Anatomy, Column, format_hints, process_ids, short_address
 from volatility3.framework import interfaces
+
+from process_anatomy.volatility import Anatomy, Column, format_hints, process_ids, short_address
 
 if TYPE_CHECKING:
     from process_anatomy.kernel.identify import Kernel

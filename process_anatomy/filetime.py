@@ -1,0 +1,24 @@
+"""FILETIME: hundreds of nanoseconds since 1601, as Windows counts time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+EPOCH = datetime(1601, 1, 1, tzinfo=timezone.utc)
+
+
+def moment(filetime: Any) -> datetime | None:
+    """A FILETIME as a moment in UTC, or ``None`` where it is none that a calendar has."""
+    if not isinstance(filetime, int) or filetime <= 0:
+        return None
+    try:
+        return EPOCH + timedelta(microseconds=filetime // 10)
+    except OverflowError:
+        return None
+
+
+def moment_text(filetime: Any) -> str:
+    """A FILETIME to the second, for a sentence; empty where it is no moment."""
+    found = moment(filetime)
+    return f"{found:%Y-%m-%d %H:%M:%S} UTC" if found else ""
