@@ -31,6 +31,9 @@ from process_anatomy.filetime import moment
 if TYPE_CHECKING:
     from process_anatomy.kernel.identify import Kernel
     from process_anatomy.memory.physical import PhysicalMemory, Run
+    from process_anatomy.notes.explainer import Explainer
+    from process_anatomy.walk.processes import Process
+    from process_anatomy.walk.tokens import Token
     from structs.layout import Build
 
 log = logging.getLogger("volatility3.plugins.windows.anatomy")
@@ -470,6 +473,24 @@ class Anatomy:
         """The rows of the plugin, each with its depth."""
         raise NotImplementedError
 
+    def explainer(self, kernel: Kernel, processes: Sequence[Process] = (), tokens: Sequence[Token] = ()) -> Explainer:
+        """The explanations at the level that the user asked for."""
+        from process_anatomy.notes.explainer import Explainer
+
+        return Explainer(self.config["explain"], processes, tokens, kernel.crash, kernel.build.estimated)
+
+    def chosen(self, kernel: Kernel) -> tuple[Sequence[Process], Sequence[Process]]:
+        """Every process of the image, and those that the user asked for.
+
+        Raises:
+            RequestError: the user asked for a process that there is not.
+        """
+        from process_anatomy.walk.processes import processes
+
+        table = processes(kernel)
+        self.report(table.problems)
+        return table.rows, table.select(process_ids(self.config["pid"])).rows
+
     def report(self, problems: Sequence[str]) -> None:
         """Warn of what was wrong with a list or a tree as a whole."""
         for problem in problems:
@@ -544,7 +565,6 @@ __all__ = [
     "grid",
     "integer",
     "open_kernel",
-    "process_ids",
     "safe_text",
     "short_address",
     "stock_privilege_descriptions",

@@ -8,7 +8,7 @@ System looks like System through it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -37,6 +37,25 @@ SANE_BUILDS = range(2195, 100_000)
 SYSTEM_PID = 4
 
 
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """What a crash dump says of the moment that it was written.
+
+    Attributes:
+        process: address of the _EPROCESS that was current.
+        thread: address of the _ETHREAD that was current.
+        time: FILETIME.
+        bugcheck: bug check code.
+        build: build number of the kernel.
+    """
+
+    process: int
+    thread: int
+    time: int
+    bugcheck: int
+    build: int
+
+
 @dataclass(frozen=True)
 class Kernel:
     """An identified Windows kernel.
@@ -48,8 +67,9 @@ class Kernel:
         base: address of the kernel image.
         size: bytes of address space the image takes.
         pdb: the kernel's PDB, if it could be read.
-        system: address of the System process's _EPROCESS.
+        system: address of the System process's _EPROCESS; in a small dump, of the process that crashed.
         evidence: how it was found and what was checked, one line each.
+        crash: the moment of the crash, for a small dump.
     """
 
     view: View
@@ -58,7 +78,8 @@ class Kernel:
     size: int
     pdb: Pdb | None
     system: int
-    evidence: tuple[str, ...] = field(default=())
+    evidence: tuple[str, ...] = ()
+    crash: Crash | None = None
 
     @property
     def build(self) -> Build:

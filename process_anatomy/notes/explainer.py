@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping
 
 from process_anatomy.errors import RequestError
-from process_anatomy.kernel.identify import Kernel
-from process_anatomy.memory.small_dump import SmallDump
+from process_anatomy.kernel.identify import Crash
 from process_anatomy.notes import rows
-from process_anatomy.notes.library import FAMILIES, Level, Library, Note, default
+from process_anatomy.notes.library import FAMILIES, Level, Note, default
 from process_anatomy.walk.privileges import Privilege
 from process_anatomy.walk.processes import Process
 from process_anatomy.walk.structures import FieldRow
-from process_anatomy.walk.tokens import Token, tokens
+from process_anatomy.walk.tokens import Token
 from process_anatomy.walk.vads import Vad
 
 TEMPLATES = ("privilege-state", "vad-row", "token-row", "process-row", "field-row")
@@ -24,32 +22,34 @@ class Explainer:
     """Joins each row with its note.
 
     Args:
-        kernel: whose rows.
         level: how much to say: ``off``, ``brief``, ``full`` or ``analogy``.
         processes: every process of the image, for the names of parents.
-        library: the notes; those that ship if left out.
+        tokens: the primary tokens, where rows tell of users.
+        crash: the moment of the crash, where the image is a small dump.
+        estimated: the layout is estimated, and every row shall say so.
     """
 
     def __init__(
-        self, kernel: Kernel, level: str, processes: tuple[Process, ...], library: Library | None = None
+        self,
+        level: str,
+        processes: Iterable[Process] = (),
+        tokens: Iterable[Token] = (),
+        crash: Crash | None = None,
+        estimated: bool = False,
     ) -> None:
-        self.kernel = kernel
         self.level = Level(level)
-        self.processes = processes
-        self.library = library or default()
-
-    @cached_property
-    def _parents(self) -> dict[object, Process]:
-        return {process.pid: process for process in reversed(self.processes)}
-
-    @cached_property
-    def _tokens(self) -> dict[int, Token]:
-        return {row.process.address: row for row in tokens(self.kernel, self.processes)}
+        self.library = default()
+        self.crash = crash
+        self.estimated = estimated
+        self._by_pid: dict[object, Process] = {}
+        for process in processes:
+            self._by_pid.setdefault(process.pid, process)
+        self._tokens = {row.process.address: row for row in tokens}
 
     def _text(self, key: str, facts: Mapping[str, object]) -> str | None:
         """The note at this level, with a word on the layout if that is estimated."""
         text = self.library.explain(key, self.level, facts)
-        if self.kernel.build.estimated and text:
+        if self.estimated and text:
             text += " " + self.library.explain("process-row/estimated", Level.BRIEF, facts)
         return text or None
 
@@ -57,9 +57,7 @@ class Explainer:
         """Of a process; ``None`` where nothing is to be said."""
         if self.level is Level.OFF:
             return None
-        space = self.kernel.space
-        dump = space if isinstance(space, SmallDump) else None
-        return self._text(*rows.process_note(row, self._parents, self._tokens.get(row.address), dump))
+        return self._text(*rows.process_note(row, self._by_pid, self._tokens.get(row.address), self.crash))
 
     def vad(self, row: Vad) -> str | None:
         """Of a node of a VAD tree."""

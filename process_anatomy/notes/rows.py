@@ -10,8 +10,7 @@ from typing import Any
 
 from process_anatomy.absent import Absent
 from process_anatomy.filetime import moment_text
-from process_anatomy.kernel.identify import KERNEL_HALF
-from process_anatomy.memory.small_dump import SmallDump
+from process_anatomy.kernel.identify import Crash
 from process_anatomy.notes.library import Level, Library
 from process_anatomy.walk.privileges import Privilege
 from process_anatomy.walk.processes import NOT_READ, Process
@@ -47,7 +46,7 @@ def _word(value: Any) -> object:
 
 
 def process_note(
-    process: Process, parents: Mapping[object, Process], token: Token | None, dump: SmallDump | None
+    process: Process, parents: Mapping[object, Process], token: Token | None, crash: Crash | None
 ) -> tuple[str, dict[str, object]]:
     """The note of a process row.
 
@@ -55,7 +54,7 @@ def process_note(
         process: the row.
         parents: every process of the image by its id.
         token: its primary token, if it was read.
-        dump: the small dump it is from, if it is from one.
+        crash: the moment of the crash, where the image is a small dump.
     """
     parent = parents.get(process.ppid)
     user = "an unknown user"
@@ -69,12 +68,12 @@ def process_note(
         "created": moment_text(process.create_time) or "an unknown time",
         "ended": moment_text(process.exit_time) or "an unknown time",
     }
-    if dump is not None and dump.process_address == process.address:
+    if crash is not None and crash.process == process.address:
         facts |= {
-            "thread": f"{dump.thread_address:#x}",
-            "stopped": moment_text(dump.system_time) or "an unknown time",
-            "bugcheck": f"{dump.bugcheck_code:#x}",
-            "build": dump.build_number,
+            "thread": f"{crash.thread:#x}",
+            "stopped": moment_text(crash.time) or "an unknown time",
+            "bugcheck": f"{crash.bugcheck:#x}",
+            "build": crash.build,
         }
         return "process-row/small-dump", facts
     return f"process-row/{_process_kind(process)}", facts
@@ -188,4 +187,4 @@ def field_note(row: FieldRow) -> tuple[str, dict[str, object]]:
         return "field-row/not-in-build", facts
     if not row.readable:
         return "field-row/unreadable", facts
-    return f"field-row/{'system' if row.address >= KERNEL_HALF else 'process'}", facts
+    return f"field-row/{'system' if row.in_system_space else 'process'}", facts

@@ -104,18 +104,6 @@ class ProcessTable:
     rows: tuple[Process, ...]
     problems: tuple[str, ...]
 
-    @property
-    def first_pid(self) -> int:
-        """Id of the first process whose id could be read.
-
-        Raises:
-            RequestError: there is none.
-        """
-        for row in self.rows:
-            if isinstance(row.pid, int):
-                return row.pid
-        raise RequestError("no process could be read")
-
     def select(self, pids: frozenset[int]) -> ProcessTable:
         """Only the processes with these ids; all of them where none is named.
 

@@ -11,7 +11,6 @@ from process_anatomy.errors import RequestError
 from process_anatomy.filetime import moment_text
 from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
 from process_anatomy.memory.address_space import AddressSpace
-from process_anatomy.memory.small_dump import SmallDump
 from process_anatomy.memory.view import View
 from process_anatomy.walk.processes import Process
 from structs.ethread import ETHREAD
@@ -42,6 +41,11 @@ class FieldRow:
     value: Any
     text: str
     meaning: str
+
+    @property
+    def in_system_space(self) -> bool:
+        """Whether the structure lies in system address space, else in the process's own."""
+        return self.address >= KERNEL_HALF
 
     @property
     def readable(self) -> bool:
@@ -81,8 +85,8 @@ def of_process(kernel: Kernel, process: Process, layout: Layout, address: int | 
         RequestError: the process has no such structure, or it cannot be found from the process.
     """
     space = kernel.space
-    if address is None and layout is ETHREAD and isinstance(space, SmallDump) and process.address == kernel.system:
-        address = space.thread_address  # the thread that ran, not the first of the list
+    if address is None and layout is ETHREAD and kernel.crash and process.address == kernel.crash.process:
+        address = kernel.crash.thread  # the thread that ran, not the first of the list
     if address is None:
         address = _own(kernel, process, layout)
     if address < KERNEL_HALF and isinstance(space, AddressSpace) and isinstance(process.dtb, int):

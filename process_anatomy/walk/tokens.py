@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,7 +114,7 @@ class Token:
         return f"{self.present.bit_count()} present, {self.enabled.bit_count()} enabled"
 
 
-def tokens(kernel: Kernel, processes: tuple[Process, ...]) -> list[Token]:
+def tokens(kernel: Kernel, processes: Sequence[Process]) -> list[Token]:
     """The primary token of each process, one row each, in the order of the processes."""
     where = addresses_of([p.token if isinstance(p.token, int) else 0 for p in processes])
     records = kernel.view.records(TOKEN, where)

@@ -6,6 +6,7 @@ that led there says so.  The rows of a process come in tree order, each with its
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -140,7 +141,7 @@ class VadTable:
     problems: tuple[str, ...]
 
 
-def vads(kernel: Kernel, processes: tuple[Process, ...]) -> VadTable:
+def vads(kernel: Kernel, processes: Sequence[Process]) -> VadTable:
     """The VAD trees of the processes, in the order of the processes, each in tree order.
 
     Raises:
@@ -155,6 +156,11 @@ def vads(kernel: Kernel, processes: tuple[Process, ...]) -> VadTable:
     rows = tuple(_rows(kernel, processes, nodes, _tree_order(nodes)))
     rooted = {row.process.address for row in rows}
     lost = [
+        f"process {process.pid}: its VAD root is not known ({process.vad_root})"
+        for process in processes
+        if isinstance(process.vad_root, Absent)
+    ]
+    lost += [
         f"process {process.pid}: {problem}"
         for owner, process in enumerate(processes)
         if process.address not in rooted
@@ -245,7 +251,7 @@ def _tree_order(nodes: _Nodes) -> list[int]:
     return order
 
 
-def _rows(kernel: Kernel, processes: tuple[Process, ...], nodes: _Nodes, order: list[int]) -> list[Vad]:
+def _rows(kernel: Kernel, processes: Sequence[Process], nodes: _Nodes, order: list[int]) -> list[Vad]:
     picked = np.array(order, dtype=np.int64)
     address = nodes.address[picked]
     records = kernel.view.records(MMVAD_SHORT, address)

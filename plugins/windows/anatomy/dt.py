@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from volatility3.framework import interfaces
 from volatility3.framework.configuration import requirements
 
-from process_anatomy.volatility import Anatomy, Column, format_hints, integer, process_ids
+from process_anatomy.volatility import Anatomy, Column, format_hints, integer
 
 if TYPE_CHECKING:
     from process_anatomy.kernel.identify import Kernel
@@ -47,15 +47,13 @@ class Dt(Anatomy, interfaces.plugins.PluginInterface):
 
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each field."""
-        from process_anatomy.notes.explainer import Explainer
-        from process_anatomy.walk.processes import processes
         from process_anatomy.walk.structures import fields, layout_named, of_process
 
         layout = layout_named(self.config["structure"])
-        whole = processes(kernel)
-        self.report(whole.problems)
-        explain = Explainer(kernel, self.config["explain"], whole.rows)
-        chosen = whole.select(process_ids(self.config["pid"]) or frozenset({whole.first_pid})).rows
+        _, chosen = self.chosen(kernel)
+        if not self.config["pid"]:
+            chosen = chosen[:1]
+        explain = self.explainer(kernel)
         address = self.config.get("address", None)
         for process in chosen:
             view, where = of_process(kernel, process, layout, integer("--address", address) if address else None)

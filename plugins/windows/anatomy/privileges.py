@@ -11,7 +11,6 @@ from process_anatomy.volatility import (
     Anatomy,
     Column,
     format_hints,
-    process_ids,
     short_address,
     stock_privilege_descriptions,
 )
@@ -41,16 +40,13 @@ class Privileges(Anatomy, interfaces.plugins.PluginInterface):
 
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each privilege of each process; one row for a token that could not be read."""
-        from process_anatomy.notes.explainer import Explainer
         from process_anatomy.walk.privileges import Privilege, privileges
-        from process_anatomy.walk.processes import processes
         from process_anatomy.walk.tokens import tokens
 
-        whole = processes(kernel)
-        self.report(whole.problems)
-        explain = Explainer(kernel, self.config["explain"], whole.rows)
+        _, chosen = self.chosen(kernel)
+        explain = self.explainer(kernel)
         descriptions = stock_privilege_descriptions()
-        for row in privileges(tokens(kernel, whole.select(process_ids(self.config["pid"])).rows)):
+        for row in privileges(tokens(kernel, chosen)):
             if not isinstance(row, Privilege):
                 gone = row.present
                 problems = "; ".join(row.problems) or str(gone)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from volatility3.framework import interfaces
 
-from process_anatomy.volatility import Anatomy, Column, format_hints, process_ids, short_address
+from process_anatomy.volatility import Anatomy, Column, format_hints, short_address
 
 if TYPE_CHECKING:
     from process_anatomy.kernel.identify import Kernel
@@ -47,13 +47,11 @@ class Processes(Anatomy, interfaces.plugins.PluginInterface):
 
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each process, in the order of the active list."""
-        from process_anatomy.notes.explainer import Explainer
-        from process_anatomy.walk.processes import processes
+        from process_anatomy.walk.tokens import tokens
 
-        whole = processes(kernel)
-        self.report(whole.problems)
-        explain = Explainer(kernel, self.config["explain"], whole.rows)
-        for row in whole.select(process_ids(self.config["pid"])).rows:
+        everyone, chosen = self.chosen(kernel)
+        explain = self.explainer(kernel, everyone, tokens(kernel, chosen))
+        for row in chosen:
             yield (
                 0,
                 (

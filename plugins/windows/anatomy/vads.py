@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from volatility3.framework import interfaces
 
-from process_anatomy.volatility import Anatomy, Column, format_hints, process_ids
+from process_anatomy.volatility import Anatomy, Column, format_hints
 
 if TYPE_CHECKING:
     from process_anatomy.kernel.identify import Kernel
@@ -41,16 +41,13 @@ class Vads(Anatomy, interfaces.plugins.PluginInterface):
 
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each node of each tree."""
-        from process_anatomy.notes.explainer import Explainer
-        from process_anatomy.walk.processes import processes
         from process_anatomy.walk.vads import vads
 
-        whole = processes(kernel)
-        chosen = whole.select(process_ids(self.config["pid"]))
-        explain = Explainer(kernel, self.config["explain"], whole.rows)
+        _, chosen = self.chosen(kernel)
+        explain = self.explainer(kernel)
         self.progress(40, "Walking VAD trees")
-        table = vads(kernel, chosen.rows)
-        self.report(whole.problems + table.problems)
+        table = vads(kernel, chosen)
+        self.report(table.problems)
         for row in table.rows:
             yield (
                 row.depth,

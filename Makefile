@@ -1,0 +1,55 @@
+# make demo   try it: environment, install, the main job on the sample
+# make test   the whole test suite, against the built wheel
+# make check  format, lint, types, import contracts
+# make bench  timings beside stock Volatility and MemProcFS
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SAMPLE := samples/lab-win11-22621.dmp
+VOL := $(BIN)/vol -q --offline
+
+.PHONY: demo test check bench sample layouts clean
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV) || { $(PYTHON) -m pip install --quiet virtualenv && $(PYTHON) -m virtualenv --quiet $(VENV); }
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+# the dependencies; each only when pyproject.toml has changed
+$(VENV)/.installed: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.installed pyproject.toml
+	$(BIN)/python -m pip install --quiet ".[dev]"
+	touch $@
+
+# the checkout as it is now, built into a wheel
+.PHONY: install
+install: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --no-deps --force-reinstall .
+
+demo: install
+	$(VOL) -f $(SAMPLE) windows.anatomy.processes
+	$(VOL) -f $(SAMPLE) windows.anatomy.vads --pid 4120
+	$(VOL) -f $(SAMPLE) windows.anatomy.privileges --pid 4120
+
+test: $(VENV)/.dev install
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.dev install
+	$(BIN)/python benchmarks/compare.py
+
+sample: $(VENV)/.dev install
+	$(BIN)/python -m process_anatomy.forge --output samples
+
+layouts: $(VENV)/.dev
+	$(BIN)/python scripts/import_layouts.py $(FACTS)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,104 @@
+"""Fixtures that every test may use: images that we did not make, and `vol` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a run of `vol` gave.
+
+    Attributes:
+        status: exit status.
+        out: standard output.
+        err: standard error.
+    """
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of a JSON answer, children after their parents, without the nesting."""
+        flat: list[dict[str, Any]] = []
+        pending = list(reversed(json.loads(self.out)))
+        while pending:
+            row = pending.pop()
+            pending.extend(reversed(row.pop("__children")))
+            flat.append(row)
+        return flat
+
+
+Vol = Callable[..., Answer]
+
+
+def run_vol(*arguments: str | Path, cwd: Path | None = None) -> Answer:
+    """Run `vol`, offline and quiet, as an installed program."""
+    command = [sys.executable, "-c", "from volatility3.cli import main; main()", "-q", "--offline", *map(str, arguments)]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment |= {"PYTHONIOENCODING": "utf-8", "COLUMNS": "200"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", timeout=300, cwd=cwd or ROOT / "tests", env=environment
+    )
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def vol() -> Vol:
+    """`vol` of the environment that the tests run in; our plugins must be installed there."""
+    return run_vol
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder beside the checkout with images and facts that we did not make."""
+    if not SHARED.is_dir():
+        pytest.skip("the folder with foreign images is not beside the checkout")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def foreign(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Name of a foreign image to its path, unpacked sparsely and once."""
+    folder = tmp_path_factory.mktemp("foreign")
+
+    def unpacked(name: str) -> Path:
+        path = folder / name
+        if not path.exists():
+            with lzma.open(shared / "images" / f"{name}.xz") as packed, path.open("wb") as image:
+                while data := packed.read(CHUNK):
+                    if data.count(0) == len(data):
+                        image.seek(len(data), os.SEEK_CUR)
+                    else:
+                        image.write(data)
+                image.truncate()
+        return path
+
+    return unpacked
+
+
+@pytest.fixture(scope="session")
+def truth(shared: Path) -> Callable[[str], dict[str, Any]]:
+    """Name of a foreign image, without its ending, to its answer key."""
+
+    def read(name: str) -> dict[str, Any]:
+        whole: dict[str, Any] = json.loads((shared / "images" / f"{name}.truth.json").read_text())
+        return whole
+
+    return read
