@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlparse
 from urllib.request import url2pathname
@@ -25,7 +26,7 @@ from volatility3.framework.layers.physical import FileLayer
 from volatility3.framework.renderers import format_hints
 
 from process_anatomy.absent import Absent, Kind
-from process_anatomy.errors import Error, NotWindows, NotYet, RequestError
+from process_anatomy.errors import Error, ImageError, NotWindows, NotYet, RequestError
 from process_anatomy.filetime import moment
 
 if TYPE_CHECKING:
@@ -243,6 +244,37 @@ def open_kernel(context: interfaces.context.ContextInterface, name: str, isf: st
 
     memory = physical_memory(context, layer.config["memory_layer"])
     return identify(memory, int(layer.config["page_map_offset"]), own)
+
+
+def open_path(path: str | os.PathLike[str], isf: str | None = None) -> Kernel:
+    """The kernel in an image file: Volatility's stackers find the layers, as for a plugin.
+
+    Raises:
+        ImageError: the file is missing or cannot be analysed.
+        RequestError: the symbol table cannot be used.
+    """
+    import volatility3.framework.layers
+    from volatility3 import framework
+    from volatility3.framework import automagic, contexts
+    from volatility3.framework.automagic.stacker import LayerStacker
+
+    file = Path(path)
+    if not file.is_file():
+        raise ImageError(f"{safe_text(str(file))} is not a file")
+    context = contexts.Context()
+    automagic.available(context)  # loads every stacker
+    framework.import_files(volatility3.framework.layers, True)
+    context.config["image.location"] = file.absolute().as_uri()
+    context.add_layer(FileLayer(context, "image", "image"))
+    stackers = sorted(
+        (
+            stacker
+            for stacker in framework.class_subclasses(interfaces.automagic.StackerLayerInterface)
+            if "windows" not in stacker.exclusion_list
+        ),
+        key=lambda stacker: stacker.stack_order,
+    )
+    return open_kernel(context, LayerStacker.stack_layer(context, "image", stackers)[0], isf)
 
 
 def read_isf(path: str) -> Build:

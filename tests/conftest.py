@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import lzma
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -50,11 +51,13 @@ Vol = Callable[..., Answer]
 
 def run_vol(*arguments: str | Path, cwd: Path | None = None) -> Answer:
     """Run `vol`, offline and quiet, as an installed program."""
-    command = [sys.executable, "-c", "from volatility3.cli import main; main()", "-q", "--offline", *map(str, arguments)]
+    program = shutil.which("vol", path=str(Path(sys.executable).parent))
+    assert program, "vol is not installed beside the Python that runs the tests"
+    command = [program, "-q", "--offline", *map(str, arguments)]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {"PYTHONIOENCODING": "utf-8", "COLUMNS": "200"}
     done = subprocess.run(
-        command, capture_output=True, text=True, encoding="utf-8", timeout=300, cwd=cwd or ROOT / "tests", env=environment
+        command, capture_output=True, text=True, encoding="utf-8", timeout=300, cwd=cwd or ROOT, env=environment
     )
     return Answer(done.returncode, done.stdout, done.stderr)
 

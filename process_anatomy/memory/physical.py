@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from process_anatomy.memory.space import Addresses, Mask, Octets
+from process_anatomy.memory.space import Addresses, Mask, Octets, distinct
 
 PAGE = 0x1000
 CACHE_PAGES = 0x8000
@@ -173,7 +173,7 @@ class CachedMemory:
         A record must lie within one page.
         """
         self._make_room()
-        pages, back = np.unique(addresses >> np.uint64(12), return_inverse=True)
+        pages, back = distinct(addresses >> np.uint64(12))
         slots = np.array([self._fetch(page) for page in pages.tolist()], dtype=np.int64)[back]
         inside = (addresses & np.uint64(PAGE - 1)).astype(np.int64)
         return np.where((slots >= 0) & (inside + size <= PAGE), slots * PAGE + inside, np.int64(-1))

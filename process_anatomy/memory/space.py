@@ -34,3 +34,17 @@ class Space(Protocol):
 
     def why(self, address: int, size: int = 1) -> str:
         """In words, why the bytes at an address cannot be read; empty where they can."""
+
+
+def distinct(values: Addresses) -> tuple[Addresses, npt.NDArray[np.intp]]:
+    """The different values in order, and for each value the row of its equal there.
+
+    Not ``numpy.unique``: that loads the masked arrays at its first use, which takes longer than most walks.
+    """
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    starts = np.ones(len(values), dtype=np.bool_)
+    starts[1:] = ordered[1:] != ordered[:-1]
+    back = np.empty(len(values), dtype=np.intp)
+    back[order] = np.cumsum(starts) - 1
+    return ordered[starts], back

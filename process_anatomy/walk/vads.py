@@ -16,7 +16,7 @@ import numpy.typing as npt
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.errors import NotYet
 from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
-from process_anatomy.memory.space import Addresses
+from process_anatomy.memory.space import Addresses, distinct
 from process_anatomy.memory.view import Records, addresses_of, unreadable
 from process_anatomy.walk.processes import NOT_READ, Process
 from structs.layout import Structure
@@ -178,11 +178,11 @@ def _walk(kernel: Kernel, structure: Structure, roots: Addresses) -> _Nodes:
     levels: list[tuple[npt.NDArray[np.int64], ...]] = []
     addresses: list[Addresses] = []
     problems: dict[int, list[str]] = {}
-    seen = np.zeros(0, dtype=np.uint64)
+    seen: set[int] = set()
     total = 0
     for depth in range(DEPTH_LIMIT + 1):
-        fresh = _first_of_each(address) & ~np.isin(address, seen) & (address >= np.uint64(KERNEL_HALF))
-        fresh &= address & np.uint64(7) == 0
+        fresh = (address >= np.uint64(KERNEL_HALF)) & (address & np.uint64(7) == 0)
+        fresh &= np.array([_add(seen, node) for node in address.tolist()], dtype=np.bool_)
         fresh &= total + np.cumsum(fresh) <= NODE_LIMIT
         if depth == DEPTH_LIMIT:
             fresh[:] = False
@@ -196,7 +196,6 @@ def _walk(kernel: Kernel, structure: Structure, roots: Addresses) -> _Nodes:
             break
         levels.append((owner, np.full(len(owner), depth, dtype=np.int64), came_from, side))
         addresses.append(address)
-        seen = np.concatenate([seen, address])
         first, total = total, total + len(owner)
         size = max(structure.offset("Left"), structure.offset("Right")) + structure.build.pointer_size
         data, there = kernel.space.read_many(address, size)
@@ -215,11 +214,11 @@ def _walk(kernel: Kernel, structure: Structure, roots: Addresses) -> _Nodes:
     return _Nodes(whole[0], whole[1], whole[2], whole[3], np.concatenate(addresses), problems)
 
 
-def _first_of_each(values: Addresses) -> npt.NDArray[np.bool_]:
-    """Whether each value stands there for the first time."""
-    first = np.zeros(len(values), dtype=np.bool_)
-    first[np.unique(values, return_index=True)[1]] = True
-    return first
+def _add(seen: set[int], node: int) -> bool:
+    """Whether a node is new; it is not any more."""
+    new = node not in seen
+    seen.add(node)
+    return new
 
 
 def _refused(child: int, side: str, depth: int) -> str:
@@ -339,7 +338,7 @@ def _files(kernel: Kernel, address: Addresses, tags: list[Any]) -> list[Any]:
     steps = ((MMVAD, "Subsection"), (SUBSECTION, "ControlArea"), (CONTROL_AREA, "FilePointer"))
     for layout, name in steps:
         place = kernel.build[layout].place(name)
-        unique, back = np.unique(where, return_inverse=True)
+        unique, back = distinct(where)
         data, there = kernel.space.read_many(unique + np.uint64(place.offset), place.size)
         pointers = data.view("<u8").reshape(-1)[back]
         for row, at in zip(rows[~there[back]].tolist(), where[~there[back]].tolist(), strict=True):
@@ -347,7 +346,7 @@ def _files(kernel: Kernel, address: Addresses, tags: list[Any]) -> list[Any]:
         going = there[back] & (pointers & ~FAST_REF != 0)
         rows, where = rows[going], pointers[going]
     where = where & ~FAST_REF
-    unique, back = np.unique(where, return_inverse=True)
+    unique, back = distinct(where)
     objects = kernel.view.records(FILE_OBJECT, unique)
     names: list[Any] = []
     for name in objects.values("FileName"):

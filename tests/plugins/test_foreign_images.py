@@ -137,17 +137,27 @@ def test_tokens_are_those_of_the_answer_key(image: str, vol: Vol, foreign: Forei
         for p in truth(key(image))["processes"]
         for t in (p["token"],)
     }
-    columns = ("Offset", "TokenId", "AuthenticationId", "User", "Account", "Elevation", "SessionId", "TokenType", "Groups")
+    columns = (
+        "Offset",
+        "TokenId",
+        "AuthenticationId",
+        "User",
+        "Account",
+        "Elevation",
+        "SessionId",
+        "TokenType",
+        "Groups",
+    )
     assert {r["PID"]: (*(r[c] for c in columns), r["Package"]) for r in rows} == expected
 
 
-def test_integrity_is_the_level_of_the_sid_in_the_answer_key(image: str, vol: Vol, foreign: Foreign, truth: Truth) -> None:
+def test_integrity_is_the_level_of_the_sid_in_the_answer_key(
+    image: str, vol: Vol, foreign: Foreign, truth: Truth
+) -> None:
     """The integrity level's name stands for the level number of the answer key's SID."""
     names = {4096: "low", 8192: "medium", 12288: "high", 16384: "system"}
     rows = vol("-r", "json", "-f", foreign(image), "windows.anatomy.tokens").rows
-    expected = {
-        p["pid"]: names[int(p["token"]["integrity"].rsplit("-", 1)[1])] for p in truth(key(image))["processes"]
-    }
+    expected = {p["pid"]: names[int(p["token"]["integrity"].rsplit("-", 1)[1])] for p in truth(key(image))["processes"]}
     assert {r["PID"]: r["Integrity"] for r in rows} == expected
 
 

@@ -1,0 +1,131 @@
+"""Our plugins beside stock Volatility, and our engine beside MemProcFS, in one run.
+
+    python benchmarks/compare.py [IMAGE SYMBOLS]
+
+IMAGE is a Windows memory image, SYMBOLS the folder with its symbol table for the stock plugins; the sample that ships
+and its table are taken without them. Whole processes run in turn, ours and theirs, so that a machine whose speed drifts
+slows both; the medians and their ratio are printed. Engine and MemProcFS are timed inside a fresh process each, for the
+VADs of all processes once the processes are listed. MemProcFS is left out, and said so, where it is not installed.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE = ROOT / "samples" / "lab-win11-22621.dmp"
+RUNS = 5
+PAIRS = (
+    ("windows.anatomy.vads", "windows.vadinfo", 0.25),
+    ("windows.anatomy.processes", "windows.pslist", 0.5),
+    ("windows.anatomy.privileges", "windows.privileges", 1.0),
+    ("windows.anatomy.tokens", "windows.getsids", 1.0),
+)
+"""Our plugin, the stock one, and the ratio that we want to stay under."""
+
+MEMPROCFS = """
+import sys, time, memprocfs
+vmm = memprocfs.Vmm(["-device", sys.argv[1], "-disable-symbolserver", "-disable-symbols", "-waitinitialize"])
+listed = vmm.process_list()
+def walk():
+    count = 0
+    for process in listed:
+        try:
+            count += len(process.maps.vad())
+        except RuntimeError:
+            pass
+    return count
+start = time.perf_counter()
+count = walk()
+print(count, time.perf_counter() - start)
+"""
+
+ENGINE = """
+import sys, time
+from process_anatomy import open_image
+kernel = open_image(sys.argv[1])
+from process_anatomy.walk.processes import processes
+from process_anatomy.walk.vads import vads
+listed = processes(kernel).rows
+start = time.perf_counter()
+count = len(vads(kernel, listed).rows)
+print(count, time.perf_counter() - start)
+"""
+
+
+def whole_process(command: list[str]) -> Callable[[], float]:
+    """A command as a function that runs it once and gives its wall time in seconds."""
+
+    def run() -> float:
+        start = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return time.perf_counter() - start
+
+    return run
+
+
+def in_turn(ours: Callable[[], float], theirs: Callable[[], float]) -> tuple[float, float]:
+    """Medians of both after one warm-up each, run in turn."""
+    ours(), theirs()
+    pairs = [(ours(), theirs()) for _ in range(RUNS)]
+    return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)
+
+
+def timed_script(script: str, image: Path, environment: dict[str, str]) -> Callable[[], float]:
+    """A script that prints a count and seconds, as a function that gives the seconds."""
+
+    def run() -> float:
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(image)], check=True, capture_output=True, text=True, env=environment
+        )
+        return float(done.stdout.split()[1])
+
+    return run
+
+
+def memprocfs_environment() -> dict[str, str] | None:
+    """The environment in which MemProcFS finds its libraries, or ``None`` where it is not installed."""
+    folders = []
+    for name in ("memprocfs", "leechcorepyc"):
+        spec = find_spec(name)
+        if spec is None or spec.origin is None:
+            return None
+        folders.append(str(Path(spec.origin).parent))
+    return os.environ | {"LD_LIBRARY_PATH": os.pathsep.join(folders)}
+
+
+def main(image: Path, symbols: Path) -> None:
+    """Print a Markdown table of medians and ratios."""
+    program = shutil.which("vol", path=str(Path(sys.executable).parent)) or "vol"
+    print("| ours | theirs | ours (s) | theirs (s) | ratio | wanted |\n|---|---|---|---|---|---|")
+    for ours, stock, wanted in PAIRS:
+        mine, other = in_turn(
+            whole_process([program, "-q", "--offline", "-r", "none", "-f", str(image), ours]),
+            whole_process([program, "-q", "--offline", "-r", "none", "-s", str(symbols), "-f", str(image), stock]),
+        )
+        print(f"| `{ours}` | `{stock}` | {mine:.2f} | {other:.2f} | {mine / other:.2f} | {wanted} |", flush=True)
+    environment = memprocfs_environment()
+    if environment is None:
+        print("| engine, all VADs | MemProcFS | - | not installed | - | 1.0 |")
+    else:
+        mine, other = in_turn(
+            timed_script(ENGINE, image, dict(os.environ)), timed_script(MEMPROCFS, image, environment)
+        )
+        print(f"| engine, all VADs | MemProcFS | {mine:.4f} | {other:.4f} | {mine / other:.2f} | 1.0 |")
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+    print(f"\nLargest memory of any of these processes, stock ones included: {peak} MB.")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (1, 3):
+        sys.exit(__doc__)
+    main(*(map(Path, sys.argv[1:]) if len(sys.argv) == 3 else (SAMPLE, ROOT / "samples" / "symbols")))

@@ -1,0 +1,262 @@
+"""Physical memory against a plain dictionary of bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from process_anatomy.memory import physical
+from process_anatomy.memory.physical import CachedMemory, MappedMemory, PhysicalMemory, Run, gather, words
+from tests.strategies import runs
+
+PAGE = 0x1000
+BUFFER = bytes(range(1, 65))
+Model = dict[int, int]
+
+
+def model_of(buffer: bytes, given_runs: list[Run]) -> tuple[Model, int]:
+    """Every byte by its physical address, the lowest run first to claim it, and how many bytes are not there."""
+    held: Model = {}
+    lost = 0
+    for start, length, offset in sorted(given_runs):
+        for i in range(length):
+            if 0 <= offset and offset + i < len(buffer):
+                held.setdefault(start + i, buffer[offset + i])
+            else:
+                lost += 1
+    return held, lost
+
+
+def expected(held: Model, address: int, size: int) -> bytes | None:
+    found = [held.get(a) for a in range(address, address + size)]
+    return None if None in found else bytes(b for b in found if b is not None)
+
+
+def mapped(given_runs: list[Run], buffer: bytes = BUFFER) -> MappedMemory:
+    return MappedMemory(np.frombuffer(buffer, dtype=np.uint8), given_runs)
+
+
+def gathered(memory: PhysicalMemory, addresses: list[int], size: int) -> list[bytes | None]:
+    """What locate and gather give for each address."""
+    offsets = memory.locate(np.array(addresses, dtype=np.uint64), size)
+    rows = gather(memory.octets(), offsets, size)
+    assert (len(addresses), size) == rows.shape
+    assert not rows[offsets < 0].any()
+    return [row.tobytes() if at >= 0 else None for row, at in zip(rows, offsets, strict=True)]
+
+
+@settings(max_examples=200, deadline=None)
+@given(runs(len(BUFFER)))
+@example([Run(10, 30, 0), Run(0, 20, 20), Run(12, 4, 60), Run(90, 10, 60), Run(50, 5, -1), Run(60, 5, 64)])
+@example([])
+def test_every_byte_is_that_of_the_first_run_to_claim_it(given_runs: list[Run]) -> None:
+    held, lost = model_of(BUFFER, given_runs)
+    memory = mapped(given_runs)
+    assert lost == memory.lost
+    assert max(held, default=-1) + 1 == memory.end
+    everywhere = list(range(150))
+    assert [expected(held, a, 1) for a in everywhere] == [memory.read(a, 1) for a in everywhere]
+    assert [expected(held, a, 1) for a in everywhere] == gathered(memory, everywhere, 1)
+
+
+@settings(max_examples=200, deadline=None)
+@given(runs(len(BUFFER)), st.integers(1, 24))
+def test_locate_words_and_read_agree_and_give_no_byte_that_is_not_there(given_runs: list[Run], size: int) -> None:
+    held, _ = model_of(BUFFER, given_runs)
+    memory = mapped(given_runs)
+    everywhere = list(range(150))
+    read = [memory.read(a, size) for a in everywhere]
+    assert read == gathered(memory, everywhere, size)
+    for address, octets in enumerate(read):
+        assert octets in (None, expected(held, address, size))
+    for run in memory.runs:  # all that lies within one run is there
+        for address in range(run.start, run.start + run.length - size + 1):
+            assert expected(held, address, size) == read[address]
+    values, found = words(memory, np.arange(150, dtype=np.uint64))
+    eights = [memory.read(a, 8) for a in everywhere]
+    assert [e is not None for e in eights] == found.tolist()
+    assert [int.from_bytes(e or b"", "little") for e in eights] == values.tolist()
+
+
+@settings(max_examples=100, deadline=None)
+@given(runs(len(BUFFER)), st.randoms(use_true_random=False))
+def test_the_order_in_which_runs_are_given_does_not_matter(given_runs: list[Run], dice: object) -> None:
+    shuffled = sorted(given_runs, key=lambda _: dice.random())  # type: ignore[attr-defined]
+    assert mapped(given_runs).runs == mapped(shuffled).runs
+
+
+def test_runs_that_follow_on_in_memory_and_file_become_one() -> None:
+    memory = mapped([Run(0x20, 16, 16), Run(0x10, 16, 0), Run(0x30, 8, 40)])
+    assert [Run(0x10, 32, 0), Run(0x30, 8, 40)] == memory.runs
+    assert BUFFER[10:30] == memory.read(0x1A, 20)
+
+
+@pytest.mark.xfail(reason="a read that passes from one run to the next is refused", strict=True)
+def test_octets_that_follow_on_in_memory_but_not_in_the_file_are_read_together() -> None:
+    memory = mapped([Run(0, 8, 32), Run(8, 8, 0)])
+    assert BUFFER[32:40] + BUFFER[:8] == memory.read(0, 16)
+
+
+def test_a_truncated_file_tells_how_much_is_lost_and_keeps_what_it_has() -> None:
+    memory = mapped([Run(0x1000, 48, 0), Run(0x2000, 48, 48), Run(0x3000, 48, 96)])
+    assert 32 + 48 == memory.lost
+    assert 0x2010 == memory.end
+    assert BUFFER[48:] == memory.read(0x2000, 16)
+    assert memory.read(0x2000, 17) is None
+    assert memory.read(0x3000, 1) is None
+
+
+@pytest.mark.parametrize(("address", "size"), [(-1, 1), (0, -1), (1 << 64, 1), (1 << 200, 8), (60, 8), (64, 1)])
+def test_what_is_no_address_of_the_image_is_not_read(address: int, size: int) -> None:
+    assert mapped([Run(0, 64, 0)]).read(address, size) is None
+
+
+def test_the_highest_addresses_are_looked_up_without_wrapping_round() -> None:
+    top = (1 << 64) - 1
+    for memory in (mapped([Run(0, 64, 0)]), mapped([Run(0, 8, 0), Run(32, 8, 8)])):
+        assert [-1, -1, -1] == memory.locate(np.array([top, top - 8, 1 << 63], dtype=np.uint64), 16).tolist()
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param(run, marks=pytest.mark.xfail(raises=OverflowError, reason="numpy refuses it", strict=True))
+        for run in [Run((1 << 64) - 0x10, 0x20, 0), Run(1 << 64, 8, 0), Run(1 << 70, 8, 0)]
+    ],
+)
+def test_a_run_past_the_last_address_is_dropped(run: Run) -> None:
+    memory = mapped([Run(0, 16, 0), run])
+    assert BUFFER[:16] == memory.read(0, 16)
+
+
+def test_an_image_without_runs_holds_nothing() -> None:
+    memory = mapped([])
+    assert (0, 0) == (memory.end, memory.lost)
+    assert memory.read(0, 1) is None
+    assert [-1] == memory.locate(np.zeros(1, dtype=np.uint64), 1).tolist()
+
+
+@pytest.mark.parametrize("size", [1, 8, 100])
+def test_gather_gives_zeros_for_nothing_and_for_a_buffer_that_is_too_small(size: int) -> None:
+    nothing = np.zeros(0, dtype=np.int64)
+    missing = np.full(3, -1, dtype=np.int64)
+    assert (0, size) == gather(np.ones(64, dtype=np.uint8), nothing, size).shape
+    assert [[0] * size] * 3 == gather(np.ones(64, dtype=np.uint8), missing, size).tolist()
+    assert [[0] * size] * 3 == gather(np.zeros(0, dtype=np.uint8), missing, size).tolist()
+
+
+def test_gather_copies_so_that_the_image_is_never_written() -> None:
+    buffer = np.arange(16, dtype=np.uint8)
+    rows = gather(buffer, np.array([0, -1], dtype=np.int64), 4)
+    rows[:] = 0xFF
+    assert list(range(16)) == buffer.tolist()
+
+
+# a cache over a reader
+
+HELD = {page: bytes([page]) * 8 + bytes(range(256)) * 15 + bytes([page]) * 248 for page in (0, 1, 2, 5, 6, 9, 11)}
+END = 12 * PAGE
+
+
+def reader(log: list[int]) -> Callable[[int, int], bytes | None]:
+    """Whole pages of HELD; page 7 comes short, and every call is noted."""
+
+    def read(address: int, size: int) -> bytes | None:
+        log.append(address // PAGE)
+        assert (0, PAGE) == (address % PAGE, size)
+        return b"short" if address // PAGE == 7 else HELD.get(address // PAGE)
+
+    return read
+
+
+CACHED: Model = {page * PAGE + i: byte for page, data in HELD.items() for i, byte in enumerate(data)}
+NEAR = st.builds(
+    lambda page, inside: page * PAGE + inside, st.integers(0, 14), st.sampled_from([0, 1, 7, 2048, 4090, 4095])
+)
+STEP = st.one_of(
+    st.tuples(st.just("read"), st.tuples(NEAR), st.integers(0, 2 * PAGE + 5)),
+    st.tuples(st.just("locate"), st.lists(NEAR, max_size=6).map(tuple), st.integers(1, 64)),
+)
+
+
+def test_pages_of_the_model_differ() -> None:
+    assert len(HELD) == len(set(HELD.values()))
+    assert {PAGE} == {len(data) for data in HELD.values()}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(STEP, max_size=12), st.sampled_from([0, 1, 3, 0x8000]))
+def test_a_cache_equals_the_model_and_stays_bounded_however_small_it_is(
+    steps: list[tuple[str, tuple[int, ...], int]], limit: int
+) -> None:
+    log: list[int] = []
+    memory = CachedMemory(reader(log), END)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(physical, "CACHE_PAGES", limit)
+        for kind, addresses, size in steps:
+            if kind == "read":
+                assert expected(CACHED, addresses[0], size) == memory.read(addresses[0], size)
+            else:
+                wanted = [expected(CACHED, a, size) if a % PAGE + size <= PAGE else None for a in addresses]
+                assert wanted == gathered(memory, list(addresses), size)
+            assert len(memory.octets()) <= 64 * PAGE
+    assert all(page * PAGE < END for page in log)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(NEAR, max_size=20))
+def test_each_page_is_fetched_once_whether_it_is_there_or_not(addresses: list[int]) -> None:
+    log: list[int] = []
+    memory = CachedMemory(reader(log), END)
+    for _ in range(2):
+        gathered(memory, addresses, 1)
+        for address in addresses:
+            memory.read(address, 1)
+    touched = {address // PAGE for address in addresses}
+    assert sorted(page for page in touched if page * PAGE < END) == sorted(log)
+    assert len(touched) == memory.fetched
+
+
+def test_a_cache_is_emptied_when_it_is_full_and_its_buffer_does_not_grow_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(physical, "CACHE_PAGES", 100)
+    memory = CachedMemory(lambda address, size: (address // PAGE).to_bytes(8, "little") * (size // 8), 5000 * PAGE)
+    for page in range(5000):
+        assert page.to_bytes(8, "little") == memory.read(page * PAGE + 16, 8)
+    assert len(memory.octets()) == 128 * PAGE
+
+
+def test_pages_that_are_not_there_do_not_fill_a_cache_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(physical, "CACHE_PAGES", 4)
+    asked: list[int] = []
+
+    def nothing(address: int, size: int) -> bytes | None:
+        asked.append(address // PAGE)
+
+    memory = CachedMemory(nothing, 1 << 40)
+    for page in range(18):
+        assert memory.read(page * PAGE, 1) is None
+    assert memory.read(0, 1) is None
+    assert 19 == len(asked)  # page 0 was forgotten with the rest
+
+
+def test_a_locate_of_more_pages_than_the_cache_holds_still_gives_each_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(physical, "CACHE_PAGES", 4)
+    memory = CachedMemory(lambda address, size: (address // PAGE).to_bytes(8, "little") * (size // 8), 200 * PAGE)
+    addresses = [page * PAGE for page in range(199, -1, -1)]
+    for _ in range(3):
+        assert [page.to_bytes(8, "little") for page in range(199, -1, -1)] == gathered(memory, addresses, 8)
+    assert len(memory.octets()) <= 256 * PAGE
+
+
+def test_a_page_is_not_asked_for_past_the_end() -> None:
+    log: list[int] = []
+    memory = CachedMemory(reader(log), 2 * PAGE)
+    assert memory.read(2 * PAGE, 1) is None
+    assert memory.read(PAGE + 4090, 20) is None
+    assert [1] == log
