@@ -30,8 +30,8 @@ install: $(VENV)/.installed
 
 demo: install
 	$(VOL) -f $(SAMPLE) windows.anatomy.processes
-	$(VOL) -f $(SAMPLE) windows.anatomy.vads --pid 4120
-	$(VOL) -f $(SAMPLE) windows.anatomy.privileges --pid 4120
+	$(VOL) -f $(SAMPLE) windows.anatomy.vads --pid 5212
+	$(VOL) -f $(SAMPLE) windows.anatomy.privileges --pid 5212
 
 test: $(VENV)/.dev install
 	$(BIN)/python -m pytest

@@ -45,6 +45,12 @@ def _word(value: Any) -> object:
     return value
 
 
+def _count(value: Any, noun: str) -> str:
+    if not isinstance(value, int):
+        return f"an unknown number of {noun}s"
+    return f"{value} {noun}" if value == 1 else f"{value} {noun}s"
+
+
 def process_note(
     process: Process, parents: Mapping[object, Process], token: Token | None, crash: Crash | None
 ) -> tuple[str, dict[str, object]]:
@@ -63,6 +69,8 @@ def process_note(
     facts = _who(process) | {
         "parent": parent.name if parent and isinstance(parent.name, str) else "a process that is gone",
         "threads": _word(process.threads),
+        "thread_count": _count(process.threads, "thread"),
+        "goon_count": _count(process.threads, "goon"),
         "session": _word(process.session),
         "user": user,
         "created": moment_text(process.create_time) or "an unknown time",
@@ -103,7 +111,7 @@ def vad_note(vad: Vad, library: Library) -> tuple[str, dict[str, object]]:
     facts = _who(vad.process) | {
         "start": _address(vad.start),
         "end": _address(vad.end),
-        "pages": _word(vad.pages),
+        "page_count": _count(vad.pages, "page"),
         "file": file or "no file",
         "name": file.rsplit("\\", 1)[-1] or "no file",
         "protection": _word(vad.protection),
@@ -116,6 +124,8 @@ def vad_note(vad: Vad, library: Library) -> tuple[str, dict[str, object]]:
 def _vad_kind(vad: Vad) -> str:
     if isinstance(vad.start, Absent) or isinstance(vad.vad_type, Absent) or isinstance(vad.protection, Absent):
         return "unreadable"
+    if vad.enclave:
+        return "enclave"
     named = VAD_ROWS.get(vad.vad_type)
     if named == "image" and not isinstance(vad.file, str):
         return "pagefile"

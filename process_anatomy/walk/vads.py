@@ -91,6 +91,7 @@ class Vad:
         private: 1 for private memory.
         parent: address of the parent node, as the node says.
         file: name of the mapped file within its device, not applicable without one.
+        enclave: whether the private range belongs to an enclave; false in builds that do not say.
         problems: what is odd or could not be read, one line each.
     """
 
@@ -106,6 +107,7 @@ class Vad:
     private: int | Absent
     parent: int | Absent
     file: str | Absent
+    enclave: bool
     problems: tuple[str, ...]
 
     @property
@@ -265,6 +267,7 @@ def _rows(kernel: Kernel, processes: Sequence[Process], nodes: _Nodes, order: li
         _numbers(records, "PrivateMemory"),
         [v if isinstance(v, Absent) else v & ~0x3 for v in records.values("ParentValue")],
         _files(kernel, address, tags),
+        (records.array("Enclave") & records.array("PrivateMemory") != 0).tolist(),
     ]
     expected = np.where(nodes.came_from[picked] >= 0, nodes.address[nodes.came_from[picked]], np.uint64(0)).tolist()
     rows: list[Vad] = []

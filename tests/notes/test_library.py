@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
         "pid",
         "start",
         "end",
-        "pages",
+        "page_count",
         "file",
         "name",
         "protection",
@@ -31,7 +31,24 @@ ALLOWED: dict[str, set[str]] = {
         "committed",
     },
     "token-row": {"process", "pid", "user", "name", "integrity", "elevation", "session", "account"},
-    "process-row": {"process", "pid", "ppid", "parent", "threads", "session", "user", "created", "ended"},
+    "process-row": {
+        "process",
+        "pid",
+        "ppid",
+        "parent",
+        "threads",
+        "thread_count",
+        "goon_count",
+        "session",
+        "user",
+        "created",
+        "ended",
+        "thread",
+        "stopped",
+        "bugcheck",
+        "build",
+    },
+    "field-row": {"structure", "what", "field", "address", "value", "meaning"},
 }
 COLUMNS = {
     "processes": "PID PPID ImageFileName Offset(V) Threads Handles SessionId Wow64 CreateTime ExitTime DTB PEB VadRoot"
@@ -108,8 +125,9 @@ def test_placeholders_are_plain_names_that_the_family_allows(key: str) -> None:
 @pytest.mark.parametrize("key", [key for key in IDS if family(key) in ALLOWED])
 def test_every_row_template_speaks_of_its_own_process(key: str) -> None:
     note = default()[key]
+    subject = "{field}" if family(key) == "field-row" else "{process}"
     for text in (note.brief, note.full, note.analogy):
-        assert "{process}" in text
+        assert subject in text
 
 
 @pytest.mark.parametrize("key", IDS)
@@ -185,7 +203,7 @@ def test_elevation_types_are_1_to_3() -> None:
 
 def test_each_token_flag_is_one_bit_of_its_own() -> None:
     flags = default().by_value("token-flag")
-    assert len(flags) == len(list(default().ids("token-flag/"))) == 22
+    assert len(flags) == len(list(default().ids("token-flag/"))) == 20
     assert all(value.bit_count() == 1 for value in flags)
 
 
@@ -212,7 +230,14 @@ def test_facts_take_the_place_of_placeholders() -> None:
     text = default().explain(
         "vad-row/image",
         Level.BRIEF,
-        {"process": "a.exe", "name": "b.dll", "start": "0x1000", "pages": 3, "meaning": "may be read", "extra": 1},
+        {
+            "process": "a.exe",
+            "name": "b.dll",
+            "start": "0x1000",
+            "page_count": "3 pages",
+            "meaning": "may be read",
+            "extra": 1,
+        },
     )
     assert "a.exe has b.dll" in text
     assert "0x1000: 3 pages (may be read)" in text

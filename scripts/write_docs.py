@@ -1,0 +1,73 @@
+"""Write the generated parts of the documentation: real output of commands, and tables of columns.
+
+    python scripts/write_docs.py            # rewrite README.md and docs/*.md
+    python scripts/write_docs.py --check    # say which are out of date, status 1 if any is
+
+A generated part follows a marker and is a code block or a table:
+
+    <!-- vol: -f samples/... windows.anatomy.processes -->     the command and what it prints
+    <!-- columns: processes -->                                 the plugin's columns with their notes
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from process_anatomy.notes import default
+
+FENCE = re.compile(r"<!-- vol: (?P<arguments>.+?) -->\n```text\n.*?```\n", re.DOTALL)
+TABLE = re.compile(r"<!-- columns: (?P<plugin>\w+) -->\n(?:\|.*\n)+")
+BANNER = "Volatility 3 Framework"
+
+
+def run(arguments: str) -> str:
+    """What a command line of `vol` prints, without the banner and empty lines at its ends."""
+    program = shutil.which("vol", path=str(Path(sys.executable).parent)) or "vol"
+    command = [program, "-q", "--offline", *shlex.split(arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
+    lines = (done.stdout + done.stderr).splitlines()
+    kept = [line.rstrip() for line in lines if not line.startswith(BANNER)]
+    return "\n".join(kept).strip("\n")
+
+
+def fence(found: re.Match[str]) -> str:
+    """A code block with a command and its output."""
+    arguments = found["arguments"]
+    return f"<!-- vol: {arguments} -->\n```text\n$ vol -q {arguments}\n{run(arguments)}\n```\n"
+
+
+def table(found: re.Match[str]) -> str:
+    """A table of a plugin's columns."""
+    library = default()
+    rows = [f"<!-- columns: {found['plugin']} -->", "| column | what it says |", "|---|---|"]
+    rows += [f"| {n.title} | {n.brief} |" for n in map(library.__getitem__, library.ids(f"column/{found['plugin']}/"))]
+    return "\n".join(rows) + "\n"
+
+
+def main(check: bool) -> int:
+    """Rewrite or check every page; the number of pages that were out of date."""
+    stale = 0
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        text = page.read_text("utf-8")
+        fresh = TABLE.sub(table, FENCE.sub(fence, text))
+        if fresh != text:
+            stale += 1
+            print(f"{page.relative_to(ROOT)} {'is out of date' if check else 'rewritten'}")
+            if not check:
+                page.write_text(fresh, "utf-8")
+    return stale
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] not in ([], ["--check"]):
+        sys.exit(__doc__)
+    checking = sys.argv[1:] == ["--check"]
+    sys.exit(1 if main(checking) and checking else 0)
