@@ -26,7 +26,8 @@ SECTIONS = (
     pe.Section(".pdata", 0x130000, 0x1A4000, pe.READ_ONLY),
     pe.Section(".edata", 0x1A4000, 0x1C0000, pe.READ_ONLY),
     pe.Section(".text", 0x200000, 0x680000, pe.CODE),
-    pe.Section("PAGE", 0x680000, 0xBF0000, pe.CODE),
+    pe.Section("POOLCODE", 0x680000, 0x681000, pe.CODE),
+    pe.Section("PAGE", 0x681000, 0xBF0000, pe.CODE),
     pe.Section(".data", 0xC00000, 0xD1D000, pe.DATA),
     pe.Section("ALMOSTRO", 0xD1D000, 0xE10000, pe.DATA),
     pe.Section("INIT", 0xE10000, 0xF00000, pe.CODE),
@@ -57,6 +58,7 @@ OWN = {
     "NtBuildLab": 0x20100,
     "NtBuildLabEx": 0x20180,
     "NtBuildGUID": 0x20200,
+    "ObpInfoMaskToOffset": 0x20300,
     "KdVersionBlock": 0xC0B3C0,
     "PsLoadedModuleResource": 0xC13520,
     "HandleTableListHead": 0xD40120,
@@ -83,25 +85,67 @@ OWN = {
     "KdDebuggerNotPresent": 0xD41131,
     "PsUILanguageComitted": 0xD41138,
     "Mm64BitPhysicalAddress": 0xD4113C,
+    "CmNtCSDVersion": 0xD41140,
 }
 """Places that the forge chose where no public fact is at hand; the forged symbol table agrees."""
 
-CODE_EXPORTS = (
-    "ExAllocatePool2 ExAllocatePoolWithTag ExFreePoolWithTag IoCreateDevice IoGetCurrentProcess KeAttachProcess "
-    "KeBugCheck KeBugCheckEx KeQueryPerformanceCounter KeStackAttachProcess MmGetPhysicalAddress "
-    "MmGetSystemRoutineAddress MmIsAddressValid NtClose NtCreateFile NtOpenProcess NtQuerySystemInformation "
-    "ObOpenObjectByPointer ObReferenceObjectByHandle PsGetCurrentProcessId PsGetProcessId PsGetProcessImageFileName "
-    "PsGetProcessPeb PsGetProcessSectionBaseAddress PsGetProcessSessionId PsGetThreadProcess PsLookupProcessByProcessId "
-    "PsLookupThreadByThreadId PsReferencePrimaryToken PsSetCreateProcessNotifyRoutine RtlGetVersion "
-    "SeCaptureSubjectContext SePrivilegeCheck SeQueryInformationToken ZwOpenProcess ZwQuerySystemInformation"
-).split()
+CODE_EXPORTS = [
+    "ExAllocatePool2",
+    "ExAllocatePoolWithTag",
+    "ExFreePoolWithTag",
+    "IoCreateDevice",
+    "IoGetCurrentProcess",
+    "KeAttachProcess",
+    "KeBugCheck",
+    "KeBugCheckEx",
+    "KeQueryPerformanceCounter",
+    "KeStackAttachProcess",
+    "MmGetPhysicalAddress",
+    "MmGetSystemRoutineAddress",
+    "MmIsAddressValid",
+    "NtClose",
+    "NtCreateFile",
+    "NtOpenProcess",
+    "NtQuerySystemInformation",
+    "ObOpenObjectByPointer",
+    "ObReferenceObjectByHandle",
+    "PsGetCurrentProcessId",
+    "PsGetProcessId",
+    "PsGetProcessImageFileName",
+    "PsGetProcessPeb",
+    "PsGetProcessSectionBaseAddress",
+    "PsGetProcessSessionId",
+    "PsGetThreadProcess",
+    "PsLookupProcessByProcessId",
+    "PsLookupThreadByThreadId",
+    "PsReferencePrimaryToken",
+    "PsSetCreateProcessNotifyRoutine",
+    "RtlGetVersion",
+    "SeCaptureSubjectContext",
+    "SePrivilegeCheck",
+    "SeQueryInformationToken",
+    "ZwOpenProcess",
+    "ZwQuerySystemInformation",
+]
 HIDDEN = {
     "PsActiveProcessHead", "KdDebuggerDataBlock", "KdVersionBlock", "MmProtectToValue", "ObHeaderCookie",
     "ObTypeIndexTable", "PspCidTable", "HandleTableListHead", "SepLogonSessions", "IopInvalidDeviceRequest",
     "MmPfnDatabase", "MmPhysicalMemoryBlock", "MmUnloadedDrivers", "KeBootTime", "CmpHiveListHead",
-    "ObpRootDirectoryObject", "NtBuildLabEx",
+    "ObpRootDirectoryObject", "NtBuildLabEx", "ObpInfoMaskToOffset", "CmNtCSDVersion",
 }  # fmt: skip
 """Globals that the kernel does not export."""
+
+DEBUGGER_DATA_SIZE = 0x380
+DEBUGGER_POINTERS = {
+    0x0C0: "MmPfnDatabase",
+    0x1C8: "MmHighestUserAddress",
+    0x1D0: "MmSystemRangeStart",
+    0x1D8: "MmUserProbeAddress",
+    0x208: "NtBuildLab",
+    0x268: "CmNtCSDVersion",
+    0x270: "MmPhysicalMemoryBlock",
+}
+"""Further pointers of the debugger's data block (Microsoft's wdbgexts.h), by their place."""
 
 PROTECT_TO_VALUE = tuple(
     value | (0 if value == 1 else modifier)
@@ -110,7 +154,16 @@ PROTECT_TO_VALUE = tuple(
 )
 """MmProtectToValue: a VAD's protection index to PAGE_ constants; 24 stands for no access at all."""
 
+RESIDENT_CODE = (0x1000, 0x210000, 0x34B000, 0x4C7000, 0x680000, 0x8A2000, 0xA0F000)
+"""Pages of code that are in memory: a kernel that runs has some in every stretch of 2 MB."""
+
 LAB = "{number}.1.amd64fre.forge_release.230101-0000"
+
+
+def _optional_headers(mask: int) -> int:
+    """Bytes of the optional headers that an object header's InfoMask announces."""
+    sizes = (0x20, 0x20, 0x10, 0x20, 0x10, 0x10, 0x20, 0x04)
+    return sum(size for bit, size in enumerate(sizes) if mask >> bit & 1) & 0xFF
 
 
 def pdb_of(build: Build) -> tuple[str, int]:
@@ -138,10 +191,10 @@ class KernelImage:
 
     def __init__(self, build: Build, space: Space, dice: Dice) -> None:
         self.build, self.space = build, space
-        self.base = 0xFFFFF80000000000 | dice.between(1, 0x7F) << 32 | dice.between(1, 0x7F0) << 21
+        self.base = 0xFFFFF80000000000 | dice.between(1, 7) << 32 | dice.between(1, 0x7F0) << 21
         self.guid, self.age = pdb_of(build)
         self.rvas = PUBLISHED | OWN
-        self.timestamp = 0x6B000000 | dice.bits(24)
+        self.timestamp = 0x62000000 | dice.bits(24)
         self.checksum = 0xB00000 | dice.bits(20)
         self.entry = 0xA0F010
         self.lab = LAB.format(number=build.number)
@@ -158,7 +211,10 @@ class KernelImage:
         self.write(0, image.headers(self.base))
         self.write(EXPORT_RVA, exports)
         self.write(DEBUG_RVA, debug)
+        for rva in RESIDENT_CODE:
+            self.write(rva, bytes(dice.bits(8) for _ in range(0x200)) + b"\xcc" * 0xE00)
         self.store("MmProtectToValue", struct.pack("<32I", *PROTECT_TO_VALUE))
+        self.store("ObpInfoMaskToOffset", bytes(map(_optional_headers, range(256))))
         self.store("NtBuildLab", self.lab.encode() + b"\0")
         self.store("NtBuildLabEx", self.lab.encode() + b"\0")
         self.store("NtBuildGUID", bytes.fromhex(self.guid))
@@ -204,7 +260,7 @@ class KernelImage:
                 "Flink": block,
                 "Blink": block,
                 "OwnerTag": KDBG_TAG,
-                "Size": 0x380,
+                "Size": DEBUGGER_DATA_SIZE,
                 "KernBase": self.base,
                 "PsLoadedModuleList": self.address("PsLoadedModuleList"),
                 "PsActiveProcessHead": self.address("PsActiveProcessHead"),
@@ -220,7 +276,10 @@ class KernelImage:
                 "SizeEThread": thread.sizeof,
             }
         )
-        self.store("KdDebuggerDataBlock", bytes(data).ljust(0x380, b"\0"))
+        whole = bytearray(bytes(data).ljust(DEBUGGER_DATA_SIZE, b"\0"))
+        for place, name in DEBUGGER_POINTERS.items():
+            struct.pack_into("<Q", whole, place, self.address(name))
+        self.store("KdDebuggerDataBlock", bytes(whole))
         version = struct.pack("<HHBBHHBBBBH", 0xF, self.build.number, 6, 0, 0x47, 0x8664, 12, 3, 0x2E, 0, 0)
         version += struct.pack("<QQQ", self.base, self.address("PsLoadedModuleList"), block)
         self.store("KdVersionBlock", version)

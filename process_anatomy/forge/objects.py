@@ -14,11 +14,38 @@ from structs.handle import HANDLE_TABLE
 from structs.layout import Build
 from structs.object import OBJECT_HEADER
 
-TYPES = (
-    "Type Directory SymbolicLink Token Job Process Thread UserApcReserve IoCompletionReserve DebugObject Event Mutant "
-    "Callback Semaphore Timer IRTimer KeyedEvent WindowStation Desktop TpWorkerFactory Driver Device IoCompletion "
-    "WaitCompletionPacket File Section Session Key ALPC_Port EtwRegistration"
-).split()
+TYPES = [
+    "Type",
+    "Directory",
+    "SymbolicLink",
+    "Token",
+    "Job",
+    "Process",
+    "Thread",
+    "UserApcReserve",
+    "IoCompletionReserve",
+    "DebugObject",
+    "Event",
+    "Mutant",
+    "Callback",
+    "Semaphore",
+    "Timer",
+    "IRTimer",
+    "KeyedEvent",
+    "WindowStation",
+    "Desktop",
+    "TpWorkerFactory",
+    "Driver",
+    "Device",
+    "IoCompletion",
+    "WaitCompletionPacket",
+    "File",
+    "Section",
+    "Session",
+    "Key",
+    "ALPC_Port",
+    "EtwRegistration",
+]
 FIRST_TYPE = 2
 EXPORTED_TYPES = {
     "PsProcessType": "Process",
@@ -80,7 +107,9 @@ class ObjectManager:
             data = bytearray(OBJECT_TYPE_SIZE)
             struct.pack_into("<QQ", data, 0, address, address)
             counted = text(name, self.paged.string(name))
-            struct.pack_into("<HHIQ", data, TYPE_NAME, counted["Length"], counted["MaximumLength"], 0, counted["Buffer"])
+            struct.pack_into(
+                "<HHIQ", data, TYPE_NAME, counted["Length"], counted["MaximumLength"], 0, counted["Buffer"]
+            )
             data[TYPE_INDEX] = self.types[name]
             struct.pack_into("<II", data, TYPE_OBJECTS, self.dice.between(2, 900), self.dice.between(2, 900))
             data[TYPE_KEY : TYPE_KEY + 4] = name.encode()[:4].ljust(4)
@@ -100,9 +129,7 @@ class ObjectManager:
         header = start + optional
         if name:
             counted = text(name, self.paged.string(name))
-            info = struct.pack(
-                "<QHHIQII", 0, counted["Length"], counted["MaximumLength"], 0, counted["Buffer"], 0, 0
-            )
+            info = struct.pack("<QHHIQII", 0, counted["Length"], counted["MaximumLength"], 0, counted["Buffer"], 0, 0)
             self.kernel.write(header - NAME_INFO_SIZE, info)
         encoded = self.types[type_name]
         if self.encoded:

@@ -53,9 +53,7 @@ class Program:
         dos = dos.ljust(0x3C, b"\0") + struct.pack("<I", 0x80)
         stub = b"\x0e\x1f\xba\x0e\x00\xb4\x09\xcd\x21\xb8\x01\x4c\xcd\x21This program cannot be run in DOS mode.\r\r\n$"
         characteristics = 0x2022 if self.library else 0x22
-        file_header = struct.pack(
-            "<HHIIIHH", 0x8664, len(self.sections), self.timestamp, 0, 0, 0xF0, characteristics
-        )
+        file_header = struct.pack("<HHIIIHH", 0x8664, len(self.sections), self.timestamp, 0, 0, 0xF0, characteristics)
         code = sum(s.end - s.start for s in self.sections if s.characteristics == CODE)
         data = sum(s.end - s.start for s in self.sections if s.characteristics != CODE)
         first_code = next((s.start for s in self.sections if s.characteristics == CODE), 0x1000)

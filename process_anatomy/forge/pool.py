@@ -23,16 +23,18 @@ class Pool:
         kernel: the space that the pool is mapped in.
         dice: decides gaps and which stretch takes an allocation.
         kind: :data:`NON_PAGED` or :data:`PAGED`.
-        base: lowest address, aligned to 2 MB.
+        bases: where the stretches lie, aligned to 2 MB; two for each.
         large: map the first stretch with one large page.
     """
 
-    def __init__(self, build: Build, kernel: Space, dice: Dice, kind: int, base: int, large: bool = False) -> None:
-        self.build, self.kernel, self.dice, self.kind, self.base = build, kernel, dice, kind, base
-        self._cursors = [base + index * 5 * ARENA for index in range(4)]
+    def __init__(
+        self, build: Build, kernel: Space, dice: Dice, kind: int, bases: list[int], large: bool = False
+    ) -> None:
+        self.build, self.kernel, self.dice, self.kind = build, kernel, dice, kind
+        self._cursors = [base + index * 5 * ARENA for base in bases for index in range(2)]
         self._arenas = list(self._cursors)
         if large:
-            kernel.map_large(base, kernel.memory.take_large(), KERNEL_DATA)
+            kernel.map_large(bases[0], kernel.memory.take_large(), KERNEL_DATA)
             assert len(kernel.mapped) >= LARGE_FRAMES
 
     def _reach(self, start: int, end: int) -> None:

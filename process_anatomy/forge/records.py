@@ -24,9 +24,8 @@ def record(build: Build, layout: Layout, **values: Any) -> bytes:
         if name not in layout.fields:
             raise KeyError(f"{layout.name} declares no {name}")
         if name in structure:
-            if isinstance(value, bytes):
-                value = value.ljust(structure.place(name).size, b"\0")
-            content[name] = value
+            whole = isinstance(value, bytes)
+            content[name] = value.ljust(structure.place(name).size, b"\0") if whole else value
     return bytes(structure.struct.build(content))
 
 

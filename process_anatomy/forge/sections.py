@@ -30,6 +30,7 @@ class Section:
         file: name of the file, ``None`` where the page file backs it.
         frames: frames of the first pages that are in memory.
         image: the headers' facts if it is an image.
+        file_object: address of the file object, zero where the page file backs it.
     """
 
     subsection: int
@@ -37,6 +38,7 @@ class Section:
     file: str | None
     frames: dict[int, int]
     image: pe.Program | None = None
+    file_object: int = 0
 
 
 class Sections:
@@ -60,8 +62,8 @@ class Sections:
         self.kernel.write(address, data)
         return address
 
-    def _make(self, file: str | None, parts: list[int], entries: list[int], flags: int) -> tuple[int, int]:
-        """Segment, prototype entries, control area and its subsections; gives the subsection and the entries."""
+    def _make(self, file: str | None, parts: list[int], entries: list[int], flags: int) -> tuple[int, int, int]:
+        """Segment, prototype entries, control area and subsections; gives subsection, entries and file object."""
         dice = self.objects.dice
         control, sub = self.build[CONTROL_AREA].sizeof, self.build[SUBSECTION].sizeof
         area = self.objects.nonpaged.allocate(control + sub * len(parts), b"MmCa")
@@ -78,7 +80,7 @@ class Sections:
             ),
             b"MmSm",
         )
-        pointer = self.file_object(file) | dice.between(1, 15) if file else 0
+        file_object = self.file_object(file) if file else 0
         data = record(
             self.build,
             CONTROL_AREA,
@@ -87,7 +89,7 @@ class Sections:
             NumberOfMappedViews=dice.between(1, 40),
             NumberOfUserReferences=dice.between(1, 40),
             Flags=flags,
-            FilePointer=pointer,
+            FilePointer=file_object | dice.between(1, 15) if file else 0,
         )
         base = prototypes
         for index, pages in enumerate(parts):
@@ -102,7 +104,7 @@ class Sections:
             )
             base += 8 * pages
         self.kernel.write(area, data)
-        return area + control, prototypes
+        return area + control, prototypes, file_object
 
     def image(self, file: str, program: pe.Program, base: int) -> Section:
         """An image file's section; its first page, the headers, is in memory."""
@@ -110,21 +112,21 @@ class Sections:
             frame = self.kernel.memory.take(program.headers(base))
             parts = [1] + [(part.end - part.start) // PAGE for part in program.sections]
             valid = frame * PAGE | VALID | ACCESSED | GLOBAL
-            subsection, prototypes = self._make(file, parts, [valid, 0, 0, 0], IMAGE_FLAG | FILE_FLAG)
-            self._files[file] = Section(subsection, prototypes, file, {0: frame}, program)
+            subsection, prototypes, opened = self._make(file, parts, [valid, 0, 0, 0], IMAGE_FLAG | FILE_FLAG)
+            self._files[file] = Section(subsection, prototypes, file, {0: frame}, program, opened)
         return self._files[file]
 
     def data(self, file: str, pages: int, contents: list[bytes]) -> Section:
-        """A data file's section: first pages valid, valid, in transition, the rest only in the file."""
+        """A data file's section: of three contents, two pages valid and one in transition; the rest in the file."""
         if file not in self._files:
             frames = {index: self.kernel.memory.take(content) for index, content in enumerate(contents)}
             protection = READ_ONLY << PROTECTION_SHIFT
-            entries = [frames[index] * PAGE | VALID | ACCESSED | GLOBAL | NO_EXECUTE for index in (0, 1)]
-            entries.append(frames[2] * PAGE | TRANSITION | protection)
-            subsection, prototypes = self._make(file, [pages], [*entries, 0], FILE_FLAG)
+            entries = [frame * PAGE | VALID | ACCESSED | GLOBAL | NO_EXECUTE for frame in list(frames.values())[:2]]
+            entries += [frame * PAGE | TRANSITION | protection for frame in list(frames.values())[2:]]
+            subsection, prototypes, opened = self._make(file, [pages], [*entries, 0], FILE_FLAG)
             in_file = (subsection & 0xFFFFFFFFFFFF) << 16 | PROTOTYPE | protection
-            self.kernel.write(prototypes + 24, struct.pack("<Q", in_file))
-            self._files[file] = Section(subsection, prototypes, file, frames)
+            self.kernel.write(prototypes + 8 * len(entries), struct.pack("<Q", in_file))
+            self._files[file] = Section(subsection, prototypes, file, frames, file_object=opened)
         return self._files[file]
 
     def shared_memory(self, pages: int, content: bytes) -> Section:
@@ -132,5 +134,5 @@ class Sections:
         frame = self.kernel.memory.take(content)
         valid = frame * PAGE | VALID | ACCESSED | DIRTY | GLOBAL | NO_EXECUTE
         demand = READ_WRITE << PROTECTION_SHIFT
-        subsection, prototypes = self._make(None, [pages], [valid, demand], COMMIT_FLAG)
+        subsection, prototypes, _ = self._make(None, [pages], [valid, demand], COMMIT_FLAG)
         return Section(subsection, prototypes, None, {0: frame})

@@ -138,7 +138,11 @@ class Tokens:
             "privilege_names": {
                 name: ",".join(
                     word
-                    for word, names in (("present", context.present), ("enabled", context.enabled), ("default", defaults))
+                    for word, names in (
+                        ("present", context.present),
+                        ("enabled", context.enabled),
+                        ("default", defaults),
+                    )
                     if name in names
                 )
                 for name in sorted(context.present)

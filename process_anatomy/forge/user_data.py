@@ -104,9 +104,7 @@ def loader_lists(build: Build, at: int, modules: list[dict[str, Any]]) -> tuple[
         members = entries if order != "InInitializationOrder" else entries[1:]
         inside = entry.offset(f"{order}Links")
         ring = [at + head.offset(f"{order}ModuleList"), *(member + inside for member in members)]
-        joined = {
-            place: link(ring[(index + 1) % len(ring)], ring[index - 1]) for index, place in enumerate(ring)
-        }
+        joined = {place: link(ring[(index + 1) % len(ring)], ring[index - 1]) for index, place in enumerate(ring)}
         heads[f"{order}ModuleList"] = joined[ring[0]]
         links[f"{order}Links"] = {member: joined[member + inside] for member in members}
     data = record(build, PEB_LDR_DATA, Length=head.sizeof, Initialized=1, **heads)

@@ -9,19 +9,27 @@ from typing import Any
 from process_anatomy.forge import pe
 from process_anatomy.forge import sections as sec
 from process_anatomy.forge.memory import (
-    COPY_ON_WRITE, NO_EXECUTE, PAGE, PROTOTYPE, TRANSITION, USER_CODE, USER_DATA, USER_READ, Space,
+    COPY_ON_WRITE,
+    NO_EXECUTE,
+    PAGE,
+    PROTOTYPE,
+    TRANSITION,
+    USER_CODE,
+    USER_DATA,
+    USER_READ,
+    Space,
 )  # fmt: skip
 from process_anatomy.forge.objects import ObjectManager
 from process_anatomy.forge.scenario import SYSTEM32, Actor
 from process_anatomy.forge.sections import Section, Sections
 from process_anatomy.forge.user_data import ParameterBlock, loader_lists, process_block, thread_block
 from process_anatomy.forge.vads import Region
-from structs.peb import LDR_DATA_TABLE_ENTRY, PEB
+from structs.peb import PEB
 
 SHARED_PAGE = 0x7FFE0000
 LOOK_UP_IN_VAD = 0xFFFFFFFF0000
 """Prototype address that says: ask the VAD."""
-FIRST_SWIZZLED_BUILD, FIRST_NEW_PAGEFILE_BUILD = 15063, 10586
+FIRST_SWIZZLED_BUILD, FIRST_NEW_PAGEFILE_BUILD = 15063, 17763
 LIBRARIES = ("ntdll.dll", "kernel32.dll", "KernelBase.dll")
 LOCALE = "\\Windows\\System32\\locale.nls"
 LOCALE_PAGES = 0xA9
@@ -94,7 +102,7 @@ class Users:
                 base = self._library_top
                 self._library_top -= size + (self.dice.between(1, 9) << 16)
             else:
-                base = 0x7FF600000000 + (self.dice.below(0x1000) << 20) + (len(self._images) << 40 & 0)
+                base = 0x7FF600000000 + (self.dice.below(0x1000) << 20)
                 base += self.dice.below(0xB) << 16
             program = pe.Program(
                 size, 0x1000 + 16 * self.dice.between(1, 0x400), parts, 0x60000000 | self.dice.bits(28),
@@ -126,9 +134,7 @@ class Users:
         for module in user.modules:
             commit = self.dice.between(2, 16)
             add(
-                Region(
-                    module.base, module.program.size, sec.EXECUTE_WRITE_COPY, module.name, module.section, 2, commit
-                )
+                Region(module.base, module.program.size, sec.EXECUTE_WRITE_COPY, module.name, module.section, 2, commit)
             )
         for module in user.modules[:2]:
             space.map(module.base, module.section.frames[0], USER_READ | COPY_ON_WRITE)
@@ -287,6 +293,3 @@ class Users:
             "USERPROFILE": profile,
             "windir": "C:\\Windows",
         }
-
-
-__all__ = ["LDR_DATA_TABLE_ENTRY", "Module", "UserSpace", "Users"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from process_anatomy.forge.kernel_image import PROTECT_TO_VALUE
@@ -85,7 +85,7 @@ class VadTrees:
     def make(self, process: int, regions: list[Region]) -> tuple[int, list[dict[str, Any]]]:
         """The tree of a process; gives its root's address and the nodes' facts by address range."""
         regions = sorted(regions, key=lambda region: region.start)
-        for before, after in zip(regions, regions[1:], strict=False):
+        for before, after in pairwise(regions):
             assert before.start + before.size <= after.start, (before.note, after.note)
         nodes = []
         for region in regions:
@@ -151,8 +151,3 @@ class VadTrees:
             "type": VAD_TYPES[region.kind],
             "type_index": region.kind,
         }
-
-
-def pack_pointer(address: int) -> bytes:
-    """An address as memory holds it."""
-    return struct.pack("<Q", address)

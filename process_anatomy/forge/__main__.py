@@ -1,0 +1,61 @@
+"""``python -m process_anatomy.forge``: make a practice image, its answer key and its symbol table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import lzma
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from process_anatomy.forge.containers import FORMATS
+from process_anatomy.forge.machine import DEFAULT_BUILD, DEFAULT_SEED, Image, forge
+from process_anatomy.forge.scenario import SCENARIOS
+from structs import builds
+
+NAMES = {22621: "lab-win11-22621"}
+PRESET = 9
+
+
+def write_all(image: Image, folder: Path, name: str, form: str = "bitmap") -> list[Path]:
+    """Write an image, its truth and its symbol table; gives the files.
+
+    Args:
+        image: what to write.
+        folder: where to; it is made if need be.
+        name: file name without an ending.
+        form: key of :data:`process_anatomy.forge.containers.FORMATS`.
+    """
+    ending, write = FORMATS[form]
+    truth = image.truth
+    symbols = folder / "symbols" / "windows" / "ntkrnlmp.pdb" / f"{truth['pdb_guid']}-{truth['pdb_age']}.json.xz"
+    symbols.parent.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}{ending}", folder / f"{name}.truth.json", symbols]
+    write(image, paths[0])
+    paths[1].write_text(json.dumps(truth, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    table = json.dumps(image.symbols, sort_keys=True, separators=(",", ":")).encode()
+    paths[2].write_bytes(lzma.compress(table, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, preset=PRESET))
+    return paths
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the arguments and forge."""
+    parser = argparse.ArgumentParser(prog="python -m process_anatomy.forge", description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path("samples"), help="folder for the three files")
+    parser.add_argument("--format", choices=sorted(FORMATS), default="bitmap", help="container of the memory")
+    parser.add_argument("--scenario", choices=sorted(SCENARIOS), default="lab", help="who runs")
+    parser.add_argument("--build", choices=builds.names(), default=DEFAULT_BUILD, metavar="LAYOUT",
+                        help="kernel layout, for instance x64-19041-0")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="decides every address and frame")
+    chosen = parser.parse_args(arguments)
+    image = forge(SCENARIOS[chosen.scenario], chosen.seed, chosen.build)
+    number = image.truth["build"]
+    name = NAMES.get(number, f"lab-{number}").replace("lab", chosen.scenario, 1)
+    for path in write_all(image, chosen.output, name, chosen.format):
+        print(f"{path} ({path.stat().st_size:,} bytes)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

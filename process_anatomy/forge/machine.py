@@ -1,0 +1,288 @@
+"""Forging: a scenario, a build and a seed become physical memory and the truth about it."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from process_anatomy.forge.dice import Dice
+from process_anatomy.forge.kernel_image import KernelImage
+from process_anatomy.forge.memory import KERNEL_DATA, PAGE, USER_READ, WRITE, PhysicalMemory, Space
+from process_anatomy.forge.objects import Handle, ObjectManager
+from process_anatomy.forge.pool import NON_PAGED, PAGED, Pool
+from process_anatomy.forge.processes import Process, ProcessTable, filetime, written_time
+from process_anatomy.forge.records import record, ring, text
+from process_anatomy.forge.scenario import LAB, Actor, Scenario
+from process_anatomy.forge.sections import EXECUTE_WRITE_COPY, READ_WRITE, Sections
+from process_anatomy.forge.security import CONTEXTS
+from process_anatomy.forge.symbols import symbol_table
+from process_anatomy.forge.tokens import Tokens
+from process_anatomy.forge.truth import process_facts
+from process_anatomy.forge.user_data import shared_data, version_of
+from process_anatomy.forge.user_space import LIBRARIES, SHARED_PAGE, Users
+from process_anatomy.forge.vads import Region, VadTrees
+from structs import builds
+from structs.layout import Build
+from structs.peb import LDR_DATA_TABLE_ENTRY
+from structs.shared_data import KUSER_SHARED_DATA_ADDRESS
+
+DEFAULT_BUILD = "x64-22621-382"
+DEFAULT_SEED = 22621
+SYSTEM_ROOT, LOW_STUB = 0x1AD, 0x13
+PFN_DATABASE = 0xFFFFA30000000000
+LOW_STUB_SIGNATURE = 0x00000001000600E9
+HIVES = ("SYSTEM", "SOFTWARE", "SAM", "SECURITY")
+DRIVERS = (
+    ("hal.dll", "\\SystemRoot\\system32\\", 0x6000), ("kd.dll", "\\SystemRoot\\system32\\", 0xB000),
+    ("CI.dll", "\\SystemRoot\\system32\\", 0xE9000), ("ACPI.sys", "\\SystemRoot\\System32\\drivers\\", 0xCC000),
+    ("Ntfs.sys", "\\SystemRoot\\System32\\drivers\\", 0x2FD000),
+    ("tcpip.sys", "\\SystemRoot\\System32\\drivers\\", 0x312000),
+    ("afd.sys", "\\SystemRoot\\system32\\drivers\\", 0xA6000),
+    ("win32k.sys", "\\SystemRoot\\System32\\", 0x9A000),
+    ("win32kbase.sys", "\\SystemRoot\\System32\\", 0x2EA000),
+)  # fmt: skip
+ACCESS = {"Process": 0x1FFFFF, "Thread": 0x1FFFFF, "Token": 0xF01FF, "File": 0x120089, "Event": 0x1F0003}
+
+
+@dataclass
+class Image:
+    """A forged machine.
+
+    Attributes:
+        physical: frame number to 4096 bytes, for the frames in use; all other memory is zero.
+        runs: (first frame, number of frames) of each stretch of memory.
+        memory_size: bytes up to the end of memory.
+        truth: everything a tool should find.
+        symbols: a symbol table (Volatility's format) for this kernel, as a dictionary ready for JSON.
+        system_time: when the image was taken, in Windows' count.
+        uptime: how long the system had run, in 100 nanoseconds.
+    """
+
+    physical: dict[int, bytes]
+    runs: list[tuple[int, int]]
+    memory_size: int
+    truth: dict[str, Any]
+    symbols: dict[str, Any]
+    system_time: int
+    uptime: int
+
+
+def forge(scenario: Scenario = LAB, seed: int = DEFAULT_SEED, build: str | Build = DEFAULT_BUILD) -> Image:
+    """Forge a memory image.
+
+    Args:
+        scenario: who runs.
+        seed: decides all addresses and frames.
+        build: a layout that ships (x64, 9600 or newer), by name or loaded.
+
+    Raises:
+        OutOfFramesError: the scenario does not fit its memory.
+    """
+    return _Machine(scenario, seed, builds.load(build) if isinstance(build, str) else build).image()
+
+
+class _Machine:
+    """One forging, from the empty memory to the last link."""
+
+    def __init__(self, scenario: Scenario, seed: int, build: Build) -> None:
+        self.scenario, self.seed, self.build = scenario, seed, build
+        self.dice = dice = Dice(seed)
+        self.memory = PhysicalMemory(scenario.memory_size // PAGE, dice)
+        self.kernel = Space(self.memory, dice.between(0x100, 0x1EF), SYSTEM_ROOT)
+        self.parts = {self.kernel.self_index, PFN_DATABASE >> 39 & 511}
+        self.kernel_image = KernelImage(build, self.kernel, dice)
+        nonpaged = Pool(build, self.kernel, dice, NON_PAGED, self._pool_bases(2), large=True)
+        paged = Pool(build, self.kernel, dice, PAGED, self._pool_bases(2))
+        session = Pool(build, self.kernel, dice, PAGED, self._pool_bases(1))
+        self.objects = ObjectManager(build, self.kernel, self.kernel_image, (nonpaged, paged), dice)
+        self.sections = Sections(self.objects)
+        self.users = Users(self.objects, self.sections, scenario.computer, scenario.invalid_pte_mask)
+        self.tokens = Tokens(self.objects)
+        self.trees = VadTrees(self.objects)
+        self.table = ProcessTable(self.objects, session, scenario.boot_time)
+        self.ids: dict[int, int] = {}
+
+    def _pool_bases(self, count: int) -> list[int]:
+        """Places in the kernel half, each in a part of the root table that nobody else uses."""
+        bases = []
+        for _ in range(count):
+            while True:
+                index = self.dice.between(0x110, 0x1EF)
+                if index not in self.parts:
+                    break
+            self.parts.add(index)
+            bases.append((0xFFFF << 48 | index << 39) + (self.dice.below(0x100) << 30) + (self.dice.below(0x100) << 21))
+        return bases
+
+    def image(self) -> Image:
+        """Build everything, in the order in which addresses become known."""
+        now = filetime(self.scenario.boot_time + self.scenario.uptime)
+        self.memory.write(self.users.shared_frame * PAGE, shared_data(self.build, now))
+        self.kernel.map(KUSER_SHARED_DATA_ADDRESS[8], self.users.shared_frame, KERNEL_DATA & ~WRITE)
+        processes = [self._start(actor) for actor in self.scenario.cast]
+        for process in processes:
+            self._fill(process)
+        self._open_handles(processes)
+        self.table.write(processes)
+        self.kernel_image.point("PspCidTable", self.objects.cid_table(self.ids))
+        self.tokens.write_sessions()
+        modules = self._load_drivers()
+        self.kernel_image.write_debugger_data()
+        self.kernel_image.point("MmPfnDatabase", PFN_DATABASE)
+        self.kernel_image.store("KeBootTime", struct.pack("<Q", filetime(self.scenario.boot_time)))
+        self._low_stub()
+        for process in processes:
+            if process.space is not self.kernel:
+                process.space.share_kernel_half(self.kernel)
+        return Image(
+            physical={frame: bytes(content) for frame, content in sorted(self.memory.pages.items())},
+            runs=list(self.memory.runs),
+            memory_size=self.memory.size,
+            truth=self._truth(processes, modules),
+            symbols=symbol_table(self.build, self.kernel_image),
+            system_time=now,
+            uptime=self.scenario.uptime * 10_000_000,
+        )
+
+    def _start(self, actor: Actor) -> Process:
+        """Addresses for a process, its token and its threads."""
+        eprocess = self.table.reserve("Process")
+        space = self.kernel if actor.pid == 4 else Space(self.memory, self.dice.between(0x100, 0x1EF))
+        token = self.tokens.make(CONTEXTS[actor.context], actor.session)
+        count = 0 if actor.ended is not None else actor.threads
+        first = actor.pid + 4
+        taken = {other.pid for other in self.scenario.cast} | self.ids.keys()
+        while any(first + 4 * index in taken for index in range(count)):
+            first += 4
+        process = Process(
+            actor, space, eprocess, token,
+            [self.table.reserve("Thread") for _ in range(count)], [first + 4 * index for index in range(count)],
+        )  # fmt: skip
+        if process.alive:
+            self.ids[actor.pid] = eprocess
+            self.ids |= dict(zip(process.tids, process.threads, strict=True))
+        return process
+
+    def _fill(self, process: Process) -> None:
+        """The user half and its VAD tree."""
+        actor = process.actor
+        if not process.alive:
+            return
+        if actor.minimal:
+            process.regions = self._minimal_regions(actor)
+            if actor.pid == 4:
+                process.space.map(SHARED_PAGE, self.users.shared_frame, USER_READ)
+        else:
+            process.user = self.users.make(actor, process.space, process.tids[0])
+            process.regions = process.user.regions
+        process.vad_root, process.vads = self.trees.make(process.eprocess, process.regions)
+
+    def _minimal_regions(self, actor: Actor) -> list[Region]:
+        if actor.pid == 4:
+            ntdll = self.users.module(f"C:\\Windows\\System32\\{LIBRARIES[0]}", library=True)
+            return [Region(ntdll.base, ntdll.program.size, EXECUTE_WRITE_COPY, ntdll.name, ntdll.section, 2, 4)]
+        zone = self.dice.between(0x100, 0x1FF) << 32
+        return [
+            Region(
+                zone + (index << 26), 0x200000, READ_WRITE, hive,
+                self.sections.data(f"\\Windows\\System32\\config\\{hive}", 0x200, []),
+            )
+            for index, hive in enumerate(HIVES)
+        ]  # fmt: skip
+
+    def _open_handles(self, processes: list[Process]) -> None:
+        """Handles of every live process: to itself and its like, files and events, some values left out."""
+        files = [(name, self.sections.file_object(name)) for name in ("\\Windows\\System32", "\\Windows\\en-US")]
+        names = ["", "", "", "LabReady", "SessionUnlocked"]
+        events = [(name, self.objects.reserve("Event", 0x18, b"Even", quota=False, name=name)) for name in names]
+        living = [process for process in processes if process.alive]
+        for process in living:
+            actor, value = process.actor, 0
+            if actor.name == "Registry":
+                continue
+            for number in range(actor.handles + len(process.threads)):
+                value += 4 * self.dice.pick((1, 1, 1, 2))
+                kind = ("File", "Event", "Process", "Thread", "Token", "Event")[number % 6]
+                other = process if number < 6 else self.dice.pick(living)
+                name: str | None
+                if kind == "Process":
+                    target, name = other.eprocess, f"{other.actor.name[:14]} Pid {other.actor.pid}"
+                elif kind == "Thread":
+                    target, name = other.threads[0], f"Tid {other.tids[0]} Pid {other.actor.pid}"
+                elif kind == "Token":
+                    target, name = other.token["va"], None
+                else:
+                    label, target = self.dice.pick(files if kind == "File" else events)
+                    name = label or None
+                process.handles[value] = Handle(target, kind, ACCESS[kind], name)
+
+    def _load_drivers(self) -> list[dict[str, Any]]:
+        """PsLoadedModuleList: the kernel first, then drivers."""
+        kernel = self.kernel_image
+        named = [(kernel.name, "\\SystemRoot\\system32\\", kernel.size), *DRIVERS]
+        entries = [self.objects.nonpaged.allocate(self.build[LDR_DATA_TABLE_ENTRY].sizeof, b"MmLd") for _ in named]
+        links = ring([kernel.address("PsLoadedModuleList"), *entries])
+        base, facts = kernel.base, []
+        for entry, (name, folder, size) in zip(entries, named, strict=True):
+            if name != kernel.name:
+                base += self.dice.between(0x20, 0x90) << 20
+            start = base + (kernel.entry if name == kernel.name else 0x1000 + 16 * self.dice.below(200))
+            strings = self.objects.paged
+            data = record(
+                self.build,
+                LDR_DATA_TABLE_ENTRY,
+                InLoadOrderLinks=links[entry],
+                DllBase=base,
+                EntryPoint=start,
+                SizeOfImage=size,
+                FullDllName=text(folder + name, strings.string(folder + name)),
+                BaseDllName=text(name, strings.string(name)),
+                TimeDateStamp=kernel.timestamp if name == kernel.name else 0x60000000 | self.dice.bits(28),
+            )
+            self.kernel.write(entry, data)
+            facts.append({"base": base, "entry": entry, "name": name, "path": folder + name, "size": size})
+        head = links[kernel.address("PsLoadedModuleList")]
+        kernel.store("PsLoadedModuleList", struct.pack("<QQ", *head.values()))
+        return facts
+
+    def _low_stub(self) -> None:
+        """The boot processor's start block, which names the page-table root and an address in the kernel."""
+        page = bytearray(PAGE)
+        struct.pack_into("<Q", page, 0, LOW_STUB_SIGNATURE | 0x4D00)
+        struct.pack_into("<Q", page, 0x70, self.kernel_image.base + 0x10D8A0)
+        struct.pack_into("<Q", page, 0xA0, self.kernel.dtb)
+        self.memory.place(LOW_STUB, bytes(page))
+
+    def _truth(self, processes: list[Process], modules: list[dict[str, Any]]) -> dict[str, Any]:
+        image, (major, minor) = self.kernel_image, version_of(self.build)
+        return {
+            "arguments": {"build": self.build.name, "scenario": self.scenario.name, "seed": self.seed},
+            "boot_time": written_time(self.scenario.boot_time),
+            "build": self.build.number,
+            "cid_table": {str(key): self.ids[key] for key in sorted(self.ids)},
+            "dtb": self.kernel.dtb,
+            "invalid_pte_mask": self.users.mask,
+            "kdbg_encoded": False,
+            "kernel_base": image.base,
+            "kernel_modules": modules,
+            "kernel_size": image.size,
+            "logon_sessions": self.tokens.sessions,
+            "low_stub_pa": LOW_STUB * PAGE,
+            "major": major,
+            "memory_size": self.memory.size,
+            "minor": minor,
+            "nt_build_lab": image.lab,
+            "number_of_processors": 2,
+            "object_header_cookie": self.objects.cookie,
+            "object_types": self.objects.types,
+            "pdb_age": image.age,
+            "pdb_guid": image.guid,
+            "pfn_database": PFN_DATABASE,
+            "processes": [process_facts(self.scenario, self.kernel, process) for process in processes],
+            "runs": [{"base_page": first, "page_count": count} for first, count in self.memory.runs],
+            "self_map_index": self.kernel.self_index,
+            "symbols": {name: image.address(name) for name in sorted(image.rvas)},
+            "system_time": written_time(self.scenario.boot_time + self.scenario.uptime),
+            "time_zone_bias_100ns": 0,
+        }

@@ -1,0 +1,264 @@
+"""Processes and threads: the kernel's objects, filled in and linked to one another."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from process_anatomy.forge.memory import PAGE, Space
+from process_anatomy.forge.objects import Handle, ObjectManager
+from process_anatomy.forge.pool import Pool
+from process_anatomy.forge.records import link, record, ring, signed, text, utf16
+from process_anatomy.forge.scenario import Actor
+from process_anatomy.forge.user_space import UserSpace
+from process_anatomy.forge.vads import Region
+from structs.eprocess import EPROCESS
+from structs.ethread import ETHREAD
+from structs.handle import HANDLE_TABLE
+from structs.object import OBJECT_NAME_INFORMATION
+from structs.session import MM_SESSION_SPACE, PSP_SESSION_SPACE_SESSION_ID
+
+STILL_ACTIVE = 259
+PROCESS_OBJECT, THREAD_OBJECT = 3, 6
+"""Types of dispatcher objects."""
+WAITING, USER_REQUEST = 5, 6
+DEVICE = "\\Device\\HarddiskVolume3"
+THREAD_FLAGS = 0x5402
+WINDOWS_EPOCH = 11_644_473_600
+PSEUDO_SESSION_SIZE = 0x100
+
+
+def filetime(seconds: int) -> int:
+    """Seconds since 1970 as Windows counts: 100 nanoseconds since 1601."""
+    return (seconds + WINDOWS_EPOCH) * 10_000_000
+
+
+def written_time(seconds: int) -> str:
+    """Seconds since 1970 in ISO 8601."""
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass
+class Process:
+    """A process in the making: addresses first, so that all can point to each other."""
+
+    actor: Actor
+    space: Space
+    eprocess: int
+    token: dict[str, Any]
+    threads: list[int]
+    tids: list[int]
+    user: UserSpace = field(default_factory=UserSpace)
+    regions: list[Region] = field(default_factory=list)
+    vad_root: int = 0
+    vads: list[dict[str, Any]] = field(default_factory=list)
+    handles: dict[int, Handle] = field(default_factory=dict)
+    table: int = 0
+    audit: str = ""
+    thread_facts: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def alive(self) -> bool:
+        """Has not ended."""
+        return self.actor.ended is None
+
+
+class ProcessTable:
+    """Writes the processes and everything that links them."""
+
+    def __init__(self, objects: ObjectManager, session_pool: Pool, boot_time: int) -> None:
+        self.objects, self.build, self.kernel = objects, objects.build, objects.kernel
+        self.session_pool, self.boot_time = session_pool, boot_time
+        self.sessions: dict[int, int] = {}
+
+    def reserve(self, type_name: str) -> int:
+        """Room for a process or thread object."""
+        layout, tag = {"Process": (EPROCESS, b"Proc"), "Thread": (ETHREAD, b"Thre")}[type_name]
+        return self.objects.reserve(type_name, self.build[layout].sizeof, tag)
+
+    def session(self, number: int | None) -> int:
+        """Address of a session's space; zero outside any."""
+        if number is None:
+            return 0
+        if number not in self.sessions:
+            if MM_SESSION_SPACE in self.build:
+                data = record(self.build, MM_SESSION_SPACE, SessionId=number)
+            else:
+                data = bytes(PSP_SESSION_SPACE_SESSION_ID) + struct.pack("<I", number)
+                data = data.ljust(PSEUDO_SESSION_SIZE, b"\0")
+            self.sessions[number] = self.session_pool.put(data, b"MmSe")
+        return self.sessions[number]
+
+    def write(self, processes: list[Process]) -> None:
+        """Write every process with its threads, and the lists that run through them."""
+        structure = self.build[EPROCESS]
+        head = self.objects.image.address("PsActiveProcessHead")
+        links = structure.offset("ActiveProcessLinks")
+        listed = [process for process in processes if not process.actor.hidden]
+        active = ring([head, *(process.eprocess + links for process in listed)])
+        self.objects.image.store("PsActiveProcessHead", struct.pack("<QQ", *active[head].values()))
+        together: dict[int, dict[str, int]] = {}
+        if "SessionProcessLinks" in structure:
+            inside = structure.offset("SessionProcessLinks")
+            for number in {process.actor.session for process in processes} - {None}:
+                members = [p.eprocess + inside for p in processes if p.actor.session == number]
+                together |= {member - inside: entry for member, entry in ring(members).items()}
+        for process in processes:
+            self._table(process)
+            own = process.eprocess + links
+            self._process(process, active.get(own, link(own, own)), together.get(process.eprocess, link(0, 0)))
+        self.objects.image.point("PsInitialSystemProcess", processes[0].eprocess)
+        self._handle_tables()
+
+    def _table(self, process: Process) -> None:
+        if process.alive:
+            process.table = self.objects.handle_table(process.eprocess, process.actor.pid, process.handles)
+
+    def _handle_tables(self) -> None:
+        head = self.objects.image.address("HandleTableListHead")
+        inside = self.build[HANDLE_TABLE].offset("HandleTableList")
+        whole = ring([head, *(table + inside for table in self.objects.tables)])
+        for place, entry in whole.items():
+            data = struct.pack("<QQ", *entry.values())
+            if place == head:
+                self.objects.image.store("HandleTableListHead", data)
+            else:
+                self.kernel.write(place, data)
+
+    def _audit(self, process: Process) -> int:
+        """The object name that was audited at creation; characters lie behind the structure."""
+        actor = process.actor
+        process.audit = "" if actor.pid == 4 else DEVICE + actor.path[2:] if ":" in actor.path else actor.name
+        size = self.build[OBJECT_NAME_INFORMATION].sizeof
+        data = utf16(process.audit)
+        address = self.objects.paged.allocate(size + len(data), b"SeOn")
+        name = record(self.build, OBJECT_NAME_INFORMATION, Name=text(process.audit, address + size))
+        self.kernel.write(address, name + data)
+        return address
+
+    def _process(self, process: Process, links: dict[str, int], session_links: dict[str, int]) -> None:
+        actor, structure = process.actor, self.build[EPROCESS]
+        dice = self.objects.dice
+        heads = self._threads(process)
+        program = process.user.modules[0] if process.user.modules else None
+        virtual = sum(region.size for region in process.regions)
+        section = self.objects.reserve("Section", 0x40, b"Sect", quota=False) if program else 0
+        values: dict[str, Any] = {
+            "DirectoryTableBase": process.space.dtb,
+            "BasePriority": 8,
+            "KernelTime": dice.between(1, 900),
+            "UserTime": dice.between(1, 900),
+            "UniqueProcessId": actor.pid,
+            "ActiveProcessLinks": links,
+            "SessionProcessLinks": session_links,
+            "CreateTime": filetime(self.boot_time + actor.started),
+            "ExitTime": 0 if actor.ended is None else filetime(self.boot_time + actor.ended),
+            "ExitStatus": STILL_ACTIVE if process.alive else signed(actor.exit_status),
+            "Token": process.token["fast_ref"],
+            "InheritedFromUniqueProcessId": actor.parent,
+            "OwnerProcessId": actor.parent,
+            "Peb": process.user.peb,
+            "SectionObject": section,
+            "SectionBaseAddress": program.base if program else 0,
+            "ObjectTable": process.table,
+            "Session": self.session(actor.session),
+            "ImageFileName": actor.name.encode()[:14],
+            "ImageFilePointer": program.section.file_object if program else 0,
+            "SeAuditProcessCreationInfo": self._audit(process),
+            "PriorityClass": 2,
+            "ActiveThreads": len(process.threads),
+            "HighestUserAddress": 0x7FFFFFFF0000,
+            "VirtualSize": virtual,
+            "PeakVirtualSize": virtual + 0x10000 * dice.below(40),
+            "NumberOfPrivatePages": sum(r.commit for r in process.regions if r.section is None),
+            "CommitCharge": sum(r.commit for r in process.regions),
+            "VadRoot": process.vad_root,
+            "VadHint": process.vad_root,
+            "VadCount": len(process.vads),
+            "Cookie": dice.bits(32),
+            "SequenceNumber": dice.between(1, 400),
+            "ProcessExiting": int(not process.alive),
+            "CreateReported": 1,
+            "BreakOnTermination": int(actor.critical),
+            "Minimal": int(actor.minimal),
+            "ProtectionType": actor.protection & 7,
+            "ProtectionSigner": actor.protection >> 4,
+            "SignatureLevel": 0x1E if actor.protection else 0,
+            **heads,
+        }
+        data = bytearray(record(self.build, EPROCESS, **values))
+        data[0] = PROCESS_OBJECT
+        data[2] = structure.offset("UniqueProcessId") // 4 & 0xFF
+        struct.pack_into("<QQ", data, 8, process.eprocess + 8, process.eprocess + 8)
+        self.kernel.write(process.eprocess, bytes(data))
+
+    def _threads(self, process: Process) -> dict[str, dict[str, int]]:
+        """Write the threads; gives the list heads of the process."""
+        heads: dict[str, dict[str, int]] = {}
+        structure, inside = self.build[EPROCESS], self.build[ETHREAD]
+        head = process.eprocess + structure.offset("ThreadListHead")
+        chain = ring([head, *(thread + inside.offset("ThreadListEntry") for thread in process.threads)])
+        heads["ThreadListHead"] = chain[head]
+        if "ThreadListHeadPcb" in structure:
+            own = process.eprocess + structure.offset("ThreadListHeadPcb")
+            heads["ThreadListHeadPcb"] = link(own, own)
+        for index, thread in enumerate(process.threads):
+            self._thread(process, index, chain[thread + inside.offset("ThreadListEntry")])
+        return heads
+
+    def _thread(self, process: Process, index: int, links: dict[str, int]) -> None:
+        thread, user, dice = process.threads[index], process.user, self.objects.dice
+        if user.modules:
+            start = user.modules[1].base + 0x2A4D0
+            win32 = user.modules[0].facts()["entry"] if index == 0 else user.modules[1].base + 0x31F80
+        else:
+            start = win32 = self.objects.image.base + 0x6A1000 + 0x40 * dice.below(99)
+        created = self.boot_time + process.actor.started + index
+        teb = user.tebs[index] if user.tebs else 0
+        stack = 0xFFFFF00000000000 | dice.bits(32) << 12
+        data = bytearray(
+            record(
+                self.build,
+                ETHREAD,
+                Teb=teb,
+                State=WAITING,
+                WaitReason=USER_REQUEST,
+                Priority=8 + index % 3,
+                BasePriority=8,
+                InitialStack=stack,
+                StackLimit=stack - 6 * PAGE,
+                KernelStack=stack - 0x900,
+                ApcStateProcess=process.eprocess,
+                Process=process.eprocess,
+                CreateTime=filetime(created),
+                StartAddress=start,
+                Win32StartAddress=win32,
+                UniqueProcess=process.actor.pid,
+                UniqueThread=process.tids[index],
+                ThreadListEntry=links,
+                CrossThreadFlags=THREAD_FLAGS,
+            )
+        )
+        data[0] = THREAD_OBJECT
+        struct.pack_into("<QQ", data, 8, thread + 8, thread + 8)
+        self.kernel.write(thread, bytes(data))
+        process.thread_facts.append(
+            {
+                "base_priority": 8,
+                "create_time": written_time(created),
+                "cross_thread_flags": THREAD_FLAGS,
+                "ethread": thread,
+                "ethread_pa": self.kernel.physical(thread),
+                "exit_status": 0,
+                "impersonation_token": None,
+                "priority": 8 + index % 3,
+                "start": start,
+                "state": WAITING,
+                "teb": teb,
+                "tid": process.tids[index],
+                "wait_reason": USER_REQUEST,
+                "win32_start": win32,
+            }
+        )

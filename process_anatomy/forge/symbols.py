@@ -1,0 +1,271 @@
+"""A minimal symbol table for the forged kernel, so that stock Volatility plugins can read the image.
+
+The structures come from the same declarations that the forge builds with, placed by the same build: the
+dotted paths of a declaration become nested types again.  Only what a declaration leaves out is data here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from process_anatomy.forge.kernel_image import KernelImage
+from process_anatomy.forge.user_data import ENVIRONMENT_SIZE
+from structs.families import LAYOUTS
+from structs.layout import Build, Layout, Place
+
+Json = dict[str, Any]
+
+MEMBER_TYPES = {
+    ("_EPROCESS", "Pcb"): "_KPROCESS",
+    ("_EPROCESS", "Protection"): "_PS_PROTECTION",
+    ("_EPROCESS", "SeAuditProcessCreationInfo"): "_SE_AUDIT_PROCESS_CREATION_INFO",
+    ("_EPROCESS", "VadRoot"): "_RTL_AVL_TREE",
+    ("_ETHREAD", "Tcb"): "_KTHREAD",
+    ("_ETHREAD", "Cid"): "_CLIENT_ID",
+    ("_KTHREAD", "ApcState"): "_KAPC_STATE",
+    ("_TOKEN", "Privileges"): "_SEP_TOKEN_PRIVILEGES",
+    ("_TOKEN", "TokenSource"): "_TOKEN_SOURCE",
+    ("_MMVAD_SHORT", "VadNode"): "_RTL_BALANCED_NODE",
+    ("_RTL_USER_PROCESS_PARAMETERS", "CurrentDirectory"): "_CURDIR",
+}
+"""(structure, member) to the name of the member's own type, where it has one."""
+AT_ZERO = {"Pcb", "Tcb", "VadNode"}
+"""Members that start their structure; other nested members start where their first known field does."""
+PATHS = {("_HANDLE_TABLE", "HandleCount"): "FreeLists.HandleCount"}
+"""Paths of Windows 8.1 and later, where a declaration names an older one first."""
+LAST_WITH_OTHER_NAME = 10240
+"""Up to this build WoW64Process is spelled Wow64Process."""
+
+POINTS_TO = {
+    ("_EPROCESS", "ObjectTable"): "_HANDLE_TABLE",
+    ("_EPROCESS", "Peb"): "_PEB",
+    ("_SE_AUDIT_PROCESS_CREATION_INFO", "ImageFileName"): "_OBJECT_NAME_INFORMATION",
+    ("_KTHREAD", "Process"): "_KPROCESS",
+    ("_RTL_AVL_TREE", "Root"): "_RTL_BALANCED_NODE",
+    ("_RTL_BALANCED_NODE", "Left"): "_RTL_BALANCED_NODE",
+    ("_RTL_BALANCED_NODE", "Right"): "_RTL_BALANCED_NODE",
+    ("_MMVAD", "Subsection"): "_SUBSECTION",
+    ("_SUBSECTION", "ControlArea"): "_CONTROL_AREA",
+    ("_SUBSECTION", "NextSubsection"): "_SUBSECTION",
+    ("_CONTROL_AREA", "Segment"): "_SEGMENT",
+    ("_SEGMENT", "ControlArea"): "_CONTROL_AREA",
+    ("_TOKEN", "UserAndGroups"): "_SID_AND_ATTRIBUTES",
+    ("_TOKEN", "LogonSession"): "_SEP_LOGON_SESSION_REFERENCES",
+    ("_PEB", "Ldr"): "_PEB_LDR_DATA",
+    ("_PEB", "ProcessParameters"): "_RTL_USER_PROCESS_PARAMETERS",
+}
+NUMBERS = {("_RTL_BALANCED_NODE", "ParentValue"), ("_HANDLE_TABLE", "TableCode")}
+"""Declared as pointers, but their lowest bits say something else, so Windows calls them numbers."""
+
+UNSIGNED = {1: "unsigned char", 2: "unsigned short", 4: "unsigned long", 8: "unsigned long long"}
+SIGNED = {1: "char", 2: "short", 4: "long", 8: "long long"}
+SIZES = {"_LIST_ENTRY": 16, "_UNICODE_STRING": 16, "_LARGE_INTEGER": 8, "_LUID": 8, "_EX_FAST_REF": 8}
+STRUCTURES: dict[str, dict[str, tuple[Any, ...]]] = {
+    "_LIST_ENTRY": {"Flink": (0, "*_LIST_ENTRY"), "Blink": (8, "*_LIST_ENTRY")},
+    "_UNICODE_STRING": {
+        "Length": (0, "unsigned short"), "MaximumLength": (2, "unsigned short"), "Buffer": (8, "*wchar"),
+    },
+    "_LARGE_INTEGER": {"LowPart": (0, "unsigned long"), "HighPart": (4, "long"), "QuadPart": (0, "long long")},
+    "_LUID": {"LowPart": (0, "unsigned long"), "HighPart": (4, "long")},
+    "_EX_FAST_REF": {"Object": (0, "*void"), "Value": (0, "unsigned long long")},
+    "_KSYSTEM_TIME": {"LowPart": (0, "unsigned long"), "High1Time": (4, "long"), "High2Time": (8, "long")},
+    "_CMHIVE": {"HiveList": (0, "_LIST_ENTRY")},
+    "_OBJECT_TYPE": {
+        "TypeList": (0, "_LIST_ENTRY"), "Name": (0x10, "_UNICODE_STRING"), "Index": (0x28, "unsigned char"),
+    },
+    "_HANDLE_TABLE_ENTRY": {
+        "VolatileLowValue": (0, "long long"), "LowValue": (0, "long long"), "HighValue": (8, "long long"),
+        "GrantedAccessBits": (8, "unsigned long", 0, 25), "ObjectPointerBits": (0, "unsigned long long", 20, 44),
+    },
+    "_OBJECT_HEADER_NAME_INFO": {"Directory": (0, "*void"), "Name": (8, "_UNICODE_STRING")},
+    "_DBGKD_GET_VERSION64": {
+        "MajorVersion": (0, "unsigned short"), "MinorVersion": (2, "unsigned short"),
+        "MachineType": (8, "unsigned short"), "KernBase": (16, "unsigned long long"),
+        "PsLoadedModuleList": (24, "unsigned long long"), "DebuggerDataList": (32, "unsigned long long"),
+    },
+}  # fmt: skip
+"""Types that structs does not declare: offset and type of each field (``*`` a pointer; then bit and bits)."""
+EXTRA_SIZES = {
+    "_KSYSTEM_TIME": 12, "_CMHIVE": 16, "_OBJECT_TYPE": 0xD8, "_HANDLE_TABLE_ENTRY": 16,
+    "_OBJECT_HEADER_NAME_INFO": 32, "_DBGKD_GET_VERSION64": 40,
+}  # fmt: skip
+NAMED_ONLY = [
+    "_ERESOURCE",
+    "_DEVICE_OBJECT",
+    "_CM_KEY_BODY",
+    "_CM_KEY_NODE",
+    "_CM_KEY_VALUE",
+    "_HMAP_ENTRY",
+    "_KMUTANT",
+    "_DRIVER_OBJECT",
+    "_OBJECT_SYMBOLIC_LINK",
+    "_SHARED_CACHE_MAP",
+    "_VACB",
+    "_POOL_TRACKER_BIG_PAGES",
+    "_IMAGE_DOS_HEADER",
+    "_KTIMER",
+    "_KPROCESS",
+    "_KTHREAD",
+]
+"""Types that Volatility wants to exist in every kernel; nothing of them is forged."""
+
+GLOBAL_TYPES = {
+    "KdVersionBlock": "_DBGKD_GET_VERSION64",
+    "PsActiveProcessHead": "_LIST_ENTRY",
+    "PsLoadedModuleList": "_LIST_ENTRY",
+    "PsInitialSystemProcess": "*_EPROCESS",
+}
+ENUMS = {"_NT_PRODUCT_TYPE": {"NtProductWinNt": 1, "NtProductLanManNt": 2, "NtProductServer": 3}}
+
+
+def _integer(size: int, *, signed: bool, kind: str = "int") -> Json:
+    return {"endian": "little", "kind": kind, "signed": signed, "size": size}
+
+
+def _named(name: str) -> Json:
+    if name.startswith("*"):
+        return {"kind": "pointer", "subtype": _named(name[1:])}
+    if name.startswith("_"):
+        return {"kind": "struct", "name": name}
+    return {"kind": "base", "name": name}
+
+
+class _Table:
+    """Types in the making: structure name to its fields and size."""
+
+    def __init__(self, build: Build) -> None:
+        self.build = build
+        self.types: dict[str, Json] = {}
+        for name, fields in STRUCTURES.items():
+            size = SIZES.get(name) or EXTRA_SIZES[name]
+            made = self.structure(name, size)
+            for field, (offset, kind, *bits) in fields.items():
+                made["fields"][field] = {"offset": offset, "type": self._bits(kind, bits)}
+        for name in NAMED_ONLY:
+            self.structure(name, 0)
+        for layout in LAYOUTS.values():
+            if layout in build:
+                self._layout(layout)
+
+    @staticmethod
+    def _bits(kind: str, bits: list[int]) -> Json:
+        if not bits:
+            return _named(kind)
+        return {"kind": "bitfield", "bit_position": bits[0], "bit_length": bits[1], "type": _named(kind)}
+
+    def structure(self, name: str, size: int) -> Json:
+        """The type of that name, at least ``size`` bytes long."""
+        made = self.types.setdefault(name, {"fields": {}, "kind": "struct", "size": 0})
+        made["size"] = max(made["size"], size)
+        return made
+
+    def _path(self, layout: Layout, field: str) -> str:
+        if (layout.name, field) == ("_EPROCESS", "WoW64Process") and self.build.number <= LAST_WITH_OTHER_NAME:
+            return "Wow64Process"
+        return PATHS.get((layout.name, field), layout.paths(field)[0])
+
+    def _layout(self, layout: Layout) -> None:
+        bound = self.build[layout]
+        self.structure(layout.name, bound.sizeof)
+        paths = {field: self._path(layout, field).split(".") for field in bound.places}
+        starts: dict[tuple[str, ...], int] = {}
+        for field, steps in paths.items():
+            for depth in range(1, len(steps)):
+                prefix = tuple(steps[:depth])
+                offset = 0 if steps[depth - 1] in AT_ZERO else bound.offset(field)
+                starts[prefix] = min(starts.get(prefix, offset), offset)
+        for field, steps in paths.items():
+            place, owner, base = bound.places[field], layout.name, 0
+            for depth in range(1, len(steps)):
+                start = starts[tuple(steps[:depth])]
+                inner = MEMBER_TYPES.get((owner, steps[depth - 1]), f"{owner}.{steps[depth - 1]}")
+                self.types[owner]["fields"][steps[depth - 1]] = {"offset": start - base, "type": _named(inner)}
+                if not inner.startswith("_"):
+                    raise AssertionError(inner)
+                self.structure(inner, place.offset + place.size - start)
+                owner, base = inner, start
+            kind = self._kind(owner, steps[-1], layout.fields[field].type.name, place)
+            self.types[owner]["fields"][steps[-1]] = {"offset": place.offset - base, "type": kind}
+
+    def _kind(self, owner: str, member: str, declared: str, place: Place) -> Json:
+        if place.bit is not None:
+            return self._bits(UNSIGNED[place.size], [place.bit, place.bits or 0])
+        if (owner, member) in NUMBERS:
+            return _named(UNSIGNED[place.size])
+        if declared == "Pointer":
+            return _named("*" + POINTS_TO.get((owner, member), "void"))
+        if declared in SIZES:
+            return _named(declared)
+        if declared == "FILETIME":
+            return _named("_LARGE_INTEGER")
+        if declared == "Bytes":
+            return self._bytes(owner, member, place)
+        return _named((SIGNED if declared == "Int" else UNSIGNED)[place.size])
+
+    def _bytes(self, owner: str, member: str, place: Place) -> Json:
+        element, size = "unsigned char", 1
+        if owner == "_SID":
+            if member == "IdentifierAuthority":
+                array = {"count": place.size, "kind": "array", "subtype": _named(element)}
+                made = self.structure("_SID_IDENTIFIER_AUTHORITY", place.size)
+                made["fields"]["Value"] = {"offset": 0, "type": array}
+                return _named("_SID_IDENTIFIER_AUTHORITY")
+            element, size = UNSIGNED[4], 4
+        elif owner == "_KUSER_SHARED_DATA":
+            if member != "NtSystemRoot":
+                return _named("_KSYSTEM_TIME")
+            element, size = "wchar", 2
+        elif owner == "_OBJECT_HEADER":
+            return _named("_QUAD")
+        return {"count": place.size // size, "kind": "array", "subtype": _named(element)}
+
+
+def symbol_table(build: Build, image: KernelImage) -> Json:
+    """A symbol table in Volatility's format (6.2.0) for a forged kernel."""
+    table = _Table(build)
+    types = table.types
+    types["_QUAD"] = {"fields": {"UseThisFieldToCopy": {"offset": 0, "type": _named("long long")}}, "kind": "struct",
+                      "size": 8}  # fmt: skip
+    types["_RTL_USER_PROCESS_PARAMETERS"]["fields"]["EnvironmentSize"] = {
+        "offset": ENVIRONMENT_SIZE,
+        "type": _named("unsigned long long"),
+    }
+    types["_MMVAD"]["fields"]["Core"] = {"offset": 0, "type": _named("_MMVAD_SHORT")}
+    module = types["_LDR_DATA_TABLE_ENTRY"]["fields"]
+    module["ObsoleteLoadCount"] = {"offset": 0x6C, "type": _named("unsigned short")}
+    module["LoadTime"] = {"offset": 0x100, "type": _named("_LARGE_INTEGER")}
+    types["_KUSER_SHARED_DATA"]["fields"]["NtProductType"]["type"] = {"kind": "enum", "name": "_NT_PRODUCT_TYPE"}
+    for name in NAMED_ONLY:
+        types[name]["size"] = max(types[name]["size"], 1)
+    base_types = {name: _integer(size, signed=False) for size, name in UNSIGNED.items()}
+    base_types |= {name: _integer(size, signed=True) for size, name in SIGNED.items()}
+    base_types |= {name: _integer(1, signed=name == "char", kind="char") for name in ("char", "unsigned char")}
+    base_types |= {
+        "int": _integer(4, signed=True),
+        "unsigned int": _integer(4, signed=False),
+        "pointer": _integer(8, signed=False),
+        "void": {"endian": "little", "kind": "void", "signed": False, "size": 0},
+        "wchar": _integer(2, signed=False),
+        "float": {"endian": "little", "kind": "float", "signed": True, "size": 4},
+        "double": {"endian": "little", "kind": "float", "signed": True, "size": 8},
+    }
+    return {
+        "base_types": base_types,
+        "enums": {
+            name: {"base": "unsigned long", "constants": constants, "size": 4} for name, constants in ENUMS.items()
+        },
+        "metadata": {
+            "format": "6.2.0",
+            "producer": {"datetime": "2023-01-01T00:00:00", "name": "process-anatomy forge", "version": "1.0.0"},
+            "windows": {
+                "pdb": {"GUID": image.guid, "age": image.age, "database": "ntkrnlmp.pdb", "machine_type": 0x8664},
+                "pe": {"build": 0, "major": 10 if build.number >= LAST_WITH_OTHER_NAME else 6,
+                       "minor": 0 if build.number >= LAST_WITH_OTHER_NAME else 3, "revision": build.number},
+            },
+        },
+        "symbols": {
+            name: {"address": rva} | ({"type": _named(GLOBAL_TYPES[name])} if name in GLOBAL_TYPES else {})
+            for name, rva in sorted(image.rvas.items())
+        },
+        "user_types": dict(sorted(types.items())),
+    }  # fmt: skip

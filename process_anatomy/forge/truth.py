@@ -1,0 +1,58 @@
+"""The answer key: every fact about a process that a tool can be asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from process_anatomy.forge.memory import Space
+from process_anatomy.forge.processes import STILL_ACTIVE, Process, written_time
+from process_anatomy.forge.scenario import Scenario
+
+
+def process_facts(scenario: Scenario, kernel: Space, process: Process) -> dict[str, Any]:
+    """What is true of one process; addresses are integers, times ISO 8601 (UTC)."""
+    actor, user = process.actor, process.user
+    token = {name: value for name, value in process.token.items() if name != "fast_ref"}
+    facts: dict[str, Any] = {
+        "audit_name": process.audit,
+        "create_time": written_time(scenario.boot_time + actor.started),
+        "dtb": process.space.dtb,
+        "eprocess": process.eprocess,
+        "eprocess_pa": kernel.physical(process.eprocess),
+        "exit_status": STILL_ACTIVE if process.alive else actor.exit_status,
+        "exit_time": None if actor.ended is None else written_time(scenario.boot_time + actor.ended),
+        "exited": not process.alive,
+        "handle_count": len(process.handles),
+        "handles": [
+            {"access": h.access, "handle": value, "name": h.name, "object": h.object, "type": h.type}
+            for value, h in process.handles.items()
+        ],
+        "image_file_name": actor.name[:14],
+        "in_active_list": not actor.hidden,
+        "name": actor.name,
+        "object_table": process.table,
+        "peb": user.peb,
+        "pid": actor.pid,
+        "ppid": actor.parent,
+        "protection": actor.protection,
+        "session": actor.session,
+        "threads": process.thread_facts,
+        "token": token,
+        "vad_count": len(process.vads),
+        "vad_root": process.vad_root,
+        "vads": process.vads,
+        "wow64": False,
+    }
+    if user.modules:
+        facts |= {
+            "command_line": user.command_line,
+            "current_directory": user.current_directory,
+            "environment": user.environment,
+            "heap": user.heap,
+            "image_base": user.modules[0].base,
+            "image_path": actor.path,
+            "ldr": user.ldr,
+            "modules": [module.facts() for module in user.modules],
+            "pages": user.pages,
+        }
+    return dict(sorted(facts.items()))
