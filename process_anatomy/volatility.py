@@ -8,11 +8,12 @@ that our plugins can say in one line what is wrong with it.
 from __future__ import annotations
 
 import collections
+import itertools
 import logging
 import mmap
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -550,11 +551,12 @@ class Anatomy:
             if kernel.build.estimated:
                 log.warning(f"The layout is estimated: {kernel.build.origin}")
             self.progress(20, "Walking")
-            rows = list(self.rows(kernel))
+            rows = self.rows(kernel)
+            first = list(itertools.islice(rows, 1))  # the walk is done and can fail only before its first row
             self.progress(100, "Done")
         except (Error, LayoutError, SmallDumpError) as error:
             raise PluginError(f"{type(self).__module__.removeprefix('volatility3.plugins.')}: {error}") from None
-        return grid(self.columns, rows)
+        return grid(self.columns, itertools.chain(first, rows))
 
 
 def explain_requirement() -> interfaces.configuration.RequirementInterface:
@@ -568,7 +570,7 @@ def explain_requirement() -> interfaces.configuration.RequirementInterface:
     )
 
 
-def grid(columns: Sequence[Column], rows: Sequence[tuple[int, Sequence[Any]]]) -> renderers.TreeGrid:
+def grid(columns: Sequence[Column], rows: Iterable[tuple[int, Sequence[Any]]]) -> renderers.TreeGrid:
     """Rows as Volatility's grid."""
     kinds = [column.type for column in columns]
     cells = ((depth, tuple(map(cell, row, kinds))) for depth, row in rows)

@@ -266,7 +266,7 @@ def _rows(kernel: Kernel, processes: Sequence[Process], nodes: _Nodes, order: li
         _numbers(records, "CommitCharge"),
         _numbers(records, "PrivateMemory"),
         [v if isinstance(v, Absent) else v & ~0x3 for v in records.values("ParentValue")],
-        _files(kernel, address, tags),
+        _files(kernel, records, tags),
         (records.array("Enclave") & records.array("PrivateMemory") != 0).tolist(),
     ]
     expected = np.where(nodes.came_from[picked] >= 0, nodes.address[nodes.came_from[picked]], np.uint64(0)).tolist()
@@ -329,15 +329,18 @@ def _tags(kernel: Kernel, address: Addresses) -> list[Any]:
     return found
 
 
-def _files(kernel: Kernel, address: Addresses, tags: list[Any]) -> list[Any]:
-    """Names of mapped files: node, subsection, control area, file object, in four batches."""
-    found: list[Any] = [NOT_APPLICABLE] * len(address)
-    rows = np.array(
-        [row for row, tag in enumerate(tags) if isinstance(tag, str) and tag not in SHORT_TAGS], dtype=np.int64
-    )
+def _files(kernel: Kernel, records: Records, tags: list[Any]) -> list[Any]:
+    """Names of mapped files: node, subsection, control area, file object, in four batches.
+
+    The pool tag tells which nodes have a section behind them; where it is not known, the private bit does.
+    """
+    found: list[Any] = [NOT_APPLICABLE] * len(records)
+    mapped = (records.array("PrivateMemory") == 0).tolist()
+    long = [tag not in SHORT_TAGS if isinstance(tag, str) else shared for tag, shared in zip(tags, mapped, strict=True)]
+    rows = np.flatnonzero(np.array(long, dtype=np.bool_))
     if not len(rows):
         return found
-    where = address[rows]
+    where = records.addresses[rows]
     steps = ((MMVAD, "Subsection"), (SUBSECTION, "ControlArea"), (CONTROL_AREA, "FilePointer"))
     for layout, name in steps:
         place = kernel.build[layout].place(name)

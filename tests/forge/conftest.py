@@ -1,0 +1,48 @@
+"""The forged lab image, made once, in all its containers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from process_anatomy.forge import Image, forge
+from process_anatomy.forge.__main__ import write_all
+from process_anatomy.forge.containers import FORMATS
+
+
+@pytest.fixture(scope="session")
+def image() -> Image:
+    return forge()
+
+
+@pytest.fixture(scope="session")
+def folder(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The lab image as lab-<format>.<ending>, with its answer key and symbol table."""
+    folder = tmp_path_factory.mktemp("forged")
+    for form in FORMATS:
+        write_all(image, folder, f"lab-{form}", form)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def container(folder: Path) -> Callable[[str], Path]:
+    """Name of a format to the lab image in it."""
+    return lambda form: folder / f"lab-{form}{FORMATS[form][0]}"
+
+
+@pytest.fixture(scope="session")
+def stock(vol: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[dict[str, Any]]]:
+    """Rows of a stock plugin; the cache is our own, so that other runs of `vol` cannot disturb it."""
+    cache = tmp_path_factory.mktemp("cache")
+
+    def run(image: Path, plugin: str) -> list[dict[str, Any]]:
+        symbols = image.parent / "symbols"
+        answer = vol("--cache-path", cache, "-s", symbols, "-r", "json", "-f", image, plugin)
+        assert answer.status == 0, answer.err
+        return json.loads(answer.out[answer.out.index("[") :])
+
+    return run

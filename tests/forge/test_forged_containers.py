@@ -1,0 +1,68 @@
+"""The same bytes in every container, as Volatility's own layers read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from volatility3.framework import contexts
+from volatility3.framework.layers import crash, lime, physical
+
+from process_anatomy.forge import Image
+
+PAGE = 0x1000
+LAYERS: dict[str, Any] = {
+    "bitmap": crash.WindowsCrashDump64Layer,
+    "crash": crash.WindowsCrashDump64Layer,
+    "lime": lime.LimeLayer,
+}
+
+
+@contextmanager
+def opened(path: Path, form: str) -> Iterator[Any]:
+    """The physical layer of a container."""
+    context = contexts.Context()
+    context.config["file.location"] = path.as_uri()
+    base = physical.FileLayer(context, "file", "file")
+    context.add_layer(base)
+    layer = base
+    if form != "raw":
+        context.config["physical.base_layer"] = "file"
+        layer = LAYERS[form](context, "physical", "physical")
+        context.add_layer(layer)
+    try:
+        yield layer
+    finally:
+        base.destroy()
+
+
+@pytest.mark.parametrize("form", ["raw", "lime", "crash", "bitmap"])
+def test_every_container_holds_the_same_pages(form: str, image: Image, container: Callable[[str], Path]) -> None:
+    with opened(container(form), form) as layer:
+        for frame, content in image.physical.items():
+            assert layer.read(frame * PAGE, PAGE) == content, f"frame {frame:#x}"
+
+
+@pytest.mark.parametrize("form", ["raw", "lime", "crash"])
+def test_memory_that_is_not_in_use_is_zero(form: str, image: Image, container: Callable[[str], Path]) -> None:
+    unused = [frame for first, count in image.runs for frame in range(first, first + count)]
+    unused = [frame for frame in unused if frame not in image.physical][::97]
+    with opened(container(form), form) as layer:
+        assert all(layer.read(frame * PAGE, PAGE) == bytes(PAGE) for frame in unused)
+
+
+def test_the_bitmap_dump_leaves_out_what_is_not_in_use(image: Image, container: Callable[[str], Path]) -> None:
+    assert container("bitmap").stat().st_size < container("raw").stat().st_size / 20
+    unused = next(frame for frame in range(0x300, 0x3FFF) if frame not in image.physical)
+    with opened(container("bitmap"), "bitmap") as layer:
+        assert not layer.is_valid(unused * PAGE)
+
+
+@pytest.mark.parametrize("form", ["lime", "crash", "bitmap"])
+def test_holes_between_the_runs_are_not_memory(form: str, image: Image, container: Callable[[str], Path]) -> None:
+    first, count = image.runs[1]
+    with opened(container(form), form) as layer:
+        assert not layer.is_valid((first + count) * PAGE, PAGE)

@@ -1,0 +1,121 @@
+"""Stock Volatility, with the forged symbol table, finds exactly what the answer key says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from process_anatomy.forge import Image, forge
+from process_anatomy.forge.__main__ import write_all
+
+Stock = Callable[[Path, str], list[dict[str, Any]]]
+SHOWN = (1 << 48) - 1
+"""Stock plugins print kernel addresses without their upper 16 bits."""
+
+
+def by_text(rows: Any) -> list[Any]:
+    return sorted(rows, key=str)
+
+
+def time(written: str | None) -> str | None:
+    return written and written.replace("Z", "+00:00")
+
+
+def expected_processes(truth: dict[str, Any]) -> list[Any]:
+    return [
+        (
+            p["pid"], p["ppid"], p["image_file_name"], p["eprocess"] & SHOWN, len(p["threads"]), p["session"],
+            p["wow64"], time(p["create_time"]), time(p["exit_time"]),
+        )
+        for p in truth["processes"]
+    ]  # fmt: skip
+
+
+def found_processes(rows: list[dict[str, Any]]) -> list[Any]:
+    names = ["PID", "PPID", "ImageFileName", "Offset(V)", "Threads", "SessionId", "Wow64", "CreateTime", "ExitTime"]
+    return [tuple(row[name] for name in names) for row in rows]
+
+
+def expected_vads(truth: dict[str, Any]) -> list[Any]:
+    return by_text(
+        (
+            p["pid"], v["node"] & SHOWN, v["start"], v["end"], v["tag"], v["protection"], v["commit"],
+            int(v["private"]), v["parent"] & SHOWN, v["file"],
+        )
+        for p in truth["processes"]
+        for v in p["vads"]
+    )  # fmt: skip
+
+
+def found_vads(rows: list[dict[str, Any]]) -> list[Any]:
+    return by_text(
+        (
+            r["PID"], r["Offset"] & SHOWN, r["Start VPN"], r["End VPN"], r["Tag"], r["Protection"], r["CommitCharge"],
+            r["PrivateMemory"], r["Parent"] & SHOWN, r["File"],
+        )
+        for r in rows
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["raw", "lime", "crash", "bitmap"])
+def test_pslist_agrees_in_every_container(
+    form: str, stock: Stock, image: Image, container: Callable[[str], Path]
+) -> None:
+    assert found_processes(stock(container(form), "windows.pslist")) == expected_processes(image.truth)
+
+
+def test_vadinfo_agrees(stock: Stock, image: Image, container: Callable[[str], Path]) -> None:
+    assert found_vads(stock(container("bitmap"), "windows.vadinfo")) == expected_vads(image.truth)
+
+
+def test_privileges_agree(stock: Stock, image: Image, container: Callable[[str], Path]) -> None:
+    rows = stock(container("bitmap"), "windows.privileges")
+    found = by_text((r["PID"], r["Privilege"], r["Attributes"].lower()) for r in rows if r["Attributes"])
+    truth = image.truth["processes"]
+    assert found == by_text((p["pid"], *pair) for p in truth for pair in p["token"]["privilege_names"].items())
+
+
+def test_getsids_agrees(stock: Stock, image: Image, container: Callable[[str], Path]) -> None:
+    rows = stock(container("bitmap"), "windows.getsids")
+    expected = [(p["pid"], sid["sid"]) for p in image.truth["processes"] for sid in p["token"]["sids"]]
+    assert [(r["PID"], r["SID"]) for r in rows] == expected
+
+
+def test_handles_agree(stock: Stock, image: Image, container: Callable[[str], Path]) -> None:
+    rows = stock(container("bitmap"), "windows.handles")
+    found = by_text((r["PID"], r["HandleValue"], r["Offset"] & SHOWN, r["Type"], r["GrantedAccess"]) for r in rows)
+    expected = by_text(
+        (p["pid"], h["handle"], h["object"] & SHOWN, h["type"], h["access"])
+        for p in image.truth["processes"]
+        for h in p["handles"]
+    )
+    assert found == expected
+
+
+def test_cmdline_and_dlllist_agree(stock: Stock, image: Image, container: Callable[[str], Path]) -> None:
+    truth = image.truth["processes"]
+    rows = stock(container("bitmap"), "windows.cmdline")
+    assert [(r["PID"], r["Args"]) for r in rows] == [(p["pid"], p.get("command_line")) for p in truth]
+    rows = stock(container("bitmap"), "windows.dlllist")
+    found = [(r["PID"], r["Base"], r["Size"], r["Name"], r["Path"]) for r in rows]
+    assert found == [
+        (p["pid"], m["base"], m["size"], m["name"], m["path"]) for p in truth for m in p.get("modules", [])
+    ]
+
+
+def test_envars_agree(stock: Stock, image: Image, container: Callable[[str], Path]) -> None:
+    rows = stock(container("bitmap"), "windows.envars")
+    found = [(r["PID"], r["Variable"], r["Value"]) for r in rows]
+    truth = image.truth["processes"]
+    assert found == [(p["pid"], *pair) for p in truth for pair in p.get("environment", {}).items()]
+
+
+@pytest.mark.parametrize("build", ["x64-9600-16384", "x64-14393-0", "x64-26100-1742"])
+def test_other_builds_agree_too(build: str, stock: Stock, tmp_path: Path) -> None:
+    made = forge(build=build)
+    path, *_ = write_all(made, tmp_path, "lab")
+    assert found_processes(stock(path, "windows.pslist")) == expected_processes(made.truth)
+    assert found_vads(stock(path, "windows.vadinfo")) == expected_vads(made.truth)
