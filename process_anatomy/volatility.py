@@ -13,7 +13,7 @@ import logging
 import mmap
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -186,12 +186,20 @@ def physical_memory(context: interfaces.context.ContextInterface, name: str) -> 
     if below is not None and runs is not None:
         mapped = file_bytes(below)
         if isinstance(mapped, mmap.mmap):
-            return MappedMemory(np.frombuffer(mapped, dtype=np.uint8), runs)
+            return MappedMemory(np.frombuffer(mapped, dtype=np.uint8), runs, _releaser(mapped))
 
     def page(address: int, size: int) -> bytes | None:
         return _peek(layer, address, size)
 
     return CachedMemory(page, layer.maximum_address + 1)
+
+
+def _releaser(mapped: mmap.mmap) -> Callable[[], None] | None:
+    """What gives the pages of a mapped file back, where the system can do that; they stay in its cache."""
+    advice = getattr(mmap, "MADV_DONTNEED", None)
+    if advice is None:
+        return None
+    return lambda: mapped.madvise(advice)
 
 
 def _file_runs(context: interfaces.context.ContextInterface, name: str) -> tuple[FileLayer | None, list[Run] | None]:

@@ -33,7 +33,7 @@ def run(arguments: str) -> str:
     program = shutil.which("vol", path=str(Path(sys.executable).parent)) or "vol"
     command = [program, "-q", "--offline", *shlex.split(arguments)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
-    lines = (done.stdout + done.stderr).splitlines()
+    lines = (done.stdout + (done.stderr if done.returncode else "")).splitlines()
     kept = [line.rstrip() for line in lines if not line.startswith(BANNER)]
     return "\n".join(kept).strip("\n")
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,13 @@ def run_vol(*arguments: str | Path, cwd: Path | None = None) -> Answer:
     """Run `vol`, offline and quiet, as an installed program."""
     program = shutil.which("vol", path=str(Path(sys.executable).parent))
     assert program, "vol is not installed beside the Python that runs the tests"
-    command = [program, "-q", "--offline", *map(str, arguments)]
+    with tempfile.TemporaryDirectory(
+        prefix="vol-cache-"
+    ) as cache:  # runs that share a cache can evict each other's tables
+        return _run([program, "-q", "--offline", "--cache-path", cache, *map(str, arguments)], cwd)
+
+
+def _run(command: list[str], cwd: Path | None) -> Answer:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {"PYTHONIOENCODING": "utf-8", "COLUMNS": "200"}
     done = subprocess.run(

@@ -8,7 +8,7 @@ remote, decoded on the way): whole pages are fetched through a reader and kept.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -17,6 +17,8 @@ import numpy.typing as npt
 from process_anatomy.memory.space import Addresses, Mask, Octets, distinct
 
 PAGE = 0x1000
+TOUCHES = 1 << 13
+"""Reads after which the pages of a mapped file are given back."""
 CACHE_PAGES = 0x8000
 """Pages that a cache holds before it is emptied: 128 MB."""
 
@@ -60,17 +62,23 @@ class PhysicalMemory(Protocol):
 class MappedMemory:
     """Physical memory whose octets lie in one buffer, usually a mapped file.
 
+    A mapped file's pages count as this process's memory once they were read, with their neighbours; so that
+    a large image does not look like a large process, they are given back after every :data:`TOUCHES` reads.
+
     Args:
         buffer: the octets; a numpy array over ``mmap`` costs no memory until it is read.
         runs: which physical ranges lie where in the buffer; overlapping or outlying parts are dropped.
+        release: gives the pages read so far back to the system, if the buffer can do that.
 
     Attributes:
         end: one past the highest physical address.
         lost: bytes that the runs promise and the buffer does not hold.
     """
 
-    def __init__(self, buffer: Octets, runs: Iterable[Run]) -> None:
+    def __init__(self, buffer: Octets, runs: Iterable[Run], release: Callable[[], None] | None = None) -> None:
         self._octets = buffer
+        self._release = release
+        self._touched = 0
         self.lost = 0
         merged: list[Run] = []
         for run in sorted(runs):
@@ -103,6 +111,7 @@ class MappedMemory:
 
     def locate(self, addresses: Addresses, size: int) -> npt.NDArray[np.int64]:
         """Where in the buffer the ``size`` octets of each address start, -1 where they are not there."""
+        self._touch(len(addresses))
         if len(self._starts) == 1:
             run: npt.NDArray[np.intp] | int = 0
         else:
@@ -112,8 +121,15 @@ class MappedMemory:
         inside &= self._ends[run] - addresses >= np.uint64(size)
         return np.where(inside, addresses.astype(np.int64) + self._shifts[run], np.int64(-1))
 
+    def _touch(self, reads: int) -> None:
+        self._touched += reads
+        if self._touched > TOUCHES and self._release is not None:
+            self._touched = reads
+            self._release()
+
     def read(self, address: int, size: int) -> bytes | None:
         """Octets at one address, or ``None`` where not all of them are there."""
+        self._touch(1)
         index = bisect_right(self._start_list, address) - 1
         if index < 0 or size < 0:
             return None

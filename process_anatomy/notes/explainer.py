@@ -50,7 +50,7 @@ class Explainer:
         """The note at this level, with a word on the layout if that is estimated."""
         text = self.library.explain(key, self.level, facts)
         if self.estimated and text:
-            text += " " + self.library.explain("process-row/estimated", Level.BRIEF, facts)
+            text += " Layout estimated: " + self.library["term/estimated-layout"].brief
         return text or None
 
     def process(self, row: Process) -> str | None:

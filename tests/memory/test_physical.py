@@ -24,7 +24,7 @@ def model_of(buffer: bytes, given_runs: list[Run]) -> tuple[Model, int]:
     lost = 0
     for start, length, offset in sorted(given_runs):
         for i in range(length):
-            if 0 <= offset and offset + i < len(buffer):
+            if offset >= 0 and offset + i < len(buffer):
                 held.setdefault(start + i, buffer[offset + i])
             else:
                 lost += 1
@@ -95,7 +95,7 @@ def test_runs_that_follow_on_in_memory_and_file_become_one() -> None:
     assert BUFFER[10:30] == memory.read(0x1A, 20)
 
 
-@pytest.mark.xfail(reason="a read that passes from one run to the next is refused", strict=True)
+@pytest.mark.xfail(raises=AssertionError, reason="a read that passes from one run to the next is refused", strict=True)
 def test_octets_that_follow_on_in_memory_but_not_in_the_file_are_read_together() -> None:
     memory = mapped([Run(0, 8, 32), Run(8, 8, 0)])
     assert BUFFER[32:40] + BUFFER[:8] == memory.read(0, 16)
@@ -103,8 +103,8 @@ def test_octets_that_follow_on_in_memory_but_not_in_the_file_are_read_together()
 
 def test_a_truncated_file_tells_how_much_is_lost_and_keeps_what_it_has() -> None:
     memory = mapped([Run(0x1000, 48, 0), Run(0x2000, 48, 48), Run(0x3000, 48, 96)])
-    assert 32 + 48 == memory.lost
-    assert 0x2010 == memory.end
+    assert memory.lost == 32 + 48
+    assert memory.end == 0x2010
     assert BUFFER[48:] == memory.read(0x2000, 16)
     assert memory.read(0x2000, 17) is None
     assert memory.read(0x3000, 1) is None
@@ -118,7 +118,7 @@ def test_what_is_no_address_of_the_image_is_not_read(address: int, size: int) ->
 def test_the_highest_addresses_are_looked_up_without_wrapping_round() -> None:
     top = (1 << 64) - 1
     for memory in (mapped([Run(0, 64, 0)]), mapped([Run(0, 8, 0), Run(32, 8, 8)])):
-        assert [-1, -1, -1] == memory.locate(np.array([top, top - 8, 1 << 63], dtype=np.uint64), 16).tolist()
+        assert memory.locate(np.array([top, top - 8, 1 << 63], dtype=np.uint64), 16).tolist() == [-1, -1, -1]
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,9 @@ def test_a_run_past_the_last_address_is_dropped(run: Run) -> None:
 
 def test_an_image_without_runs_holds_nothing() -> None:
     memory = mapped([])
-    assert (0, 0) == (memory.end, memory.lost)
+    assert (memory.end, memory.lost) == (0, 0)
     assert memory.read(0, 1) is None
-    assert [-1] == memory.locate(np.zeros(1, dtype=np.uint64), 1).tolist()
+    assert memory.locate(np.zeros(1, dtype=np.uint64), 1).tolist() == [-1]
 
 
 @pytest.mark.parametrize("size", [1, 8, 100])
@@ -167,7 +167,7 @@ def reader(log: list[int]) -> Callable[[int, int], bytes | None]:
 
     def read(address: int, size: int) -> bytes | None:
         log.append(address // PAGE)
-        assert (0, PAGE) == (address % PAGE, size)
+        assert (address % PAGE, size) == (0, PAGE)
         return b"short" if address // PAGE == 7 else HELD.get(address // PAGE)
 
     return read
@@ -242,7 +242,7 @@ def test_pages_that_are_not_there_do_not_fill_a_cache_for_ever(monkeypatch: pyte
     for page in range(18):
         assert memory.read(page * PAGE, 1) is None
     assert memory.read(0, 1) is None
-    assert 19 == len(asked)  # page 0 was forgotten with the rest
+    assert len(asked) == 19  # page 0 was forgotten with the rest
 
 
 def test_a_locate_of_more_pages_than_the_cache_holds_still_gives_each_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,4 +259,4 @@ def test_a_page_is_not_asked_for_past_the_end() -> None:
     memory = CachedMemory(reader(log), 2 * PAGE)
     assert memory.read(2 * PAGE, 1) is None
     assert memory.read(PAGE + 4090, 20) is None
-    assert [1] == log
+    assert log == [1]

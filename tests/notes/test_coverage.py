@@ -97,7 +97,7 @@ def test_every_vad_type_has_its_note_with_its_value() -> None:
 
 
 def test_every_kind_of_process_row_is_reached_and_has_its_note() -> None:
-    """Each way a process can be leads to its note; `estimated` is the word that is added to rows."""
+    """Each way a process can be leads to its note."""
     gone = Absent(Kind.UNREADABLE)
     kinds = [
         PROCESS,
@@ -113,7 +113,7 @@ def test_every_kind_of_process_row_is_reached_and_has_its_note() -> None:
     chosen = {rows.process_note(process, {}, None, None)[0] for process in kinds}
     crash = Crash(process=PROCESS.address, thread=1, time=1, bugcheck=1, build=1)
     chosen.add(rows.process_note(PROCESS, {}, None, crash)[0])
-    assert chosen | {"process-row/estimated"} == set(default().ids("process-row/"))
+    assert chosen == set(default().ids("process-row/"))
 
 
 def test_every_kind_of_vad_row_is_reached_and_has_its_note() -> None:

@@ -73,7 +73,7 @@ NAMES = {
     " unreadable",
     "token-row": "system-user service user elevated limited app-container restricted unreadable",
     "process-row": "system minimal exited wow64 session-zero user-session no-session protected small-dump unreadable"
-    " estimated",
+    "",
     "page-state": "valid large transition prototype pagefile demand-zero invalid not-in-image",
 }
 
