@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import lzma
 import os
@@ -112,3 +113,25 @@ def truth(shared: Path) -> Callable[[str], dict[str, Any]]:
         return whole
 
     return read
+
+
+@pytest.fixture(scope="session")
+def memprocfs() -> Callable[[str, Path, str], Any]:
+    """Runs a script that asks MemProcFS about an image and prints ``ANSWER`` and JSON; gives the JSON."""
+    folders = []
+    for package in ("memprocfs", "leechcorepyc"):
+        found = importlib.util.find_spec(package)
+        if found is None or not found.submodule_search_locations:
+            pytest.skip("MemProcFS is not installed")
+        folders.append(found.submodule_search_locations[0])
+    environment = os.environ | {"LD_LIBRARY_PATH": os.pathsep.join(folders)}
+
+    def ask(script: str, image: Path, given: str = "") -> Any:
+        command = [sys.executable, "-c", script, str(image)]
+        done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=120, env=environment)
+        if "ImportError" in done.stderr or "ModuleNotFoundError" in done.stderr:
+            pytest.skip("MemProcFS does not load here (it needs libusb-1.0)")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.rpartition("ANSWER")[2])
+
+    return ask

@@ -127,11 +127,14 @@ Tables = Mapping[int, Mapping[int, int]]
 """Frame to (index to entry)."""
 
 
-def frames() -> st.SearchStrategy[int]:
+FAR = 1 << 30
+"""A frame far past the image: its number needs bits that no frame of the image has."""
+
+
+def frames(*, far: bool = True) -> st.SearchStrategy[int]:
     """Frames of tables, mostly; else of data, at the end of memory, or past it."""
-    return st.one_of(
-        st.sampled_from(TABLES), st.sampled_from([0, 7, 8, 0x200, FRAMES - 1, FRAMES, FRAMES + 9, 1 << 30])
-    )
+    data = [0, 7, 8, 0x200, FRAMES - 1, FRAMES, FRAMES + 9]
+    return st.one_of(st.sampled_from(TABLES), st.sampled_from([*data, FAR] if far else data))
 
 
 def entries(*, hostile: bool = True) -> st.SearchStrategy[int]:
@@ -139,19 +142,22 @@ def entries(*, hostile: bool = True) -> st.SearchStrategy[int]:
 
     Args:
         hostile: also entries that no system writes, or that Volatility reads in another way: bit 7 of a
-            transition entry, reserved bits of a large page, any 64 bits.
+            transition entry, its frame bits above all memory, reserved bits of a large page, any 64 bits.
     """
     table = st.builds(lambda f, x: f * PAGE | 1 | x, st.sampled_from(TABLES), FLAGS)
     page = st.builds(lambda f, x: f * PAGE | 1 | x, frames(), FLAGS)
-    large = st.builds(lambda f, x: f * PAGE | 0x81 | x, st.sampled_from([0, 0x200, 0x40000, 1 << 24]), FLAGS)
-    transition = st.builds(lambda f, s, p: f * PAGE | s | 0x800 | p, frames(), SWIZZLE, st.sampled_from([0, 0x60]))
+    large = st.builds(lambda f, x: f * PAGE | 0x81 | x, st.sampled_from([0, 0x40000, 1 << 24]), FLAGS)
+    transition = st.builds(
+        lambda f, s, p: f * PAGE | s | 0x800 | p, frames(far=hostile), SWIZZLE, st.sampled_from([0, 0x60])
+    )
     prototype = st.builds(lambda a: a << 16 | 0x400, st.integers(0, (1 << 48) - 1))
     in_file = st.builds(lambda o, n: o << 32 | n << 1 | 0x80, st.integers(1, (1 << 32) - 1), st.integers(0, 15))
     zero = st.sampled_from([0, 0x80, 0x20, 0xC0])
     usual = [table, table, table, page, large, transition, prototype, in_file, zero]
     if not hostile:
         return st.one_of(usual)
-    strange = st.builds(lambda e, x: e | x, st.one_of(large, transition), st.sampled_from([0x80, 0x1000, 0x7E000]))
+    odd = st.sampled_from([0x80, 0x1000, 0x7E000, 0x200 * PAGE])
+    strange = st.builds(lambda e, x: e | x, st.one_of(large, transition), odd)
     return st.one_of(*usual, strange, WORD)
 
 

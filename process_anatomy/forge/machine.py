@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from process_anatomy.forge.dice import Dice
@@ -59,11 +59,11 @@ class Image:
         uptime: how long the system had run, in 100 nanoseconds.
     """
 
-    physical: dict[int, bytes]
+    physical: dict[int, bytes] = field(repr=False)
     runs: list[tuple[int, int]]
     memory_size: int
-    truth: dict[str, Any]
-    symbols: dict[str, Any]
+    truth: dict[str, Any] = field(repr=False)
+    symbols: dict[str, Any] = field(repr=False)
     system_time: int
     uptime: int
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from process_anatomy.absent import Absent
 from process_anatomy.errors import NotWindows, NotYet
 from process_anatomy.kernel.image import KernelImage, Pdb
 from process_anatomy.memory import paging
@@ -67,7 +69,8 @@ class Kernel:
         base: address of the kernel image.
         size: bytes of address space the image takes.
         pdb: the kernel's PDB, if it could be read.
-        system: address of the System process's _EPROCESS; in a small dump, of the process that crashed.
+        system: address of the _EPROCESS that the active list is followed from: System's; the last one's where
+            System cannot be read; in a small dump, that of the process that crashed.
         evidence: how it was found and what was checked, one line each.
         crash: the moment of the crash, for a small dump.
     """
@@ -130,19 +133,20 @@ def identify(memory: PhysicalMemory, root: int, isf: Build | None = None) -> Ker
     number = build_number(space, image)
     evidence = [f"kernel image at {image.base:#x}" + (f", PDB {image.pdb.guid}-{image.pdb.age}" if image.pdb else "")]
     doubts: list[str] = []
-    for address, of_link, found_by in system_processes(space, image):
+    for lead in leads(space, image):
         for build in candidate_builds(image, number, isf):
             view = View(space, build)
-            system = address - build[EPROCESS].offset("ActiveProcessLinks") if of_link else address
-            doubt = proof(view, system, root)
+            process = lead.address - build[EPROCESS].offset("ActiveProcessLinks") if lead.is_link else lead.address
+            doubt = proof(view, process, root, lead.is_system)
             if not doubt:
-                evidence += [f"System at {system:#x} by {found_by}", f"layout {build.name}: {build.origin}"]
-                return Kernel(view, number or build.number, image.base, image.size, image.pdb, system, tuple(evidence))
-            doubts.append(f"through {found_by} and layout {build.name}: {doubt}")
+                who = "System" if lead.is_system else "last process"
+                evidence += [f"{who} at {process:#x} by {lead.found_by}", f"layout {build.name}: {build.origin}"]
+                return Kernel(view, number or build.number, image.base, image.size, image.pdb, process, tuple(evidence))
+            doubts.append(f"through {lead.found_by} and layout {build.name}: {doubt}")
     stated = f"a Windows kernel (build {number or 'unknown'}) is at {image.base:#x}, but "
     if not doubts:
-        raise NotWindows(stated + "neither PsInitialSystemProcess nor a debugger block leads to the System process")
-    raise NotWindows(stated + f"its System process fits no layout ({len(doubts)} tried; {doubts[0]})")
+        raise NotWindows(stated + "neither PsInitialSystemProcess nor a debugger block leads to a process")
+    raise NotWindows(stated + f"what should be its System process fits no layout ({len(doubts)} tried; {doubts[0]})")
 
 
 def recognised(memory: PhysicalMemory, root: int) -> str:
@@ -200,21 +204,37 @@ def build_number(space: Space, image: KernelImage) -> int | None:
     return None
 
 
-def system_processes(space: AddressSpace, image: KernelImage) -> Iterator[tuple[int, bool, str]]:
-    """Where the System process may be: address, whether of its link instead of its start, and how it was found.
+class Lead(NamedTuple):
+    """Where a process may be that the active list can be followed from.
 
-    The exported variable gives the process itself.  The debugger block, which is looked for only then, gives
-    the head of the active list, whose first entry is System's link.
+    Attributes:
+        address: of the process, or of its link in the active list.
+        is_link: which of the two.
+        is_system: it must be the System process; else it is the last process of the list.
+        found_by: the variable that led there.
+    """
+
+    address: int
+    is_link: bool
+    is_system: bool
+    found_by: str
+
+
+def leads(space: AddressSpace, image: KernelImage) -> Iterator[Lead]:
+    """Leads to the active list, best first.
+
+    The exported variable gives the System process.  Only where that fails, the debugger block is looked for: it
+    gives the head of the list, whose first entry is System, and whose last will do where System cannot be read.
     """
     variable = image.export("PsInitialSystemProcess")
     data = None if variable is None else space.read(variable, 8)
     if data is not None:
-        yield int.from_bytes(data, "little"), False, "PsInitialSystemProcess"
-    block = debugger_block(space, image.base, image.size)
-    if block is not None:
-        data = space.read(block, 8)
-        if data is not None:
-            yield int.from_bytes(data, "little"), True, "PsActiveProcessHead"
+        yield Lead(int.from_bytes(data, "little"), False, True, "PsInitialSystemProcess")
+    head = debugger_block(space, image.base, image.size)
+    links = None if head is None else space.read(head, 16)
+    if links is not None:
+        yield Lead(int.from_bytes(links[:8], "little"), True, True, "PsActiveProcessHead.Flink")
+        yield Lead(int.from_bytes(links[8:], "little"), True, False, "PsActiveProcessHead.Blink")
 
 
 def debugger_block(space: AddressSpace, base: int, size: int) -> int | None:
@@ -248,24 +268,27 @@ def candidate_builds(image: KernelImage, number: int | None, isf: Build | None) 
         yield from builds.nearest("x64", number)
 
 
-def proof(view: View, address: int, root: int) -> str:
-    """Why the structure at an address is not the System process through this layout; empty where it is.
+def proof(view: View, address: int, root: int, is_system: bool = True) -> str:
+    """Why the structure at an address is not the expected process through this layout; empty where it is.
 
-    Checked: the process id, the name, the page-table root, and that at least one neighbour on the active
-    list points back.
+    Checked: the process id and the name (System's own, or ones that a process can have), the page-table root,
+    and that at least one neighbour on the active list points back.
     """
     structure = view.build[EPROCESS]
     found = view.parse(EPROCESS, address)
     name = bytes(found["ImageFileName"] or b"").split(b"\0", 1)[0]
-    if found["UniqueProcessId"] != SYSTEM_PID:
-        return f"process id {found['UniqueProcessId']}"
-    if name != b"System":
+    pid, table = found["UniqueProcessId"], found["DirectoryTableBase"]
+    if isinstance(pid, Absent) or pid % 4 or pid == 0 or (is_system and pid != SYSTEM_PID):
+        return f"process id {pid}"
+    if not name.isascii() or not name or (is_system and name != b"System"):
         return f"name {name!r}"
-    if found["DirectoryTableBase"] and int(found["DirectoryTableBase"]) & ~0xFFF != root & ~0xFFF:
-        return f"page-table root {int(found['DirectoryTableBase']):#x}"
+    if not is_system and view.build.estimated:
+        return "a layout that is only estimated is not believed without System"
+    if is_system and not isinstance(table, Absent) and table & ~0xFFF != root & ~0xFFF:
+        return f"page-table root {table:#x}"
     links = found["ActiveProcessLinks"]
     here = address + structure.offset("ActiveProcessLinks")
-    if not links:
+    if isinstance(links, Absent):
         return str(links)
     if view.pointer(links.Flink + 8) != here and view.pointer(links.Blink) != here:
         return "its neighbours on the active list do not point back"

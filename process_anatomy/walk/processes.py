@@ -249,5 +249,5 @@ def _image_paths(kernel: Kernel, pointers: list[int | Absent]) -> list[str | Abs
             found.append(name)
         else:
             length, _, buffer = name
-            found.append(kernel.view.string(buffer, length) or NOT_APPLICABLE if length else NOT_APPLICABLE)
+            found.append(kernel.view.string(buffer, length) if length else NOT_APPLICABLE)
     return found

@@ -293,25 +293,27 @@ def _rows(kernel: Kernel, processes: Sequence[Process], nodes: _Nodes, order: li
     return rows
 
 
-def _patch(records: Records, field: str, values: list[Any]) -> list[Any]:
-    """The values, replaced by the reason where the field itself could not be read."""
-    if records.whole.all() and field in records.structure:
-        return values
-    return [have if isinstance(have, Absent) else v for have, v in zip(records.values(field), values, strict=True)]
+def _patch(records: Records, values: list[Any], *fields: str) -> list[Any]:
+    """The values, replaced by the reason where one of the fields that they are made of could not be read."""
+    for field in fields:
+        if not records.whole.all() or field not in records.structure:
+            read = records.values(field)
+            values = [r if isinstance(r, Absent) else v for r, v in zip(read, values, strict=True)]
+    return values
 
 
 def _vpn(records: Records, low: str, high: str, inside: int) -> list[Any]:
     page = records.array(low).astype(np.uint64) << PAGE_SHIFT | records.array(high).astype(np.uint64) << HIGH_SHIFT
-    return _patch(records, low, (page | np.uint64(inside)).tolist())
+    return _patch(records, (page | np.uint64(inside)).tolist(), low, high)
 
 
 def _numbers(records: Records, field: str) -> list[Any]:
-    return _patch(records, field, records.array(field).tolist())
+    return _patch(records, records.array(field).tolist(), field)
 
 
 def _named(records: Records, field: str, names: tuple[str, ...]) -> list[Any]:
     values = [names[v] if v < len(names) else str(v) for v in records.array(field).tolist()]
-    return _patch(records, field, values)
+    return _patch(records, values, field)
 
 
 def _tags(kernel: Kernel, address: Addresses) -> list[Any]:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,33 +32,14 @@ print("ANSWER" + json.dumps(answer))
 """
 
 
-def ask(image: Path, pages: dict[int, list[int]]) -> dict[str, Any]:
-    """What MemProcFS says of an image, asked in a process of its own."""
-    folders = []
-    for package in ("memprocfs", "leechcorepyc"):
-        found = importlib.util.find_spec(package)
-        if found is None or not found.submodule_search_locations:
-            pytest.skip("MemProcFS is not installed")
-        folders.append(found.submodule_search_locations[0])
-    done = subprocess.run(
-        [sys.executable, "-c", ASK, str(image)],
-        input=json.dumps(pages), capture_output=True, text=True, timeout=120,
-        env=os.environ | {"LD_LIBRARY_PATH": os.pathsep.join(folders)},
-    )  # fmt: skip
-    if "ImportError" in done.stderr:
-        pytest.skip("MemProcFS does not load here (it needs libusb-1.0)")
-    assert done.returncode == 0, done.stderr
-    answer: dict[str, Any] = json.loads(done.stdout.rpartition("ANSWER")[2])
-    return answer
-
-
 @pytest.mark.parametrize("form", ["raw", "lime", "crash"])
 def test_processes_vads_handles_threads_and_pages_agree(
-    form: str, image: Image, container: Callable[[str], Path]
+    form: str, image: Image, container: Callable[[str], Path], memprocfs: Callable[[str, Path, str], Any]
 ) -> None:
     cast = image.truth["processes"]
     present = {p["pid"]: [g for g in p.get("pages", []) if g["crc32"] is not None] for p in cast}
-    answer = ask(container(form), {pid: [page["va"] for page in pages] for pid, pages in present.items()})
+    asked = {pid: [page["va"] for page in pages] for pid, pages in present.items()}
+    answer = memprocfs(ASK, container(form), json.dumps(asked))
     assert sorted(map(int, answer)) == sorted(present)
     for process in cast:
         said = answer[str(process["pid"])]

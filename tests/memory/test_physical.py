@@ -140,6 +140,19 @@ def test_an_image_without_runs_holds_nothing() -> None:
     assert memory.locate(np.zeros(1, dtype=np.uint64), 1).tolist() == [-1]
 
 
+def test_a_mapped_file_is_given_back_after_so_many_reads_however_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(physical, "TOUCHES", 10)
+    given_back: list[int] = []
+    memory = MappedMemory(np.frombuffer(BUFFER, dtype=np.uint8), [Run(0, 64, 0)], lambda: given_back.append(1))
+    for read in range(10):
+        assert BUFFER[read : read + 1] == memory.read(read, 1)
+    assert given_back == []
+    assert memory.read(0, 1) == BUFFER[:1]
+    assert given_back == [1]
+    assert [BUFFER[n : n + 1] for n in range(40)] == gathered(memory, list(range(40)), 1)
+    assert given_back == [1, 1]
+
+
 @pytest.mark.parametrize("size", [1, 8, 100])
 def test_gather_gives_zeros_for_nothing_and_for_a_buffer_that_is_too_small(size: int) -> None:
     nothing = np.zeros(0, dtype=np.int64)

@@ -1,0 +1,551 @@
+"""Which layout applies, and that the shipped layouts say what the published facts say."""
+
+from __future__ import annotations
+
+import copy
+import json
+import lzma
+import random
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from structs import builds
+from structs.families import LAYOUTS
+from structs.layout import Build, LayoutError, Place
+from tests.strategies import NAMES, declared
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+FACTS = SHARED / "facts" / "layouts"
+TABLES = sorted((SHARED / "isf").rglob("*.json.xz"))
+INDEX = json.loads((Path(builds.__file__).parent / "offsets" / "builds.json").read_text())
+
+needs_facts = pytest.mark.skipif(not FACTS.is_dir(), reason="the published facts are not at hand")
+
+
+@lru_cache(maxsize=8)
+def facts(name: str) -> dict[str, Any]:
+    """Structures of a published layout: the inherited ones that it did not remove, and its own."""
+    own = json.loads((FACTS / f"{name}.json").read_text())
+    whole = dict(facts(own["inherits"].removesuffix(".json"))) if own.get("inherits") else {}
+    for gone in own.get("removed", []):
+        whole.pop(gone, None)
+    return whole | own["structs"]
+
+
+# what ships
+
+
+def test_116_layouts_ship_and_each_says_in_its_name_what_it_holds() -> None:
+    assert len(NAMES) == 116
+    assert sorted(NAMES) == NAMES
+    for name in NAMES:
+        build = builds.load(name)
+        arch, number, _ = re.fullmatch(r"(x64|x86)-(\d+)-(\d+)(?:-vol2)?", name).groups()
+        assert (name, arch, int(number)) == (build.name, build.arch, build.number)
+        assert {"x64": 8, "x86": 4}[arch] == build.pointer_size
+        assert not build.estimated
+        assert build.sizes.keys() == build.places.keys()
+        assert LAYOUTS["_EPROCESS"] in build
+
+
+@needs_facts
+def test_the_layouts_that_ship_are_those_that_are_published() -> None:
+    assert sorted(path.stem for path in FACTS.glob("x*.json")) == NAMES
+
+
+@needs_facts
+@pytest.mark.parametrize("name", NAMES)
+def test_sizes_and_places_equal_the_published_facts(name: str) -> None:
+    build, published = builds.load(name), facts(name)
+    compared = 0
+    for structure in declared(build):
+        assert published[structure.name]["size"] == structure.sizeof, structure.name
+        fields = published[structure.name]["fields"]
+        for field in structure.layout.fields:
+            paths = structure.layout.paths(field)
+            if any("." in path for path in paths):
+                continue  # only fields of the structure itself are compared here
+            known = next((fields[path] for path in paths if path in fields), None)
+            if field in structure:
+                place = structure.places[field]
+                expected = known["offset"], known["size"], known.get("bit"), known.get("bits")
+                assert expected == (place.offset, place.size, place.bit, place.bits), (structure.name, field)
+                compared += 1
+            elif known is not None:
+                fits = structure.layout.fields[field].type.fits(known["size"], build.pointer_size)
+                assert not fits, f"{structure.name}.{field} is published, but does not ship"
+    assert compared > 80
+
+
+@needs_facts
+@pytest.mark.parametrize("name", NAMES)
+def test_a_published_structure_does_not_ship_only_where_it_has_no_declared_field(name: str) -> None:
+    build, published = builds.load(name), facts(name)
+    for layout in LAYOUTS.values():
+        if layout not in build and layout.name in published:
+            assert not published[layout.name]["fields"].keys() & layout.fields.keys(), layout.name
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "x64-19041-3324",
+            {
+                "DirectoryTableBase": Place(0x28, 8),
+                "UniqueProcessId": Place(0x440, 8),
+                "ActiveProcessLinks": Place(0x448, 16),
+                "Token": Place(0x4B8, 8),
+                "InheritedFromUniqueProcessId": Place(0x540, 8),
+                "Peb": Place(0x550, 8),
+                "ObjectTable": Place(0x570, 8),
+                "ImageFileName": Place(0x5A8, 15),
+                "VadRoot": Place(0x7D8, 8),
+                "ProtectionType": Place(0x87A, 1, 0, 3),
+                "ProtectionSigner": Place(0x87A, 1, 4, 4),
+            },
+        ),
+        (
+            "x64-7601-17514",
+            {
+                "DirectoryTableBase": Place(0x28, 8),
+                "UniqueProcessId": Place(0x180, 8),
+                "ActiveProcessLinks": Place(0x188, 16),
+                "Token": Place(0x208, 8),
+                "Peb": Place(0x338, 8),
+                "ImageFileName": Place(0x2E0, 15),
+                "VadRoot": Place(0x458, 8),
+            },
+        ),
+        (
+            "x86-2600-5512",
+            {
+                "UniqueProcessId": Place(0x84, 4),
+                "ActiveProcessLinks": Place(0x88, 8),
+                "Token": Place(0xC8, 4),
+                "ImageFileName": Place(0x174, 16),
+                "Peb": Place(0x1B0, 4),
+                "VadRoot": Place(0x11C, 4),
+            },
+        ),
+    ],
+)
+def test_the_process_structure_lies_where_debuggers_show_it(name: str, expected: dict[str, Place]) -> None:
+    places = builds.load(name)[LAYOUTS["_EPROCESS"]].places
+    assert expected == {field: places.get(field) for field in expected}
+
+
+@pytest.mark.parametrize("name", ["x64-1-1", "", "../builds", "x64-19041-3324.json"])
+def test_a_layout_that_does_not_ship_is_refused_by_name(name: str) -> None:
+    with pytest.raises(LayoutError, match=f"no layout is named {re.escape(name)}"):
+        builds.load(name)
+
+
+def nested(types: dict[str, Any], structure: str, path: str) -> Place | None:
+    """The place of a dotted path in published facts."""
+    offset, member = 0, {"type": structure}
+    for step in path.split("."):
+        inner = types.get(member["type"].split("[")[0])
+        if inner is None or step not in inner["fields"]:
+            return None
+        member = inner["fields"][step]
+        offset += member["offset"]
+    return Place(offset, member["size"], member.get("bit"), member.get("bits"))
+
+
+@needs_facts
+@pytest.mark.parametrize("name", NAMES)
+def test_fields_inside_nested_structures_equal_the_published_facts(name: str) -> None:
+    build, published = builds.load(name), facts(name)
+    for structure in declared(build):
+        for field, place in structure.places.items():
+            known = [nested(published, structure.name, path) for path in structure.layout.paths(field)]
+            assert next(found for found in known if found) == place, (structure.name, field)
+
+
+@needs_facts
+@pytest.mark.xfail(
+    raises=AssertionError,
+    reason="structs/offsets is older than the declarations: the importer must run again",
+    strict=True,
+)
+def test_every_declared_field_that_the_facts_have_ships() -> None:
+    lost: dict[str, list[str]] = {}
+    for name in NAMES:
+        build, published = builds.load(name), facts(name)
+        for structure in declared(build):
+            for field in structure.layout.fields.keys() - structure.places.keys():
+                known = [nested(published, structure.name, path) for path in structure.layout.paths(field)]
+                kind = structure.layout.fields[field].type
+                if any(p and (p.bit is not None or kind.fits(p.size, build.pointer_size)) for p in known):
+                    lost.setdefault(f"{structure.name}.{field}", []).append(name)
+    assert lost == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.xfail(
+                raises=AssertionError, reason="an array of two numbers there, read as one or not at all", strict=True
+            )
+            if name.startswith(("x86-2600", "x86-3790", "x64-3790"))
+            else (),
+        )
+        for name in NAMES
+    ],
+)
+def test_the_page_table_root_of_a_process_is_one_number_as_wide_as_a_pointer(name: str) -> None:
+    build = builds.load(name)
+    place = build[LAYOUTS["_EPROCESS"]].places.get("DirectoryTableBase")
+    assert place is not None
+    assert build.pointer_size == place.size
+
+
+# by PDB
+
+
+@pytest.mark.parametrize(
+    ("guid", "age", "name", "estimated"),
+    [
+        ("606FF669409B00F7FC8C61A9C1670129", 1, "x64-19041-3324", False),
+        ("001C250786674BDE9C759A89614EBB93", 1, "x64-10240-17770", False),
+        ("00625D7D36754CBEBA4533BA9A0F3FE2", 2, "x86-7601-17514", False),
+        ("00D01401874F8CC3F5F5DA237013C16A", 1, "x64-26100-1742", False),
+        ("01C19DB101A54518BF2F1E62165399B9", 1, "x64-17134-1", True),
+    ],
+)
+def test_a_known_pdb_gives_its_layout(guid: str, age: int, name: str, estimated: bool) -> None:
+    build = builds.by_pdb(guid, age)
+    assert build is not None
+    assert (name, estimated) == (build.name, build.estimated)
+    assert f"{guid}-{age}" in build.origin
+    assert estimated is ("nearest" in build.origin)
+    assert builds.load(name).places == build.places
+
+
+@pytest.mark.parametrize(
+    ("guid", "age"),
+    [("606FF669409B00F7FC8C61A9C1670129", 2), ("606ff669409b00f7fc8c61a9c1670129", 1), ("0" * 32, 1), ("", 0)],
+)
+def test_an_unknown_pdb_gives_no_layout(guid: str, age: int) -> None:
+    assert builds.by_pdb(guid, age) is None
+
+
+def test_every_known_pdb_names_a_layout_that_ships() -> None:
+    pdbs = json.loads((Path(builds.__file__).parent / "offsets" / "pdbs.json").read_text())
+    assert len(pdbs) > 1000
+    assert set() == {name for name, _, _ in pdbs.values()} - set(NAMES)
+    assert [key for key in pdbs if not re.fullmatch(r"[0-9A-F]{32}-\d+", key)] == []
+
+
+# by build number
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(19042, 19041), (19043, 19041), (19044, 19041), (19045, 19041), (22631, 22621)]
+)
+def test_a_build_that_shares_its_kernel_is_served_by_the_layouts_of_the_first(number: int, expected: int) -> None:
+    build = builds.by_number("x64", number)
+    assert build is not None
+    assert expected == build.number
+    assert builds.load(build.name).places == build.places
+
+
+@pytest.mark.parametrize(
+    ("number", "revision", "name"),
+    [
+        (19045, 3324, "x64-19041-3324"),
+        (19045, 99999, "x64-19041-3324"),
+        (19045, 3323, "x64-19041-2251"),
+        (19041, 0, "x64-19041-0"),
+        (19041, 507, "x64-19041-0"),
+        (19041, 508, "x64-19041-508"),
+        (14393, 2188, "x64-14393-0"),
+        (14393, 2189, "x64-14393-4583"),
+        (10240, 0, "x64-10240-16384"),
+        (10240, 17738, "x64-10240-17770"),
+    ],
+)
+def test_a_revision_takes_the_newest_layout_that_starts_no_later(number: int, revision: int, name: str) -> None:
+    build = builds.by_number("x64", number, revision)
+    assert build is not None
+    assert (name, False) == (build.name, build.estimated)
+    assert str(revision) in build.origin
+
+
+@settings(max_examples=200)
+@given(st.sampled_from([(a, n) for a in ("x64", "x86") for n in INDEX[a]]), st.integers(0, 30000))
+def test_no_other_layout_of_the_build_would_start_nearer_below_the_revision(
+    key: tuple[str, str], revision: int
+) -> None:
+    arch, number = key
+    starts = dict(INDEX[arch][number])
+    chosen = builds.by_number(arch, int(number), revision)
+    assert chosen is not None
+    below = [start for start in starts.values() if start <= revision]
+    assert (max(below) if below else min(starts.values())) == starts[chosen.name]
+
+
+def test_without_a_revision_the_newest_is_taken_and_marked_where_there_are_several() -> None:
+    for arch in ("x64", "x86"):
+        for number, entries in INDEX[arch].items():
+            build = builds.by_number(arch, int(number))
+            assert build is not None
+            assert (entries[-1][0], len(entries) > 1) == (build.name, build.estimated)
+
+
+@pytest.mark.parametrize("number", [0, 1, 12345, 25398, -1])
+@pytest.mark.parametrize("revision", [None, 0, 5])
+def test_an_unknown_build_number_gives_no_layout(number: int, revision: int | None) -> None:
+    assert builds.by_number("x64", number, revision) is None
+    assert builds.by_number("x86", number, revision) is None
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.sampled_from(["x64", "x86"]), st.integers(0, 70000))
+def test_nearest_gives_every_layout_once_nearest_number_first_all_marked(arch: str, number: int) -> None:
+    found = list(builds.nearest(arch, number))
+    distances = [abs(build.number - number) for build in found]
+    assert sorted(distances) == distances
+    assert sorted(build.name for build in found) == [name for name in NAMES if name.startswith(arch)]
+    assert all(build.estimated and str(number) in build.origin for build in found)
+
+
+def test_of_two_builds_equally_near_the_newer_comes_first_and_its_newest_layout_before_the_others() -> None:
+    found = [build.name for build in builds.nearest("x64", (22000 + 22621) // 2)]
+    assert found[0] == "x64-22000-2003"
+    middle = [build.number for build in builds.nearest("x64", (7600 + 6002) // 2)]
+    assert list(dict.fromkeys(middle))[:2] == [7600, 6002]
+    of_19041 = [build.name for build in builds.nearest("x64", 19041) if build.number == 19041]
+    assert [name for name, _ in reversed(INDEX["x64"]["19041"])] == of_19041
+
+
+def test_a_mark_does_not_stick_to_the_layout_itself() -> None:
+    assert next(builds.nearest("x64", 19041)).estimated
+    assert not builds.load("x64-19041-3324").estimated
+
+
+# from a user's symbol table
+
+POINTER = {"kind": "pointer", "subtype": {"kind": "struct", "name": "_TOKEN"}}
+ULONG = {"kind": "base", "name": "unsigned long"}
+
+
+def base(size: int) -> dict[str, Any]:
+    return {"size": size, "signed": False, "kind": "int", "endian": "little"}
+
+
+def miniature() -> dict[str, Any]:
+    """A symbol table with one of each: pointer, array, enum, bit-field, nested, and unnamed unions in unions."""
+    bits = {"kind": "bitfield", "bit_position": 3, "bit_length": 1, "type": ULONG}
+    name = {"kind": "array", "count": 15, "subtype": {"kind": "base", "name": "unsigned char"}}
+    return {
+        "base_types": {"pointer": base(8), "unsigned long": base(4), "unsigned char": base(1), "long long": base(8)},
+        "enums": {"_CLASS": {"base": "unsigned char", "size": 1, "constants": {"Idle": 1}}},
+        "user_types": {
+            "_EPROCESS": {
+                "kind": "struct",
+                "size": 0x100,
+                "fields": {
+                    "Pcb": {"offset": 0, "type": {"kind": "struct", "name": "_KPROCESS"}},
+                    "UniqueProcessId": {"offset": 0x40, "type": POINTER},
+                    "ActiveProcessLinks": {"offset": 0x48, "type": {"kind": "struct", "name": "_LIST_ENTRY"}},
+                    "ImageFileName": {"offset": 0x58, "type": name},
+                    "PriorityClass": {"offset": 0x67, "type": {"kind": "enum", "name": "_CLASS"}},
+                    "Token": {"offset": 0x68, "type": {"kind": "struct", "name": "_EX_FAST_REF"}},
+                    "unnamed_0": {"offset": 0x70, "type": {"kind": "union", "name": "__unnamed_1"}},
+                    "DebugPort": {"offset": 0x90, "type": {"kind": "function"}},
+                },
+            },
+            "_KPROCESS": {
+                "kind": "struct",
+                "size": 0x40,
+                "fields": {"DirectoryTableBase": {"offset": 0x28, "type": {"kind": "base", "name": "long long"}}},
+            },
+            "_LIST_ENTRY": {
+                "kind": "struct",
+                "size": 16,
+                "fields": {"Flink": {"offset": 0, "type": POINTER}, "Blink": {"offset": 8, "type": POINTER}},
+            },
+            "_EX_FAST_REF": {"kind": "struct", "size": 8, "fields": {"Object": {"offset": 0, "type": POINTER}}},
+            "__unnamed_1": {
+                "kind": "union",
+                "size": 8,
+                "fields": {
+                    "Cookie": {"offset": 0, "type": ULONG},
+                    "unnamed_1": {"offset": 4, "type": {"kind": "struct", "name": "__unnamed_2"}},
+                },
+            },
+            "__unnamed_2": {"kind": "struct", "size": 4, "fields": {"ProcessExiting": {"offset": 0, "type": bits}}},
+        },
+        "symbols": {},
+        "metadata": {},
+    }
+
+
+def test_a_symbol_table_gives_places_through_every_kind_of_type() -> None:
+    build = builds.from_isf(miniature(), "mini.json")
+    assert (
+        build.arch,
+        build.pointer_size,
+        build.number,
+        build.estimated,
+        build.origin,
+    ) == ("x64", 8, 0, False, "mini.json")
+    assert build.sizes == {"_EPROCESS": 0x100}
+    assert {
+        "DirectoryTableBase": Place(0x28, 8),
+        "UniqueProcessId": Place(0x40, 8),
+        "ActiveProcessLinks": Place(0x48, 16),
+        "ImageFileName": Place(0x58, 15),
+        "PriorityClass": Place(0x67, 1),
+        "Token": Place(0x68, 8),
+        "Cookie": Place(0x70, 4),
+        "ProcessExiting": Place(0x74, 4, 3, 1),
+        "DebugPort": Place(0x90, 8),
+    } == build.places["_EPROCESS"]
+    assert build[LAYOUTS["_EPROCESS"]].struct.sizeof() == 0x100
+
+
+def test_the_pointers_of_a_symbol_table_tell_the_architecture() -> None:
+    table = miniature()
+    table["base_types"]["pointer"]["size"] = 4
+    build = builds.from_isf(table, "mini.json")
+    assert (build.arch, build.pointer_size) == ("x86", 4)
+    assert Place(0x40, 4) == build.places["_EPROCESS"]["UniqueProcessId"]
+
+
+def test_a_member_of_the_structure_is_not_replaced_by_one_of_an_unnamed_union() -> None:
+    table = miniature()
+    table["user_types"]["_EPROCESS"]["fields"]["Cookie"] = {"offset": 0x20, "type": ULONG}
+    assert Place(0x20, 4) == builds.from_isf(table, "mini.json").places["_EPROCESS"]["Cookie"]
+
+
+def test_unnamed_unions_that_hold_each_other_end() -> None:
+    table = miniature()
+    inner = table["user_types"]["__unnamed_2"]["fields"]
+    inner["unnamed_0"] = {"offset": 0, "type": {"kind": "union", "name": "__unnamed_1"}}
+    assert Place(0x74, 4, 3, 1) == builds.from_isf(table, "mini.json").places["_EPROCESS"]["ProcessExiting"]
+
+
+@pytest.mark.xfail(
+    raises=AssertionError, reason="an unnamed union inside one of the same name is not opened", strict=True
+)
+def test_unnamed_unions_may_bear_the_same_name_at_two_levels() -> None:
+    table = miniature()
+    fields = table["user_types"]["__unnamed_1"]["fields"]
+    fields["unnamed_0"] = fields.pop("unnamed_1")
+    assert Place(0x74, 4, 3, 1) == builds.from_isf(table, "mini.json").places["_EPROCESS"].get("ProcessExiting")
+
+
+def test_a_symbol_table_without_a_process_structure_is_refused() -> None:
+    table = miniature()
+    del table["user_types"]["_EPROCESS"]
+    with pytest.raises(LayoutError, match=r"^mini\.json describes no _EPROCESS"):
+        builds.from_isf(table, "mini.json")
+
+
+@pytest.mark.parametrize("size", [0, 2, 16, "8", None])
+def test_a_symbol_table_with_pointers_of_another_width_is_refused(size: Any) -> None:
+    table = miniature()
+    table["base_types"]["pointer"]["size"] = size
+    with pytest.raises(LayoutError, match=r"mini\.json has pointers of"):
+        builds.from_isf(table, "mini.json")
+
+
+@pytest.mark.parametrize("table", [{}, [], None, 7, "text", {"base_types": {}}, {"base_types": None, "user_types": 1}])
+def test_what_is_no_symbol_table_is_refused(table: Any) -> None:
+    with pytest.raises(LayoutError, match=r"^mini\.json is not a Volatility symbol table"):
+        builds.from_isf(table, "mini.json")
+
+
+def paths(node: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The way to every value of a JSON tree."""
+    inner = node.items() if isinstance(node, dict) else ()
+    return [here] * bool(here) + [path for key, value in inner for path in paths(value, (*here, key))]
+
+
+def outcome(table: Any) -> Build | LayoutError:
+    try:
+        return builds.from_isf(table, "mini.json")
+    except LayoutError as error:
+        return error
+
+
+def damaged(path: tuple[Any, ...], junk: Any, *, drop: bool = False) -> dict[str, Any]:
+    table = copy.deepcopy(miniature())
+    node: Any = table
+    for key in path[:-1]:
+        node = node[key]
+    if drop:
+        del node[path[-1]]
+    else:
+        node[path[-1]] = junk
+    return table
+
+
+@pytest.mark.parametrize("path", paths(miniature()), ids="/".join)
+def test_a_symbol_table_that_lacks_any_one_thing_is_refused_or_still_read(path: tuple[Any, ...]) -> None:
+    assert isinstance(outcome(damaged(path, None, drop=True)), (Build, LayoutError))
+
+
+@pytest.mark.xfail(raises=TypeError, reason="TypeError, AttributeError or ValueError comes through", strict=True)
+def test_a_symbol_table_with_values_of_the_wrong_type_is_refused_or_still_read() -> None:
+    dice = random.Random(7)
+    for path in paths(miniature()):
+        for junk in (None, "x", [], {}, -1, 1.5, dice.getrandbits(70)):
+            assert isinstance(outcome(damaged(path, junk)), (Build, LayoutError)), (path, junk)
+
+
+STALE = "606FF669409B00F7FC8C61A9C1670129-1"
+
+
+@pytest.mark.skipif(not TABLES, reason="no symbol tables are at hand")
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(
+            path,
+            id=path.name.split(".")[0],
+            marks=pytest.mark.xfail(
+                raises=AssertionError, reason="structs/offsets is older than the declarations", strict=True
+            )
+            if path.name.startswith(STALE)
+            else (),
+        )
+        for path in TABLES
+    ],
+)
+def test_a_real_symbol_table_gives_the_layout_that_ships_for_its_kernel(path: Path) -> None:
+    with lzma.open(path, "rt", encoding="utf-8") as file:
+        table = json.load(file)
+    built = builds.from_isf(table, path.name)
+    guid, age = path.name.split(".")[0].split("-")
+    shipped = builds.by_pdb(guid, int(age))
+    assert shipped is not None
+    assert (shipped.arch, shipped.pointer_size) == (built.arch, built.pointer_size)
+    if shipped.estimated:
+        # the facts say themselves that some differ, so only what leads to every process is compared
+        fields = ("UniqueProcessId", "ActiveProcessLinks", "Token", "InheritedFromUniqueProcessId", "ImageFileName")
+        pairs = [(shipped.places["_EPROCESS"][f], built.places["_EPROCESS"][f]) for f in fields]
+        assert [known for known, _ in pairs] == [found for _, found in pairs]
+    else:
+        assert shipped.sizes == built.sizes
+        assert shipped.places == built.places
+
+
+@pytest.mark.skipif(not TABLES, reason="no symbol tables are at hand")
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.name.split(".")[0])
+def test_every_declared_structure_of_a_real_symbol_table_can_be_bound(path: Path) -> None:
+    with lzma.open(path, "rt", encoding="utf-8") as file:
+        built = builds.from_isf(json.load(file), path.name)
+    bound = declared(built)
+    assert built.sizes == {structure.name: structure.struct.sizeof() for structure in bound}

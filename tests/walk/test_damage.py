@@ -1,0 +1,299 @@
+"""Damaged memory: every walk ends, says what was wrong, keeps all undamaged rows and never makes up a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from process_anatomy.absent import Absent
+from process_anatomy.errors import Error
+from process_anatomy.forge import LAB, Image, forge
+from process_anatomy.kernel.identify import Kernel, identify
+from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.paging import translate_one
+from process_anatomy.memory.physical import CachedMemory
+from process_anatomy.notes.explainer import Explainer
+from process_anatomy.walk.privileges import privileges
+from process_anatomy.walk.processes import Process, ProcessTable, processes
+from process_anatomy.walk.structures import fields as structure_fields
+from process_anatomy.walk.structures import layout_named
+from process_anatomy.walk.tokens import Token, tokens
+from process_anatomy.walk.vads import VadTable, vads
+from structs.eprocess import EPROCESS
+from structs.layout import Layout
+from structs.vad import MMVAD_SHORT
+
+Frames = Mapping[int, bytes]
+PAGE = 0x1000
+GARBAGE: list[Callable[[bytes], bytes]] = [
+    lambda page: bytes(PAGE),
+    lambda page: b"\xff" * PAGE,
+    lambda page: page[::-1],
+    lambda page: bytes(octet ^ 0x11 for octet in page),
+]
+"""Ways to spoil a page."""
+
+
+@pytest.fixture(scope="module")
+def image() -> Image:
+    """The lab image."""
+    return forge(LAB, 11)
+
+
+def memory_of(frames: Frames, end: int) -> CachedMemory:
+    """Physical memory with only these frames; all other pages are not in the image."""
+
+    def read(address: int, size: int) -> bytes | None:
+        return frames.get(address // PAGE)
+
+    return CachedMemory(read, end)
+
+
+def kernel_of(image: Image, frames: Frames | None = None) -> Kernel:
+    """The kernel in an image, or in what is left of it."""
+    return identify(memory_of(image.physical if frames is None else frames, image.memory_size), image.truth["dtb"])
+
+
+class Editor:
+    """Frames of an image that can be overwritten by virtual address."""
+
+    def __init__(self, image: Image) -> None:
+        self.frames = dict(image.physical)
+        self.space = AddressSpace(memory_of(image.physical, image.memory_size), image.truth["dtb"])
+        self.build = kernel_of(image).build
+
+    def set(self, layout: Layout, address: int, field: str, value: int) -> None:
+        """Overwrite a field of a structure in kernel memory."""
+        place = self.build[layout].place(field)
+        self.write(address + place.offset, value.to_bytes(place.size, "little"))
+
+    def write(self, address: int, data: bytes) -> None:
+        """Overwrite bytes of kernel memory."""
+        for step, octet in enumerate(data):
+            physical, _ = translate_one(self.space.memory, address + step, self.space.root)
+            page = bytearray(self.frames[physical // PAGE])
+            page[physical % PAGE] = octet
+            self.frames[physical // PAGE] = bytes(page)
+
+
+@pytest.fixture
+def edit(image: Image) -> Editor:
+    """The lab image, ready to be damaged."""
+    return Editor(image)
+
+
+def process_truth(image: Image, name: str) -> dict[str, Any]:
+    """The answer key's entry of a process."""
+    return next(p for p in image.truth["processes"] if p["name"] == name)
+
+
+def addresses(table: VadTable, pid: int) -> set[int]:
+    """Nodes reported for a process."""
+    return {row.address for row in table.rows if row.process.pid == pid}
+
+
+def tree(kernel: Kernel, pid: int) -> VadTable:
+    """The VADs of one process."""
+    return vads(kernel, [row for row in processes(kernel).rows if row.pid == pid])
+
+
+def test_a_child_that_points_back_to_the_root_ends_its_branch_only(image: Image, edit: Editor) -> None:
+    """All nodes are reported once, and the node with the loop says so."""
+    victim = process_truth(image, "explorer.exe")
+    leaf = leaf_of(image, edit, victim)
+    edit.set(MMVAD_SHORT, leaf, "Left", victim["vad_root"])
+    table = tree(kernel_of(image, edit.frames), victim["pid"])
+    assert addresses(table, victim["pid"]) == {v["node"] for v in victim["vads"]}
+    assert len(table.rows) == len(victim["vads"])
+    told = [row for row in table.rows if row.problems]
+    assert [row.address for row in told] == [leaf]
+    assert "was reached before" in told[0].problems[0]
+
+
+def test_a_node_that_is_its_own_child_is_told(image: Image, edit: Editor) -> None:
+    """The shortest loop."""
+    victim = process_truth(image, "notepad.exe")
+    leaf = leaf_of(image, edit, victim)
+    edit.set(MMVAD_SHORT, leaf, "Right", leaf)
+    table = tree(kernel_of(image, edit.frames), victim["pid"])
+    assert len(table.rows) == len(victim["vads"])
+    assert any("its right child" in problem for row in table.rows for problem in row.problems)
+
+
+@pytest.mark.parametrize("pointer", [0x10, 0x7FFE0000, 0x1234567890ABCDEF, 0xFFFFFFFFFFFFFFF8, 0xFFFF800000000001])
+def test_a_wild_child_costs_only_itself(pointer: int, image: Image, edit: Editor) -> None:
+    """User addresses, non-canonical ones, ends of memory and odd ones."""
+    victim = process_truth(image, "notepad.exe")
+    leaf = leaf_of(image, edit, victim)
+    edit.set(MMVAD_SHORT, leaf, "Left", pointer)
+    table = tree(kernel_of(image, edit.frames), victim["pid"])
+    assert {v["node"] for v in victim["vads"]} <= addresses(table, victim["pid"])
+    told = [problem for row in table.rows for problem in row.problems]
+    assert told, "the wild pointer is not told"
+
+
+def test_a_wild_root_is_told_without_a_row(image: Image, edit: Editor) -> None:
+    """No tree, one problem of the table, and all other trees are whole."""
+    victim = process_truth(image, "notepad.exe")
+    edit.set(EPROCESS, victim["eprocess"], "VadRoot", 0x1000)
+    kernel = kernel_of(image, edit.frames)
+    table = vads(kernel, processes(kernel).rows)
+    assert addresses(table, victim["pid"]) == set()
+    assert any("VAD root 0x1000 is no kernel address" in problem for problem in table.problems)
+    assert len(table.rows) == sum(len(p["vads"]) for p in image.truth["processes"]) - len(victim["vads"])
+
+
+def test_two_trees_that_share_a_branch_report_it_once(image: Image, edit: Editor) -> None:
+    """The second to reach it says so."""
+    victim, other = process_truth(image, "notepad.exe"), process_truth(image, "explorer.exe")
+    leaf = leaf_of(image, edit, victim)
+    edit.set(MMVAD_SHORT, leaf, "Left", leaf_of(image, edit, other))
+    kernel = kernel_of(image, edit.frames)
+    table = vads(kernel, processes(kernel).rows)
+    reported = [row.address for row in table.rows]
+    assert len(reported) == len(set(reported)) == sum(len(p["vads"]) for p in image.truth["processes"])
+    assert any("names" in p or "reached before" in p for row in table.rows for p in row.problems)
+
+
+def leaf_of(image: Image, edit: Editor, process: dict[str, Any]) -> int:
+    """A node of the process's tree without children."""
+    for vad in process["vads"]:
+        data = edit.space.read(vad["node"], 16)
+        if data == bytes(16):
+            return int(vad["node"])
+    raise AssertionError("every node has a child")
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_child_pointers_never_lose_what_is_still_reachable(data: st.DataObject, image: Image) -> None:
+    """Whatever the damage, nodes whose way from the root is undamaged are reported with their own range."""
+    edit = Editor(image)
+    victim = process_truth(image, "explorer.exe")
+    nodes = sorted(v["node"] for v in victim["vads"])
+    damaged = data.draw(st.sets(st.sampled_from(nodes), min_size=1, max_size=6))
+    for node in damaged:
+        side = data.draw(st.sampled_from(["Left", "Right"]))
+        pointer = data.draw(st.one_of(st.sampled_from(nodes), st.integers(0, (1 << 64) - 1), st.just(0)))
+        edit.set(MMVAD_SHORT, node, side, pointer)
+    parents = {v["node"]: v["parent"] for v in victim["vads"]}
+
+    def whole(node: int) -> bool:
+        while node in parents:
+            node = parents[node]
+            if node in damaged:
+                return False
+            if node == 0:
+                return True
+        return True
+
+    table = tree(kernel_of(image, edit.frames), victim["pid"])
+    ranges = {row.address: (row.start, row.end) for row in table.rows}
+    for vad in victim["vads"]:
+        if whole(vad["node"]) and vad["node"] not in damaged:
+            assert ranges[vad["node"]] == (vad["start"], vad["end"])
+    assert len(table.rows) == len(ranges)
+
+
+@pytest.mark.parametrize("name", ["smss.exe", "explorer.exe", "CalculatorApp.exe"])
+@pytest.mark.parametrize("side", ["Flink", "Blink"])
+@pytest.mark.parametrize("pointer", [0, 0x41414141, 0xFFFF_9999_0000_1000, "self", "System"])
+def test_a_broken_link_costs_no_process(name: str, side: str, pointer: Any, image: Image, edit: Editor) -> None:
+    """What one direction cannot reach, the other does; the break is told on a row."""
+    victim = process_truth(image, name)
+    link = victim["eprocess"] + edit.build[EPROCESS].offset("ActiveProcessLinks")
+    start = process_truth(image, "System")["eprocess"] + edit.build[EPROCESS].offset("ActiveProcessLinks")
+    value = {"self": link, "System": start}.get(pointer, pointer) if isinstance(pointer, str) else pointer
+    edit.write(link + (8 if side == "Blink" else 0), value.to_bytes(8, "little"))
+    table = processes(kernel_of(image, edit.frames))
+    assert {row.pid for row in table.rows} == {p["pid"] for p in image.truth["processes"] if p["in_active_list"]}
+    assert any(row.problems for row in table.rows)
+
+
+def facts_of(row: Any) -> dict[str, Any]:
+    """A record's facts without what tells of the walk itself."""
+    hidden = {"process", "problems", "seen_by", "depth", "parent"}
+    return {f.name: getattr(row, f.name) for f in fields(row) if f.name not in hidden}
+
+
+def everything(kernel: Kernel) -> tuple[ProcessTable, VadTable, list[Token]]:
+    """All walks, and all explanations of their rows."""
+    table = processes(kernel)
+    trees = vads(kernel, table.rows)
+    contexts = tokens(kernel, table.rows)
+    explain = Explainer("full", table.rows, contexts, kernel.crash, kernel.build.estimated)
+    for process in table.rows:
+        assert explain.process(process)
+    for vad in trees.rows:
+        assert explain.vad(vad)
+    for row in privileges(contexts):
+        assert explain.token(row) if isinstance(row, Token) else explain.privilege(row)
+    for field in structure_fields(kernel.view, layout_named("EPROCESS"), table.rows[0].address):
+        assert explain.field(field)
+    return table, trees, contexts
+
+
+@pytest.fixture(scope="module")
+def undamaged(image: Image) -> Callable[[], tuple[ProcessTable, VadTable, list[Token]]]:
+    """All walks of the whole image (a function, so that a failing example does not print them)."""
+    whole = everything(kernel_of(image))
+    return lambda: whole
+
+
+@settings(max_examples=40, deadline=None)
+@given(missing=st.sets(st.integers(0, 1 << 16), min_size=1, max_size=25))
+def test_missing_pages_never_give_a_wrong_value(
+    missing: set[int], image: Image, undamaged: Callable[[], tuple[ProcessTable, VadTable, list[Token]]]
+) -> None:
+    """With pages missing from the image, each fact is what it was, or absent with a reason."""
+    frames = dict(image.physical)
+    for number in missing:
+        frames.pop(sorted(image.physical)[number % len(image.physical)], None)
+    try:
+        kernel = kernel_of(image, frames)
+    except Error:
+        return  # the kernel itself could not be identified, and said so
+    if kernel.build.name != image.truth["build_key"] and kernel.build.number != image.truth["build"]:
+        pytest.fail(f"another build was taken for the right one: {kernel.evidence}")
+    before = [{key(row): row for row in rows} for rows in tables_of(undamaged())]
+    for rows, known in zip(tables_of(everything(kernel)), before, strict=True):
+        for row in rows:
+            original = facts_of(known[key(row)])
+            for name, value in facts_of(row).items():
+                if isinstance(value, Absent):
+                    assert value.reason or isinstance(original[name], Absent)
+                else:
+                    assert value == original[name], name
+
+
+def key(row: Any) -> tuple[int, int]:
+    """What identifies a row: its process and its address."""
+    return (row.address, row.address) if isinstance(row, Process) else (row.process.address, row.address)
+
+
+def tables_of(whole: tuple[ProcessTable, VadTable, list[Token]]) -> tuple[Any, Any, Any]:
+    """The rows of the three tables."""
+    return whole[0].rows, whole[1].rows, [row for row in whole[2] if isinstance(row.address, int)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(damage=st.dictionaries(st.integers(0, 1 << 16), st.sampled_from(range(len(GARBAGE))), min_size=1, max_size=12))
+def test_garbage_never_breaks_a_walk(damage: dict[int, int], image: Image) -> None:
+    """Random bytes over random places: every walk ends and every row can be explained."""
+    frames = dict(image.physical)
+    numbers = sorted(frames)
+    for number, maker in damage.items():
+        frame = numbers[number % len(numbers)]
+        frames[frame] = GARBAGE[maker](frames[frame])
+    try:
+        kernel = kernel_of(image, frames)
+    except Error:
+        return  # the kernel itself could not be identified, and said so
+    table, trees, _ = everything(kernel)
+    assert len(table.rows) <= 2 * len(image.truth["processes"])
+    assert len({row.address for row in trees.rows}) == len(trees.rows)
