@@ -18,11 +18,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from process_anatomy.notes import default
 
+ROOT = Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"<!-- vol: (?P<arguments>.+?) -->\n```text\n.*?```\n", re.DOTALL)
 TABLE = re.compile(r"<!-- columns: (?P<plugin>\w+) -->\n(?:\|.*\n)+")
 BANNER = "Volatility 3 Framework"

@@ -14,6 +14,8 @@ from structs.layout import Build, LayoutError, Place
 from structs.symbols import Types, collect
 
 POINTER_SIZE = {"x64": 8, "x86": 4}
+UNNAMED_LIMIT = 1 << 12
+"""Unnamed unions of one structure that are opened; a table that nests them in a circle ends here."""
 
 
 def _read(name: str) -> Any:
@@ -135,21 +137,25 @@ def from_isf(isf: Mapping[str, Any], origin: str) -> Build:
             }
             for name, user in isf["user_types"].items()
         }
-    except (KeyError, TypeError, AttributeError) as error:
+        if pointer not in POINTER_SIZE.values():
+            raise LayoutError(f"{origin} has pointers of {pointer} bytes")
+        arch = next(name for name, size in POINTER_SIZE.items() if size == pointer)
+        for fields in types.values():
+            _lift_unnamed(types, fields)
+        build = from_types(types, arch, 0, origin)
+        for layout in LAYOUTS.values():
+            if layout in build:
+                build[layout].struct.sizeof()  # a place that cannot be is refused here, not when it is read
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise LayoutError(f"{origin} is not a Volatility symbol table: {error!r}") from None
-    if pointer not in POINTER_SIZE.values():
-        raise LayoutError(f"{origin} has pointers of {pointer} bytes")
-    arch = next(name for name, size in POINTER_SIZE.items() if size == pointer)
-    for fields in types.values():
-        _lift_unnamed(types, fields)
-    return from_types(types, arch, 0, origin)
+    return build
 
 
 def _isf_field(member: Mapping[str, Any], sizes: Mapping[str, int], pointer: int) -> dict[str, Any]:
     kind = member["type"]
-    plain: dict[str, Any] = {"offset": member["offset"], "type": kind.get("subtype", kind).get("name", "")}
-    if kind["kind"] == "pointer":
-        plain["type"] = "pointer"
+    plain: dict[str, Any] = {"offset": member["offset"], "type": kind.get("name", "")}
+    if kind["kind"] == "array":
+        plain["type"] = f"{kind['subtype'].get('name', '')}[{int(kind['count'])}]"
     if kind["kind"] == "bitfield":
         base = kind["type"]
         plain |= {"bit": kind["bit_position"], "bits": kind["bit_length"], "type": base.get("name", "")}
@@ -168,15 +174,14 @@ def _isf_size(kind: Mapping[str, Any], sizes: Mapping[str, int], pointer: int) -
 
 def _lift_unnamed(types: Mapping[str, Any], structure: dict[str, Any]) -> None:
     """Give a structure the members of its unnamed unions, as if they were its own."""
-    pending = [name for name in structure["fields"] if name.startswith("unnamed_")]
-    seen: set[str] = set()
-    while pending:
-        name = pending.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        member = structure["fields"][name]
-        for inner, field in types.get(member["type"], {"fields": {}})["fields"].items():
-            lifted = field | {"offset": member["offset"] + field["offset"]}
-            if structure["fields"].setdefault(inner, lifted) is lifted and inner.startswith("unnamed_"):
-                pending.append(inner)
+    pending = [member for name, member in structure["fields"].items() if name.startswith("unnamed_")]
+    for _ in range(UNNAMED_LIMIT):
+        if not pending:
+            return
+        union = pending.pop()
+        for name, member in types.get(union["type"], {"fields": {}})["fields"].items():
+            lifted = member | {"offset": union["offset"] + member["offset"]}
+            if name.startswith("unnamed_"):
+                pending.append(lifted)
+            else:
+                structure["fields"].setdefault(name, lifted)

@@ -42,6 +42,9 @@ class MissingField(LayoutError):
         what = f"{structure}.{field}" if field else structure
         super().__init__(f"{what} is not in the layout of build {build}")
 
+    def __reduce__(self) -> tuple[type[MissingField], tuple[str, str, str]]:
+        return type(self), (self.structure, self.field, self.build)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -301,13 +304,23 @@ class Structure:
             if place.offset < 0 or place.offset + place.size > self.sizeof:
                 raise LayoutError(f"{self.name}.{name} leaves its structure in build {self.build.name}")
             if place.bit is not None:
-                if place.size not in LITTLE_ENDIAN or place.bit + (place.bits or 0) > 8 * place.size:
+                if place.size not in LITTLE_ENDIAN or not 0 <= place.bit <= 8 * place.size - (place.bits or 0):
                     raise LayoutError(f"bit-field {self.name}.{name} leaves its unit in build {self.build.name}")
             elif not self.layout.fields[name].type.fits(place.size, pointer):
                 raise LayoutError(f"{self.name}.{name} has {place.size} bytes in build {self.build.name}")
             taken.append((place.offset, place.size, name if place.bit is None else _unit(place)))
+        self._refuse_overlaps(set(taken))
+        units: dict[str, set[tuple[int, int, str]]] = {}
+        for name, place in self.places.items():
+            if place.bit is not None:
+                units.setdefault(_unit(place), set()).add((place.bit, place.bits or 0, name))
+        for shared in units.values():
+            self._refuse_overlaps(shared)
+
+    def _refuse_overlaps(self, taken: set[tuple[int, int, str]]) -> None:
+        """Raise where two of (start, length, name) share a byte, or a bit of a unit."""
         end, last = 0, ""
-        for start, size, name in sorted(set(taken)):
+        for start, size, name in sorted(taken):
             if start < end:
                 raise LayoutError(f"{self.name}: {name} overlaps {last} in build {self.build.name}")
             end, last = start + size, name

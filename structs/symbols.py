@@ -13,29 +13,40 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from structs.layout import Layout, Place
+from structs.layout import Bytes, FieldType, Layout, Place
 
 Types = Mapping[str, Mapping[str, Any]]
 
 
-def place_of(types: Types, structure: str, path: str) -> Place | None:
-    """The place of a dotted path inside a structure, or ``None`` where the types have no such path."""
+def member_of(types: Types, structure: str, path: str) -> dict[str, Any] | None:
+    """The member at a dotted path inside a structure, its offset counted from the structure's start.
+
+    ``None`` where the types have no such path.
+    """
     offset = 0
     fields = types[structure]["fields"]
-    first, *rest = path.split(".")
-    names = [first, *rest]
-    for step, name in enumerate(names):
+    *way, last = path.split(".")
+    for name in way:
         member = fields.get(name)
         if member is None:
             return None
         offset += member["offset"]
-        if step == len(names) - 1:
-            return Place(offset, member["size"], member.get("bit"), member.get("bits"))
         nested = types.get(member["type"].partition("[")[0])  # of an array, the first
         if nested is None:
             return None
         fields = nested["fields"]
-    return None
+    member = fields.get(last)
+    return None if member is None else {**member, "offset": offset + member["offset"]}
+
+
+def place_of(types: Types, structure: str, path: str) -> Place | None:
+    """The place of a dotted path inside a structure, or ``None`` where the types have no such path."""
+    member = member_of(types, structure, path)
+    return None if member is None else _place(member)
+
+
+def _place(member: Mapping[str, Any]) -> Place:
+    return Place(member["offset"], member["size"], member.get("bit"), member.get("bits"))
 
 
 def places_of(types: Types, layout: Layout, pointer_size: int) -> dict[str, Place] | None:
@@ -48,13 +59,28 @@ def places_of(types: Types, layout: Layout, pointer_size: int) -> dict[str, Plac
     found: dict[str, Place] = {}
     for field in layout.fields:
         for path in layout.paths(field):
-            place = place_of(types, layout.name, path)
-            if place is not None and (
-                place.bit is not None or layout.fields[field].type.fits(place.size, pointer_size)
-            ):
-                found[field] = place
+            member = member_of(types, layout.name, path)
+            if member is not None and layout.fields[field].type is not Bytes:
+                member = _first_element(member)
+            if member is not None and _readable(member, layout.fields[field].type, pointer_size):
+                found[field] = _place(member)
                 break
     return found or None
+
+
+def _first_element(member: dict[str, Any]) -> dict[str, Any]:
+    """A member as it is, or the first element where it is an array (of page-table roots, before Windows Vista)."""
+    _, bracket, count = member["type"].partition("[")
+    if not bracket:
+        return member
+    return member | {"size": member["size"] // max(int(count.partition("]")[0] or 1), 1)}
+
+
+def _readable(member: Mapping[str, Any], kind: FieldType, pointer_size: int) -> bool:
+    """Whether a member can be read as the declared type: a path may name something else in another build."""
+    if member.get("bit") is not None:
+        return True
+    return kind.fits(member["size"], pointer_size)
 
 
 def collect(

@@ -152,7 +152,12 @@ class KernelImage:
             if found == name:
                 ordinal = self._number(table.AddressOfNameOrdinals + 2 * middle, 2)
                 target = None if ordinal is None else self._number(table.AddressOfFunctions + 4 * ordinal, 4)
-                return None if not target else self.base + target
+                first, size = self._directory("IMAGE_DIRECTORY_ENTRY_EXPORT")
+                if not target or (
+                    size < self.size and first <= target < first + size
+                ):  # none, or the name of another image's export
+                    return None
+                return self.base + target
             low, high = (middle + 1, high) if found < name else (low, middle)
         return None
 

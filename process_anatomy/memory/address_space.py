@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from process_anatomy.memory import paging
-from process_anatomy.memory.physical import PAGE, PhysicalMemory, gather
+from process_anatomy.memory.physical import END_OF_ADDRESSES, PAGE, PhysicalMemory, gather
 from process_anatomy.memory.space import Addresses, Mask, Octets
 
 
@@ -57,8 +57,21 @@ class AddressSpace:
     def _within_pages(self, addresses: Addresses, size: int, roots: Addresses | None) -> tuple[Octets, Mask]:
         physical, state, _ = self.translate(addresses, roots)
         offsets = self.memory.locate(physical, size)
-        offsets[state > paging.READABLE] = -1
-        return gather(self.memory.octets(), offsets, size), offsets >= 0
+        readable = state <= paging.READABLE
+        offsets[~readable] = -1
+        octets, whole = gather(self.memory.octets(), offsets, size), offsets >= 0
+        for row in np.flatnonzero(readable & ~whole).tolist():  # a page that the image holds only in part
+            part = self._first_part(int(physical[row]), size)
+            octets[row, : len(part)] = np.frombuffer(part, dtype=np.uint8)
+        return octets, whole
+
+    def _first_part(self, physical: int, size: int) -> bytes:
+        """As much of a record as there is before physical memory ends."""
+        low, high = 0, size
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if self.memory.read(physical, middle) is not None else (low, middle - 1)
+        return self.memory.read(physical, low) or b""
 
     def _across_pages(
         self,
@@ -76,8 +89,8 @@ class AddressSpace:
             here = addresses[rows] + done.astype(np.uint64)
             take = np.minimum(size - done, PAGE - (here & np.uint64(PAGE - 1)).astype(np.int64))
             physical, state, _ = self.translate(here, None if roots is None else roots[rows])
-            # the last page of a record may be held only in part
-            offsets = np.where(state <= paging.READABLE, self._located(physical, take), -1)
+            there = (state <= paging.READABLE) & (here >= addresses[rows])  # no record goes on at address 0
+            offsets = np.where(there, self.memory.locate(physical, take), -1)
             buffer = self.memory.octets()
             for row, start, offset, length in zip(
                 rows.tolist(), done.tolist(), offsets.tolist(), take.tolist(), strict=True
@@ -90,13 +103,6 @@ class AddressSpace:
             unfinished = done < size
             rows, done = rows[unfinished], done[unfinished]
 
-    def _located(
-        self, physical: Addresses, take: np.ndarray[tuple[int], np.dtype[np.int64]]
-    ) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        offsets = self.memory.locate(physical, 1)
-        ends = self.memory.locate(physical + take.astype(np.uint64) - np.uint64(1), 1)
-        return np.where(ends - offsets == take - 1, offsets, -1)
-
     def _page(self, page: int) -> int | None:
         """Physical address of a virtual page, remembered; ``None`` where it cannot be read."""
         if page not in self._pages:
@@ -108,7 +114,7 @@ class AddressSpace:
 
     def read(self, address: int, size: int) -> bytes | None:
         """Read ``size`` octets at one address, or ``None`` where not all of them are there."""
-        if not 0 <= address <= 0xFFFF_FFFF_FFFF_FFFF - size or size < 0:
+        if not 0 <= address <= END_OF_ADDRESSES - size or size < 0:
             return None
         parts: list[bytes] = []
         while size > 0:
@@ -124,7 +130,7 @@ class AddressSpace:
 
     def why(self, address: int, size: int = 1) -> str:
         """In words, why the octets at an address cannot be read; empty where they can."""
-        if not 0 <= address <= 0xFFFF_FFFF_FFFF_FFFF - size:
+        if not 0 <= address <= END_OF_ADDRESSES - size:
             return "not an address"
         first = address - address % PAGE
         for page in range(first, min(address + size, first + 64 * PAGE), PAGE):

@@ -222,9 +222,10 @@ def leaves(
     low, high = np.uint64(first), np.uint64(last)
     while pending and budget > 0:
         level, prefix, tables = pending.pop()
-        if len(tables) > CHUNK:
-            pending.append((level, prefix[CHUNK:], tables[CHUNK:]))
-            prefix, tables = prefix[:CHUNK], tables[:CHUNK]
+        take = min(CHUNK, budget)
+        if len(tables) > take:
+            pending.append((level, prefix[take:], tables[take:]))
+            prefix, tables = prefix[:take], tables[:take]
         budget -= len(tables)
         shift = mode.shifts[level]
         offsets = memory.locate(tables, 0x1000)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from process_anatomy.memory.space import Addresses, Mask, Octets, distinct
 
 PAGE = 0x1000
+END_OF_ADDRESSES = 1 << 64
 TOUCHES = 1 << 13
 """Reads after which the pages of a mapped file are given back."""
 CACHE_PAGES = 0x8000
@@ -52,7 +53,7 @@ class PhysicalMemory(Protocol):
     def octets(self) -> Octets:
         """The buffer that :meth:`locate` points into; valid until the next call of ``locate``."""
 
-    def locate(self, addresses: Addresses, size: int) -> npt.NDArray[np.int64]:
+    def locate(self, addresses: Addresses, size: int | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Where in the buffer the ``size`` octets of each address start, -1 where they are not there."""
 
     def read(self, address: int, size: int) -> bytes | None:
@@ -83,7 +84,7 @@ class MappedMemory:
         merged: list[Run] = []
         for run in sorted(runs):
             start, promised, offset = run
-            if offset < 0 or start < 0 or offset >= len(buffer):
+            if offset < 0 or offset >= len(buffer) or not 0 <= start < END_OF_ADDRESSES - promised:
                 self.lost += promised
                 continue
             length = min(promised, len(buffer) - offset)
@@ -109,7 +110,7 @@ class MappedMemory:
         """The buffer that :meth:`locate` points into."""
         return self._octets
 
-    def locate(self, addresses: Addresses, size: int) -> npt.NDArray[np.int64]:
+    def locate(self, addresses: Addresses, size: int | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Where in the buffer the ``size`` octets of each address start, -1 where they are not there."""
         self._touch(len(addresses))
         if len(self._starts) == 1:
@@ -118,7 +119,7 @@ class MappedMemory:
             run = np.searchsorted(self._starts, addresses, side="right") - 1
             run[run < 0] = 0
         inside = (addresses >= self._starts[run]) & (addresses < self._ends[run])
-        inside &= self._ends[run] - addresses >= np.uint64(size)
+        inside &= self._ends[run] - addresses >= np.asarray(size, dtype=np.uint64)
         return np.where(inside, addresses.astype(np.int64) + self._shifts[run], np.int64(-1))
 
     def _touch(self, reads: int) -> None:
@@ -183,7 +184,7 @@ class CachedMemory:
             self._slots.clear()
             self._used = 0
 
-    def locate(self, addresses: Addresses, size: int) -> npt.NDArray[np.int64]:
+    def locate(self, addresses: Addresses, size: int | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Where in the buffer the ``size`` octets of each address start, -1 where they are not there.
 
         A record must lie within one page.

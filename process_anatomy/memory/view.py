@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import construct
 import numpy as np
 import numpy.typing as npt
 
@@ -43,6 +44,10 @@ class Records:
         self.structure = structure
         self.addresses = addresses
         data, self.whole = space.read_many(addresses, structure.sizeof)
+        for row in np.flatnonzero(~self.whole).tolist():
+            for place in structure.places.values():  # each field that is there, whatever is missing around it
+                part = space.read(int(addresses[row]) + place.offset, place.size) or bytes(place.size)
+                data[row, place.offset : place.offset + place.size] = np.frombuffer(part, dtype=np.uint8)
         self.data: npt.NDArray[np.void] = data.reshape(-1).view(structure.dtype)
 
     def __len__(self) -> int:
@@ -60,11 +65,11 @@ class Records:
             missing = MissingField(self.structure.name, field, self.structure.build.name)
             return [Absent(Kind.NOT_IN_BUILD, str(missing))] * len(self)
         column = self.structure.column(self.data, field)
-        values: list[Value] = (
-            [v.tobytes() for v in column]
-            if column.dtype.kind == "V" and column.dtype.names is None
-            else column.tolist()
-        )
+        values: list[Value] = column.tolist()
+        if column.dtype.names is not None:
+            values = [construct.Container(zip(column.dtype.names, value, strict=True)) for value in values]
+        elif column.dtype.kind == "V":
+            values = [value.tobytes() for value in column]
         if not self.whole.all():
             place = self.structure.place(field)
             for row in np.flatnonzero(~self.whole).tolist():

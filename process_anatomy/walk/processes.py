@@ -248,6 +248,5 @@ def _image_paths(kernel: Kernel, pointers: list[int | Absent]) -> list[str | Abs
         elif isinstance(name, Absent):
             found.append(name)
         else:
-            length, _, buffer = name
-            found.append(kernel.view.string(buffer, length) if length else NOT_APPLICABLE)
+            found.append(kernel.view.string(name.Buffer, name.Length) if name.Length else NOT_APPLICABLE)
     return found

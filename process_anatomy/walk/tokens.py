@@ -218,7 +218,9 @@ def _accounts(kernel: Kernel, sessions: Records) -> list[Any]:
         sessions.addresses.tolist(), sessions.values("AccountName"), sessions.values("AuthorityName"), strict=True
     ):
         if at not in cache:
-            parts = [p if isinstance(p, Absent) else kernel.view.string(p[2], p[0]) for p in (authority, account)]
+            parts = [
+                p if isinstance(p, Absent) else kernel.view.string(p.Buffer, p.Length) for p in (authority, account)
+            ]
             absent = [p for p in parts if isinstance(p, Absent)]
             cache[at] = absent[0] if absent else "\\".join(str(p) for p in parts if p) or NOT_APPLICABLE
         found.append(cache[at] if at else NOT_APPLICABLE)

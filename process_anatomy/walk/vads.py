@@ -293,11 +293,11 @@ def _rows(kernel: Kernel, processes: Sequence[Process], nodes: _Nodes, order: li
     return rows
 
 
-def _patch(records: Records, values: list[Any], *fields: str) -> list[Any]:
+def _patch(records: Records, values: list[Any], *names: str) -> list[Any]:
     """The values, replaced by the reason where one of the fields that they are made of could not be read."""
-    for field in fields:
-        if not records.whole.all() or field not in records.structure:
-            read = records.values(field)
+    for name in names:
+        if not records.whole.all() or name not in records.structure:
+            read = records.values(name)
             values = [r if isinstance(r, Absent) else v for r, v in zip(read, values, strict=True)]
     return values
 
@@ -361,8 +361,7 @@ def _files(kernel: Kernel, records: Records, tags: list[Any]) -> list[Any]:
         if isinstance(name, Absent):
             names.append(name)
         else:
-            length, _, buffer = name
-            names.append(kernel.view.string(buffer, length) if length else NOT_APPLICABLE)
+            names.append(kernel.view.string(name.Buffer, name.Length) if name.Length else NOT_APPLICABLE)
     for row, which in zip(rows.tolist(), back.tolist(), strict=True):
         found[row] = names[which]
     return found

@@ -260,7 +260,8 @@ def test_directories_that_lie_anywhere_are_answered(place: int, size: int) -> No
     struct.pack_into("<II", whole, DIRECTORIES, place, size)
     struct.pack_into("<II", whole, DIRECTORIES + 8 * 6, place, size)
     found = loaded(whole)
-    expected = BASE + 0x5020 if place == EXPORTS and size else None
+    # a directory of nearly all addresses holds every target, which are then texts, as forwarders are
+    expected = BASE + 0x5020 if place == EXPORTS and size in (1, 28) else None
     assert expected == found.export("NtBuildNumber")
     assert found.pdb is None
 
@@ -286,7 +287,6 @@ def test_an_export_directory_index_past_the_headers_count_is_no_directory() -> N
     assert found.pdb is None
 
 
-@pytest.mark.xfail(raises=AssertionError, reason="the address of the forwarder's text is given", strict=True)
 def test_an_export_that_is_forwarded_to_another_image_has_no_address_here() -> None:
     names = NAMES | {"Forwarded": EXPORTS + 40}
     whole = kernel(names)

@@ -72,8 +72,7 @@ NAMES = {
     "vad-row": "image file pagefile private private-executable large-pages awe write-watch physical rotate enclave"
     " unreadable",
     "token-row": "system-user service user elevated limited app-container restricted unreadable",
-    "process-row": "system minimal exited wow64 session-zero user-session no-session protected small-dump unreadable"
-    "",
+    "process-row": "system minimal exited wow64 session-zero user-session no-session protected small-dump unreadable",
     "page-state": "valid large transition prototype pagefile demand-zero invalid not-in-image",
 }
 
