@@ -7,7 +7,6 @@ import json
 import lzma
 import random
 import re
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
