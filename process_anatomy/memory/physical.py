@@ -18,6 +18,8 @@ from process_anatomy.memory.space import Addresses, Mask, Octets, distinct
 
 PAGE = 0x1000
 END_OF_ADDRESSES = 1 << 64
+END_OF_PHYSICAL = 1 << 62
+"""Beyond any physical address (52 bits), and safe for signed arithmetic."""
 TOUCHES = 1 << 13
 """Reads after which the pages of a mapped file are given back."""
 CACHE_PAGES = 0x8000
@@ -84,10 +86,10 @@ class MappedMemory:
         merged: list[Run] = []
         for run in sorted(runs):
             start, promised, offset = run
-            if offset < 0 or offset >= len(buffer) or not 0 <= start < END_OF_ADDRESSES - promised:
+            if offset < 0 or offset >= len(buffer) or not 0 <= start < END_OF_PHYSICAL:
                 self.lost += promised
                 continue
-            length = min(promised, len(buffer) - offset)
+            length = min(promised, len(buffer) - offset, END_OF_PHYSICAL - start)
             self.lost += promised - length
             if merged:
                 last = merged[-1]
