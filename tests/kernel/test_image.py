@@ -110,7 +110,7 @@ def exports_by_pefile(whole: bytes) -> dict[str, int]:
 IDENTIFIERS = st.text("ABCDEFabcxyz_0129", min_size=1, max_size=70)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.dictionaries(IDENTIFIERS, st.integers(0x5000, SIZE - 1), min_size=1, max_size=40), st.lists(IDENTIFIERS))
 def test_each_export_is_found_where_pefile_finds_it_and_no_other_name(names: dict[str, int], others: list[str]) -> None:
     whole = kernel(names)
@@ -180,7 +180,7 @@ def test_the_kernel_is_known_by_its_export_name_else_by_its_pdb(file_name: str, 
 # the PDB
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.uuids(), st.integers(0, (1 << 32) - 1), st.integers(1, 16))
 def test_the_pdb_is_told_as_the_symbol_server_names_it(guid: uuid.UUID, age: int, entries: int) -> None:
     whole = kernel(debug=code_view(guid, age, count=entries), entries=entries)
@@ -334,7 +334,7 @@ def answers(whole: bytes) -> None:
         assert answer is None or answer >= BASE
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.dictionaries(
         st.one_of(st.sampled_from(range(DIRECTORIES + 168)), st.sampled_from(range(EXPORTS, EXPORTS + 200))),

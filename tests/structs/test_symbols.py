@@ -101,6 +101,14 @@ def test_a_field_that_fits_under_no_path_is_left_out() -> None:
     assert {"Id": Place(8, 8)} == places_of(TYPES, shape, 8)
 
 
+@pytest.mark.parametrize(("kind", "expected"), [(layout.UInt, Place(0x10, 8)), (layout.Bytes, Place(0x10, 24))])
+def test_of_an_array_a_number_is_the_first_element_and_bytes_are_all_of_it(
+    kind: layout.FieldType, expected: Place
+) -> None:
+    types = {"_OUTER": {"size": 0x40, "fields": {"Roots": {"offset": 0x10, "size": 24, "type": "u64[3]"}}}}
+    assert {"Roots": expected} == places_of(types, outer(Roots=at(kind, "several")), 8)
+
+
 def test_a_bit_field_is_taken_whatever_the_type_says_of_its_width() -> None:
     field = at(layout.Pointer, "a bit-field", "u.Flags.Kind")
     assert {"Kind": Place(0x24, 4, 7, 5)} == places_of(TYPES, outer(Kind=field), 8)
