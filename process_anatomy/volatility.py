@@ -47,6 +47,8 @@ DUMP_TYPE_OFFSET = {b"PAGEDU64": 0xF98, b"PAGEDUMP": 0xF88}
 TRIAGE = 4
 LINUX_BANNER = b"Linux version "
 BANNER_SEARCH = 1 << 28
+UNPACKED_LIMIT = 1 << 26
+"""Bytes that are looked at of a file that Volatility unpacks on the way."""
 
 
 class PluginError(Error, SystemExit):
@@ -159,8 +161,8 @@ def local_path(location: str) -> str:
     return url2pathname(url.path) if url.scheme == "file" else ""
 
 
-def file_bytes(layer: interfaces.layers.DataLayerInterface) -> Any:
-    """The bytes of a file layer: mapped where it is a plain file, else read through the layer.
+def file_bytes(layer: interfaces.layers.DataLayerInterface, most: int = UNPACKED_LIMIT) -> Any:
+    """The bytes of a file layer: mapped where it is a plain file, else read through the layer, at most ``most``.
 
     A file that Volatility unpacks on the way (``.gz``, ``.xz``) is told by its size and its first bytes.
     """
@@ -172,7 +174,7 @@ def file_bytes(layer: interfaces.layers.DataLayerInterface) -> Any:
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             if mapped[:64] == _peek(layer, 0, min(64, size)):
                 return mapped
-    return layer.read(0, size) if size > 0 else b""
+    return layer.read(0, min(size, most)) if size > 0 else b""
 
 
 def physical_memory(context: interfaces.context.ContextInterface, name: str) -> PhysicalMemory:

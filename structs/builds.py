@@ -84,14 +84,14 @@ def by_number(arch: str, number: int, revision: int | None = None) -> Build | No
         arch: ``x64`` or ``x86``.
         number: NtBuildNumber, for instance 19045 (served by the layouts of 19041).
         revision: the update build revision if it is known; without it the newest layout of the build
-            is taken, and marked as estimated where the build has several.
+            is taken and marked as estimated, for an update may have moved fields that no layout here shows.
     """
     number = int(_index()["aliases"][arch].get(str(number), number))
     entries = _index()[arch].get(str(number))
     if not entries:
         return None
     if revision is None:
-        return replace(load(entries[-1][0]), estimated=len(entries) > 1, origin=f"build number {number}")
+        return replace(load(entries[-1][0]), estimated=True, origin=f"build number {number}, update unknown")
     chosen = next((name for name, start in reversed(entries) if start <= revision), entries[0][0])
     return replace(load(chosen), origin=f"build number {number}, revision {revision}")
 
