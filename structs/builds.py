@@ -27,6 +27,7 @@ def _index() -> dict[str, dict[str, Any]]:
     return cast("dict[str, dict[str, Any]]", _read("builds"))
 
 
+@cache
 def names() -> list[str]:
     """The names of every layout that ships, for instance ``x64-19041-3324``, sorted."""
     folder = files("structs").joinpath("offsets")
@@ -41,10 +42,9 @@ def load(name: str) -> Build:
     Raises:
         LayoutError: no such layout ships.
     """
-    try:
-        data = _read(name)
-    except FileNotFoundError:
-        raise LayoutError(f"no layout is named {name}") from None
+    if name not in names():
+        raise LayoutError(f"no layout is named {name}")
+    data = _read(name)
     return Build(
         name=name,
         arch=data["arch"],

@@ -209,7 +209,9 @@ def leaves(
     last: int = 0xFFFF_FFFF_FFFF_FFFF,
     mode: Mode = X64,
 ) -> Iterator[Leaves]:
-    """Yield every entry of the page tables that is not zero, for addresses from ``first`` to ``last``.
+    """Yield every entry that is not zero of the lowest tables that can be read, from ``first`` to ``last``.
+
+    Where an upper entry leads to no table in the image, what lies below it is not known and is left out.
 
     Tables are read whole and in batches, depth first, so a large address
     space costs little memory.  At most :data:`TABLE_LIMIT` tables are read.

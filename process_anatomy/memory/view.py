@@ -44,7 +44,10 @@ class Records:
         self.structure = structure
         self.addresses = addresses
         data, self.whole = space.read_many(addresses, structure.sizeof)
-        for row in np.flatnonzero(~self.whole).tolist():
+        for row in np.flatnonzero(~self.whole & (addresses != 0)).tolist():
+            first, last = int(addresses[row]), int(addresses[row]) + structure.sizeof - 1
+            if space.read(first, 1) is None and space.read(last, 1) is None:
+                continue
             for place in structure.places.values():  # each field that is there, whatever is missing around it
                 part = space.read(int(addresses[row]) + place.offset, place.size) or bytes(place.size)
                 data[row, place.offset : place.offset + place.size] = np.frombuffer(part, dtype=np.uint8)
