@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from process_anatomy.absent import Absent
-from process_anatomy.errors import NotWindows, NotYet
+from process_anatomy.errors import Error, ImageError, NotWindows, NotYet
 from process_anatomy.kernel.image import KernelImage, Pdb
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
@@ -31,7 +31,7 @@ IMAGE_RANGE = (0xFFFFF800_00000000, 0xFFFFF87F_FFFFFFFF)
 """Where x64 Windows loads kernel images: one slot of the top table."""
 KERNEL_HALF = 0xFFFF8000_00000000
 SMALLEST_KERNEL = 0x20_0000
-CANDIDATES = 64
+CANDIDATES = 256
 PAGES_PER_LARGE = 512
 BUILD_NUMBER_OFFSET = 0x260
 """NtBuildNumber in _KUSER_SHARED_DATA, from Windows 10 on; needed before any layout is chosen."""
@@ -122,12 +122,27 @@ def identify(memory: PhysicalMemory, root: int, isf: Build | None = None) -> Ker
         NotYet: a Windows of an architecture that is not supported yet.
     """
     space = AddressSpace(memory, root)
-    image = next(kernel_images(space), None)
-    if image is None:
-        raise NotWindows(
-            f"no Windows kernel found: no kernel image among the pages that the page tables at {root:#x} map from"
-            f" {IMAGE_RANGE[0]:#x} on{recognised(memory, root)}"
-        )
+    failures: list[Error] = []
+    for image in kernel_images(space):  # more than one where memory holds a decoy or an old copy
+        try:
+            return _identified(space, image, isf)
+        except ImageError as error:
+            failures.append(error)
+    if failures:
+        raise failures[-1]
+    raise NotWindows(
+        f"no Windows kernel found: no kernel image among the pages that the page tables at {root:#x} map from"
+        f" {IMAGE_RANGE[0]:#x} on{recognised(memory, root)}"
+    )
+
+
+def _identified(space: AddressSpace, image: KernelImage, isf: Build | None) -> Kernel:
+    """The kernel that an image belongs to.
+
+    Raises:
+        NotWindows: no process was found through it.
+        NotYet: it is of an architecture that is not supported yet.
+    """
     if image.machine != "x64":
         raise NotYet(f"this is Windows for {image.machine}, which is not supported yet (x64 is)")
     number = build_number(space, image)
@@ -137,7 +152,7 @@ def identify(memory: PhysicalMemory, root: int, isf: Build | None = None) -> Ker
         for build in candidate_builds(image, number, isf):
             view = View(space, build)
             process = lead.address - build[EPROCESS].offset("ActiveProcessLinks") if lead.is_link else lead.address
-            doubt = proof(view, process, root, lead.is_system)
+            doubt = proof(view, process, space.root, lead.is_system)
             if not doubt:
                 who = "System" if lead.is_system else "last process"
                 evidence += [f"{who} at {process:#x} by {lead.found_by}", f"layout {build.name}: {build.origin}"]

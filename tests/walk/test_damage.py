@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from process_anatomy.absent import Absent
 from process_anatomy.errors import Error
 from process_anatomy.forge import LAB, Image, forge
-from process_anatomy.kernel.identify import Kernel, identify
+from process_anatomy.kernel.identify import Kernel, identify, kernel_images
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import translate_one
 from process_anatomy.memory.physical import CachedMemory
@@ -296,3 +296,27 @@ def test_garbage_never_breaks_a_walk(damage: dict[int, int], image: Image) -> No
     table, trees, _ = everything(kernel)
     assert len(table.rows) <= 2 * len(image.truth["processes"])
     assert len({row.address for row in trees.rows}) == len(trees.rows)
+
+
+def test_a_decoy_kernel_image_before_the_real_one_hides_nothing(image: Image, edit: Editor) -> None:
+    """A page that looks like a kernel's header at a lower address is tried, and the real kernel found after it."""
+    real = kernel_of(image)
+    found = [base for base in (row.base for row in kernel_images(edit.space)) if base != real.base]
+    assert found == []
+    header, _ = translate_one(edit.space.memory, real.base, edit.space.root)
+    root = edit.space.root
+    entries = [real.base >> shift & 0x1FF for shift in (39, 30, 21)]
+    assert entries[1] > 0, "no room below the kernel"
+    upper = int.from_bytes(edit.frames[root // PAGE][8 * entries[0] : 8 * entries[0] + 8], "little")
+    free = sorted(set(range(1, image.memory_size // PAGE)) - set(edit.frames))[:2]
+    tables = {free[0]: {0: free[1]}, free[1]: {0: header // PAGE}}
+    for frame, content in tables.items():
+        page = bytearray(PAGE)
+        for index, target in content.items():
+            page[8 * index : 8 * index + 8] = (target * PAGE | 0x63).to_bytes(8, "little")
+        edit.frames[frame] = bytes(page)
+    directory = (upper & 0xFFFF_FFFF_F000) // PAGE
+    page = bytearray(edit.frames[directory])
+    page[0:8] = (free[0] * PAGE | 0x63).to_bytes(8, "little")
+    edit.frames[directory] = bytes(page)
+    assert kernel_of(image, edit.frames).base == real.base
