@@ -16,6 +16,8 @@ from process_anatomy.memory.space import Space
 
 HEADER_BYTES = 0x1000
 NAME_LIMIT = 256
+SIZE_LIMIT = 1 << 26
+"""No Windows kernel is larger; a header that says so is damaged."""
 EXPORT_LIMIT = 1 << 16
 CODE_VIEW = struct.Struct("<4s16sI")
 CODE_VIEW_TYPE = 2
@@ -68,8 +70,8 @@ class KernelImage:
 
     @property
     def size(self) -> int:
-        """Bytes of address space it takes."""
-        return int(self.pe.OPTIONAL_HEADER.SizeOfImage)
+        """Bytes of address space it takes, as its header says, at most :data:`SIZE_LIMIT`."""
+        return min(int(self.pe.OPTIONAL_HEADER.SizeOfImage), SIZE_LIMIT)
 
     def _directory(self, name: str) -> tuple[int, int]:
         index = pefile.DIRECTORY_ENTRY[name]

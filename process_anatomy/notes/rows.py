@@ -63,11 +63,13 @@ def process_note(
         crash: the moment of the crash, where the image is a small dump.
     """
     parent = parents.get(process.ppid)
+    if parent and isinstance(parent.create_time, int) and isinstance(process.create_time, int):
+        parent = parent if parent.create_time <= process.create_time else None  # the id was used again
     user = "an unknown user"
     if token is not None and isinstance(token.user_name, str):
         user = token.user_name
     facts = _who(process) | {
-        "parent": parent.name if parent and isinstance(parent.name, str) else "a process that is gone",
+        "parent": parent.name if parent and isinstance(parent.name, str) else "a process that was not found",
         "threads": _word(process.threads),
         "thread_count": _count(process.threads, "thread"),
         "goon_count": _count(process.threads, "goon"),

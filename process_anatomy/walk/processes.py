@@ -127,6 +127,8 @@ def processes(kernel: Kernel) -> ProcessTable:
     ring = follow(kernel.space, kernel.system + links, lambda link: _implausible(kernel, link, links))
     entries = [link for link in ring.links if not kernel.inside(link)]
     seen = [ring.seen_by[link] for link in entries]
+    if not any(kernel.inside(link) for link in ring.links):
+        ring.problems.append("the list does not pass its head in the kernel's image, so part of it may be cut off")
     if isinstance(kernel.space, SmallDump):  # it never holds the whole list, so an end is nothing to report
         ring.problems.clear()
         ring.notes.clear()

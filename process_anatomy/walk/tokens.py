@@ -253,7 +253,8 @@ def _elevations(flags: list[Any], pointers: list[Any], sessions: Records) -> lis
     found: list[Any] = []
     for flag, pointer, buddy in zip(flags, pointers, sessions.values("BuddyLogonId"), strict=True):
         if pointer == 0 or isinstance(pointer, Absent):
-            found.append(pointer or Absent(Kind.NOT_APPLICABLE, "the token has no logon session"))
+            none = Absent(Kind.NOT_APPLICABLE, "the token has no logon session")
+            found.append(pointer if isinstance(pointer, Absent) else none)
         elif isinstance(buddy, Absent):
             found.append(buddy)
         elif buddy == 0:

@@ -1,7 +1,8 @@
 """Virtual address descriptors: the trees of all processes walked at once, one level at a time.
 
-A node is taken only as a child of one parent: a node that is reached twice ends that branch, and the row
-that led there says so.  The rows of a process come in tree order, each with its depth.
+A node is taken once in each tree: one that is reached twice ends that branch, and the row that led there says so.
+Two trees that share a branch both show it; the one that stole it names another parent than it was reached from.
+The rows of a process come in tree order, each with its depth.
 """
 
 from __future__ import annotations
@@ -180,11 +181,13 @@ def _walk(kernel: Kernel, structure: Structure, roots: Addresses) -> _Nodes:
     levels: list[tuple[npt.NDArray[np.int64], ...]] = []
     addresses: list[Addresses] = []
     problems: dict[int, list[str]] = {}
-    seen: set[int] = set()
+    seen: set[tuple[int, int]] = set()
     total = 0
     for depth in range(DEPTH_LIMIT + 1):
         fresh = (address >= np.uint64(KERNEL_HALF)) & (address & np.uint64(7) == 0)
-        fresh &= np.array([_add(seen, node) for node in address.tolist()], dtype=np.bool_)
+        fresh &= np.array(
+            [_add(seen, pair) for pair in zip(owner.tolist(), address.tolist(), strict=True)], dtype=np.bool_
+        )
         fresh &= total + np.cumsum(fresh) <= NODE_LIMIT
         if depth == DEPTH_LIMIT:
             fresh[:] = False
@@ -216,8 +219,8 @@ def _walk(kernel: Kernel, structure: Structure, roots: Addresses) -> _Nodes:
     return _Nodes(whole[0], whole[1], whole[2], whole[3], np.concatenate(addresses), problems)
 
 
-def _add(seen: set[int], node: int) -> bool:
-    """Whether a node is new; it is not any more."""
+def _add(seen: set[tuple[int, int]], node: tuple[int, int]) -> bool:
+    """Whether a node is new to its tree; it is not any more."""
     new = node not in seen
     seen.add(node)
     return new
@@ -229,7 +232,7 @@ def _refused(child: int, side: str, depth: int) -> str:
         return f"{where} is no kernel address"
     if depth == DEPTH_LIMIT:
         return f"{where} lies deeper than {DEPTH_LIMIT} levels"
-    return f"{where} was reached before, so the tree loops or two trees share it"
+    return f"{where} was reached before, so the tree loops"
 
 
 def _tree_order(nodes: _Nodes) -> list[int]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from volatility3.framework import interfaces
 from volatility3.framework.configuration import requirements
 
+from process_anatomy.errors import RequestError
 from process_anatomy.volatility import Anatomy, Column, format_hints, integer
 
 if TYPE_CHECKING:
@@ -55,8 +56,16 @@ class Dt(Anatomy, interfaces.plugins.PluginInterface):
             chosen = chosen[:1]
         explain = self.explainer(kernel)
         address = self.config.get("address", None)
+        at = integer("--address", address) if address else None
+        shown = 0
+        refusals: list[RequestError] = []
         for process in chosen:
-            view, where = of_process(kernel, process, layout, integer("--address", address) if address else None)
+            try:
+                view, where = of_process(kernel, process, layout, at)
+            except RequestError as error:
+                refusals.append(error)
+                continue
+            shown += 1
             for row in fields(view, layout, where):
                 yield (
                     0,
@@ -74,3 +83,6 @@ class Dt(Anatomy, interfaces.plugins.PluginInterface):
                 )
             if address:
                 break
+        if not shown and refusals:
+            raise refusals[0]
+        self.report([str(refusal) for refusal in refusals])

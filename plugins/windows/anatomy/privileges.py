@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from volatility3.framework import interfaces
 
+from process_anatomy.absent import Absent
 from process_anatomy.volatility import (
     Anatomy,
     Column,
@@ -48,7 +49,7 @@ class Privileges(Anatomy, interfaces.plugins.PluginInterface):
         descriptions = stock_privilege_descriptions()
         for row in privileges(tokens(kernel, chosen)):
             if not isinstance(row, Privilege):
-                gone = row.present
+                gone = next(v for v in (row.present, row.enabled, row.default) if isinstance(v, Absent))
                 problems = "; ".join(row.problems) or str(gone)
                 yield (
                     0,
