@@ -303,7 +303,7 @@ def read_isf(path: str) -> Build:
     try:
         with lzma.open(path) if path.endswith(".xz") else open(path, "rb") as file:
             return builds.from_isf(json.load(file), os.path.basename(path))
-    except (OSError, ValueError, EOFError, lzma.LZMAError, LayoutError) as error:
+    except (OSError, ValueError, EOFError, RecursionError, lzma.LZMAError, LayoutError) as error:
         raise RequestError(f"cannot use the symbol table {path}: {error}") from None
 
 

@@ -14,6 +14,8 @@ from structs.layout import Build, LayoutError, Place
 from structs.symbols import Types, collect
 
 POINTER_SIZE = {"x64": 8, "x86": 4}
+SIZE_LIMIT = 0x10000
+"""Bytes of a structure at the most; the largest that is declared has a few thousand."""
 UNNAMED_LIMIT = 1 << 12
 """Unnamed unions of one structure that are opened; a table that nests them in a circle ends here."""
 
@@ -143,12 +145,23 @@ def from_isf(isf: Mapping[str, Any], origin: str) -> Build:
         for fields in types.values():
             _lift_unnamed(types, fields)
         build = from_types(types, arch, 0, origin)
+        _refuse_absurd(build)
         for layout in LAYOUTS.values():
             if layout in build:
                 build[layout].struct.sizeof()  # a place that cannot be is refused here, not when it is read
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise LayoutError(f"{origin} is not a Volatility symbol table: {error!r}") from None
     return build
+
+
+def _refuse_absurd(build: Build) -> None:
+    """Raise where a size or a place is no whole number, or larger than any structure is."""
+    for name, size in build.sizes.items():
+        numbers = [size]
+        for place in build.places[name].values():
+            numbers += [n for n in (place.offset, place.size, place.bit, place.bits) if n is not None]
+        if any(type(number) is not int or not 0 <= number <= SIZE_LIMIT for number in numbers):
+            raise LayoutError(f"{build.name} gives {name} sizes or offsets that no structure has")
 
 
 def _isf_field(member: Mapping[str, Any], sizes: Mapping[str, int], pointer: int) -> dict[str, Any]:
