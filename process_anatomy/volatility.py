@@ -42,7 +42,6 @@ log = logging.getLogger("volatility3.plugins.windows.anatomy")
 
 ARCHITECTURES = ["Intel32", "Intel64", "process-anatomy"]
 """What our plugins accept; the last is the mark of our own layers, which no stock plugin asks for."""
-SMALL_DUMP_MAGIC = (b"PAGEDU64", b"PAGEDUMP")
 DUMP_TYPE_OFFSET = {b"PAGEDU64": 0xF98, b"PAGEDUMP": 0xF88}
 TRIAGE = 4
 LINUX_BANNER = b"Linux version "

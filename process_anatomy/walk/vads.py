@@ -126,7 +126,6 @@ class _Nodes:
     owner: npt.NDArray[np.int64]
     depth: npt.NDArray[np.int64]
     came_from: npt.NDArray[np.int64]
-    side: npt.NDArray[np.int64]
     address: Addresses
     problems: dict[int, list[str]] = field(default_factory=dict)
 
@@ -199,7 +198,7 @@ def _walk(kernel: Kernel, structure: Structure, roots: Addresses) -> _Nodes:
         owner, address, came_from, side = owner[fresh], address[fresh], came_from[fresh], side[fresh]
         if not len(owner):
             break
-        levels.append((owner, np.full(len(owner), depth, dtype=np.int64), came_from, side))
+        levels.append((owner, np.full(len(owner), depth, dtype=np.int64), came_from))
         addresses.append(address)
         first, total = total, total + len(owner)
         size = max(structure.offset("Left"), structure.offset("Right")) + structure.build.pointer_size
@@ -214,9 +213,9 @@ def _walk(kernel: Kernel, structure: Structure, roots: Addresses) -> _Nodes:
             problems.setdefault(first + unread, []).append("its children are not known, for it cannot be read")
     if not levels:
         empty = np.zeros(0, dtype=np.int64)
-        return _Nodes(empty, empty, empty, empty, np.zeros(0, dtype=np.uint64), problems)
+        return _Nodes(empty, empty, empty, np.zeros(0, dtype=np.uint64), problems)
     whole = [np.concatenate(parts) for parts in zip(*levels, strict=True)]
-    return _Nodes(whole[0], whole[1], whole[2], whole[3], np.concatenate(addresses), problems)
+    return _Nodes(whole[0], whole[1], whole[2], np.concatenate(addresses), problems)
 
 
 def _add(seen: set[tuple[int, int]], node: tuple[int, int]) -> bool:
