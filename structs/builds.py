@@ -14,6 +14,7 @@ from structs.layout import Build, LayoutError, Place
 from structs.symbols import Types, collect
 
 POINTER_SIZE = {"x64": 8, "x86": 4}
+UNPUBLISHED = [layout for layout in LAYOUTS.values() if layout.widths]
 SIZE_LIMIT = 0x10000
 """Bytes of a structure at the most; the largest that is declared has a few thousand."""
 UNNAMED_LIMIT = 1 << 12
@@ -47,17 +48,27 @@ def load(name: str) -> Build:
     if name not in names():
         raise LayoutError(f"no layout is named {name}")
     data = _read(name)
-    return Build(
-        name=name,
-        arch=data["arch"],
-        number=data["build"],
-        pointer_size=data["pointer_size"],
-        sizes={structure: entry[0] for structure, entry in data["structs"].items()},
-        places={
+    return _build(
+        name,
+        data["arch"],
+        data["build"],
+        {structure: entry[0] for structure, entry in data["structs"].items()},
+        {
             structure: {field: Place(*place) for field, place in entry[1].items()}
             for structure, entry in data["structs"].items()
         },
     )
+
+
+def _build(
+    name: str, arch: str, number: int, sizes: dict[str, int], places: dict[str, dict[str, Place]], origin: str = ""
+) -> Build:
+    """A build of what its symbols tell, and of the structures that no kernel's public symbols describe."""
+    pointer_size = POINTER_SIZE[arch]
+    for layout in UNPUBLISHED:
+        if layout.name not in sizes:
+            sizes[layout.name], places[layout.name] = layout.natural(pointer_size)
+    return Build(name, arch, number, pointer_size, sizes, places, origin=origin)
 
 
 def by_pdb(guid: str, age: int) -> Build | None:
@@ -118,7 +129,7 @@ def from_types(types: Types, arch: str, number: int, origin: str) -> Build:
     sizes, places = collect(types, LAYOUTS.values(), POINTER_SIZE[arch])
     if "_EPROCESS" not in sizes:
         raise LayoutError(f"{origin} describes no _EPROCESS, so it is not a Windows kernel's symbol table")
-    return Build(origin, arch, number, POINTER_SIZE[arch], sizes, places, origin=origin)
+    return _build(origin, arch, number, sizes, places, origin)
 
 
 def from_isf(isf: Mapping[str, Any], origin: str) -> Build:

@@ -27,5 +27,10 @@ ETHREAD = Layout(
         "UniqueThread": at(Pointer, "client id, second half: the thread id", "Cid.UniqueThread"),
         "ThreadListEntry": at(ListEntry, "link in the process's list of threads"),
         "CrossThreadFlags": at(UInt, "flags that other threads may set"),
+        "ImpersonationData": at(
+            UInt,
+            "impersonation token; its low bits are the level (0-1) and whether only enabled parts count (2)",
+            "ClientSecurity.ImpersonationData",
+        ),
     },
 )

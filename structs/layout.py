@@ -162,15 +162,34 @@ class Layout:
         name: the structure's Windows name.
         meaning: one line: what the structure is and where it lives.
         fields: field name to declaration; the names are Windows' own.
+        widths: bytes of each field, for a structure that no kernel's public symbols describe; a function of
+            the pointer size where they depend on it.  Its fields are declared in memory order, all of them,
+            and lie where a C compiler puts them (see :meth:`natural`).  Whoever reads such a structure
+            proves it on the memory before believing it.
     """
 
     name: str
     meaning: str
     fields: Mapping[str, Field]
+    widths: Mapping[str, int | Callable[[int], int]] = field(default_factory=dict)
 
     def paths(self, field: str) -> tuple[str, ...]:
         """The dotted paths under which symbol facts may keep ``field``."""
         return self.fields[field].paths or (field,)
+
+    def natural(self, pointer_size: int) -> tuple[int, dict[str, Place]]:
+        """Size and places by the C compiler's alignment rules, from :attr:`widths`."""
+        places: dict[str, Place] = {}
+        here = widest = 0
+        for name, width in self.widths.items():
+            size = width if isinstance(width, int) else width(pointer_size)
+            kind = self.fields[name].type
+            alignment = pointer_size if kind in (ListEntry, UnicodeString) else 8 if kind is Bytes else size
+            here += -here % alignment
+            places[name] = Place(here, size)
+            here += size
+            widest = max(widest, alignment)
+        return here + -here % widest, places
 
 
 @dataclass(frozen=True)

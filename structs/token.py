@@ -9,6 +9,7 @@ TOKEN = Layout(
     "an access token: who a process or thread acts as, and what it may do",
     {
         "TokenSourceName": at(Bytes, "name of the component that made the token", "TokenSource.SourceName"),
+        "TokenSourceIdentifier": at(Luid, "number that the source gave itself", "TokenSource.SourceIdentifier"),
         "TokenId": at(Luid, "number of this token alone"),
         "AuthenticationId": at(Luid, "logon session the token belongs to"),
         "ParentTokenId": at(Luid, "token this one was made from, zero for an original"),
@@ -18,6 +19,12 @@ TOKEN = Layout(
         "PrivilegesEnabled": at(UInt, "privileges that count now, a bit each", "Privileges.Enabled"),
         "PrivilegesEnabledByDefault": at(
             UInt, "privileges that counted at creation, a bit each", "Privileges.EnabledByDefault"
+        ),
+        "AuditPolicy": at(
+            Bytes,
+            "per-user audit policy, four bits for each subcategory",
+            "AuditPolicy.AdtTokenPolicy.PerUserPolicy",
+            "AuditPolicy.PerUserPolicy",
         ),
         "SessionId": at(UInt, "terminal session of the token"),
         "UserAndGroupCount": at(UInt, "number of user and group SIDs"),
@@ -39,6 +46,8 @@ TOKEN = Layout(
         "Package": at(Pointer, "AppContainer package SID"),
         "Capabilities": at(Pointer, "array of capability SIDs"),
         "CapabilityCount": at(UInt, "number of capability SIDs"),
+        "LowboxNumberEntry": at(Pointer, "number of the AppContainer in its session"),
+        "pClaimAttributes": at(Pointer, "claims about the user and the device, and the device's groups"),
         "TrustLevelSid": at(Pointer, "trust level of a protected process"),
     },
 )
@@ -75,5 +84,26 @@ LOGON_SESSION = Layout(
         "Token": at(Pointer, "a token of the session, where the kernel keeps one"),
         "AccountName": at(UnicodeString, "name of the account"),
         "AuthorityName": at(UnicodeString, "domain or machine that vouches for the account"),
+        "SharedClaimAttributes": at(Pointer, "claims that the tokens of the session share"),
+    },
+)
+
+LOWBOX_NUMBER_ENTRY = Layout(
+    "_SEP_LOWBOX_NUMBER_ENTRY",
+    "an AppContainer that runs in a session, in system address space",
+    {
+        "ReferenceCount": at(Int, "tokens that refer to it"),
+        "PackageSid": at(Pointer, "SID of the AppContainer package"),
+        "LowboxNumber": at(UInt, "number of the AppContainer in its session"),
+    },
+)
+
+ACL = Layout(
+    "_ACL",
+    "an access control list: a header, then its entries one behind the other",
+    {
+        "AclRevision": at(UInt, "2, or 4 with object entries"),
+        "AclSize": at(UInt, "bytes of the whole list"),
+        "AceCount": at(UInt, "number of entries"),
     },
 )
