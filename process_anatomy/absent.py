@@ -14,6 +14,7 @@ class Kind(Enum):
     NOT_IN_BUILD = "not in this build"
     NOT_IN_DUMP = "not in a small dump"
     IMPLAUSIBLE = "not plausible"
+    NOT_PROVED = "not proved in this build"
 
 
 @dataclass(frozen=True, slots=True)

@@ -452,6 +452,7 @@ ABSENT_VALUES: dict[Kind, type[interfaces.renderers.BaseAbsentValue]] = {
     Kind.NOT_IN_BUILD: renderers.NotAvailableValue,
     Kind.NOT_IN_DUMP: renderers.NotAvailableValue,
     Kind.IMPLAUSIBLE: renderers.UnparsableValue,
+    Kind.NOT_PROVED: renderers.NotAvailableValue,
 }
 """Kind of absence to Volatility's own absent value."""
 

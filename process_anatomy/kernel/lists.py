@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from process_anatomy.memory.space import Space
+import numpy as np
+
+from process_anatomy.memory.space import Addresses, Space
 
 LIMIT = 1 << 17
 """Links followed in one direction at the most."""
@@ -87,12 +89,69 @@ def follow(space: Space, start: int, accept: Callable[[int], str]) -> Ring:
         else:
             ring.ended(here, f"the {direction} list ends at {here:#x}: more than {LIMIT} links")
         reached.append(order)
-    forward, backward = reached
-    known = set(forward)
+    _join(ring, *reached)
+    return ring
+
+
+def follow_heads(space: Space, heads: Addresses, limit: int = LIMIT) -> list[Ring]:
+    """Follow many lists at once, each from its head, forwards and backwards; the heads are no entries.
+
+    Args:
+        space: where the links are.
+        heads: address of each list's head; a head of 0 gives an empty list.
+        limit: links followed in one direction of one list at the most.
+    """
+    rings = [Ring() for _ in range(len(heads))]
+    size = space.pointer_size
+    reached: dict[str, list[list[int]]] = {}
+    for side, direction in enumerate(DIRECTIONS):
+        orders: list[list[int]] = [[] for _ in rings]
+        seen: list[set[int]] = [set() for _ in rings]
+        rows = [row for row, head in enumerate(heads.tolist()) if head]
+        here = [int(heads[row]) for row in rows]
+        for step in range(limit + 1):
+            if not rows:
+                break
+            data, there = space.read_many(np.array(here, dtype=np.uint64), 2 * size)
+            links = data.view(f"<u{size}").tolist()
+            next_rows: list[int] = []
+            next_here: list[int] = []
+            for row, place, pair, readable in zip(rows, here, links, there.tolist(), strict=True):
+                ring, head = rings[row], int(heads[row])
+                if not readable:
+                    reason = space.why(place, 2 * size) or "not readable"
+                    ring.ended(place, f"the {direction} list ends at {place:#x}: {reason}")
+                    continue
+                following, returning = pair[side], pair[1 - side]
+                if orders[row] and returning != (orders[row][-2] if len(orders[row]) > 1 else head):
+                    ring.notes.setdefault(place, []).append(
+                        f"it does not point back to the entry before it ({direction})"
+                    )
+                if following == head:
+                    continue
+                if following in seen[row]:
+                    ring.ended(place, f"the {direction} list loops at {place:#x}: back to {following:#x}")
+                elif following % size or not following:
+                    ring.ended(place, f"the {direction} list ends at {place:#x}: {following:#x} is no link")
+                elif step == limit:
+                    ring.ended(place, f"the {direction} list ends at {place:#x}: more than {limit} links")
+                else:
+                    seen[row].add(following)
+                    orders[row].append(following)
+                    next_rows.append(row)
+                    next_here.append(following)
+            rows, here = next_rows, next_here
+        reached[direction] = orders
+    for row, ring in enumerate(rings):
+        _join(ring, *(reached[direction][row] for direction in DIRECTIONS))
+    return rings
+
+
+def _join(ring: Ring, forward: list[int], backward: list[int]) -> None:
+    """What both directions reached, as if the list went on forward."""
+    known, behind = set(forward), set(backward)
     ring.links = forward + [link for link in reversed(backward) if link not in known]
-    behind = set(backward)
     for link in ring.links:
         ring.seen_by[link] = tuple(
             name for name, there in zip(DIRECTIONS, (link in known, link in behind), strict=True) if there
         )
-    return ring

@@ -15,12 +15,11 @@ from process_anatomy.notes.library import Level, Library
 from process_anatomy.walk.privileges import Privilege
 from process_anatomy.walk.processes import NOT_READ, Process
 from process_anatomy.walk.structures import FieldRow
-from process_anatomy.walk.tokens import FILTERED, Token
+from process_anatomy.walk.token_facts import FILTERED, LOWBOX, RESTRICTED
+from process_anatomy.walk.tokens import Token
 from process_anatomy.walk.vads import Vad
 
 SYSTEM_PID = 4
-RESTRICTED = 0x10
-LOWBOX = 0x4000
 SERVICE_ACCOUNTS = {"S-1-5-19", "S-1-5-20"}
 VAD_ROWS = {
     "VadImageMap": "image",

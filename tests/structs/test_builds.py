@@ -61,6 +61,9 @@ def test_sizes_and_places_equal_the_published_facts(name: str) -> None:
     build, published = builds.load(name), facts(name)
     compared = 0
     for structure in declared(build):
+        if structure.layout.widths:
+            assert structure.name not in published
+            continue
         assert published[structure.name]["size"] == structure.sizeof, structure.name
         fields = published[structure.name]["fields"]
         for field in structure.layout.fields:

@@ -1,0 +1,346 @@
+"""Creation: how each process was made, judged from its parent, its creator and whose token it got.
+
+CreateProcess gives the new process a copy of its parent's token; CreateProcessAsUser, WithTokenW and
+WithLogonW give it another.  Nothing in memory names the call, so every judgement comes with its evidence
+and with how sure it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from process_anatomy.absent import NOT_APPLICABLE, Absent
+from process_anatomy.kernel.identify import Kernel
+from process_anatomy.memory.view import addresses_of
+from process_anatomy.walk.command_lines import CommandLine, command_lines
+from process_anatomy.walk.processes import Process
+from process_anatomy.walk.sids import INTEGRITY_AUTHORITY, INTEGRITY_LEVELS
+from process_anatomy.walk.token_facts import LOWBOX, RESTRICTED, WRITE_RESTRICTED
+from process_anatomy.walk.tokens import Token
+from structs.eprocess import EPROCESS
+
+SYSTEM_PID = 4
+FIRST_CREATOR_BUILD = 10240
+"""Build since which OwnerProcessId names the process that asked for the creation.
+
+Seen in small dumps of Windows 10: the parent's id of ordinary processes, and of an elevated one the id of
+the service that elevates.  Windows 8.1 keeps the console's host there.
+"""
+OWNER_FLAGS = 0x3
+ASSIGN_PRIMARY_TOKEN, IMPERSONATE = 1 << 3, 1 << 29
+"""Privileges, one of which a process needs to start another with a foreign token."""
+SERVICE_LOGONS = (0x3E4, 0x3E5, 0x3E7)
+"""Logon sessions of network service, local service and the system: they ask for the logons of all others."""
+LEVELS = tuple(INTEGRITY_LEVELS.values())
+
+HIGH, MEDIUM, LOW = "high", "medium", "low"
+"""How sure a judgement is: only this fits; this is the usual way; others fit as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """The parent or the creator of a process.
+
+    Attributes:
+        pid: its id.
+        process: the process, ``None`` where it cannot be found or cannot be the one.
+        state: ``alive``, ``ended``, ``newer`` (a later process has that id), ``not found``, ``none`` or ``unknown``.
+    """
+
+    pid: int | Absent
+    process: Process | None
+    state: str
+
+    @property
+    def name(self) -> str | Absent:
+        """Its name, not applicable where it is not known."""
+        return self.process.name if self.process else NOT_APPLICABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """How one process was made.
+
+    Attributes:
+        process: the process.
+        token: its primary token.
+        parent: whom it names as its parent.
+        creator: who asked for it, where the build keeps that.
+        parent_token: the parent's primary token, if there is one.
+        method: ``kernel``, ``create-process``, ``restricted``, ``as-user``, ``with-logon``, ``service``,
+            ``elevation``, ``app-container``, ``orphan``, ``reused-parent`` or ``unreadable``.
+        confidence: ``high``, ``medium`` or ``low``.
+        evidence: what the judgement rests on, one line each.
+        changes: parts of the token that differ from the parent's; not applicable where they cannot be compared.
+        command_line: what the PEB says it was started with.
+        problems: what does not fit, one line each.
+    """
+
+    process: Process
+    token: Token
+    parent: Relative
+    creator: Relative
+    parent_token: Token | None
+    method: str
+    confidence: str
+    evidence: tuple[str, ...]
+    changes: tuple[str, ...] | Absent
+    command_line: CommandLine
+    problems: tuple[str, ...]
+
+
+def creations(
+    kernel: Kernel, processes: Sequence[Process], everyone: Sequence[Process], tokens: Sequence[Token]
+) -> Iterator[Creation]:
+    """How each process was made.
+
+    Args:
+        kernel: whose memory.
+        processes: which to judge.
+        everyone: every process of the image: parents and creators are looked up here.
+        tokens: the primary tokens of everyone.
+    """
+    by_pid: dict[int, list[Process]] = {}
+    for process in everyone:
+        if isinstance(process.pid, int):
+            by_pid.setdefault(process.pid, []).append(process)
+    primary = {token.process.address: token for token in tokens if token.thread is None}
+    by_id = {token.token_id: token for token in primary.values() if isinstance(token.token_id, int)}
+    owners = _owners(kernel, processes)
+    for process, owner, line in zip(processes, owners, command_lines(kernel, processes), strict=True):
+        parent = _relative(process.ppid, process, by_pid)
+        creator = _relative(owner, process, by_pid)
+        token = primary[process.address]
+        above = primary.get(parent.process.address) if parent.process else None
+        maker = primary.get(creator.process.address) if creator.process else None
+        changes = _changes(token, above) if above else NOT_APPLICABLE
+        different = changes if isinstance(changes, tuple) else ()
+        case = _Case(process, token, parent, creator, above, maker, isinstance(changes, tuple), different, by_id)
+        method, confidence, evidence = case.judge()
+        yield Creation(
+            process, token, parent, creator, above, method, confidence, tuple(evidence), changes, line,
+            tuple(case.problems(line)),
+        )  # fmt: skip
+
+
+def _owners(kernel: Kernel, processes: Sequence[Process]) -> list[int | Absent]:
+    """Who asked for each process, where the build keeps that."""
+    if kernel.build.number < FIRST_CREATOR_BUILD:
+        return [NOT_APPLICABLE] * len(processes)
+    records = kernel.view.records(EPROCESS, addresses_of([process.address for process in processes]))
+    return [
+        value if isinstance(value, Absent) else value & ~OWNER_FLAGS or NOT_APPLICABLE
+        for value in records.values("OwnerProcessId")
+    ]
+
+
+def _relative(pid: int | Absent, child: Process, by_pid: dict[int, list[Process]]) -> Relative:
+    """The process with an id at the time when a child of it was made."""
+    if isinstance(pid, Absent):
+        return Relative(pid, None, "none" if pid == NOT_APPLICABLE else "unknown")
+    if pid == 0:
+        return Relative(pid, None, "none")
+    born = child.create_time
+    candidates = [p for p in by_pid.get(pid, ()) if p.address != child.address]
+    before = [
+        p for p in candidates if not (isinstance(p.create_time, int) and isinstance(born, int)) or p.create_time <= born
+    ]
+    if not before:
+        return Relative(pid, None, "newer" if candidates else "not found")
+    found = max(before, key=lambda p: p.create_time if isinstance(p.create_time, int) else 0)
+    return Relative(pid, found, "alive" if isinstance(found.exit_time, Absent) else "ended")
+
+
+def _changes(token: Token, other: Token) -> tuple[str, ...] | Absent:
+    """The parts of a token that differ from another's; absent where neither user nor logon can be compared."""
+    found: list[str] = []
+    compared = 0
+    for name, own, theirs in (
+        ("user", token.user, other.user),
+        ("logon session", token.authentication_id, other.authentication_id),
+        ("session", token.session, other.session),
+        ("integrity", token.integrity, other.integrity),
+        ("elevation", token.elevation, other.elevation),
+        ("groups", _counting(token), _counting(other)),
+        ("restricting SIDs", token.restricted, other.restricted),
+        ("privileges", token.present, other.present),
+        ("AppContainer", token.package, other.package),
+    ):
+        if isinstance(own, Absent) and own.kind is not NOT_APPLICABLE.kind:
+            continue
+        if isinstance(theirs, Absent) and theirs.kind is not NOT_APPLICABLE.kind:
+            continue
+        compared += 1
+        if own != theirs:
+            found.append(name)
+    user_or_logon = isinstance(token.user, str) and isinstance(other.user, str)
+    return tuple(found) if compared and user_or_logon else NOT_APPLICABLE
+
+
+def _counting(token: Token) -> frozenset[tuple[str, int]] | Absent:
+    """The groups with how they count; without the integrity level, which is compared by itself."""
+    if isinstance(token.sids, Absent):
+        return token.sids
+    return frozenset(
+        (sid, mask) for sid, mask in token.sids[1:] if isinstance(sid, str) and not sid.startswith(INTEGRITY_AUTHORITY)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One process and all that is known about those who may have made it."""
+
+    process: Process
+    token: Token
+    parent: Relative
+    creator: Relative
+    above: Token | None
+    maker: Token | None
+    compared: bool
+    changes: tuple[str, ...]
+    by_id: dict[int, Token]
+
+    def judge(self) -> tuple[str, str, list[str]]:
+        """Method, confidence and evidence."""
+        evidence = list(self._relatives())
+        token = self.token
+        if self.process.pid == SYSTEM_PID or self.parent.pid == SYSTEM_PID:
+            evidence.append("the kernel's own process" if self.process.pid == SYSTEM_PID else "its parent is System")
+            return "kernel", HIGH, evidence
+        if isinstance(token.user, Absent):
+            return "unreadable", LOW, [*evidence, f"its token cannot be read: {token.user}"]
+        if isinstance(token.flags, int) and token.flags & LOWBOX:
+            return self._app_container(evidence)
+        if self.parent.state == "newer":
+            return "reused-parent", HIGH, evidence
+        above = self.above
+        if above is None or not self.compared:
+            return "orphan", LOW, [*evidence, "there is no token of a parent to compare with"]
+        evidence.append(
+            f"differs from the parent's token in: {', '.join(self.changes)}"
+            if self.changes
+            else "same token contents as the parent"
+        )
+        if self._services():
+            return "service", HIGH, [*evidence, "the parent is services.exe of session 0, acting as the system"]
+        if self._elevated(above):
+            linked = f"its logon session {token.authentication_id:#x} is the one linked to the parent's"
+            return "elevation", HIGH if self._made_by_other() else MEDIUM, [*evidence, linked]
+        if not {"user", "logon session", "session", "AppContainer"} & set(self.changes):
+            return self._same_logon(evidence)
+        return self._other_token(evidence, above)
+
+    def _relatives(self) -> Iterator[str]:
+        parent, creator = self.parent, self.creator
+        words = {
+            "alive": "is alive and older",
+            "ended": "has ended",
+            "newer": "is newer than this process: the id was used again, the real parent has ended",
+            "not found": "is not in the list of processes",
+            "unknown": "cannot be read",
+        }
+        if parent.state in words:
+            yield f"parent {_pid(parent)} {words[parent.state]}"
+        if isinstance(creator.pid, int):
+            if creator.pid == parent.pid:
+                yield "the parent itself asked for the process"
+            else:
+                yield f"process {_pid(creator)} asked for it, not the parent"
+
+    def _made_by_other(self) -> bool:
+        return isinstance(self.creator.pid, int) and self.creator.pid != self.parent.pid
+
+    def _app_container(self, evidence: list[str]) -> tuple[str, str, list[str]]:
+        evidence.append(f"its token is an AppContainer's ({self.token.package})")
+        source = self.by_id.get(self.token.parent_token_id) if isinstance(self.token.parent_token_id, int) else None
+        if source is None:
+            return "app-container", MEDIUM, evidence
+        who = f"{source.process.name} ({source.process.pid})"
+        return "app-container", HIGH, [*evidence, f"made from token {self.token.parent_token_id:#x} of {who}"]
+
+    def _services(self) -> bool:
+        """Whether the parent is the service control manager; a name alone would be easy to fake."""
+        parent, above = self.parent.process, self.above
+        return (
+            parent is not None
+            and above is not None
+            and isinstance(parent.name, str)
+            and parent.name.lower() == "services.exe"
+            and parent.session == 0
+            and above.user == "S-1-5-18"
+            and above.integrity == "system"
+        )
+
+    def _elevated(self, above: Token) -> bool:
+        return (
+            self.token.elevation == "full"
+            and above.elevation == "limited"
+            and isinstance(above.linked_session, int)
+            and above.linked_session == self.token.authentication_id
+        )
+
+    def _same_logon(self, evidence: list[str]) -> tuple[str, str, list[str]]:
+        """The parent's user and logon: its own token, or a weaker copy of it."""
+        weaker = {"integrity", "restricting SIDs", "groups", "privileges", "elevation"} & set(self.changes)
+        sure = HIGH if self.creator.pid == self.parent.pid else MEDIUM
+        if not weaker or (weaker == {"privileges"} and not self._more_privileges()):
+            if weaker:
+                evidence.append("privileges were only taken away, which a process may do to itself")
+            if self._made_by_other():
+                evidence.append("a parent that did not ask for the process passes on its token all the same")
+            return "create-process", sure, evidence
+        if isinstance(self.token.flags, int) and self.token.flags & (RESTRICTED | WRITE_RESTRICTED):
+            evidence.append("its token is restricted")
+        return "restricted", MEDIUM, evidence
+
+    def _other_token(self, evidence: list[str], above: Token) -> tuple[str, str, list[str]]:
+        """Another user, logon or session: somebody handed in a token."""
+        token = self.token
+        asker, who = (self.maker, "creator") if self.maker else (above, "parent")
+        # the service accounts' own sessions ask for every logon, which says nothing
+        if token.origin == asker.authentication_id and asker.authentication_id not in SERVICE_LOGONS:
+            evidence.append(f"its logon was asked for by logon session {token.origin:#x}, the {who}'s")
+            return "with-logon", HIGH if self._made_by_other() else MEDIUM, evidence
+        if _able(asker):
+            evidence.append(f"the {who} has a privilege that this takes")
+            return "as-user", MEDIUM, evidence
+        evidence.append(f"the {who} has no privilege that this takes")
+        return "as-user", LOW, evidence
+
+    def _more_privileges(self) -> bool:
+        own, theirs = self.token.present, self.above.present if self.above else 0
+        return isinstance(own, int) and isinstance(theirs, int) and bool(own & ~theirs)
+
+    def problems(self, line: CommandLine) -> Iterator[str]:
+        """What does not fit together."""
+        yield from (problem for problem in self.token.problems if problem.startswith("the same token object"))
+        above = self.above
+        if self.parent.state == "newer":
+            yield "the parent's id belongs to a later process"
+        if self._made_by_other() and self.maker and above:
+            same_as_maker = self.token.authentication_id == self.maker.authentication_id
+            if same_as_maker and self.token.authentication_id != above.authentication_id:
+                yield "the token is of its creator's logon, the parent is another's: the parent was chosen"
+        if above and "integrity" in self.changes and not self._elevated(above):
+            levels = [
+                LEVELS.index(t.integrity) if t.integrity in LEVELS else -1 for t in (self.token, self.maker or above)
+            ]
+            if min(levels) >= 0 and levels[0] > levels[1] and not _able(self.maker or above):
+                yield f"higher integrity ({self.token.integrity}) than its creator could give"
+        audited, told = self.process.image_path, line.image_path
+        if isinstance(audited, str) and isinstance(told, str) and audited and told and _file(audited) != _file(told):
+            yield f"the PEB names {told}, the kernel audited {audited}"
+
+
+def _able(token: Token) -> bool:
+    """Whether a process with this token may start another one with a foreign token."""
+    return isinstance(token.present, int) and bool(token.present & (ASSIGN_PRIMARY_TOKEN | IMPERSONATE))
+
+
+def _pid(relative: Relative) -> str:
+    return f"{relative.process.name} ({relative.pid})" if relative.process else str(relative.pid)
+
+
+def _file(path: str) -> str:
+    return path.rpartition("\\")[2].lower()
