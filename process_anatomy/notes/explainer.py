@@ -6,15 +6,29 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from process_anatomy.errors import RequestError
 from process_anatomy.kernel.identify import Crash
-from process_anatomy.notes import rows
+from process_anatomy.notes import rows, security_rows
 from process_anatomy.notes.library import FAMILIES, Level, Note, default
+from process_anatomy.walk.acls import Ace
+from process_anatomy.walk.attributes import Attribute
+from process_anatomy.walk.creation import Creation
+from process_anatomy.walk.groups import Group
 from process_anatomy.walk.privileges import Privilege
 from process_anatomy.walk.processes import Process
 from process_anatomy.walk.structures import FieldRow
 from process_anatomy.walk.tokens import Token
 from process_anatomy.walk.vads import Vad
 
-TEMPLATES = ("privilege-state", "vad-row", "token-row", "process-row", "field-row")
+TEMPLATES = (
+    "privilege-state",
+    "vad-row",
+    "token-row",
+    "group-row",
+    "attribute-row",
+    "dacl-row",
+    "creation-row",
+    "process-row",
+    "field-row",
+)
 """Families whose notes are for rows: they hold placeholders."""
 
 
@@ -65,15 +79,35 @@ class Explainer:
 
     def token(self, row: Token) -> str | None:
         """Of a token."""
-        return None if self.level is Level.OFF else self._text(*rows.token_note(row))
+        return None if self.level is Level.OFF else self._text(*security_rows.token_note(row))
 
     def privilege(self, row: Privilege) -> str | None:
         """Of a privilege of a token."""
-        return None if self.level is Level.OFF else self._text(*rows.privilege_note(row, self.library))
+        return None if self.level is Level.OFF else self._text(*security_rows.privilege_note(row, self.library))
 
     def privilege_title(self, row: Privilege) -> str:
-        """A privilege in a few words."""
-        return self.library[f"privilege/{row.name}"].title
+        """A privilege in a few words, empty where no Windows has it."""
+        return "" if not row.name else self.library[f"privilege/{row.name}"].title
+
+    def group(self, row: Group, name: str) -> str | None:
+        """Of a SID of a token, with the name that is known for it."""
+        return None if self.level is Level.OFF else self._text(*security_rows.group_note(row, name))
+
+    def attribute(self, row: Attribute) -> str | None:
+        """Of a security attribute or claim."""
+        return None if self.level is Level.OFF else self._text(*security_rows.attribute_note(row, self.library))
+
+    def ace(self, token: Token, row: Ace, name: str) -> str | None:
+        """Of an entry of a token's default access list, with the name that is known for its SID."""
+        return None if self.level is Level.OFF else self._text(*security_rows.ace_note(token, row, name))
+
+    def dacl(self, token: Token) -> str | None:
+        """Of a token whose default access list has no entries to show."""
+        return None if self.level is Level.OFF else self._text(*security_rows.dacl_note(token))
+
+    def creation(self, row: Creation) -> str | None:
+        """Of how a process was made."""
+        return None if self.level is Level.OFF else self._text(*security_rows.creation_note(row))
 
     def field(self, row: FieldRow) -> str | None:
         """Of a field of a structure."""

@@ -11,16 +11,13 @@ from typing import Any
 from process_anatomy.absent import Absent
 from process_anatomy.filetime import moment_text
 from process_anatomy.kernel.identify import Crash
-from process_anatomy.notes.library import Level, Library
-from process_anatomy.walk.privileges import Privilege
+from process_anatomy.notes.library import Library
 from process_anatomy.walk.processes import NOT_READ, Process
 from process_anatomy.walk.structures import FieldRow
-from process_anatomy.walk.token_facts import FILTERED, LOWBOX, RESTRICTED
 from process_anatomy.walk.tokens import Token
 from process_anatomy.walk.vads import Vad
 
 SYSTEM_PID = 4
-SERVICE_ACCOUNTS = {"S-1-5-19", "S-1-5-20"}
 VAD_ROWS = {
     "VadImageMap": "image",
     "VadAwe": "awe",
@@ -33,18 +30,21 @@ VAD_ROWS = {
 """MI_VAD_TYPE to the row that tells of it; the others are told by what backs them."""
 
 
-def _who(process: Process) -> dict[str, object]:
+def who(process: Process) -> dict[str, object]:
+    """The process of a row, as notes name it."""
     name = process.name if isinstance(process.name, str) and process.name else "a process without a readable name"
-    return {"process": name, "pid": _word(process.pid), "ppid": _word(process.ppid)}
+    return {"process": name, "pid": word(process.pid), "ppid": word(process.ppid)}
 
 
-def _word(value: Any) -> object:
+def word(value: Any) -> object:
+    """A fact as a sentence holds it: unknown where it could not be had, no where there is none."""
     if isinstance(value, Absent):
         return "unknown" if value.kind in NOT_READ else "no"
     return value
 
 
-def _count(value: Any, noun: str) -> str:
+def count(value: Any, noun: str) -> str:
+    """A number with its noun."""
     if not isinstance(value, int):
         return f"an unknown number of {noun}s"
     return f"{value} {noun}" if value == 1 else f"{value} {noun}s"
@@ -67,12 +67,12 @@ def process_note(
     user = "an unknown user"
     if token is not None and isinstance(token.user_name, str):
         user = token.user_name
-    facts = _who(process) | {
+    facts = who(process) | {
         "parent": parent.name if parent and isinstance(parent.name, str) else "a process that was not found",
-        "threads": _word(process.threads),
-        "thread_count": _count(process.threads, "thread"),
-        "goon_count": _count(process.threads, "goon"),
-        "session": _word(process.session),
+        "threads": word(process.threads),
+        "thread_count": count(process.threads, "thread"),
+        "goon_count": count(process.threads, "goon"),
+        "session": word(process.session),
         "user": user,
         "created": moment_text(process.create_time) or "an unknown time",
         "ended": moment_text(process.exit_time) or "an unknown time",
@@ -109,15 +109,15 @@ def _process_kind(process: Process) -> str:
 def vad_note(vad: Vad, library: Library) -> tuple[str, dict[str, object]]:
     """The note of a VAD row."""
     file = vad.file if isinstance(vad.file, str) else ""
-    facts = _who(vad.process) | {
+    facts = who(vad.process) | {
         "start": _address(vad.start),
         "end": _address(vad.end),
-        "page_count": _count(vad.pages, "page"),
+        "page_count": count(vad.pages, "page"),
         "file": file or "no file",
         "name": file.rsplit("\\", 1)[-1] or "no file",
-        "protection": _word(vad.protection),
+        "protection": word(vad.protection),
         "meaning": _meaning(vad.protection, library),
-        "committed": _word(vad.commit),
+        "committed": word(vad.commit),
     }
     return f"vad-row/{_vad_kind(vad)}", facts
 
@@ -145,43 +145,6 @@ def _meaning(protection: str | Absent, library: Library) -> str:
     if isinstance(protection, Absent):
         return "protection unknown"
     return "; ".join(library[f"protection/{name}"].brief for name in protection.split("|"))
-
-
-def privilege_note(row: Privilege, library: Library) -> tuple[str, dict[str, object]]:
-    """The note of a privilege row."""
-    may = library[f"privilege/{row.name}"].text(Level.BRIEF)
-    return f"privilege-state/{row.state}", _who(row.token.process) | {"privilege": row.name, "may": may}
-
-
-def token_note(token: Token) -> tuple[str, dict[str, object]]:
-    """The note of a token row."""
-    facts = _who(token.process) | {
-        "user": _word(token.user),
-        "name": _word(token.user_name),
-        "account": _word(token.account),
-        "integrity": _word(token.integrity),
-        "elevation": _word(token.elevation),
-        "session": _word(token.session),
-    }
-    return f"token-row/{_token_kind(token)}", facts
-
-
-def _token_kind(token: Token) -> str:
-    if isinstance(token.user, Absent) or isinstance(token.flags, Absent):
-        return "unreadable"
-    if token.flags & LOWBOX:
-        return "app-container"
-    if token.flags & RESTRICTED:
-        return "restricted"
-    if token.user == "S-1-5-18":
-        return "system-user"
-    if token.user in SERVICE_ACCOUNTS or token.user.startswith("S-1-5-80-"):
-        return "service"
-    if token.elevation == "full":
-        return "elevated"
-    if token.elevation == "limited" or token.flags & FILTERED:
-        return "limited"
-    return "user"
 
 
 def field_note(row: FieldRow) -> tuple[str, dict[str, object]]:

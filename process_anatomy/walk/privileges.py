@@ -1,4 +1,4 @@
-"""Privileges: what each process's primary token may do, one row for each privilege that Windows knows."""
+"""Privileges: what each token allows, one row for each privilege that Windows knows."""
 
 from __future__ import annotations
 
@@ -47,6 +47,18 @@ PRIVILEGES = {
 """LUID of each privilege, which is also its bit in the token's masks (wdm.h, SE_*_PRIVILEGE)."""
 
 
+STRONG = frozenset(
+    f"Se{name}Privilege"
+    for name in ("CreateToken", "Tcb", "TakeOwnership", "LoadDriver", "Backup", "Restore", "Debug", "Relabel")
+)
+"""Privileges that a token with less than high integrity cannot enable.
+
+Source: Forshaw, "Windows Security Internals", chapter 4 (SeImpersonatePrivilege is left out: services of
+medium integrity do hold it).
+"""
+WEAK = frozenset({"untrusted", "low", "medium", "medium-plus"})
+
+
 @dataclass(frozen=True, slots=True)
 class Privilege:
     """One privilege of one token.
@@ -85,7 +97,16 @@ class Privilege:
     @property
     def problem(self) -> str:
         """What is impossible about it on a healthy system; usually empty."""
-        return "enabled, but the token does not have it" if self.enabled and not self.present else ""
+        found = []
+        if self.enabled and not self.present:
+            found.append("enabled, but the token does not have it")
+        if self.default and not self.present:
+            found.append("enabled by default, but the token does not have it")
+        if not self.name:
+            found.append("there is no such privilege")
+        if self.enabled and self.name in STRONG and self.token.integrity in WEAK:
+            found.append(f"enabled at integrity {self.token.integrity}, where Windows refuses to enable it")
+        return "; ".join(found)
 
 
 def privileges(tokens: list[Token]) -> Iterator[Privilege | Token]:
@@ -95,6 +116,9 @@ def privileges(tokens: list[Token]) -> Iterator[Privilege | Token]:
         if not (isinstance(present, int) and isinstance(enabled, int) and isinstance(default, int)):
             yield token
             continue
-        for value, name in PRIVILEGES.items():
+        any_set = present | enabled | default
+        for value in range(64):
             bit = 1 << value
-            yield Privilege(token, value, name, bool(present & bit), bool(enabled & bit), bool(default & bit))
+            if value in PRIVILEGES or any_set & bit:
+                name = PRIVILEGES.get(value, "")
+                yield Privilege(token, value, name, bool(present & bit), bool(enabled & bit), bool(default & bit))

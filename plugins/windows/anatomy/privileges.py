@@ -1,4 +1,4 @@
-"""The plugin windows.anatomy.privileges: the privileges of primary tokens."""
+"""The plugin windows.anatomy.privileges: the privileges of tokens."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Privileges(Anatomy, interfaces.plugins.PluginInterface):
-    """Lists what the primary token of each process may do, explained, without symbols.
+    """Lists what each process, and each thread that impersonates, may do, explained, without symbols.
 
     The columns up to Description are those of windows.privileges.
     """
@@ -34,20 +34,24 @@ class Privileges(Anatomy, interfaces.plugins.PluginInterface):
         Column("Privilege", str),
         Column("Attributes", str),
         Column("Description", str),
+        Column("TID", int),
         Column("Token", format_hints.Hex),
         Column("Problems", str),
         Column("Explanation", str),
     )
 
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
-        """One row for each privilege of each process; one row for a token that could not be read."""
+        """One row for each privilege of each token; one row for a token that could not be read."""
         from process_anatomy.walk.privileges import Privilege, privileges
+        from process_anatomy.walk.threads import threads
         from process_anatomy.walk.tokens import tokens
 
         _, chosen = self.chosen(kernel)
+        acting = threads(kernel, chosen)
+        self.report(acting.problems)
         explain = self.explainer(kernel)
         descriptions = stock_privilege_descriptions()
-        for row in privileges(tokens(kernel, chosen)):
+        for row in privileges(tokens(kernel, chosen, acting.rows)):
             if not isinstance(row, Privilege):
                 gone = next(v for v in (row.present, row.enabled, row.default) if isinstance(v, Absent))
                 problems = "; ".join(row.problems) or str(gone)
@@ -57,6 +61,7 @@ class Privileges(Anatomy, interfaces.plugins.PluginInterface):
                         row.process.pid,
                         row.process.name,
                         *[gone] * 4,
+                        row.tid,
                         short_address(row.address),
                         problems,
                         explain.token(row),
@@ -69,9 +74,10 @@ class Privileges(Anatomy, interfaces.plugins.PluginInterface):
                     row.token.process.pid,
                     row.token.process.name,
                     row.value,
-                    row.name,
+                    row.name or None,
                     row.attributes,
-                    descriptions.get(row.value) or explain.privilege_title(row),
+                    descriptions.get(row.value) or explain.privilege_title(row) or None,
+                    row.token.tid,
                     short_address(row.token.address),
                     row.problem or None,
                     explain.privilege(row),

@@ -1,0 +1,150 @@
+"""Which note belongs to a row of the security context, and the facts that fill it in.
+
+As :mod:`process_anatomy.notes.rows`: pure functions; the words are in the notes.
+"""
+
+from __future__ import annotations
+
+from process_anatomy.absent import Absent
+from process_anatomy.notes.library import Level, Library, NoteError
+from process_anatomy.notes.rows import count, who, word
+from process_anatomy.walk.acls import Ace, Acl
+from process_anatomy.walk.attributes import Attribute
+from process_anatomy.walk.creation import Creation
+from process_anatomy.walk.groups import Group
+from process_anatomy.walk.privileges import Privilege
+from process_anatomy.walk.processes import NOT_READ
+from process_anatomy.walk.token_facts import FILTERED, LOWBOX, RESTRICTED, WRITE_RESTRICTED
+from process_anatomy.walk.tokens import Token
+
+Fact = tuple[str, dict[str, object]]
+SERVICE_ACCOUNTS = {"S-1-5-19", "S-1-5-20"}
+ALLOWING, DENYING = (0, 9), (1, 10)
+"""AceType of entries that grant, and of those that refuse."""
+
+
+def _holder(token: Token) -> dict[str, object]:
+    """Who has the token: a process, or one of its threads."""
+    facts = who(token.process)
+    acting = f"thread {word(token.tid)} of {facts['process']}" if token.thread else facts["process"]
+    return facts | {"tid": word(token.tid), "holder": acting}
+
+
+def privilege_note(row: Privilege, library: Library) -> Fact:
+    """The note of a privilege row."""
+    facts = _holder(row.token) | {"value": row.value}
+    if not row.name:
+        return "privilege-state/unknown", facts
+    may = library[f"privilege/{row.name}"].text(Level.BRIEF)
+    return f"privilege-state/{row.state}", facts | {"privilege": row.name, "may": may}
+
+
+def token_note(token: Token) -> Fact:
+    """The note of a token row."""
+    facts = _holder(token) | {
+        "user": word(token.user),
+        "name": word(token.user_name),
+        "account": word(token.account),
+        "integrity": word(token.integrity),
+        "elevation": word(token.elevation),
+        "session": word(token.session),
+        "level": word(token.level),
+        "restricting": count(_size(token.restricted), "restricting SID"),
+        "capabilities": count(_size(token.capabilities), "capability SID"),
+    }
+    return f"token-row/{_token_kind(token)}", facts
+
+
+def _size(array: tuple[object, ...] | Absent) -> int | Absent:
+    return array if isinstance(array, Absent) else len(array)
+
+
+def _token_kind(token: Token) -> str:
+    if isinstance(token.user, Absent) or isinstance(token.flags, Absent):
+        return "unreadable"
+    if token.thread is not None:
+        return "impersonation"
+    if token.flags & LOWBOX:
+        return "app-container"
+    if token.flags & RESTRICTED:
+        return "write-restricted" if token.flags & WRITE_RESTRICTED else "restricted"
+    if token.user == "S-1-5-18":
+        return "system-user"
+    if token.user in SERVICE_ACCOUNTS or token.user.startswith("S-1-5-80-"):
+        return "service"
+    if token.elevation == "full":
+        return "elevated"
+    if token.elevation == "limited" or token.flags & FILTERED:
+        return "limited"
+    return "user"
+
+
+def group_note(row: Group, name: str) -> Fact:
+    """The note of a SID of a token.
+
+    Args:
+        row: the SID.
+        name: its name, empty where none is known.
+    """
+    sid = word(row.sid)
+    facts = _holder(row.token) | {
+        "sid": sid,
+        "name": name or sid,
+        "attributes": word(row.attributes) or "none",
+        "roles": " and ".join(row.roles) or "nothing else",
+    }
+    return f"group-row/{row.state}", facts
+
+
+def attribute_note(row: Attribute, library: Library) -> Fact:
+    """The note of a security attribute or claim."""
+    known = ""
+    if isinstance(row.name, str):
+        try:
+            known = library[f"attribute/{row.name}"].brief
+        except NoteError:
+            known = library["attribute/other"].brief
+    facts = _holder(row.token) | {
+        "name": word(row.name),
+        "type": word(row.type),
+        "kind": row.kind,
+        "value_count": count(len(row.values), "value"),
+        "meaning": known,
+        "by": "its logon session" if row.shared else "the token itself",
+    }
+    if isinstance(row.name, Absent):
+        return "attribute-row/unproved", facts
+    kind = "restricted-claim" if row.kind.startswith("restricted") else row.kind.replace(" ", "-")
+    return f"attribute-row/{kind}", facts
+
+
+def ace_note(token: Token, ace: Ace, name: str) -> Fact:
+    """The note of an entry of a token's default access list."""
+    sid = word(ace.sid)
+    facts = _holder(token) | {"sid": sid, "name": name or sid, "rights": ace.rights or "nothing"}
+    kind = "allowed" if ace.type in ALLOWING else "denied" if ace.type in DENYING else "other"
+    return f"dacl-row/{kind}", facts
+
+
+def dacl_note(token: Token) -> Fact:
+    """The note of a token's default access list where it has no entries to show."""
+    if isinstance(token.dacl, Acl):
+        return f"dacl-row/{'unreadable' if token.dacl.problems else 'empty'}", _holder(token)
+    kind = "unreadable" if token.dacl.kind in NOT_READ else "no-token" if token.address == 0 else "none"
+    return f"dacl-row/{kind}", _holder(token)
+
+
+def creation_note(row: Creation) -> Fact:
+    """The note of how a process was made."""
+    parent, creator = row.parent, row.creator
+    facts = who(row.process) | {
+        "parent": parent.name if isinstance(parent.name, str) else f"process {word(parent.pid)}",
+        "creator": creator.name if isinstance(creator.name, str) else f"process {word(creator.pid)}",
+        "creator_pid": word(creator.pid),
+        "user": word(row.token.user_name),
+        "parent_user": word(row.parent_token.user_name) if row.parent_token else "unknown",
+        "integrity": word(row.token.integrity),
+        "changes": ", ".join(row.changes) or "nothing" if isinstance(row.changes, tuple) else "unknown",
+        "confidence": row.confidence,
+    }
+    return f"creation-row/{row.method}", facts
