@@ -96,6 +96,8 @@ def follow(space: Space, start: int, accept: Callable[[int], str]) -> Ring:
 def follow_heads(space: Space, heads: Addresses, limit: int = LIMIT) -> list[Ring]:
     """Follow many lists at once, each from its head, forwards and backwards; the heads are no entries.
 
+    A link that cannot be read is an entry only where both directions end at it.
+
     Args:
         space: where the links are.
         heads: address of each list's head; a head of 0 gives an empty list.
@@ -104,6 +106,7 @@ def follow_heads(space: Space, heads: Addresses, limit: int = LIMIT) -> list[Rin
     rings = [Ring() for _ in range(len(heads))]
     size = space.pointer_size
     reached: dict[str, list[list[int]]] = {}
+    gone: list[list[int]] = [[] for _ in rings]
     for side, direction in enumerate(DIRECTIONS):
         orders: list[list[int]] = [[] for _ in rings]
         seen: list[set[int]] = [set() for _ in rings]
@@ -121,6 +124,7 @@ def follow_heads(space: Space, heads: Addresses, limit: int = LIMIT) -> list[Rin
                 if not readable:
                     reason = space.why(place, 2 * size) or "not readable"
                     ring.ended(place, f"the {direction} list ends at {place:#x}: {reason}")
+                    gone[row].append(place)
                     continue
                 following, returning = pair[side], pair[1 - side]
                 if orders[row] and returning != (orders[row][-2] if len(orders[row]) > 1 else head):
@@ -143,7 +147,8 @@ def follow_heads(space: Space, heads: Addresses, limit: int = LIMIT) -> list[Rin
             rows, here = next_rows, next_here
         reached[direction] = orders
     for row, ring in enumerate(rings):
-        _join(ring, *(reached[direction][row] for direction in DIRECTIONS))
+        lost = set(gone[row]) if len(set(gone[row])) == len(gone[row]) else set()
+        _join(ring, *([at for at in reached[direction][row] if at not in lost] for direction in DIRECTIONS))
     return rings
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from process_anatomy.kernel import lists
-from process_anatomy.kernel.lists import DIRECTIONS, Ring, follow
+from process_anatomy.kernel.lists import DIRECTIONS, Ring, follow, follow_heads
 from tests.memory.patchwork import Patchwork
 from tests.strategies import link_addresses
 
@@ -266,3 +269,69 @@ def test_links_of_any_bytes_end_in_an_answer(entries: list[bytes], pointer: int)
     assert found.links[0] == 0
     assert len(set(found.links)) == len(found.links)
     assert found.seen_by.keys() == set(found.links)
+
+
+def heads_of(*lists_of: Sequence[int]) -> npt.NDArray[np.uint64]:
+    return np.array([order[0] if order else 0 for order in lists_of], dtype=np.uint64)
+
+
+@pytest.mark.parametrize("pointer", [4, 8])
+@settings(max_examples=60, deadline=None)
+@given(order=link_addresses(), cuts=st.sets(st.integers(0, 40), max_size=5))
+def test_whole_lists_followed_at_once_give_what_each_gives_alone_without_its_head(
+    order: list[int], cuts: set[int], pointer: int
+) -> None:
+    edges = [0, *sorted(cut for cut in cuts if 0 < cut < len(order)), len(order)]
+    parts = [order[a:b] for a, b in itertools.pairwise(edges)]
+    memory = memory_of({at: pair for part in parts for at, pair in ring_of(part).items()}, pointer)
+    found = follow_heads(memory, heads_of(*parts, []))
+    assert found.pop() == Ring()
+    assert found == [Ring(part[1:], dict.fromkeys(part[1:], DIRECTIONS), [], {}) for part in parts]
+
+
+@settings(max_examples=100, deadline=None)
+@given(order=link_addresses(), data=st.data())
+def test_damaged_lists_followed_at_once_end_and_keep_what_either_direction_reaches(
+    order: list[int], data: st.DataObject
+) -> None:
+    links = ring_of(order)
+    for at in data.draw(st.sets(st.sampled_from(order), max_size=4)):
+        wild = st.one_of(st.sampled_from(order), st.just(WILD), st.just(0), st.integers(0, (1 << 64) - 1))
+        links[at] = (data.draw(wild), data.draw(wild))
+    other = [at + (1 << 40) for at in chain(5)]
+    damaged, whole = follow_heads(memory_of(links | ring_of(other)), heads_of(order, other))
+    assert whole.links == other[1:]
+    assert not whole.problems
+    reached = {at for side in (0, 1) for at in walk_from_head(links, order[0], side)}
+    assert reached <= set(damaged.links)
+    assert len(damaged.links) == len(set(damaged.links))
+    closed = all(closes(links, order[0], side) for side in (0, 1))
+    assert closed == (not damaged.problems)
+
+
+def test_a_link_that_cannot_be_read_is_an_entry_only_where_both_directions_end_at_it() -> None:
+    order = chain(6)
+    links = ring_of(order)
+    del links[order[3]]
+    (found,) = follow_heads(memory_of(links), heads_of(order))
+    assert found.links == order[1:]
+    links[order[2]] = (WILD, order[1])
+    (found,) = follow_heads(memory_of(links), heads_of(order))
+    assert found.links == [order[1], order[2], order[4], order[5]]
+
+
+def walk_from_head(links: Links, head: int, side: int) -> list[int]:
+    """The entries that one direction reaches from a head, up to the first that is not there."""
+    return [at for at in walk(links, head, side) if at != head]
+
+
+def closes(links: Links, head: int, side: int) -> bool:
+    """Whether one direction comes back to the head."""
+    return links[walk(links, head, side)[-1]][side] == head
+
+
+def test_a_list_longer_than_the_limit_is_cut_and_told() -> None:
+    order = chain(50)
+    (found,) = follow_heads(memory_of(ring_of(order)), heads_of(order), limit=10)
+    assert found.links == order[1:11] + order[-10:]
+    assert all("more than 10 links" in problem for problem in found.problems)

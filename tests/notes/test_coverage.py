@@ -16,7 +16,8 @@ from process_anatomy.notes.explainer import TEMPLATES, about
 from process_anatomy.walk.privileges import PRIVILEGES, Privilege
 from process_anatomy.walk.processes import Process
 from process_anatomy.walk.sids import INTEGRITY_LEVELS
-from process_anatomy.walk.tokens import ELEVATIONS, TOKEN_FLAGS, Token
+from process_anatomy.walk.token_facts import ELEVATIONS, TOKEN_FLAGS
+from process_anatomy.walk.tokens import Token
 from process_anatomy.walk.vads import PROTECTIONS, VAD_TYPES, Vad
 
 PROCESS = Process(

@@ -19,6 +19,17 @@ IMAGES = [
     "srv2016-14393.raw",
 ]
 ELEVATION = {1: "default", 2: "full", 3: "limited"}
+INTEGRITY = {"S-1-16-4096": "low", "S-1-16-8192": "medium", "S-1-16-12288": "high", "S-1-16-16384": "system"}
+LEVELS = ["Anonymous", "Identification", "Impersonation", "Delegation"]
+TRUST = {None: None, "S-1-19-512-4096": "ProtectedLight-Windows"}
+POLICY = {0: "none", 1: "NO_WRITE_UP", 2: "NEW_PROCESS_MIN", 3: "NO_WRITE_UP,NEW_PROCESS_MIN"}
+VALUE_TYPES = {1: "INT64", 2: "UINT64", 3: "STRING"}
+ATTRIBUTES = {
+    "Mandatory": 0x1, "Default": 0x2, "Enabled": 0x4, "Owner": 0x8, "DenyOnly": 0x10, "Integrity": 0x20,
+    "IntegrityEnabled": 0x40, "Resource": 0x20000000, "LogonId": 0xC0000000,
+}  # fmt: skip
+SINGLE = {"package": "package", "trust level": "trust_sid"}
+"""Kinds of groups rows that a token has at most once, and the answer key's names of them."""
 LOW_48 = (1 << 48) - 1
 
 Foreign = Callable[[str], Path]
@@ -118,59 +129,150 @@ def test_vads_are_those_of_the_answer_key(image: str, vol: Vol, foreign: Foreign
     assert {r["Problems"] for r in rows} == {None}
 
 
+def contexts(image: str, truth: Truth) -> dict[tuple[int, int | None], dict[str, Any]]:
+    """Every token of an answer key, by process and impersonating thread."""
+    found = {}
+    for process in truth(key(image))["processes"]:
+        found[process["pid"], None] = process["token"]
+        for thread in process["threads"]:
+            if thread["impersonation_token"]:
+                found[process["pid"], thread["tid"]] = thread["impersonation_token"]
+    return found
+
+
 def test_tokens_are_those_of_the_answer_key(image: str, vol: Vol, foreign: Foreign, truth: Truth) -> None:
-    """User, logon session, account, elevation, session and package of every token equal the answer key."""
+    """Every fact of every token of a process or a thread equals the answer key."""
     rows = vol("-r", "json", "-f", foreign(image), "windows.anatomy.tokens").rows
     expected = {
-        p["pid"]: (
+        who: (
             t["va"] & LOW_48,
             t["token_id"],
             t["authentication_id"],
             t["user"],
             f"{t['authority']}\\{t['account']}",
             ELEVATION[t["elevation_type"]],
+            INTEGRITY[t["integrity"]],
             t["session_id"],
             t["type"],
+            LEVELS[t["impersonation_level"]] if who[1] else None,
             len(t["sids"]),
+            len(t["restricted_sids"]),
+            len(t["capabilities"]),
+            len(t["security_attributes"]),
             t["package"],
+            TRUST[t["trust_sid"]],
+            t["parent_token_id"] or None,
+            t["origin_authentication_id"] or None,
+            t["source"],
+            POLICY[t["mandatory_policy"]],
+            "enabled" if t["token_flags"] & 0x400 else "allowed" if t["token_flags"] & 0x200 else "no",
         )
-        for p in truth(key(image))["processes"]
-        for t in (p["token"],)
+        for who, t in contexts(image, truth).items()
     }
     columns = (
-        "Offset",
-        "TokenId",
-        "AuthenticationId",
-        "User",
-        "Account",
-        "Elevation",
-        "SessionId",
-        "TokenType",
-        "Groups",
-    )
-    assert {r["PID"]: (*(r[c] for c in columns), r["Package"]) for r in rows} == expected
+        "Offset", "TokenId", "AuthenticationId", "User", "Account", "Elevation", "Integrity", "SessionId", "TokenType",
+        "ImpersonationLevel", "Groups", "RestrictedSids", "Capabilities", "SecurityAttributes", "Package", "TrustLevel",
+        "ParentTokenId", "OriginatingLogonSession", "Source", "MandatoryPolicy", "Virtualization",
+    )  # fmt: skip
+    assert {(r["PID"], r["TID"]): tuple(r[c] for c in columns) for r in rows} == expected
+    assert {r["Problems"] for r in rows} == {None}
 
 
-def test_integrity_is_the_level_of_the_sid_in_the_answer_key(
-    image: str, vol: Vol, foreign: Foreign, truth: Truth
-) -> None:
-    """The integrity level's name stands for the level number of the answer key's SID."""
-    names = {4096: "low", 8192: "medium", 12288: "high", 16384: "system"}
-    rows = vol("-r", "json", "-f", foreign(image), "windows.anatomy.tokens").rows
-    expected = {p["pid"]: names[int(p["token"]["integrity"].rsplit("-", 1)[1])] for p in truth(key(image))["processes"]}
-    assert {r["PID"]: r["Integrity"] for r in rows} == expected
+def test_groups_are_those_of_the_answer_key(image: str, vol: Vol, foreign: Foreign, truth: Truth) -> None:
+    """Every SID of every token, in the token's order, with its attributes."""
+    rows = vol("-r", "json", "-f", foreign(image), "windows.anatomy.groups").rows
+    actual: dict[tuple[int, int | None], dict[str, list[tuple[str, int]]]] = {}
+    for row in rows:
+        lists = actual.setdefault((row["PID"], row["TID"]), {})
+        lists.setdefault("sids" if row["Kind"] in ("user", "group") else row["Kind"], []).append(
+            (row["SID"], mask_of(row["Attributes"] or ""))
+        )
+        assert row["Problems"] is None
+    for who, token in contexts(image, truth).items():
+        expected = {"sids": token["sids"], "restricted": token["restricted_sids"], "capability": token["capabilities"]}
+        whole = {kind: [(s["sid"], s["attributes"]) for s in sids] for kind, sids in expected.items() if sids}
+        whole |= {kind: [(token[name], 0)] for kind, name in SINGLE.items() if token[name]}
+        assert actual.pop(who) == whole
+    assert not actual
+
+
+def mask_of(names: str) -> int:
+    """Attributes of a SID as Windows' number."""
+    return sum(ATTRIBUTES[name] if name in ATTRIBUTES else int(name, 0) for name in names.split(",") if name)
+
+
+def test_security_attributes_are_those_of_the_answer_key(image: str, vol: Vol, foreign: Foreign, truth: Truth) -> None:
+    """Names, types and values of every security attribute, all of them proved."""
+    rows = vol("-r", "json", "-f", foreign(image), "windows.anatomy.claims").rows
+    expected = [
+        (*who, "security attribute", a["name"], VALUE_TYPES[a["type"]], index, str(value))
+        for who, token in contexts(image, truth).items()
+        for a in token["security_attributes"]
+        for index, value in enumerate(a["values"])
+    ]
+    columns = ("PID", "TID", "Kind", "Name", "ValueType", "Index", "Value")
+    assert sorted([tuple(r[c] for c in columns) for r in rows], key=repr) == sorted(expected, key=repr)
+    assert expected
+    assert {r["Problems"] for r in rows} == {None}
 
 
 def test_privileges_are_those_of_the_answer_key(image: str, vol: Vol, foreign: Foreign, truth: Truth) -> None:
     """Every privilege that the answer key names has its attributes, and no other is present."""
     rows = vol("-r", "json", "-f", foreign(image), "windows.anatomy.privileges").rows
     expected = {
-        (p["pid"], name): attributes
-        for p in truth(key(image))["processes"]
-        for name, attributes in p["token"]["privilege_names"].items()
+        (*who, name): attributes
+        for who, token in contexts(image, truth).items()
+        for name, attributes in token["privilege_names"].items()
     }
-    actual = {(r["PID"], r["Privilege"]): r["Attributes"].lower() for r in rows if r["Attributes"]}
+    actual = {(r["PID"], r["TID"], r["Privilege"]): r["Attributes"].lower() for r in rows if r["Attributes"]}
     assert actual == expected
+    assert {r["Problems"] for r in rows} == {None}
+
+
+def test_creation_names_parents_and_command_lines_of_the_answer_key(
+    image: str, vol: Vol, foreign: Foreign, truth: Truth
+) -> None:
+    """Parent, audited name and command line of every process equal the answer key."""
+    rows = vol("-r", "json", "-f", foreign(image), "windows.anatomy.creation").rows
+    expected = {
+        p["pid"]: (p["ppid"], p["audit_name"] or None, p["command_line"] if p["peb"] and not p["exited"] else None)
+        for p in truth(key(image))["processes"]
+    }
+    assert {r["PID"]: (r["PPID"], r["ImagePath"], r["CommandLine"]) for r in rows} == expected
+
+
+def test_creation_judges_what_the_tokens_of_the_answer_key_say(
+    image: str, vol: Vol, foreign: Foreign, truth: Truth
+) -> None:
+    """Each method follows from the answer key's tokens of child and parent, with its own rule spelled out here."""
+    processes = {p["pid"]: p for p in truth(key(image))["processes"]}
+    rows = vol("-r", "json", "-f", foreign(image), "windows.anatomy.creation").rows
+    seen = set()
+    for row in rows:
+        child, parent = processes[row["PID"]], processes.get(row["PPID"])
+        token, above = child["token"], parent["token"] if parent else None
+        seen.add(row["Method"])
+        if row["PID"] == 4 or row["PPID"] == 4:
+            assert row["Method"] == "kernel"
+        elif token["package"]:
+            assert row["Method"] == "app-container"
+        elif parent is None or above is None:
+            assert (row["Method"], row["ParentState"]) == ("orphan", "not found")
+        elif parent["name"] == "services.exe":
+            assert row["Method"] == "service"
+        elif (token["elevation_type"], above["elevation_type"]) == (2, 3):
+            assert row["Method"] == "elevation"
+        elif token["authentication_id"] == above["authentication_id"]:
+            same = token["sids"] == above["sids"] and not token["restricted_sids"]
+            assert row["Method"] == ("create-process" if same else "restricted")
+        elif token["origin_authentication_id"] == above["authentication_id"] > 0x3E7:
+            assert row["Method"] == "with-logon"
+        else:
+            assert row["Method"] == "as-user"
+    assert seen == {
+        "kernel", "app-container", "orphan", "service", "elevation", "create-process", "restricted", "with-logon",
+        "as-user",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("image", ["win7-7601-x86-pae.raw", "winxp-2600-pae.raw"])

@@ -17,15 +17,20 @@ ASK = """
 import json, sys
 import memprocfs
 vmm = memprocfs.Vmm(["-device", sys.argv[1], "-disable-symbolserver", "-disable-symbols", "-waitinitialize"])
-answer = {}
+answer, contexts = {}, {}
 for process in vmm.process_list():
     try:
         vads = [[vad["start"], vad["end"]] for vad in process.maps.vad()]
     except RuntimeError:
         vads = None
     token = [process.sid, process.luid, process.session, int(process.integrity)]
+    text = lambda name: vmm.vfs.read(f"/pid/{process.pid}/token/{name}", 1 << 16, 0).decode().splitlines()[2:]
+    sids = [line.split()[-1] for line in text("sid-all.txt") if line.strip()]
+    held = {line.split()[2]: line.split()[1] for line in text("privileges.txt") if line.strip()}
+    acting = {thread["tid"]: thread["va-impersonation-token"] for thread in process.maps.thread()}
+    contexts[process.pid] = [sids, held, {tid: at for tid, at in acting.items() if at}]
     answer[process.pid] = [process.ppid, process.eprocess, process.dtb, process.is_wow64, token, vads]
-print("ANSWER" + json.dumps(answer))
+print("ANSWER" + json.dumps([answer, contexts]))
 """
 LOW_48 = (1 << 48) - 1
 LEVELS = ["unknown", "untrusted", "low", "medium", "medium-plus", "high", "system", "protected"]
@@ -40,12 +45,13 @@ def test_processes_and_vads_are_the_same(
 ) -> None:
     """Ids, addresses, page-table roots and WOW64 of processes; users and ids of tokens; ranges of VADs."""
     image = foreign(name)
-    answer = memprocfs(ASK, image)
+    answer, contexts = memprocfs(ASK, image)
     processes = vol("-r", "json", "-f", image, "windows.anatomy.processes").rows
     ranges: dict[int, list[list[Any]]] = {row["PID"]: [] for row in processes}
     for row in vol("-r", "json", "-f", image, "windows.anatomy.vads").rows:
         ranges[row["PID"]].append([row["Start VPN"], row["End VPN"]])
-    tokens = {row["PID"]: row for row in vol("-r", "json", "-f", image, "windows.anatomy.tokens").rows}
+    listed = vol("-r", "json", "-f", image, "windows.anatomy.tokens").rows
+    tokens = {row["PID"]: row for row in listed if row["TID"] is None}
     running = [row for row in processes if row["ExitTime"] is None]
     assert {row["PID"] for row in running} == {int(pid) for pid in answer}
     compared = 0
@@ -59,3 +65,23 @@ def test_processes_and_vads_are_the_same(
         assert sorted(ranges[row["PID"]]) == sorted(vads)
         compared += len(vads)
     assert compared > 600
+    assert contexts == contexts_of(image, vol, {row["PID"] for row in running})
+
+
+def contexts_of(image: Path, vol: Vol, running: set[int]) -> dict[str, list[Any]]:
+    """SIDs and privileges of primary tokens, and the addresses of threads' tokens, in MemProcFS's words."""
+    found: dict[str, list[Any]] = {str(pid): [[], {}, {}] for pid in running}
+    for row in vol("-r", "json", "-f", image, "windows.anatomy.groups").rows:
+        if row["PID"] in running and row["TID"] is None and row["Kind"] in ("user", "group"):
+            found[str(row["PID"])][0].append(row["SID"])
+    for row in vol("-r", "json", "-f", image, "windows.anatomy.privileges").rows:
+        if row["PID"] in running and row["TID"] is None and row["Attributes"]:
+            letters = {"Enabled": "e", "Present": "p", "Default": "d"}
+            held = row["Attributes"].split(",")
+            found[str(row["PID"])][1][row["Privilege"]] = "".join(
+                letter if name in held else "-" for name, letter in letters.items()
+            )
+    for row in vol("-r", "json", "-f", image, "windows.anatomy.tokens").rows:
+        if row["PID"] in running and row["TID"] is not None:
+            found[str(row["PID"])][2][str(row["TID"])] = row["Offset"] | 0xFFFF << 48
+    return found
