@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from structs import attributes, eprocess, ethread, handle, object, peb, section, session, shared_data, token, vad
+from structs import (
+    attributes,
+    eprocess,
+    ethread,
+    handle,
+    object,
+    peb,
+    registry,
+    section,
+    session,
+    shared_data,
+    token,
+    vad,
+)
 from structs.layout import Layout
 
 LAYOUTS: dict[str, Layout] = {
     declaration.name: declaration
-    for family in (attributes, eprocess, ethread, handle, object, peb, section, session, shared_data, token, vad)
+    for family in (
+        attributes,
+        eprocess,
+        ethread,
+        handle,
+        object,
+        peb,
+        registry,
+        section,
+        session,
+        shared_data,
+        token,
+        vad,
+    )
     for declaration in vars(family).values()
     if isinstance(declaration, Layout)
 }

@@ -6,16 +6,17 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any
 
+from process_anatomy.forge.clock import filetime, written_time
 from process_anatomy.forge.dice import Dice
 from process_anatomy.forge.kernel_image import KernelImage
 from process_anatomy.forge.memory import KERNEL_DATA, PAGE, USER_READ, WRITE, PhysicalMemory, Space
-from process_anatomy.forge.objects import Handle, ObjectManager
+from process_anatomy.forge.objects import LEAF_ENTRIES, Handle, ObjectManager
 from process_anatomy.forge.pool import NON_PAGED, PAGED, Pool
-from process_anatomy.forge.processes import Process, ProcessTable, filetime, written_time
+from process_anatomy.forge.processes import Process, ProcessTable, impersonate
 from process_anatomy.forge.records import record, ring, text
+from process_anatomy.forge.registry import Registry
 from process_anatomy.forge.scenario import LAB, Actor, Scenario
 from process_anatomy.forge.sections import EXECUTE_WRITE_COPY, READ_WRITE, Sections
-from process_anatomy.forge.security import CONTEXTS
 from process_anatomy.forge.symbols import symbol_table
 from process_anatomy.forge.tokens import Tokens
 from process_anatomy.forge.truth import process_facts
@@ -42,6 +43,8 @@ DRIVERS = (
     ("win32k.sys", "\\SystemRoot\\System32\\", 0x9A000),
     ("win32kbase.sys", "\\SystemRoot\\System32\\", 0x2EA000),
 )  # fmt: skip
+HANDLES_OF_A_LEAF = 4 * LEAF_ENTRIES
+"""Windows gives out no multiple of it: the first entry of each leaf is its own."""
 ACCESS = {"Process": 0x1FFFFF, "Thread": 0x1FFFFF, "Token": 0xF01FF, "File": 0x120089, "Event": 0x1F0003}
 
 
@@ -98,9 +101,10 @@ class _Machine:
         self.objects = ObjectManager(build, self.kernel, self.kernel_image, (nonpaged, paged), dice)
         self.sections = Sections(self.objects)
         self.users = Users(self.objects, self.sections, scenario.computer, scenario.invalid_pte_mask)
-        self.tokens = Tokens(self.objects)
+        self.tokens = Tokens(self.objects, scenario.boot_time)
         self.trees = VadTrees(self.objects)
         self.table = ProcessTable(self.objects, session, scenario.boot_time)
+        self.registry = Registry(self.objects, filetime(scenario.boot_time))
         self.ids: dict[int, int] = {}
 
     def _pool_bases(self, count: int) -> list[int]:
@@ -121,6 +125,7 @@ class _Machine:
         self.memory.write(self.users.shared_frame * PAGE, shared_data(self.build, now))
         self.kernel.map(KUSER_SHARED_DATA_ADDRESS[8], self.users.shared_frame, KERNEL_DATA & ~WRITE)
         processes = [self._start(actor) for actor in self.scenario.cast]
+        impersonate(processes, self.tokens)
         for process in processes:
             self._fill(process)
         self._open_handles(processes)
@@ -132,6 +137,7 @@ class _Machine:
         self.kernel_image.point("MmPfnDatabase", PFN_DATABASE)
         self.kernel_image.store("KeBootTime", struct.pack("<Q", filetime(self.scenario.boot_time)))
         self._low_stub()
+        self.registry.write(processes)
         for process in processes:
             if process.space is not self.kernel:
                 process.space.share_kernel_half(self.kernel)
@@ -149,7 +155,7 @@ class _Machine:
         """Addresses for a process, its token and its threads."""
         eprocess = self.table.reserve("Process")
         space = self.kernel if actor.pid == 4 else Space(self.memory, self.dice.between(0x100, 0x1EF))
-        token = self.tokens.make(CONTEXTS[actor.context], actor.session)
+        token = self.tokens.make(actor.context, actor.session, actor.protection)
         count = 0 if actor.ended is not None else actor.threads
         first = actor.pid + 4
         taken = {other.pid for other in self.scenario.cast} | self.ids.keys()
@@ -203,6 +209,8 @@ class _Machine:
                 continue
             for number in range(actor.handles + len(process.threads)):
                 value += 4 * self.dice.pick((1, 1, 1, 2))
+                if value % HANDLES_OF_A_LEAF == 0:
+                    value += 4
                 kind = ("File", "Event", "Process", "Thread", "Token", "Event")[number % 6]
                 other = process if number < 6 else self.dice.pick(living)
                 name: str | None
@@ -285,4 +293,5 @@ class _Machine:
             "symbols": {name: image.address(name) for name in sorted(image.rvas)},
             "system_time": written_time(self.scenario.boot_time + self.scenario.uptime),
             "time_zone_bias_100ns": 0,
+            **self.registry.truth(),
         }

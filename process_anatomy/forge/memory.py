@@ -133,6 +133,10 @@ class Space:
         """Write the last-level entry of an address as it is: for pages that are not valid."""
         self._set(self._table(address, 1), address >> 12 & 511, value)
 
+    def page_out(self, address: int, value: int) -> None:
+        """Write the root's entry of an address whose tables are not in memory."""
+        self._set(self.root, address >> 39 & 511, value)
+
     def map(self, address: int, frame: int, flags: int) -> None:
         """Map one 4 KB page."""
         self.entry(address, frame * PAGE | flags)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any
 
+from process_anatomy.forge.clock import filetime, written_time
 from process_anatomy.forge.memory import PAGE, Space
 from process_anatomy.forge.objects import Handle, ObjectManager
 from process_anatomy.forge.pool import Pool
 from process_anatomy.forge.records import link, record, ring, signed, text, utf16
-from process_anatomy.forge.scenario import Actor
+from process_anatomy.forge.scenario import Actor, Impersonation
+from process_anatomy.forge.tokens import Tokens
 from process_anatomy.forge.user_space import UserSpace
 from process_anatomy.forge.vads import Region
 from structs.eprocess import EPROCESS
@@ -26,18 +27,9 @@ PROCESS_OBJECT, THREAD_OBJECT = 3, 6
 WAITING, USER_REQUEST = 5, 6
 DEVICE = "\\Device\\HarddiskVolume3"
 THREAD_FLAGS = 0x5402
-WINDOWS_EPOCH = 11_644_473_600
+IMPERSONATING, EFFECTIVE_ONLY_BIT = 0x8, 2
+"""Flag of a thread that impersonates; the bit of its ImpersonationData for "only what is enabled counts"."""
 PSEUDO_SESSION_SIZE = 0x100
-
-
-def filetime(seconds: int) -> int:
-    """Seconds since 1970 as Windows counts: 100 nanoseconds since 1601."""
-    return (seconds + WINDOWS_EPOCH) * 10_000_000
-
-
-def written_time(seconds: int) -> str:
-    """Seconds since 1970 in ISO 8601."""
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass
@@ -58,11 +50,22 @@ class Process:
     table: int = 0
     audit: str = ""
     thread_facts: list[dict[str, Any]] = field(default_factory=list)
+    impersonations: dict[int, tuple[Impersonation, dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def alive(self) -> bool:
         """Has not ended."""
         return self.actor.ended is None
+
+
+def impersonate(processes: list[Process], tokens: Tokens) -> None:
+    """Give threads the tokens of their clients; a thread that has stopped to impersonate keeps an address only."""
+    made: dict[str, dict[str, Any]] = {}
+    plans = [(process, plan) for process in processes for plan in process.actor.impersonates]
+    for process, plan in sorted(plans, key=lambda pair: not pair[1].active):
+        if plan.active:
+            made[plan.context] = tokens.make(plan.context, plan.session, level=plan.level)
+        process.impersonations[plan.thread] = plan, made[plan.context]
 
 
 class ProcessTable:
@@ -218,6 +221,7 @@ class ProcessTable:
         created = self.boot_time + process.actor.started + index
         teb = user.tebs[index] if user.tebs else 0
         stack = 0xFFFFF00000000000 | dice.bits(32) << 12
+        flags, client, facts = self._client(process, index)
         data = bytearray(
             record(
                 self.build,
@@ -238,7 +242,8 @@ class ProcessTable:
                 UniqueProcess=process.actor.pid,
                 UniqueThread=process.tids[index],
                 ThreadListEntry=links,
-                CrossThreadFlags=THREAD_FLAGS,
+                CrossThreadFlags=flags,
+                ImpersonationData=client,
             )
         )
         data[0] = THREAD_OBJECT
@@ -248,11 +253,10 @@ class ProcessTable:
             {
                 "base_priority": 8,
                 "create_time": written_time(created),
-                "cross_thread_flags": THREAD_FLAGS,
+                "cross_thread_flags": flags,
                 "ethread": thread,
                 "ethread_pa": self.kernel.physical(thread),
                 "exit_status": 0,
-                "impersonation_token": None,
                 "priority": 8 + index % 3,
                 "start": start,
                 "state": WAITING,
@@ -260,5 +264,27 @@ class ProcessTable:
                 "tid": process.tids[index],
                 "wait_reason": USER_REQUEST,
                 "win32_start": win32,
+                **facts,
             }
+        )
+
+    @staticmethod
+    def _client(process: Process, index: int) -> tuple[int, int, dict[str, Any]]:
+        """Whom a thread acts for: its flags, the client's token with the level in the low bits, and the facts."""
+        facts: dict[str, Any] = {"effective_only": None, "impersonation_level": None, "impersonation_token": None}
+        if index not in process.impersonations:
+            return THREAD_FLAGS, 0, facts | {"impersonation_data": 0}
+        plan, token = process.impersonations[index]
+        data = token["va"] | plan.level | plan.effective_only << EFFECTIVE_ONLY_BIT
+        if not plan.active:
+            return THREAD_FLAGS, data, facts | {"impersonation_data": data}
+        return (
+            THREAD_FLAGS | IMPERSONATING,
+            data,
+            {
+                "effective_only": plan.effective_only,
+                "impersonation_data": data,
+                "impersonation_level": plan.level,
+                "impersonation_token": {name: value for name, value in token.items() if name != "fast_ref"},
+            },
         )

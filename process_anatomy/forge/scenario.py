@@ -11,6 +11,33 @@ CALCULATOR = (
 )
 
 
+ALL, TRIMMED, PAGED_OUT = "all", "trimmed", "paged out"
+"""How much of a process's user half is in memory."""
+IDENTIFICATION, IMPERSONATION = 1, 2
+"""How far an impersonation token may act: to be looked at, or to be used on this machine."""
+
+
+@dataclass(frozen=True)
+class Impersonation:
+    """A thread that acts for somebody else.
+
+    Attributes:
+        thread: number of the thread in its process.
+        context: the client's security context.
+        level: how far it may act for the client.
+        session: terminal session of the client.
+        effective_only: only what is enabled in the token counts.
+        active: it does so now; otherwise the address of the client's token is only left over.
+    """
+
+    thread: int
+    context: str
+    level: int = IMPERSONATION
+    session: int = 1
+    effective_only: bool = False
+    active: bool = True
+
+
 @dataclass(frozen=True)
 class Actor:
     """One process of a scenario.
@@ -34,6 +61,9 @@ class Actor:
         handles: how many handles it has open beyond those to itself.
         extra_regions: private ranges beyond the usual ones.
         hidden: unlinked from the list of active processes.
+        memory: how much of its user half is in memory: :data:`ALL`; :data:`TRIMMED` leaves the PEB, the
+            process parameters and the loader's lists; :data:`PAGED_OUT` nothing at all, not even page tables.
+        impersonates: threads that act for somebody else.
     """
 
     pid: int
@@ -54,6 +84,8 @@ class Actor:
     handles: int = 6
     extra_regions: int = 0
     hidden: bool = False
+    memory: str = ALL
+    impersonates: tuple[Impersonation, ...] = ()
 
     @property
     def name(self) -> str:
@@ -101,25 +133,72 @@ LAB = Scenario(
         ),
         Actor(672, 580, SYSTEM32 + "winlogon.exe", started=10, session=1),
         Actor(716, 588, SYSTEM32 + "services.exe", started=11, session=0, protection=0x61, critical=True, threads=3),
-        Actor(728, 588, SYSTEM32 + "lsass.exe", started=11, session=0, protection=0x41, threads=4),
+        Actor(
+            728, 588, SYSTEM32 + "lsass.exe", started=11, session=0, protection=0x41, threads=4,
+            impersonates=(Impersonation(2, "limited", IDENTIFICATION, effective_only=True),),
+        ),
+        Actor(
+            868, 716, SERVICE_HOST, started=12, session=0, arguments="-k DcomLaunch -p", memory=TRIMMED,
+            impersonates=(Impersonation(1, "full"),),
+        ),
+        Actor(1004, 672, SYSTEM32 + "dwm.exe", "window-manager", 13, 1, threads=1, memory=PAGED_OUT),
         Actor(
             1092, 716, SERVICE_HOST, "local-service", started=14, session=0, threads=3,
             arguments="-k LocalServiceNetworkRestricted -p -s EventLog",
         ),
         Actor(
             1236, 716, SERVICE_HOST, "network-service", started=15, session=0, threads=3,
-            arguments="-k NetworkService -p -s Dnscache",
+            arguments="-k NetworkService -p -s Dnscache", impersonates=(Impersonation(2, "full", active=False),),
         ),
+        Actor(
+            1332, 716, SERVICE_HOST, "write-restricted", 16, 0, "-k LocalServiceNoNetworkFirewall -p", threads=1,
+            memory=PAGED_OUT,
+        ),
+        Actor(1900, 716, SYSTEM32 + "spoolsv.exe", started=19, session=0, threads=1, memory=PAGED_OUT),
         Actor(3920, 3844, "C:\\Windows\\explorer.exe", "limited", 73, 1, threads=5, handles=300, large_page=True),
+        Actor(4180, 3920, SYSTEM32 + "osk.exe", "accessibility", 96, 1, threads=1, memory=PAGED_OUT),
+        Actor(
+            4304, 716, "C:\\Program Files\\Contoso\\Agent\\ContosoAgent.exe", "agent", 131, 0, "--service", threads=1,
+            memory=TRIMMED,
+        ),
+        Actor(
+            4476, 3920, "C:\\Ledger\\oldledger.exe", "virtualized", 164, 1, "C:\\Ledger\\books.dat", threads=1,
+            memory=PAGED_OUT,
+        ),
+        Actor(
+            4812, 6612, "C:\\Users\\student\\AppData\\Local\\Temp\\LabSetup.exe", "installer", 240, 1, "/quiet",
+            threads=1, memory=PAGED_OUT,
+        ),
         Actor(
             5212, 3920, SYSTEM32 + "notepad.exe", "limited", 412, 1, "C:\\Users\\student\\Documents\\homework.txt",
             injected=True,
         ),
         Actor(5740, 3920, SYSTEM32 + "cmd.exe", "full", 655, 1, threads=1),
         Actor(5588, 3920, "C:\\Users\\student\\Downloads\\update.exe", "limited", 698, 1, ended=741, exit_status=1),
-        Actor(6044, 716, CALCULATOR, "low-box", 1_204, 1, "-ServerName:App.AppXsm3pg4n7er43kdh1qp4e79f1j7am68r8.mca"),
+        Actor(6044, 868, CALCULATOR, "low-box", 1_204, 1, "-ServerName:App.AppXsm3pg4n7er43kdh1qp4e79f1j7am68r8.mca"),
+        Actor(
+            6276, 3920, "C:\\Program Files\\Lantern\\sandbox.exe", "sandboxed", 1_260, 1, "--broker=3920", threads=1,
+            memory=TRIMMED,
+        ),
+        Actor(
+            6420, 3920, "C:\\Program Files\\Lantern\\renderer.exe", "renderer", 1_262, 1, "--type=renderer", threads=1,
+            memory=PAGED_OUT,
+        ),
+        Actor(6612, 3920, "C:\\Tools\\bobtool.exe", "bob", 1_432, 1, "/inventory", threads=1, memory=TRIMMED),
+        Actor(
+            6808, 1900, "C:\\Users\\student\\Downloads\\invoice.exe", "limited", 1_610, 1, threads=1, memory=TRIMMED
+        ),
     ),
 )  # fmt: skip
+"""The laboratory machine.
+
+How its processes came about: user programs with their parent's context (explorer.exe and its children); a split
+logon's other half (cmd.exe); another user's (bobtool.exe); services (716's children) and a service under a
+person's account (4304); a session's helper (dwm.exe); parents that have ended (3844) or whose number a later
+process has (4812, whose parent ended long before 6612 began); an AppContainer, which the service host 868
+starts with a token made from explorer.exe's; and invoice.exe, which names a service as its parent (the
+attribute PROC_THREAD_ATTRIBUTE_PARENT_PROCESS lets a program choose) but has the student's token and session.
+"""
 
 
 def crowd(processes: int, regions: int = 0, memory_size: int = 256 << 20) -> Scenario:
@@ -132,7 +211,7 @@ def crowd(processes: int, regions: int = 0, memory_size: int = 256 << 20) -> Sce
     """
     added = tuple(
         Actor(
-            8000 + 4 * 8 * number, 3920, f"C:\\Program Files\\Crowd\\worker{number:05}.exe", "limited", 2_000 + number,
+            8004 + 4 * 8 * number, 3920, f"C:\\Program Files\\Crowd\\worker{number:05}.exe", "limited", 2_000 + number,
             1, threads=1, extra_regions=regions,
         )
         for number in range(processes)

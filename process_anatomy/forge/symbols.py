@@ -27,9 +27,11 @@ MEMBER_TYPES = {
     ("_TOKEN", "TokenSource"): "_TOKEN_SOURCE",
     ("_MMVAD_SHORT", "VadNode"): "_RTL_BALANCED_NODE",
     ("_RTL_USER_PROCESS_PARAMETERS", "CurrentDirectory"): "_CURDIR",
+    ("_CMHIVE", "Hive"): "_HHIVE",
+    ("_CM_KEY_NODE", "ValueList"): "_CHILD_LIST",
 }
 """(structure, member) to the name of the member's own type, where it has one."""
-AT_ZERO = {"Pcb", "Tcb", "VadNode"}
+AT_ZERO = {"Pcb", "Tcb", "VadNode", "Hive"}
 """Members that start their structure; other nested members start where their first known field does."""
 PATHS = {("_HANDLE_TABLE", "HandleCount"): "FreeLists.HandleCount"}
 """Paths of Windows 8.1 and later, where a declaration names an older one first."""
@@ -53,8 +55,12 @@ POINTS_TO = {
     ("_TOKEN", "LogonSession"): "_SEP_LOGON_SESSION_REFERENCES",
     ("_PEB", "Ldr"): "_PEB_LDR_DATA",
     ("_PEB", "ProcessParameters"): "_RTL_USER_PROCESS_PARAMETERS",
+    ("_HHIVE", "BaseBlock"): "_HBASE_BLOCK",
+    ("_DUAL", "Map"): "_HMAP_DIRECTORY",
 }
-NUMBERS = {("_RTL_BALANCED_NODE", "ParentValue"), ("_HANDLE_TABLE", "TableCode")}
+NUMBERS = {("_RTL_BALANCED_NODE", "ParentValue"), ("_HANDLE_TABLE", "TableCode")} | {
+    ("_HMAP_ENTRY", name) for name in ("BlockAddress", "BinAddress", "PermanentBinAddress")
+}
 """Declared as pointers, but their lowest bits say something else, so Windows calls them numbers."""
 
 UNSIGNED = {1: "unsigned char", 2: "unsigned short", 4: "unsigned long", 8: "unsigned long long"}
@@ -69,7 +75,13 @@ STRUCTURES: dict[str, dict[str, tuple[Any, ...]]] = {
     "_LUID": {"LowPart": (0, "unsigned long"), "HighPart": (4, "long")},
     "_EX_FAST_REF": {"Object": (0, "*void"), "Value": (0, "unsigned long long")},
     "_KSYSTEM_TIME": {"LowPart": (0, "unsigned long"), "High1Time": (4, "long"), "High2Time": (8, "long")},
-    "_CMHIVE": {"HiveList": (0, "_LIST_ENTRY")},
+    "_CELL_DATA": {"u": (0, "_CELL_CONTENT")},
+    "_CELL_CONTENT": {
+        "KeyNode": (0, "_CM_KEY_NODE"), "KeyValue": (0, "_CM_KEY_VALUE"), "KeyIndex": (0, "_CM_KEY_INDEX"),
+        "KeySecurity": (0, "unsigned long"), "ValueData": (0, "unsigned long"), "KeyList": (0, "[1]unsigned long"),
+    },
+    "_HMAP_DIRECTORY": {"Directory": (0, "[1024]*_HMAP_TABLE")},
+    "_HMAP_TABLE": {"Table": (0, "[512]_HMAP_ENTRY")},
     "_OBJECT_TYPE": {
         "TypeList": (0, "_LIST_ENTRY"), "Name": (0x10, "_UNICODE_STRING"), "Index": (0x28, "unsigned char"),
     },
@@ -84,18 +96,16 @@ STRUCTURES: dict[str, dict[str, tuple[Any, ...]]] = {
         "PsLoadedModuleList": (24, "unsigned long long"), "DebuggerDataList": (32, "unsigned long long"),
     },
 }  # fmt: skip
-"""Types that structs does not declare: offset and type of each field (``*`` a pointer; then bit and bits)."""
+"""Types that structs does not declare: offset and type of each field (``*`` a pointer, ``[n]`` an array; then bit and
+bits)."""
 EXTRA_SIZES = {
-    "_KSYSTEM_TIME": 12, "_CMHIVE": 16, "_OBJECT_TYPE": 0xD8, "_HANDLE_TABLE_ENTRY": 16,
-    "_OBJECT_HEADER_NAME_INFO": 32, "_DBGKD_GET_VERSION64": 40,
+    "_KSYSTEM_TIME": 12, "_OBJECT_TYPE": 0xD8, "_HANDLE_TABLE_ENTRY": 16, "_OBJECT_HEADER_NAME_INFO": 32,
+    "_DBGKD_GET_VERSION64": 40, "_CELL_DATA": 80, "_CELL_CONTENT": 80, "_HMAP_DIRECTORY": 8192, "_HMAP_TABLE": 0,
 }  # fmt: skip
 NAMED_ONLY = [
     "_ERESOURCE",
     "_DEVICE_OBJECT",
     "_CM_KEY_BODY",
-    "_CM_KEY_NODE",
-    "_CM_KEY_VALUE",
-    "_HMAP_ENTRY",
     "_KMUTANT",
     "_DRIVER_OBJECT",
     "_OBJECT_SYMBOLIC_LINK",
@@ -125,6 +135,9 @@ def _integer(size: int, *, signed: bool, kind: str = "int") -> Json:
 def _named(name: str) -> Json:
     if name.startswith("*"):
         return {"kind": "pointer", "subtype": _named(name[1:])}
+    if name.startswith("["):
+        count, _, element = name[1:].partition("]")
+        return {"count": int(count), "kind": "array", "subtype": _named(element)}
     if name.startswith("_"):
         return {"kind": "struct", "name": name}
     return {"kind": "base", "name": name}
@@ -217,6 +230,10 @@ class _Table:
             element, size = "wchar", 2
         elif owner == "_OBJECT_HEADER":
             return _named("_QUAD")
+        elif owner == "_HHIVE":
+            element, size = "_DUAL", place.size // 2
+        elif owner == "_CM_KEY_NODE" and member != "Name":
+            element, size = UNSIGNED[4], 4
         return {"count": place.size // size, "kind": "array", "subtype": _named(element)}
 
 
@@ -226,6 +243,8 @@ def symbol_table(build: Build, image: KernelImage) -> Json:
     types = table.types
     types["_QUAD"] = {"fields": {"UseThisFieldToCopy": {"offset": 0, "type": _named("long long")}}, "kind": "struct",
                       "size": 8}  # fmt: skip
+    types["_HMAP_TABLE"]["size"] = 512 * types["_HMAP_ENTRY"]["size"]
+    types["_CM_KEY_INDEX"]["fields"]["List"]["type"] = _named(f"[1]{UNSIGNED[4]}")
     types["_RTL_USER_PROCESS_PARAMETERS"]["fields"]["EnvironmentSize"] = {
         "offset": ENVIRONMENT_SIZE,
         "type": _named("unsigned long long"),

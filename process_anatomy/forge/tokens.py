@@ -1,18 +1,34 @@
-"""Tokens in the paged pool: the structure, then its SID arrays and SIDs in the same allocation, as in Windows."""
+"""Tokens in the paged pool: the structure, then its SID arrays and SIDs in the same allocation, as in Windows.
+
+The primary group and the default access list, which a program may change, lie in a block of their own (the
+dynamic part, pool tag SeTd); security attributes, trust levels and AppContainer numbers are objects apart.
+"""
 
 from __future__ import annotations
 
 import struct
 from typing import Any
 
+from process_anatomy.forge import attributes as sa
 from process_anatomy.forge import security
+from process_anatomy.forge.acl import acl_bytes, default_dacl
+from process_anatomy.forge.attributes import Attribute, AttributeLists
+from process_anatomy.forge.clock import filetime, written_time
 from process_anatomy.forge.objects import ObjectManager
 from process_anatomy.forge.records import record, text
-from process_anatomy.forge.security import Context, Logon
-from structs.token import LOGON_SESSION, SID, SID_AND_ATTRIBUTES, TOKEN
+from process_anatomy.forge.security import CONTEXTS, Context, Logon
+from process_anatomy.forge.sids import group_facts, sid_block, sid_bytes
+from structs.token import LOGON_SESSION, LOWBOX_NUMBER_ENTRY, TOKEN
 
 BUCKETS = 16
 NEVER = 0x7FFFFFFFFFFFFFFF
+PRIMARY, IMPERSONATION = 1, 2
+UNIQUE_PROCESS, UNIQUE_KIND = "TSA://ProcUnique", 101
+"""The attribute by which Windows tells a user's processes apart, and the first of its two numbers."""
+TOLD_AT_THE_END = 1
+"""Flag of a logon session: LSASS wants to hear when its last token is gone."""
+DYNAMIC_PART = 8
+"""From PrimaryGroup to DynamicPart, in every x64 kernel."""
 
 
 class Tokens:
@@ -22,158 +38,227 @@ class Tokens:
         sessions: facts of the logon sessions, one for each in use.
     """
 
-    def __init__(self, objects: ObjectManager) -> None:
-        self.objects = objects
-        self.build = objects.build
+    def __init__(self, objects: ObjectManager, boot_time: int) -> None:
+        self.objects, self.boot_time = objects, boot_time
+        self.build, self.kernel, self.pool = objects.build, objects.kernel, objects.paged
+        self.attributes = AttributeLists(objects)
         self.sessions: list[dict[str, Any]] = []
-        self._addresses: dict[int, int] = {}
+        self._logons: dict[int, dict[str, Any]] = {}
+        self._first: dict[str, int] = {}
+        self._sources: dict[str, int] = {"*SYSTEM*": 0}
+        self._trust: dict[str, int] = {}
+        self._lowboxes = 0
         self._luid = 0x4E00
+        self._unique = 0x1F4A00
 
     def next_luid(self) -> int:
         """A locally unique id: they only grow."""
         self._luid += self.objects.dice.between(1, 0x400)
         return self._luid
 
-    def sid(self, written: str) -> bytes:
-        """A SID's bytes."""
-        revision, authority, *parts = (int(part) for part in written.split("-")[1:])
-        head = record(
-            self.build,
-            SID,
-            Revision=revision,
-            SubAuthorityCount=len(parts),
-            IdentifierAuthority=authority.to_bytes(6, "big"),
-        )
-        return head[: self.build[SID].offset("SubAuthority")] + struct.pack(f"<{len(parts)}I", *parts)
+    def _session(self, logon: Logon) -> dict[str, Any]:
+        """A logon session; what it says is written when all of its tokens are known."""
+        if logon.luid not in self._logons:
+            facts: dict[str, Any] = {
+                "account": logon.account,
+                "authority": logon.authority,
+                "buddy_luid": logon.buddy,
+                "flags": TOLD_AT_THE_END if logon.luid >= security.FIRST_LUID else 0,
+                "luid": logon.luid,
+                "reference_count": self.objects.dice.between(1, 9),
+                "token": 0,
+                "va": self.pool.allocate(self.build[LOGON_SESSION].sizeof, b"SeLs"),
+            }
+            self._logons[logon.luid] = facts
+            self.sessions.append(facts)
+            self._luid = max(self._luid, logon.luid)
+        return self._logons[logon.luid]
 
-    def _session(self, logon: Logon) -> int:
-        if logon.luid not in self._addresses:
-            pool = self.objects.paged
-            data = record(
-                self.build,
-                LOGON_SESSION,
-                LogonId=logon.luid,
-                BuddyLogonId=logon.buddy,
-                ReferenceCount=self.objects.dice.between(2, 40),
-                AccountName=text(logon.account, pool.string(logon.account)),
-                AuthorityName=text(logon.authority, pool.string(logon.authority)),
-            )
-            address = pool.put(data, b"SeLs")
-            self._addresses[logon.luid] = address
-            self.sessions.append(
-                {
-                    "account": logon.account,
-                    "authority": logon.authority,
-                    "buddy_luid": logon.buddy,
-                    "luid": logon.luid,
-                    "va": address,
-                }
-            )
-        return self._addresses[logon.luid]
+    def make(self, name: str, session_id: int | None, protection: int = 0, level: int | None = None) -> dict[str, Any]:
+        """A token; gives its facts, ``va`` among them.
 
-    def make(self, context: Context, session_id: int | None, parent: int = 0) -> dict[str, Any]:
-        """A primary token; gives its facts, ``va`` among them."""
-        objects, dice = self.objects, self.objects.dice
+        Args:
+            name: key of :data:`process_anatomy.forge.security.CONTEXTS`.
+            session_id: terminal session.
+            protection: of the process that gets it as its primary token.
+            level: how far an impersonation token may act; ``None`` makes a primary token.
+        """
+        context = CONTEXTS[name]
         size = self.build[TOKEN].sizeof
-        sids = [(context.user, 0), *context.groups]
-        lists = [sids, list(context.capabilities)]
+        lists = [((context.user, 0), *context.groups), context.restricted, context.capabilities]
         singles = [context.package] if context.package else []
-        pair = self.build[SID_AND_ATTRIBUTES].sizeof
-        blob_at = size + pair * sum(map(len, lists))
-        blob, where = b"", {}
-        for name in [sid for part in lists for sid, _ in part] + singles:
-            if name not in where:
-                where[name] = blob_at + len(blob)
-                blob += self.sid(name)
-        token = objects.reserve("Token", blob_at + len(blob), b"Toke", paged=True, quota=False)
-        arrays = b"".join(
-            record(self.build, SID_AND_ATTRIBUTES, Sid=token + where[sid], Attributes=attributes)
-            for part in lists
-            for sid, attributes in part
+        behind = len(sid_block(self.build, lists, singles).data)
+        address = self.objects.reserve("Token", size + behind, b"Toke", paged=True, quota=False)
+        block = sid_block(self.build, lists, singles, address + size)
+        attributes = self._attributes(context) if level is None else context.attributes
+        trust = security.TRUST_LEVELS.get(protection)
+        values = self._identity(context) | {
+            "SessionId": session_id or 0,
+            "TokenType": PRIMARY if level is None else IMPERSONATION,
+            "TokenInUse": int(level is None),
+            "ImpersonationLevel": level or 0,
+            "UserAndGroupCount": len(lists[0]),
+            "RestrictedSidCount": len(context.restricted),
+            "CapabilityCount": len(context.capabilities),
+            "Package": block.sids.get(context.package or "", 0),
+            "pSecurityAttributes": self.attributes.put(attributes),
+            "TrustLevelSid": self._trust_level(trust) if trust else 0,
+            **dict(zip(("UserAndGroups", "RestrictedSids", "Capabilities"), block.arrays, strict=True)),
+        }
+        if context.claims and self.attributes.has_claims:
+            values["TokenFlags"] |= security.OWN_CLAIMS
+            values["pClaimAttributes"] = self.attributes.put_claims(context.claims)
+        lowbox, values["LowboxNumberEntry"] = self._lowbox(context.package)
+        dynamic = self._dynamic_part(context)
+        values |= {"PrimaryGroup": dynamic, "DefaultDacl": dynamic + len(sid_bytes(self.build, context.primary_group))}
+        data = bytearray(record(self.build, TOKEN, **values))
+        struct.pack_into("<Q", data, self.build[TOKEN].offset("PrimaryGroup") + DYNAMIC_PART, dynamic)
+        self.kernel.write(address, bytes(data) + block.data)
+        if level is None:
+            self._first.setdefault(name, values["TokenId"])
+            session = self._logons[context.logon.luid]
+            session["token"] = session["token"] or address * bool(context.logon.buddy)
+        policy = context.audit.ljust(self.build[TOKEN].place("AuditPolicy").size, b"\0")
+        return self._facts(context, values) | {
+            "audit_policy": policy.hex() if context.audit else None,
+            "fast_ref": address | self.objects.dice.between(1, 15),
+            "lowbox_number": lowbox,
+            "pa": self.kernel.physical(address),
+            "security_attributes": [attribute.facts() for attribute in attributes],
+            "trust_sid": trust,
+            "va": address,
+        }
+
+    def _identity(self, context: Context) -> dict[str, Any]:
+        """The fields that say who made the token, for whom, and what it may do."""
+        if context.source not in self._sources:
+            self._sources[context.source] = self.next_luid()
+        session = self._session(context.logon)
+        session["reference_count"] += 1
+        parent = 0
+        if context.made_from:
+            parent = self._first[context.made_from]
+        elif context.restricted:
+            parent = self.next_luid()  # of a token that is no more
+        return {
+            "TokenSourceName": context.source.encode(),
+            "TokenSourceIdentifier": self._sources[context.source],
+            "TokenId": self.next_luid(),
+            "AuthenticationId": context.logon.luid,
+            "ParentTokenId": parent,
+            "ExpirationTime": NEVER if context.expires is None else filetime(self.boot_time + context.expires),
+            "ModifiedId": self.next_luid(),
+            "PrivilegesPresent": security.bits(context.present),
+            "PrivilegesEnabled": security.bits(context.enabled),
+            "PrivilegesEnabledByDefault": security.bits(context.defaults or context.enabled),
+            "AuditPolicy": context.audit,
+            "DefaultOwnerIndex": context.owner_index,
+            "TokenFlags": context.flags,
+            "IntegrityLevelIndex": len(context.groups),
+            "MandatoryPolicy": context.mandatory_policy,
+            "LogonSession": session["va"],
+            "OriginatingLogonSession": context.origin,
+        }
+
+    def _attributes(self, context: Context) -> tuple[Attribute, ...]:
+        """A primary token's security attributes: where a person works, each process has a number of its own."""
+        if not (context.interactive or context.person):
+            return context.attributes
+        self._unique += self.objects.dice.between(1, 0x200)
+        number = Attribute(UNIQUE_PROCESS, sa.UINT64, (UNIQUE_KIND, self._unique), sa.NON_INHERITABLE | sa.UNIQUE)
+        return (*context.attributes, number)
+
+    def _dynamic_part(self, context: Context) -> int:
+        """The primary group's SID and the default access list behind it."""
+        return self.pool.put(
+            sid_bytes(self.build, context.primary_group) + acl_bytes(self.build, default_dacl(context)), b"SeTd"
         )
-        defaults = context.defaults or context.enabled
-        token_id = self.next_luid()
+
+    def _trust_level(self, sid: str) -> int:
+        """A trust level's SID; all tokens of the level share it."""
+        if sid not in self._trust:
+            self._trust[sid] = self.pool.put(sid_bytes(self.build, sid), b"SeSi")
+        return self._trust[sid]
+
+    def _lowbox(self, package: str | None) -> tuple[int | None, int]:
+        """The number of an AppContainer and the entry that holds it, with the package's SID behind."""
+        if package is None:
+            return None, 0
+        self._lowboxes += 1
+        size = self.build[LOWBOX_NUMBER_ENTRY].sizeof
+        sid = sid_bytes(self.build, package)
+        address = self.pool.allocate(size + len(sid), b"SeLb")
         data = record(
             self.build,
-            TOKEN,
-            TokenSourceName=context.source.encode(),
-            TokenId=token_id,
-            AuthenticationId=context.logon.luid,
-            ParentTokenId=parent,
-            ExpirationTime=NEVER,
-            ModifiedId=self.next_luid(),
-            PrivilegesPresent=security.bits(context.present),
-            PrivilegesEnabled=security.bits(context.enabled),
-            PrivilegesEnabledByDefault=security.bits(defaults),
-            SessionId=session_id or 0,
-            UserAndGroupCount=len(sids),
-            UserAndGroups=token + size,
-            PrimaryGroup=token + where.get(context.primary_group, where[context.user]),
-            TokenType=1,
-            TokenFlags=context.flags,
-            TokenInUse=1,
-            IntegrityLevelIndex=len(sids) - 1,
-            MandatoryPolicy=context.mandatory_policy,
-            LogonSession=self._session(context.logon),
-            OriginatingLogonSession=0 if context.logon.luid < 0x1000 else 0x3E7,
-            Package=token + where[context.package] if context.package else 0,
-            Capabilities=token + size + pair * len(sids) if context.capabilities else 0,
-            CapabilityCount=len(context.capabilities),
+            LOWBOX_NUMBER_ENTRY,
+            ReferenceCount=1,
+            PackageSid=address + size,
+            LowboxNumber=self._lowboxes,
         )
-        objects.kernel.write(token, data + arrays + blob)
+        self.kernel.write(address, data + sid)
+        return self._lowboxes, address
+
+    def _facts(self, context: Context, values: dict[str, Any]) -> dict[str, Any]:
+        """The part of the answer key that the context and the fields decide."""
+        defaults = context.defaults or context.enabled
+        words = (("present", context.present), ("enabled", context.enabled), ("default", defaults))
+        sids = ((context.user, 0), *context.groups)
         return {
             "account": context.logon.account,
             "authentication_id": context.logon.luid,
             "authority": context.logon.authority,
-            "capabilities": [{"attributes": a, "sid": sid} for sid, a in context.capabilities],
+            "capabilities": group_facts(context.capabilities),
+            "claims": context.claims.facts() if context.claims and self.attributes.has_claims else None,
+            "default_dacl": [entry.facts() for entry in default_dacl(context)],
             "elevation_type": context.elevation,
-            "impersonation_level": 0,
+            "expiration_time": None if context.expires is None else written_time(self.boot_time + context.expires),
+            "impersonation_level": values["ImpersonationLevel"],
             "integrity": sids[-1][0],
-            "integrity_index": len(sids) - 1,
+            "integrity_index": values["IntegrityLevelIndex"],
             "mandatory_policy": context.mandatory_policy,
-            "origin_authentication_id": 0 if context.logon.luid < 0x1000 else 0x3E7,
-            "pa": objects.kernel.physical(token),
+            "modified_id": values["ModifiedId"],
+            "origin_authentication_id": context.origin,
+            "owner": context.owner,
             "package": context.package,
-            "parent_token_id": parent,
+            "parent_token_id": values["ParentTokenId"],
+            "primary_group": context.primary_group,
             "privilege_names": {
-                name: ",".join(
-                    word
-                    for word, names in (
-                        ("present", context.present),
-                        ("enabled", context.enabled),
-                        ("default", defaults),
-                    )
-                    if name in names
-                )
-                for name in sorted(context.present)
+                name: ",".join(word for word, names in words if name in names) for name in sorted(context.present)
             },
             "privileges": {
-                "enabled": security.bits(context.enabled),
-                "enabled_by_default": security.bits(defaults),
-                "present": security.bits(context.present),
+                "enabled": values["PrivilegesEnabled"],
+                "enabled_by_default": values["PrivilegesEnabledByDefault"],
+                "present": values["PrivilegesPresent"],
             },
-            "restricted_sids": [],
-            "security_attributes": [],
-            "session_id": session_id or 0,
-            "sids": [{"attributes": attributes, "sid": sid} for sid, attributes in sids],
+            "restricted_sids": group_facts(context.restricted),
+            "session_id": values["SessionId"],
+            "sids": group_facts(sids),
             "source": context.source,
-            "token_flags": context.flags,
-            "token_id": token_id,
-            "trust_sid": None,
-            "type": "Primary",
+            "source_identifier": values["TokenSourceIdentifier"],
+            "token_flags": values["TokenFlags"],
+            "token_id": values["TokenId"],
+            "type": "Primary" if values["TokenType"] == PRIMARY else "Impersonation",
             "user": context.user,
-            "va": token,
-            "fast_ref": token | dice.between(1, 15),
         }
 
     def write_sessions(self) -> None:
-        """The hash table of logon sessions: a bucket for the low bits of the session's number."""
+        """The logon sessions and their hash table: a bucket for the low bits of the session's number."""
         buckets = [0] * BUCKETS
-        kernel = self.objects.kernel
-        following = self.build[LOGON_SESSION].offset("Next")
         for session in self.sessions:
             bucket = session["luid"] % BUCKETS
-            kernel.write(session["va"] + following, struct.pack("<Q", buckets[bucket]))
+            data = record(
+                self.build,
+                LOGON_SESSION,
+                Next=buckets[bucket],
+                LogonId=session["luid"],
+                BuddyLogonId=session["buddy_luid"],
+                ReferenceCount=session["reference_count"],
+                Flags=session["flags"],
+                Token=session["token"],
+                AccountName=text(session["account"], self.pool.string(session["account"])),
+                AuthorityName=text(session["authority"], self.pool.string(session["authority"])),
+            )
+            self.kernel.write(session["va"], data)
             buckets[bucket] = session["va"]
-        table = self.objects.paged.put(struct.pack(f"<{BUCKETS}Q", *buckets), b"SeLs")
+        table = self.pool.put(struct.pack(f"<{BUCKETS}Q", *buckets), b"SeLs")
         self.objects.image.point("SepLogonSessions", table)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from process_anatomy.forge.clock import written_time
 from process_anatomy.forge.memory import Space
-from process_anatomy.forge.processes import STILL_ACTIVE, Process, written_time
+from process_anatomy.forge.processes import STILL_ACTIVE, Process
 from process_anatomy.forge.scenario import Scenario
 
 
@@ -44,13 +45,13 @@ def process_facts(scenario: Scenario, kernel: Space, process: Process) -> dict[s
         "wow64": False,
     }
     if user.modules:
+        facts |= {"image_base": user.modules[0].base, "image_path": actor.path, "memory": actor.memory}
+    if user.ldr:
         facts |= {
             "command_line": user.command_line,
             "current_directory": user.current_directory,
             "environment": user.environment,
             "heap": user.heap,
-            "image_base": user.modules[0].base,
-            "image_path": actor.path,
             "ldr": user.ldr,
             "modules": [module.facts() for module in user.modules],
             "pages": user.pages,

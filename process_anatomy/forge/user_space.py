@@ -20,8 +20,9 @@ from process_anatomy.forge.memory import (
     Space,
 )  # fmt: skip
 from process_anatomy.forge.objects import ObjectManager
-from process_anatomy.forge.scenario import SYSTEM32, Actor
+from process_anatomy.forge.scenario import ALL, PAGED_OUT, SYSTEM32, Actor
 from process_anatomy.forge.sections import Section, Sections
+from process_anatomy.forge.security import CONTEXTS
 from process_anatomy.forge.user_data import ParameterBlock, loader_lists, process_block, thread_block
 from process_anatomy.forge.vads import Region
 from structs.peb import PEB
@@ -33,6 +34,11 @@ FIRST_SWIZZLED_BUILD, FIRST_NEW_PAGEFILE_BUILD = 15063, 17763
 LIBRARIES = ("ntdll.dll", "kernel32.dll", "KernelBase.dll")
 LOCALE = "\\Windows\\System32\\locale.nls"
 LOCALE_PAGES = 0xA9
+LOW_AREAS = 0x10, 0x100
+"""First 2 MB pages for blocks and stacks, and for the rest, of processes whose memory is trimmed: all of it lies in
+the lowest gigabyte, as without high-entropy address randomisation, so that few page tables are needed."""
+ROOT_SHIFT = 39
+"""Address bits below those that choose an entry of the root table."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +129,9 @@ class Users:
 
     def make(self, actor: Actor, space: Space, first_tid: int) -> UserSpace:
         """Fill the user half of a process."""
-        user = UserSpace()
-        space.map(SHARED_PAGE, self.shared_frame, USER_READ)
+        user, whole = UserSpace(), actor.memory == ALL
+        if whole:
+            space.map(SHARED_PAGE, self.shared_frame, USER_READ)
         libraries = [self.module(SYSTEM32 + name, library=True) for name in LIBRARIES]
         program = self.module(actor.path)
         user.modules = [program, *libraries]
@@ -136,12 +143,17 @@ class Users:
             add(
                 Region(module.base, module.program.size, sec.EXECUTE_WRITE_COPY, module.name, module.section, 2, commit)
             )
-        for module in user.modules[:2]:
+        for module in user.modules[:2] if whole else []:
             space.map(module.base, module.section.frames[0], USER_READ | COPY_ON_WRITE)
             self._note(user, module.base, "valid", module.name, module.section.frames[0])
-        self._thread_area(actor, space, user, first_tid)
-        zone = (self.dice.between(0x100, 0x1FF) << 32) + (self.dice.below(0x400) << 21)
-        self._mapped_files(actor, space, user, zone)
+        if whole:
+            area = (self.dice.between(0x10, 0xFF) << 32) + (self.dice.below(0x400) << 21)
+            zone = (self.dice.between(0x100, 0x1FF) << 32) + (self.dice.below(0x400) << 21)
+        else:
+            area, zone = (self.dice.between(first, first + 0x60) << 21 for first in LOW_AREAS)
+        self._thread_area(actor, space, user, area, first_tid)
+        if whole:
+            self._mapped_files(actor, space, user, zone)
         self._heap(actor, space, user, zone + 0x100000)
         add(Region(zone + 0x200000, 0x100000, sec.READ_WRITE, "heap", commit=self.dice.between(3, 40)))
         add(Region(zone + 0x400000, 0x20000, sec.NO_ACCESS, "reserved"))
@@ -150,6 +162,10 @@ class Users:
         for number in range(actor.extra_regions):
             start = zone + 0x1000000 + 0x20000 * number
             add(Region(start, 0x10000, sec.READ_WRITE, "private", commit=self.dice.between(1, 16)))
+        if actor.memory == PAGED_OUT:
+            for part in sorted({region.start >> ROOT_SHIFT for region in user.regions}):
+                swapped = self.pagefile(0, self.dice.between(0x1000, 0xFFFF), sec.READ_WRITE)
+                space.page_out(part << ROOT_SHIFT, self.invalid(swapped))
         return user
 
     def _note(self, user: UserSpace, address: int, state: str, note: str, frame: int | None) -> None:
@@ -171,13 +187,13 @@ class Users:
         space.map(address, frame, flags)
         return frame
 
-    def _thread_area(self, actor: Actor, space: Space, user: UserSpace, first_tid: int) -> None:
+    def _thread_area(self, actor: Actor, space: Space, user: UserSpace, area: int, first_tid: int) -> None:
         """PEB, TEBs and stacks: one region for the blocks, one for each stack behind it."""
-        area = (self.dice.between(0x10, 0xFF) << 32) + (self.dice.below(0x400) << 21)
         user.regions.append(Region(area, 0x200000, sec.READ_WRITE, "PEB and TEBs", commit=1 + 2 * actor.threads))
         user.peb = area + PAGE * self.dice.between(1, 0x80)
         assert self.build[PEB].sizeof <= PAGE
-        self._private(space, user.peb)
+        if actor.memory != PAGED_OUT:
+            self._private(space, user.peb)
         for index in range(actor.threads):
             stack = area + 0x200000 + 0x100000 * index
             size = 0x80000 if index else 0x100000
@@ -185,15 +201,18 @@ class Users:
             user.stacks.append((base, base - 0x3000))
             teb = user.peb + PAGE * (1 + 2 * index)
             user.tebs.append(teb)
-            content = thread_block(teb, user.peb, base, base - 0x3000, actor.pid, first_tid + 4 * index)
-            self._private(space, teb, content)
+            if actor.memory == ALL:
+                content = thread_block(teb, user.peb, base, base - 0x3000, actor.pid, first_tid + 4 * index)
+                self._private(space, teb, content)
             commit = self.dice.between(3, 9)
             user.regions.append(Region(stack, size, sec.READ_WRITE, "stack", commit=commit))
+        guard = area + 0x200000 + 0x100000 * actor.threads
+        user.regions.append(Region(guard, 0x3000, sec.GUARD | sec.READ_WRITE, "guarded", commit=3))
+        if actor.memory != ALL:
+            return
         top = user.stacks[0][0] - PAGE
         frame = self._private(space, top, b"STACK-PAGE " + bytes([self.dice.bits(8) for _ in range(64)]))
         self._note(user, top, "valid", "stack", frame)
-        guard = area + 0x200000 + 0x100000 * actor.threads
-        user.regions.append(Region(guard, 0x3000, sec.GUARD | sec.READ_WRITE, "guarded", commit=3))
         space.entry(guard, self.invalid((sec.GUARD | sec.READ_WRITE) << sec.PROTECTION_SHIFT))
         self._note(user, guard, "guard-demand-zero", "guard page", None)
 
@@ -232,7 +251,10 @@ class Users:
         """The default heap: parameters, environment and loader data lie in it, then pages in other states."""
         user.heap = heap
         user.regions.append(Region(heap, 0x100000, sec.READ_WRITE, "heap", commit=self.dice.between(16, 64)))
-        self._private(space, heap, bytes(16) + (0xFFEEFFEE).to_bytes(4, "little"))
+        if actor.memory == PAGED_OUT:
+            return
+        if actor.memory == ALL:
+            self._private(space, heap, bytes(16) + (0xFFEEFFEE).to_bytes(4, "little"))
         user.current_directory = "C:\\Windows\\system32\\" if actor.session != 1 else "C:\\Users\\student\\"
         quoted = f'"{actor.path}"' if " " in actor.path else actor.path
         user.command_line = f"{quoted} {actor.arguments}".rstrip()
@@ -250,6 +272,8 @@ class Users:
         peb = process_block(self.build, first.base, user.ldr, block.address, heap, actor.session or 0)
         space.write(user.peb, peb)
         self._note(user, user.peb, "valid", "PEB", space.mapped[user.peb // PAGE])
+        if actor.memory != ALL:
+            return
         rest = heap + 0x20000
         frame = space.memory.take(b"TRANSITION-PAGE " + bytes([self.dice.bits(8) for _ in range(64)]))
         read_write = sec.READ_WRITE << sec.PROTECTION_SHIFT
@@ -272,9 +296,10 @@ class Users:
             self._note(user, address + page * PAGE, "large", "2 MB page", first + page)
 
     def _environment(self, actor: Actor) -> dict[str, str]:
-        student = actor.context in ("limited", "full", "low-box")
-        profile = "C:\\Users\\student" if student else "C:\\Windows\\system32\\config\\systemprofile"
-        temporary = profile + "\\AppData\\Local\\Temp" if student else "C:\\Windows\\TEMP"
+        context = CONTEXTS[actor.context]
+        logon, person = context.logon, context.person
+        profile = f"C:\\Users\\{logon.account}" if person else "C:\\Windows\\system32\\config\\systemprofile"
+        temporary = profile + "\\AppData\\Local\\Temp" if person else "C:\\Windows\\TEMP"
         return {
             "ALLUSERSPROFILE": "C:\\ProgramData",
             "COMPUTERNAME": self.computer,
@@ -288,8 +313,8 @@ class Users:
             "SystemRoot": "C:\\Windows",
             "TEMP": temporary,
             "TMP": temporary,
-            "USERDOMAIN": self.computer if student else "WORKGROUP",
-            "USERNAME": "student" if student else f"{self.computer}$",
+            "USERDOMAIN": logon.authority if person else "WORKGROUP",
+            "USERNAME": logon.account if person else f"{self.computer}$",
             "USERPROFILE": profile,
             "windir": "C:\\Windows",
         }
