@@ -126,7 +126,7 @@ def creations(
 
 def _owners(kernel: Kernel, processes: Sequence[Process]) -> list[int | Absent]:
     """Who asked for each process, where the build keeps that."""
-    if kernel.build.number < FIRST_CREATOR_BUILD:
+    if kernel.number < FIRST_CREATOR_BUILD:
         return [NOT_APPLICABLE] * len(processes)
     records = kernel.view.records(EPROCESS, addresses_of([process.address for process in processes]))
     return [

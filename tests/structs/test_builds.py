@@ -164,6 +164,8 @@ def nested(types: dict[str, Any], structure: str, path: str, *, first: bool = Tr
 def test_fields_inside_nested_structures_equal_the_published_facts(name: str) -> None:
     build, published = builds.load(name), facts(name)
     for structure in declared(build):
+        if structure.layout.widths:
+            continue  # no public symbols describe it
         for field, place in structure.places.items():
             first = structure.layout.fields[field].type is not Bytes
             known = [nested(published, structure.name, path, first=first) for path in structure.layout.paths(field)]
@@ -175,7 +177,7 @@ def test_every_declared_field_that_the_facts_have_ships() -> None:
     lost: dict[str, list[str]] = {}
     for name in NAMES:
         build, published = builds.load(name), facts(name)
-        for structure in declared(build):
+        for structure in (s for s in declared(build) if not s.layout.widths):
             for field in structure.layout.fields.keys() - structure.places.keys():
                 kind = structure.layout.fields[field].type
                 paths = structure.layout.paths(field)

@@ -259,3 +259,28 @@ def test_every_declared_field_is_in_some_build() -> None:
 def test_the_error_of_a_missing_field_can_be_pickled() -> None:
     error = MissingField("_TOY", "Field", "toy-1")
     assert str(error) == str(pickle.loads(pickle.dumps(error)))  # noqa: S301
+
+
+def test_a_structure_without_public_symbols_lies_as_a_c_compiler_lays_it_out() -> None:
+    """Alignment to each member's own size, pointers by the machine's, the whole padded to its widest member."""
+    declared_by_hand = Layout(
+        "_MINE",
+        "",
+        {
+            "Byte": at(layout.UInt, ""),
+            "Link": at(layout.ListEntry, ""),
+            "Short": at(layout.UInt, ""),
+            "Long": at(layout.UInt, ""),
+            "Pointer": at(layout.Pointer, ""),
+            "Last": at(layout.UInt, ""),
+        },
+        widths={"Byte": 1, "Link": lambda p: 2 * p, "Short": 2, "Long": 4, "Pointer": lambda p: p, "Last": 1},
+    )
+    size, places = declared_by_hand.natural(8)
+    assert {name: place.offset for name, place in places.items()} == {
+        "Byte": 0, "Link": 8, "Short": 24, "Long": 28, "Pointer": 32, "Last": 40,
+    }  # fmt: skip
+    assert size == 48
+    size, places = declared_by_hand.natural(4)
+    assert [place.offset for place in places.values()] == [0, 4, 12, 16, 20, 24]
+    assert size == 28

@@ -84,7 +84,8 @@ def test_a_symbol_table_gives_places_through_every_kind_of_type() -> None:
         build.estimated,
         build.origin,
     ) == ("x64", 8, 0, False, "mini.json")
-    assert build.sizes == {"_EPROCESS": 0x100}
+    published = {name: size for name, size in build.sizes.items() if not LAYOUTS[name].widths}
+    assert published == {"_EPROCESS": 0x100}
     assert {
         "DirectoryTableBase": Place(0x28, 8),
         "UniqueProcessId": Place(0x40, 8),
