@@ -1,7 +1,7 @@
 """Access control lists, and the one that Windows puts into each kind of token.
 
 Sources: [MS-DTYP] 2.4.4 (ACE) and 2.4.5 (ACL); the default lists are what LSASS and the kernel give tokens
-(Forshaw, "Windows Security Internals", chapter 4, "Default DACL"; ``whoami`` has no view of them, ``!token`` has).
+(Forshaw, "Windows Security Internals", chapter 4).
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from structs.attributes import (
 
 INT64, UINT64, STRING, FULLY_QUALIFIED, SID, BOOLEAN, OCTETS = 1, 2, 3, 4, 5, 6, 0x10
 """Types of values."""
-NON_INHERITABLE, MANDATORY, UNIQUE = 0x1, 0x20, 0x40
+NON_INHERITABLE, MANDATORY, COMPARE_IGNORE = 0x1, 0x20, 0x40
 """Flags of attributes."""
 TAG = b"SeAt"
 CLAIM_KINDS = {

@@ -161,7 +161,7 @@ class ProcessTable:
             "ExitStatus": STILL_ACTIVE if process.alive else signed(actor.exit_status),
             "Token": process.token["fast_ref"],
             "InheritedFromUniqueProcessId": actor.parent,
-            "OwnerProcessId": actor.parent,
+            "OwnerProcessId": actor.creator if self.objects.encoded else 0,
             "Peb": process.user.peb,
             "SectionObject": section,
             "SectionBaseAddress": program.base if program else 0,

@@ -64,6 +64,7 @@ class Actor:
         memory: how much of its user half is in memory: :data:`ALL`; :data:`TRIMMED` leaves the PEB, the
             process parameters and the loader's lists; :data:`PAGED_OUT` nothing at all, not even page tables.
         impersonates: threads that act for somebody else.
+        asked_by: process id of whoever asked for the creation, where it chose another parent than itself.
     """
 
     pid: int
@@ -86,6 +87,12 @@ class Actor:
     hidden: bool = False
     memory: str = ALL
     impersonates: tuple[Impersonation, ...] = ()
+    asked_by: int | None = None
+
+    @property
+    def creator(self) -> int:
+        """Process id of whoever asked for the creation."""
+        return self.parent if self.asked_by is None else self.asked_by
 
     @property
     def name(self) -> str:
@@ -154,9 +161,12 @@ LAB = Scenario(
             1332, 716, SERVICE_HOST, "write-restricted", 16, 0, "-k LocalServiceNoNetworkFirewall -p", threads=1,
             memory=PAGED_OUT,
         ),
+        Actor(
+            1480, 716, SERVICE_HOST, started=17, session=0, arguments="-k netsvcs -p", threads=1, memory=PAGED_OUT
+        ),
         Actor(1900, 716, SYSTEM32 + "spoolsv.exe", started=19, session=0, threads=1, memory=PAGED_OUT),
         Actor(3920, 3844, "C:\\Windows\\explorer.exe", "limited", 73, 1, threads=5, handles=300, large_page=True),
-        Actor(4180, 3920, SYSTEM32 + "osk.exe", "accessibility", 96, 1, threads=1, memory=PAGED_OUT),
+        Actor(4180, 3920, SYSTEM32 + "osk.exe", "accessibility", 96, 1, threads=1, memory=PAGED_OUT, asked_by=1480),
         Actor(
             4304, 716, "C:\\Program Files\\Contoso\\Agent\\ContosoAgent.exe", "agent", 131, 0, "--service", threads=1,
             memory=TRIMMED,
@@ -173,31 +183,37 @@ LAB = Scenario(
             5212, 3920, SYSTEM32 + "notepad.exe", "limited", 412, 1, "C:\\Users\\student\\Documents\\homework.txt",
             injected=True,
         ),
-        Actor(5740, 3920, SYSTEM32 + "cmd.exe", "full", 655, 1, threads=1),
+        Actor(5740, 3920, SYSTEM32 + "cmd.exe", "full", 655, 1, threads=1, asked_by=1480),
         Actor(5588, 3920, "C:\\Users\\student\\Downloads\\update.exe", "limited", 698, 1, ended=741, exit_status=1),
         Actor(6044, 868, CALCULATOR, "low-box", 1_204, 1, "-ServerName:App.AppXsm3pg4n7er43kdh1qp4e79f1j7am68r8.mca"),
         Actor(
             6276, 3920, "C:\\Program Files\\Lantern\\sandbox.exe", "sandboxed", 1_260, 1, "--broker=3920", threads=1,
-            memory=TRIMMED,
+            memory=PAGED_OUT,
         ),
         Actor(
             6420, 3920, "C:\\Program Files\\Lantern\\renderer.exe", "renderer", 1_262, 1, "--type=renderer", threads=1,
             memory=PAGED_OUT,
         ),
-        Actor(6612, 3920, "C:\\Tools\\bobtool.exe", "bob", 1_432, 1, "/inventory", threads=1, memory=TRIMMED),
         Actor(
-            6808, 1900, "C:\\Users\\student\\Downloads\\invoice.exe", "limited", 1_610, 1, threads=1, memory=TRIMMED
+            6612, 3920, "C:\\Tools\\bobtool.exe", "bob", 1_432, 1, "/inventory", threads=1, memory=TRIMMED,
+            asked_by=1480,
+        ),
+        Actor(
+            6808, 1900, "C:\\Users\\student\\Downloads\\invoice.exe", "limited", 1_610, 1, threads=1, memory=TRIMMED,
+            asked_by=5212,
         ),
     ),
 )  # fmt: skip
 """The laboratory machine.
 
-How its processes came about: user programs with their parent's context (explorer.exe and its children); a split
-logon's other half (cmd.exe); another user's (bobtool.exe); services (716's children) and a service under a
-person's account (4304); a session's helper (dwm.exe); parents that have ended (3844) or whose number a later
-process has (4812, whose parent ended long before 6612 began); an AppContainer, which the service host 868
-starts with a token made from explorer.exe's; and invoice.exe, which names a service as its parent (the
-attribute PROC_THREAD_ATTRIBUTE_PARENT_PROCESS lets a program choose) but has the student's token and session.
+How its processes came about: user programs with their parent's context (explorer.exe and its children); those
+that a service starts on their behalf, which chooses the asking program as the parent (1480, which hosts Appinfo
+and seclogon: the split logon's other half in cmd.exe, osk.exe with UIAccess, bobtool.exe as another user);
+services (716's children) and a service under a person's account (4304); a session's helper (dwm.exe); parents
+that have ended (3844) or whose number a later process has (4812, whose parent ended long before 6612 began); an
+AppContainer, which the service host 868 starts with a token made from explorer.exe's; and invoice.exe: the code
+that was put into notepad.exe started it with a service as its parent (PROC_THREAD_ATTRIBUTE_PARENT_PROCESS lets a
+program choose one), but its token, session and creator are the student's.
 """
 
 

@@ -26,7 +26,7 @@ PRIMARY, IMPERSONATION = 1, 2
 UNIQUE_PROCESS, UNIQUE_KIND = "TSA://ProcUnique", 101
 """The attribute by which Windows tells a user's processes apart, and the first of its two numbers."""
 TOLD_AT_THE_END = 1
-"""Flag of a logon session: LSASS wants to hear when its last token is gone."""
+"""Flag of a logon session (SEP_LOGON_SESSION_TERMINATION_NOTIFY): LSASS wants to hear when it has no token left."""
 DYNAMIC_PART = 8
 """From PrimaryGroup to DynamicPart, in every x64 kernel."""
 
@@ -165,7 +165,9 @@ class Tokens:
         if not (context.interactive or context.person):
             return context.attributes
         self._unique += self.objects.dice.between(1, 0x200)
-        number = Attribute(UNIQUE_PROCESS, sa.UINT64, (UNIQUE_KIND, self._unique), sa.NON_INHERITABLE | sa.UNIQUE)
+        number = Attribute(
+            UNIQUE_PROCESS, sa.UINT64, (UNIQUE_KIND, self._unique), sa.NON_INHERITABLE | sa.COMPARE_IGNORE
+        )
         return (*context.attributes, number)
 
     def _dynamic_part(self, context: Context) -> int:

@@ -16,6 +16,7 @@ def process_facts(scenario: Scenario, kernel: Space, process: Process) -> dict[s
     token = {name: value for name, value in process.token.items() if name != "fast_ref"}
     facts: dict[str, Any] = {
         "audit_name": process.audit,
+        "creator": actor.creator,
         "create_time": written_time(scenario.boot_time + actor.started),
         "dtb": process.space.dtb,
         "eprocess": process.eprocess,

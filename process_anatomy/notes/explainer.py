@@ -12,6 +12,7 @@ from process_anatomy.walk.acls import Ace
 from process_anatomy.walk.attributes import Attribute
 from process_anatomy.walk.creation import Creation
 from process_anatomy.walk.groups import Group
+from process_anatomy.walk.kin import Kin
 from process_anatomy.walk.privileges import Privilege
 from process_anatomy.walk.processes import Process
 from process_anatomy.walk.structures import FieldRow
@@ -55,9 +56,7 @@ class Explainer:
         self.library = default()
         self.crash = crash
         self.estimated = estimated
-        self._by_pid: dict[object, Process] = {}
-        for process in processes:
-            self._by_pid.setdefault(process.pid, process)
+        self._kin = Kin(processes)
         self._tokens = {row.process.address: row for row in tokens}
 
     def _text(self, key: str, facts: Mapping[str, object]) -> str | None:
@@ -71,7 +70,7 @@ class Explainer:
         """Of a process; ``None`` where nothing is to be said."""
         if self.level is Level.OFF:
             return None
-        return self._text(*rows.process_note(row, self._by_pid, self._tokens.get(row.address), self.crash))
+        return self._text(*rows.process_note(row, self._kin, self._tokens.get(row.address), self.crash))
 
     def vad(self, row: Vad) -> str | None:
         """Of a node of a VAD tree."""

@@ -5,19 +5,18 @@ Pure functions from the records of a walk to a note's id and its placeholders; t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from process_anatomy.absent import Absent
 from process_anatomy.filetime import moment_text
-from process_anatomy.kernel.identify import Crash
+from process_anatomy.kernel.identify import SYSTEM_PID, Crash
 from process_anatomy.notes.library import Library
+from process_anatomy.walk.kin import Kin
 from process_anatomy.walk.processes import NOT_READ, Process
 from process_anatomy.walk.structures import FieldRow
 from process_anatomy.walk.tokens import Token
 from process_anatomy.walk.vads import Vad
 
-SYSTEM_PID = 4
 VAD_ROWS = {
     "VadImageMap": "image",
     "VadAwe": "awe",
@@ -50,25 +49,21 @@ def count(value: Any, noun: str) -> str:
     return f"{value} {noun}" if value == 1 else f"{value} {noun}s"
 
 
-def process_note(
-    process: Process, parents: Mapping[object, Process], token: Token | None, crash: Crash | None
-) -> tuple[str, dict[str, object]]:
+def process_note(process: Process, kin: Kin, token: Token | None, crash: Crash | None) -> tuple[str, dict[str, object]]:
     """The note of a process row.
 
     Args:
         process: the row.
-        parents: every process of the image by its id.
+        kin: every process of the image.
         token: its primary token, if it was read.
         crash: the moment of the crash, where the image is a small dump.
     """
-    parent = parents.get(process.ppid)
-    if parent and isinstance(parent.create_time, int) and isinstance(process.create_time, int):
-        parent = parent if parent.create_time <= process.create_time else None  # the id was used again
+    parent = kin.relative(process.ppid, process).process
     user = "an unknown user"
     if token is not None and isinstance(token.user_name, str):
         user = token.user_name
     facts = who(process) | {
-        "parent": parent.name if parent and isinstance(parent.name, str) else "a process that was not found",
+        "parent": who(parent)["process"] if parent else "a process that was not found",
         "threads": word(process.threads),
         "thread_count": count(process.threads, "thread"),
         "goon_count": count(process.threads, "goon"),

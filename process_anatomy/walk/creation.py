@@ -11,16 +11,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent
-from process_anatomy.kernel.identify import Kernel
+from process_anatomy.kernel.identify import SYSTEM_PID, Kernel
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.command_lines import CommandLine, command_lines
-from process_anatomy.walk.processes import Process
+from process_anatomy.walk.kin import Kin, Relative
+from process_anatomy.walk.processes import NOT_READ, Process
 from process_anatomy.walk.sids import INTEGRITY_AUTHORITY, INTEGRITY_LEVELS
 from process_anatomy.walk.token_facts import LOWBOX, RESTRICTED, WRITE_RESTRICTED
 from process_anatomy.walk.tokens import Token
 from structs.eprocess import EPROCESS
 
-SYSTEM_PID = 4
 FIRST_CREATOR_BUILD = 10240
 """Build since which OwnerProcessId names the process that asked for the creation.
 
@@ -30,32 +30,14 @@ the service that elevates.  Windows 8.1 keeps the console's host there.
 OWNER_FLAGS = 0x3
 ASSIGN_PRIMARY_TOKEN, IMPERSONATE = 1 << 3, 1 << 29
 """Privileges, one of which a process needs to start another with a foreign token."""
-SERVICE_LOGONS = (0x3E4, 0x3E5, 0x3E7)
+SECONDARY_LOGON = "seclogo"
+"""Source name of tokens that the secondary logon service made (runas, CreateProcessWithLogonW)."""
+SERVICE_LOGONS = frozenset({0x3E4, 0x3E5, 0x3E7})
 """Logon sessions of network service, local service and the system: they ask for the logons of all others."""
 LEVELS = tuple(INTEGRITY_LEVELS.values())
 
 HIGH, MEDIUM, LOW = "high", "medium", "low"
 """How sure a judgement is: only this fits; this is the usual way; others fit as well."""
-
-
-@dataclass(frozen=True, slots=True)
-class Relative:
-    """The parent or the creator of a process.
-
-    Attributes:
-        pid: its id.
-        process: the process, ``None`` where it cannot be found or cannot be the one.
-        state: ``alive``, ``ended``, ``newer`` (a later process has that id), ``not found``, ``none`` or ``unknown``.
-    """
-
-    pid: int | Absent
-    process: Process | None
-    state: str
-
-    @property
-    def name(self) -> str | Absent:
-        """Its name, not applicable where it is not known."""
-        return self.process.name if self.process else NOT_APPLICABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +83,13 @@ def creations(
         everyone: every process of the image: parents and creators are looked up here.
         tokens: the primary tokens of everyone.
     """
-    by_pid: dict[int, list[Process]] = {}
-    for process in everyone:
-        if isinstance(process.pid, int):
-            by_pid.setdefault(process.pid, []).append(process)
+    known = Kin(everyone)
     primary = {token.process.address: token for token in tokens if token.thread is None}
     by_id = {token.token_id: token for token in primary.values() if isinstance(token.token_id, int)}
     owners = _owners(kernel, processes)
     for process, owner, line in zip(processes, owners, command_lines(kernel, processes), strict=True):
-        parent = _relative(process.ppid, process, by_pid)
-        creator = _relative(owner, process, by_pid)
+        parent = known.relative(process.ppid, process)
+        creator = known.relative(owner, process)
         token = primary[process.address]
         above = primary.get(parent.process.address) if parent.process else None
         maker = primary.get(creator.process.address) if creator.process else None
@@ -133,23 +112,6 @@ def _owners(kernel: Kernel, processes: Sequence[Process]) -> list[int | Absent]:
         value if isinstance(value, Absent) else value & ~OWNER_FLAGS or NOT_APPLICABLE
         for value in records.values("OwnerProcessId")
     ]
-
-
-def _relative(pid: int | Absent, child: Process, by_pid: dict[int, list[Process]]) -> Relative:
-    """The process with an id at the time when a child of it was made."""
-    if isinstance(pid, Absent):
-        return Relative(pid, None, "none" if pid == NOT_APPLICABLE else "unknown")
-    if pid == 0:
-        return Relative(pid, None, "none")
-    born = child.create_time
-    candidates = [p for p in by_pid.get(pid, ()) if p.address != child.address]
-    before = [
-        p for p in candidates if not (isinstance(p.create_time, int) and isinstance(born, int)) or p.create_time <= born
-    ]
-    if not before:
-        return Relative(pid, None, "newer" if candidates else "not found")
-    found = max(before, key=lambda p: p.create_time if isinstance(p.create_time, int) else 0)
-    return Relative(pid, found, "alive" if isinstance(found.exit_time, Absent) else "ended")
 
 
 def _changes(token: Token, other: Token) -> tuple[str, ...] | Absent:
@@ -178,7 +140,7 @@ def _changes(token: Token, other: Token) -> tuple[str, ...] | Absent:
     return tuple(found) if compared and user_or_logon else NOT_APPLICABLE
 
 
-def _counting(token: Token) -> frozenset[tuple[str, int]] | Absent:
+def _counting(token: Token) -> frozenset[tuple[str, int | Absent]] | Absent:
     """The groups with how they count; without the integrity level, which is compared by itself."""
     if isinstance(token.sids, Absent):
         return token.sids
@@ -210,7 +172,8 @@ class _Case:
             return "kernel", HIGH, evidence
         if isinstance(token.user, Absent):
             return "unreadable", LOW, [*evidence, f"its token cannot be read: {token.user}"]
-        if isinstance(token.flags, int) and token.flags & LOWBOX:
+        inherited = self.above is not None and self.above.package == token.package
+        if isinstance(token.flags, int) and token.flags & LOWBOX and not inherited:
             return self._app_container(evidence)
         if self.parent.state == "newer":
             return "reused-parent", HIGH, evidence
@@ -222,6 +185,8 @@ class _Case:
             if self.changes
             else "same token contents as the parent"
         )
+        if isinstance(token.parent_token_id, int) and token.parent_token_id in (above.token_id, above.parent_token_id):
+            evidence.append(f"both tokens descend from token {token.parent_token_id:#x}")
         if self._services():
             return "service", HIGH, [*evidence, "the parent is services.exe of session 0, acting as the system"]
         if self._elevated(above):
@@ -254,10 +219,10 @@ class _Case:
     def _app_container(self, evidence: list[str]) -> tuple[str, str, list[str]]:
         evidence.append(f"its token is an AppContainer's ({self.token.package})")
         source = self.by_id.get(self.token.parent_token_id) if isinstance(self.token.parent_token_id, int) else None
-        if source is None:
-            return "app-container", MEDIUM, evidence
-        who = f"{source.process.name} ({source.process.pid})"
-        return "app-container", HIGH, [*evidence, f"made from token {self.token.parent_token_id:#x} of {who}"]
+        if source is not None:
+            who = f"{source.process.name} ({source.process.pid})"
+            evidence.append(f"made from token {self.token.parent_token_id:#x} of {who}")
+        return "app-container", HIGH, evidence
 
     def _services(self) -> bool:
         """Whether the parent is the service control manager; a name alone would be easy to fake."""
@@ -290,6 +255,11 @@ class _Case:
             if self._made_by_other():
                 evidence.append("a parent that did not ask for the process passes on its token all the same")
             return "create-process", sure, evidence
+        if self._higher_than(self.above) or self._more_privileges():
+            if self.token.ui_access is True:
+                evidence.append("it may drive the windows of others (UIAccess), which the service that elevates grants")
+                return "as-user", HIGH if self._made_by_other() else MEDIUM, evidence
+            return "as-user", LOW, [*evidence, "it has more rights than the parent"]
         if isinstance(self.token.flags, int) and self.token.flags & (RESTRICTED | WRITE_RESTRICTED):
             evidence.append("its token is restricted")
         return "restricted", MEDIUM, evidence
@@ -299,9 +269,15 @@ class _Case:
         token = self.token
         asker, who = (self.maker, "creator") if self.maker else (above, "parent")
         # the service accounts' own sessions ask for every logon, which says nothing
-        if token.origin == asker.authentication_id and asker.authentication_id not in SERVICE_LOGONS:
-            evidence.append(f"its logon was asked for by logon session {token.origin:#x}, the {who}'s")
-            return "with-logon", HIGH if self._made_by_other() else MEDIUM, evidence
+        askers = {other.authentication_id for other in (above, asker)} - SERVICE_LOGONS
+        if token.origin in askers:
+            evidence.append(
+                f"its logon was asked for by logon session {token.origin:#x}, the parent's or the creator's"
+            )
+            by_service = token.source == SECONDARY_LOGON
+            if by_service:
+                evidence.append("the secondary logon service made its token")
+            return "with-logon", HIGH if by_service or self._made_by_other() else MEDIUM, evidence
         if _able(asker):
             evidence.append(f"the {who} has a privilege that this takes")
             return "as-user", MEDIUM, evidence
@@ -311,6 +287,12 @@ class _Case:
     def _more_privileges(self) -> bool:
         own, theirs = self.token.present, self.above.present if self.above else 0
         return isinstance(own, int) and isinstance(theirs, int) and bool(own & ~theirs)
+
+    def _higher_than(self, other: Token | None) -> bool:
+        """Whether its integrity is above another token's."""
+        if other is None or self.token.integrity not in LEVELS or other.integrity not in LEVELS:
+            return False
+        return LEVELS.index(str(self.token.integrity)) > LEVELS.index(str(other.integrity))
 
     def problems(self, line: CommandLine) -> Iterator[str]:
         """What does not fit together."""
@@ -322,12 +304,11 @@ class _Case:
             same_as_maker = self.token.authentication_id == self.maker.authentication_id
             if same_as_maker and self.token.authentication_id != above.authentication_id:
                 yield "the token is of its creator's logon, the parent is another's: the parent was chosen"
-        if above and "integrity" in self.changes and not self._elevated(above):
-            levels = [
-                LEVELS.index(t.integrity) if t.integrity in LEVELS else -1 for t in (self.token, self.maker or above)
-            ]
-            if min(levels) >= 0 and levels[0] > levels[1] and not _able(self.maker or above):
-                yield f"higher integrity ({self.token.integrity}) than its creator could give"
+        asker = self.maker or above
+        if above and asker and self._higher_than(asker) and not self._elevated(above) and not _able(asker):
+            yield f"higher integrity ({self.token.integrity}) than its creator could give"
+        if isinstance(line.text, Absent) and line.text.kind in NOT_READ:
+            yield f"command line: {line.text}"
         audited, told = self.process.image_path, line.image_path
         if isinstance(audited, str) and isinstance(told, str) and audited and told and _file(audited) != _file(told):
             yield f"the PEB names {told}, the kernel audited {audited}"

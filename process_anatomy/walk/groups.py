@@ -117,8 +117,9 @@ def groups(tokens: Sequence[Token], claims: Claims) -> Iterator[Group | Token]:
 
 def _members(token: Token, kind: str, array: SidArray) -> Iterator[Group]:
     for sid, mask in array:
-        if isinstance(sid, Absent):
-            yield Group(token, kind, sid, mask, (), (str(sid),))
+        if isinstance(sid, Absent) or isinstance(mask, Absent):
+            told = dict.fromkeys(str(part) for part in (sid, mask) if isinstance(part, Absent))
+            yield Group(token, kind, sid, mask, (), tuple(told))
         else:
             roles = _roles(token, sid) if kind in (USER, GROUP) else ()
             yield Group(token, kind, sid, mask, roles, tuple(_problems(kind, sid, mask)))

@@ -100,8 +100,6 @@ class Privilege:
         found = []
         if self.enabled and not self.present:
             found.append("enabled, but the token does not have it")
-        if self.default and not self.present:
-            found.append("enabled by default, but the token does not have it")
         if not self.name:
             found.append("there is no such privilege")
         if self.enabled and self.name in STRONG and self.token.integrity in WEAK:

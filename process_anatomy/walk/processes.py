@@ -153,11 +153,25 @@ def _implausible(kernel: Kernel, link: int, links: int) -> str:
     if facts["UniqueProcessId"] is None and facts["DirectoryTableBase"] is None:
         return f"cannot be read: {kernel.space.why(link, 16) or 'its process is not there'}"
     pid, dtb = facts["UniqueProcessId"], facts["DirectoryTableBase"]
-    if pid is not None and (pid % 4 or pid >= PID_LIMIT):
+    if pid is not None and _odd(pid) and not _linked(kernel, link):
         return f"is no process: id {pid:#x}"
     if dtb is not None and not 0 < dtb >> 12 < 1 << 40:
         return f"is no process: page-table root {dtb:#x}"
     return ""
+
+
+def _odd(pid: int) -> bool:
+    """Whether Windows gives no process such an id."""
+    return pid % 4 != 0 or pid >= PID_LIMIT
+
+
+def _linked(kernel: Kernel, link: int) -> bool:
+    """Whether both neighbours of a link point back to it: then it is an entry, whatever its process says."""
+    size = kernel.space.pointer_size
+    following, before = kernel.view.pointer(link), kernel.view.pointer(link + size)
+    if following is None or before is None:
+        return False
+    return kernel.view.pointer(following + size) == link and kernel.view.pointer(before) == link
 
 
 def read_processes(
@@ -169,6 +183,7 @@ def read_processes(
     dtb = get("DirectoryTableBase")
     tables = kernel.view.records(HANDLE_TABLE, records.array("ObjectTable"))
     handles = [_pointed(p, c) for p, c in zip(get("ObjectTable"), tables.values("HandleCount"), strict=True)]
+    owners = [_pointed(p, c) for p, c in zip(get("ObjectTable"), tables.values("UniqueProcessId"), strict=True)]
     names = [_name(value) for value in get("ImageFileName")]
     types, signers = get("ProtectionType"), get("ProtectionSigner")
     paths = _image_paths(kernel, get("SeAuditProcessCreationInfo"))
@@ -183,7 +198,7 @@ def read_processes(
         "create_time": get("CreateTime"),
         "exit_time": [NOT_APPLICABLE if v == 0 else v for v in get("ExitTime")],
         "dtb": [v if isinstance(v, Absent) else v & ~0xFFF for v in dtb],
-        "peb": [NOT_APPLICABLE if v == 0 else v for v in get("Peb")],
+        "peb": [_peb(value) for value in get("Peb")],
         "vad_root": get("VadRoot"),
         "token": [v if isinstance(v, Absent) else v & ~0xF for v in get("Token")],
         "protection": [t if isinstance(t, Absent) else (t, s) for t, s in zip(types, signers, strict=True)],
@@ -196,8 +211,29 @@ def read_processes(
         problems = notes[row] + [
             f"{name}: {value}" for name, value in facts.items() if isinstance(value, Absent) and value.kind in NOT_READ
         ]
+        problems += _contradictions(facts, owners[row])
         rows.append(Process(address=address, seen_by=seen[row], problems=tuple(problems), **facts))
     return rows
+
+
+def _peb(value: int | Absent) -> int | Absent:
+    """The address of a PEB, which lies in user space."""
+    if isinstance(value, int) and value >= KERNEL_HALF:
+        return Absent(Kind.IMPLAUSIBLE, f"a PEB at {value:#x}, which is no user address")
+    return NOT_APPLICABLE if value == 0 else value
+
+
+def _contradictions(facts: dict[str, Any], owner: Any) -> list[str]:
+    """Facts of a process that cannot be true together."""
+    found = []
+    pid, created, ended = facts["pid"], facts["create_time"], facts["exit_time"]
+    if isinstance(pid, int) and _odd(pid):
+        found.append(f"no process has the id {pid:#x}, but the list holds it")
+    if isinstance(owner, int) and isinstance(pid, int) and owner != pid:
+        found.append(f"its handle table says that it belongs to process {owner}")
+    if isinstance(created, int) and isinstance(ended, int) and ended < created:
+        found.append("it ended before it was created")
+    return found
 
 
 def _pointed(pointer: int | Absent, value: Any) -> Any:
@@ -229,6 +265,8 @@ def _sessions(kernel: Kernel, pointers: list[int | Absent], roots: list[int | Ab
             found.append(pointer)
         elif pointer == 0:
             found.append(NOT_APPLICABLE)
+        elif pointer < KERNEL_HALF:
+            found.append(Absent(Kind.IMPLAUSIBLE, f"session space at {pointer:#x}, which is no kernel address"))
         elif there[row]:
             found.append(values[row])
         else:

@@ -19,8 +19,8 @@ TOTAL_LIMIT = 1 << 20
 """SIDs of all arrays of one walk at the most."""
 
 Sid = str | Absent
-SidAndAttributes = tuple[Sid, int]
-"""A SID and its attributes; the attributes are 0 where the entry itself could not be read."""
+SidAndAttributes = tuple[Sid, int | Absent]
+"""A SID and its attributes."""
 SidArray = tuple[SidAndAttributes, ...]
 
 
@@ -80,7 +80,7 @@ def read_sid_arrays(kernel: Kernel, pointers: Addresses, counts: npt.NDArray[np.
     records = kernel.view.records(SID_AND_ATTRIBUTES, where)
     sids = read_sids(kernel, records.array("Sid").astype(np.uint64))
     entries = [
-        (_sid(pointer, sid), attributes if isinstance(attributes, int) else 0)
+        (_sid(pointer, sid), attributes)
         for pointer, sid, attributes in zip(records.values("Sid"), sids, records.values("Attributes"), strict=True)
     ]
     found: list[SidArray | Absent] = []

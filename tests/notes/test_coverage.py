@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import re
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -11,12 +14,38 @@ import pytest
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Crash
 from process_anatomy.memory.paging import PageState
-from process_anatomy.notes import default, rows
+from process_anatomy.notes import FAMILIES, Level, default, rows, security_rows
 from process_anatomy.notes.explainer import TEMPLATES, about
-from process_anatomy.walk.privileges import PRIVILEGES, Privilege
+from process_anatomy.walk import creation
+from process_anatomy.walk.acls import ACE_FLAGS, ACE_TYPES, RIGHTS, Ace, Acl
+from process_anatomy.walk.attributes import (
+    ATTRIBUTE_FLAGS,
+    CLAIM_KINDS,
+    DEVICE_GROUPS,
+    SECURITY_ATTRIBUTE_KIND,
+    VALUE_TYPES,
+    Attribute,
+    Claims,
+)
+from process_anatomy.walk.command_lines import CommandLine
+from process_anatomy.walk.creation import Creation, Relative
+from process_anatomy.walk.groups import DENY_ONLY, ENABLED, GROUP_ATTRIBUTES, INTEGRITY, LOGON_ID, Group, groups
+from process_anatomy.walk.kin import Kin
+from process_anatomy.walk.privileges import PRIVILEGES, Privilege, privileges
 from process_anatomy.walk.processes import Process
+from process_anatomy.walk.security import PACKAGE_ATTRIBUTE
 from process_anatomy.walk.sids import INTEGRITY_LEVELS
-from process_anatomy.walk.token_facts import ELEVATIONS, TOKEN_FLAGS
+from process_anatomy.walk.threads import Thread
+from process_anatomy.walk.token_facts import (
+    ADMIN_GROUP,
+    ELEVATIONS,
+    IMPERSONATION_LEVELS,
+    LOWBOX,
+    MANDATORY_POLICIES,
+    RESTRICTED,
+    TOKEN_FLAGS,
+    WRITE_RESTRICTED,
+)
 from process_anatomy.walk.tokens import Token
 from process_anatomy.walk.vads import PROTECTIONS, VAD_TYPES, Vad
 
@@ -29,15 +58,30 @@ VAD = Vad(
     process=PROCESS, address=1, depth=0, start=0x1000, end=0x1FFF, tag="VadS", vad_type="VadNone",
     protection="PAGE_READWRITE", commit=1, private=1, parent=0, file=NOT_APPLICABLE, enclave=False, problems=(),
 )  # fmt: skip
+USER = "S-1-5-21-1-2-3-1001"
+NO = NOT_APPLICABLE
+GONE = Absent(Kind.UNREADABLE)
 TOKEN = Token(
-    process=PROCESS, address=1, token_id=1, authentication_id=1, user="S-1-5-21-1-2-3-1001", user_name="a", account="b",
-    integrity="medium", elevation="default", session=1, token_type="Primary", groups=1, present=0, enabled=0, default=0,
-    flags=0, package=NOT_APPLICABLE, problems=(),
+    process=PROCESS, thread=None, address=1, token_id=1, authentication_id=1, user=USER, account="b\\a",
+    integrity="medium", elevation="default", linked_session=NO, session=1, token_type="Primary", level=NO,
+    sids=((USER, 0),), restricted=(), capabilities=(), present=0, enabled=0, default=0, flags=0, flag_names="",
+    source="User32", source_identifier=1, origin=0x3E7, parent_token_id=NO, modified_id=1, expires=NO, owner=USER,
+    primary_group=USER, dacl=NO, mandatory_policy="NO_WRITE_UP", virtualization="no", ui_access=False, package=NO,
+    lowbox_number=NO, trust=NO, attribute_count=0, attributes_at=0, claims_at=0, audit_policy="none", logon=NO,
+    problems=(),
 )  # fmt: skip
+THREAD = Thread(
+    process=PROCESS, address=1, tid=12, client_token=1, level=2, effective_only=False, problems=()
+)  # fmt: skip
+ACTING = replace(TOKEN, thread=THREAD, token_type="Impersonation", level="Impersonation")
 PLUGINS = {
     "processes": "Processes",
     "vads": "Vads",
     "tokens": "Tokens",
+    "groups": "Groups",
+    "claims": "Claims",
+    "dacls": "Dacls",
+    "creation": "Creation",
     "privileges": "Privileges",
     "dt": "Dt",
     "explain": "Explain",
@@ -54,6 +98,29 @@ def names(family: str) -> list[str]:
     return [key.split("/", 1)[1] for key in default().ids(f"{family}/")]
 
 
+def by_value(family: str) -> dict[int, str]:
+    """Names of a family's notes by the number that Windows uses."""
+    return {value: note.id.split("/", 1)[1] for value, note in default().by_value(family).items()}
+
+
+def told(chosen: Iterable[tuple[str, dict[str, object]]]) -> set[str]:
+    """The ids of notes that rows chose; each can be told at every level, with the facts that go with it."""
+    keys = set()
+    for key, facts in chosen:
+        for level in Level:
+            text = default().explain(key, level, facts)
+            assert bool(text) is (level is not Level.OFF)
+            assert "Absent" not in text
+            assert "NOT_APPLICABLE" not in text
+        keys.add(key)
+    return keys
+
+
+def test_every_family_has_notes() -> None:
+    """No family is only a name."""
+    assert [family for family in FAMILIES if not names(family)] == []
+
+
 @pytest.mark.parametrize("name", PLUGINS)
 def test_every_column_has_its_note_and_every_column_note_its_column(name: str) -> None:
     """Same names, same order."""
@@ -68,21 +135,25 @@ def test_column_notes_are_only_of_plugins_that_there_are() -> None:
 
 def test_every_privilege_has_its_note_with_its_value() -> None:
     """The notes' privileges are those that the walk knows, by name and number."""
-    assert {note.id.split("/")[1]: value for value, note in default().by_value("privilege").items()} == {
-        name: value for value, name in PRIVILEGES.items()
-    }
+    assert by_value("privilege") == PRIVILEGES
+    assert names("privilege") == list(PRIVILEGES.values())
     assert len(PRIVILEGES) >= 35
 
 
 def test_every_state_of_a_privilege_has_its_note() -> None:
-    """All combinations of the three attributes lead to the five notes, and to no other."""
-    states = {
-        Privilege(None, 2, "", present, enabled, fresh).state  # type: ignore[arg-type]
+    """All combinations of the three attributes, and a bit without a name, lead to the notes, and to no other."""
+    kinds = [
+        Privilege(token, 20, "SeDebugPrivilege", present, enabled, fresh)
+        for token in (TOKEN, ACTING)
         for present in (False, True)
         for enabled in (False, True)
         for fresh in (False, True)
-    }
-    assert states == set(names("privilege-state"))
+    ]
+    kinds += [
+        row for row in privileges([replace(TOKEN, present=1 << 63)]) if isinstance(row, Privilege) and not row.name
+    ]
+    chosen = [security_rows.privilege_note(row, default()) for row in kinds]
+    assert told(chosen) == set(default().ids("privilege-state/"))
 
 
 def test_every_protection_and_modifier_has_its_note() -> None:
@@ -92,9 +163,8 @@ def test_every_protection_and_modifier_has_its_note() -> None:
 
 def test_every_vad_type_has_its_note_with_its_value() -> None:
     """MI_VAD_TYPE, by value."""
-    assert {value: note.id.split("/")[1] for value, note in default().by_value("vad-type").items()} == dict(
-        enumerate(VAD_TYPES)
-    )
+    assert by_value("vad-type") == dict(enumerate(VAD_TYPES))
+    assert names("vad-type") == list(VAD_TYPES)
 
 
 def test_every_kind_of_process_row_is_reached_and_has_its_note() -> None:
@@ -111,9 +181,9 @@ def test_every_kind_of_process_row_is_reached_and_has_its_note() -> None:
         replace(PROCESS, wow64=True),
         replace(PROCESS, pid=gone),
     ]
-    chosen = {rows.process_note(process, {}, None, None)[0] for process in kinds}
+    chosen = {rows.process_note(process, Kin(()), None, None)[0] for process in kinds}
     crash = Crash(process=PROCESS.address, thread=1, time=1, bugcheck=1, build=1)
-    chosen.add(rows.process_note(PROCESS, {}, None, crash)[0])
+    chosen.add(rows.process_note(PROCESS, Kin(()), None, crash)[0])
     assert chosen == set(default().ids("process-row/"))
 
 
@@ -139,22 +209,165 @@ def test_every_kind_of_token_row_is_reached_and_has_its_note() -> None:
         replace(TOKEN, user="S-1-5-19"),
         replace(TOKEN, elevation="full"),
         replace(TOKEN, elevation="limited"),
-        replace(TOKEN, flags=0x10),
-        replace(TOKEN, flags=0x4000),
-        replace(TOKEN, user=Absent(Kind.UNREADABLE)),
+        replace(TOKEN, flags=RESTRICTED, restricted=((USER, 0),)),
+        replace(TOKEN, flags=RESTRICTED | WRITE_RESTRICTED, restricted=GONE),
+        replace(TOKEN, flags=LOWBOX),
+        ACTING,
+        replace(ACTING, account=NO, level=GONE),
+        replace(TOKEN, user=GONE),
+        replace(ACTING, user=GONE),
     ]
-    assert {rows.token_note(token)[0] for token in kinds} == set(default().ids("token-row/"))
+    assert told(security_rows.token_note(token) for token in kinds) == set(default().ids("token-row/"))
 
 
 def test_every_token_flag_has_its_note_with_its_value() -> None:
-    """TokenFlags, by bit."""
-    assert {value: note.id.split("/")[1] for value, note in default().by_value("token-flag").items()} == TOKEN_FLAGS
+    """TokenFlags, by bit; the older meaning of one bit has no value of its own."""
+    assert by_value("token-flag") == TOKEN_FLAGS
+    assert set(names("token-flag")) - set(TOKEN_FLAGS.values()) == {ADMIN_GROUP}
+
+
+@pytest.mark.parametrize(
+    ("family", "table"),
+    [
+        ("impersonation-level", IMPERSONATION_LEVELS),
+        ("mandatory-policy", MANDATORY_POLICIES),
+        ("group-attribute", GROUP_ATTRIBUTES),
+        ("claim-type", VALUE_TYPES),
+        ("claim-flag", ATTRIBUTE_FLAGS),
+        ("ace-type", ACE_TYPES),
+        ("ace-flag", ACE_FLAGS),
+        ("access-right", RIGHTS),
+    ],
+)
+def test_every_name_in_a_table_of_the_walk_has_its_note_with_its_value(family: str, table: dict[int, str]) -> None:
+    """The notes are those that the walk can name, by number."""
+    assert by_value(family) == table
+    assert set(names(family)) == set(table.values())
+
+
+def test_every_kind_of_group_row_is_reached_and_has_its_note() -> None:
+    """Each way a SID can count leads to its note."""
+    masks = (ENABLED, 0, DENY_ONLY, INTEGRITY, LOGON_ID)
+    token = replace(
+        TOKEN,
+        sids=((USER, 0), *((f"S-1-5-32-{mask}", mask) for mask in masks), (GONE, ENABLED)),
+        owner="S-1-5-32-4",
+        restricted=(("S-1-5-12", 7),),
+        capabilities=(("S-1-15-3-1", 4),),
+        package="S-1-15-2-1",
+        trust="S-1-19-512-4096",
+    )
+    devices = tuple((token, kind, (("S-1-5-21-1-2-3-515", 7),)) for kind in DEVICE_GROUPS)
+    listed = [row for row in groups([token], Claims((), devices)) if isinstance(row, Group)]
+    listed += [replace(row, token=ACTING) for row in listed]
+    chosen = [security_rows.group_note(row, name) for row in listed for name in ("", "A name")]
+    assert told(chosen) == set(default().ids("group-row/"))
+
+
+def test_every_kind_of_attribute_row_is_reached_and_has_its_note() -> None:
+    """Security attributes, each kind of claim, and what is not proved."""
+    kinds = [
+        Attribute(token, kind, 1, name, "STRING", "", values, shared, ())
+        for token in (TOKEN, ACTING)
+        for kind in (SECURITY_ATTRIBUTE_KIND, *CLAIM_KINDS.values())
+        for name in (PACKAGE_ATTRIBUTE, "ad://ext/department", Absent(Kind.NOT_PROVED))
+        for values, shared in ((("x",), False), ((), True))
+    ]
+    chosen = [security_rows.attribute_note(row, default()) for row in kinds]
+    assert told(chosen) == set(default().ids("attribute-row/"))
+
+
+def test_an_attribute_is_told_by_its_own_note_and_an_unknown_one_by_the_common_one() -> None:
+    """Every note of an attribute is used by the row of that name."""
+    for name in names("attribute"):
+        row = Attribute(TOKEN, SECURITY_ATTRIBUTE_KIND, 1, name, "STRING", "", (), False, ())
+        assert security_rows.attribute_note(row, default())[1]["meaning"] == default()[f"attribute/{name}"].brief
+    row = Attribute(TOKEN, SECURITY_ATTRIBUTE_KIND, 1, "NEW://THING", "STRING", "", (), False, ())
+    assert security_rows.attribute_note(row, default())[1]["meaning"] == default()["attribute/other"].brief
+    assert PACKAGE_ATTRIBUTE in names("attribute")
+
+
+def test_every_kind_of_dacl_row_is_reached_and_has_its_note() -> None:
+    """Each type of entry, and each way a list can be without entries."""
+    aces = [Ace(1, kind, 0, 0x10000000, sid) for kind in (*ACE_TYPES, 99) for sid in (USER, GONE)]
+    chosen = [security_rows.ace_note(token, ace, "") for token in (TOKEN, ACTING) for ace in aces]
+    lists = [
+        TOKEN,
+        replace(TOKEN, dacl=Acl(1, (), ())),
+        replace(TOKEN, dacl=Acl(1, (), ("entry 1 of 1 is of type 99, which is not decoded",))),
+        replace(TOKEN, dacl=GONE),
+        replace(TOKEN, address=0),
+    ]
+    chosen += [security_rows.dacl_note(token) for token in lists]
+    assert told(chosen) == set(default().ids("dacl-row/"))
+
+
+def creations() -> list[Creation]:
+    """One process for each way in which a process can be made."""
+    parent = replace(PROCESS, address=2, pid=4000, name="b.exe", create_time=0)
+    services = replace(parent, name="services.exe", session=0)
+    process = replace(PROCESS, pid=4004, ppid=4000)
+    token = replace(TOKEN, process=process, origin=7)
+    above = replace(TOKEN, process=parent)
+    system = replace(TOKEN, process=services, user="S-1-5-18", integrity="system", authentication_id=0x3E7)
+    limited = replace(above, elevation="limited", linked_session=2)
+    alive, nobody = Relative(4000, parent, "alive"), Relative(NO, None, "none")
+    cases: list[tuple[Process, Token, Relative, Token | None]] = [
+        (replace(process, pid=4, ppid=0), token, nobody, None),
+        (process, replace(token, user=GONE), alive, above),
+        (process, replace(token, flags=LOWBOX, package="S-1-15-2-1"), alive, above),
+        (process, token, Relative(4000, None, "newer"), None),
+        (process, token, Relative(4000, None, "not found"), None),
+        (process, token, Relative(4000, services, "alive"), system),
+        (process, replace(token, elevation="full", authentication_id=2), alive, limited),
+        (process, token, alive, above),
+        (process, replace(token, flags=RESTRICTED, restricted=((USER, 7),)), alive, above),
+        (process, replace(token, user="S-1-5-21-1-2-3-1002", authentication_id=9, origin=1), alive, above),
+        (process, replace(token, user="S-1-5-21-1-2-3-1002", authentication_id=9), alive, above),
+    ]
+    found = []
+    for made, own, origin, over in cases:
+        changes = creation._changes(own, over) if over else NO
+        different = changes if isinstance(changes, tuple) else ()
+        compared = isinstance(changes, tuple)
+        case = creation._Case(made, own, origin, nobody, over, None, compared, different, {})
+        method, confidence, evidence = case.judge()
+        line = CommandLine(NO, NO)
+        found.append(
+            Creation(made, own, origin, nobody, over, method, confidence, tuple(evidence), changes, line, ())
+        )  # fmt: skip
+    return found
+
+
+def test_every_way_of_creation_is_reached_and_has_its_note() -> None:
+    """The methods that the walk judges by are the notes, all of them."""
+    source = inspect.getsource(creation)
+    assert told(security_rows.creation_note(row) for row in creations()) == set(default().ids("creation-row/"))
+    assert set(re.findall(r'return "([a-z-]+)", ', source)) == set(names("creation-row"))
+
+
+def test_every_confidence_has_its_note() -> None:
+    """The three words of the walk."""
+    assert names("confidence") == [creation.HIGH, creation.MEDIUM, creation.LOW]
+    assert {row.confidence for row in creations()} == set(names("confidence"))
+
+
+def test_every_state_of_a_parent_has_its_note() -> None:
+    """Alive, ended, or why there is no process to name."""
+    parent = replace(PROCESS, address=2, pid=4000, create_time=0)
+    ended, newer = replace(parent, exit_time=1), replace(parent, create_time=2)
+    states = {
+        creation._relative(pid, PROCESS, {4000: candidates}).state
+        for pid in (4000, 0, NO, GONE)
+        for candidates in ([parent], [ended], [newer], list[Process]())
+    }
+    assert {state.replace(" ", "-") for state in states} == set(names("parent-state"))
 
 
 def test_every_integrity_level_and_elevation_type_has_its_note() -> None:
     """By number; each family has one more for what is unknown."""
-    assert {v: n.id.split("/")[1] for v, n in default().by_value("integrity").items()} == INTEGRITY_LEVELS
-    assert {v: n.id.split("/")[1] for v, n in default().by_value("elevation").items()} == ELEVATIONS
+    assert by_value("integrity") == INTEGRITY_LEVELS
+    assert by_value("elevation") == ELEVATIONS
     assert set(names("integrity")) - set(INTEGRITY_LEVELS.values()) == {"unknown"}
     assert set(names("elevation")) - set(ELEVATIONS.values()) == {"unknown"}
 

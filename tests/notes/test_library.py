@@ -11,13 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from process_anatomy.notes import FAMILIES, Level, Library, Note, NoteError, default
+from process_anatomy.notes.explainer import about
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 IDS = list(default().ids())
+WHO = {"process", "pid", "tid", "holder"}
 ALLOWED: dict[str, set[str]] = {
-    "privilege-state": {"process", "pid", "privilege", "may"},
+    "privilege-state": {"process", "pid", "holder", "privilege", "may", "value"},
     "vad-row": {
         "process",
         "pid",
@@ -30,7 +32,24 @@ ALLOWED: dict[str, set[str]] = {
         "meaning",
         "committed",
     },
-    "token-row": {"process", "pid", "user", "name", "integrity", "elevation", "session", "account"},
+    "token-row": WHO
+    | {"user", "name", "account", "integrity", "elevation", "session", "level", "restricting", "capabilities"},
+    "group-row": WHO | {"sid", "name", "attributes", "roles"},
+    "attribute-row": WHO | {"name", "type", "kind", "value_count", "meaning", "by"},
+    "dacl-row": WHO | {"sid", "name", "rights"},
+    "creation-row": {
+        "process",
+        "pid",
+        "ppid",
+        "parent",
+        "creator",
+        "creator_pid",
+        "user",
+        "parent_user",
+        "integrity",
+        "changes",
+        "confidence",
+    },
     "process-row": {
         "process",
         "pid",
@@ -55,9 +74,17 @@ COLUMNS = {
     " Token Protection ImagePath SeenBy Layout Problems Explanation",
     "vads": "PID Process Offset Start_VPN End_VPN Tag Protection CommitCharge PrivateMemory Parent File VadType Depth"
     " Pages Problems Explanation",
-    "privileges": "PID Process Value Privilege Attributes Description Token Problems Explanation",
-    "tokens": "PID Process Offset TokenId AuthenticationId User UserName Account Integrity Elevation SessionId"
-    " TokenType Groups Privileges Flags Package Problems Explanation",
+    "privileges": "PID Process Value Privilege Attributes Description TID Token Problems Explanation",
+    "tokens": "PID TID Process Offset TokenId AuthenticationId User UserName Account Integrity Elevation SessionId"
+    " TokenType ImpersonationLevel Groups Privileges Flags Virtualization UIAccess RestrictedSids Package PackageName"
+    " LowboxNumber Capabilities SecurityAttributes Claims TrustLevel Owner PrimaryGroup DefaultDacl MandatoryPolicy"
+    " AuditPolicy Source SourceIdentifier ParentTokenId ModifiedId OriginatingLogonSession LinkedLogonSession"
+    " LogonReferences ExpirationTime Problems Explanation",
+    "groups": "PID Process SID Name NameSource TID Kind Attributes Role Token Problems Explanation",
+    "claims": "PID TID Process Kind Name ValueType Index Value Flags HeldBy Offset Problems Explanation",
+    "dacls": "PID TID Process Entry Type Flags AccessMask Rights SID Name Offset Problems Explanation",
+    "creation": "PID PPID ImageFileName Offset(V) CreateTime Parent ParentState CreatorPID Creator Method Confidence"
+    " TokenChanges Evidence User ParentUser TokenId ParentTokenId ImagePath CommandLine Problems Explanation",
     "dt": "Structure Offset Field Type Value Address Meaning Problems Explanation",
     "explain": "Term Kind Title Explanation Analogy Command Source",
 }
@@ -65,13 +92,36 @@ NAMES = {
     "component": "private-address-space executable-program open-handles security-context process-id threads",
     "term": "process access-token privilege sid integrity-level elevation logon-session vad vad-tree vad-node eprocess"
     " ethread peb client-id csr-process working-set create-process create-process-as-user system-address-space"
-    " process-address-space small-dump estimated-layout smear",
-    "privilege-state": "enabled enabled-by-default present absent enabled-not-present",
+    " process-address-space small-dump estimated-layout smear linked-logon impersonation restricted-token appcontainer"
+    " capability claim security-attribute default-dacl uac-virtualization creator-and-parent",
+    "privilege-state": "enabled enabled-by-default present absent enabled-not-present unknown",
     "protection": "PAGE_NOACCESS PAGE_READONLY PAGE_EXECUTE PAGE_EXECUTE_READ PAGE_READWRITE PAGE_WRITECOPY"
     " PAGE_EXECUTE_READWRITE PAGE_EXECUTE_WRITECOPY PAGE_GUARD PAGE_NOCACHE PAGE_WRITECOMBINE",
     "vad-row": "image file pagefile private private-executable large-pages awe write-watch physical rotate enclave"
     " unreadable",
-    "token-row": "system-user service user elevated limited app-container restricted unreadable",
+    "token-row": "system-user service user elevated limited app-container restricted write-restricted impersonation"
+    " unreadable",
+    "impersonation-level": "Anonymous Identification Impersonation Delegation",
+    "mandatory-policy": "NO_WRITE_UP NEW_PROCESS_MIN",
+    "group-row": "user enabled disabled deny-only integrity logon-id restricted capability device-group package"
+    " trust-level unreadable",
+    "group-attribute": "Mandatory Default Enabled Owner DenyOnly Integrity IntegrityEnabled Resource LogonId",
+    "attribute-row": "security-attribute user-claim device-claim restricted-claim unproved",
+    "attribute": "WIN://SYSAPPID WIN://PKG WIN://PKGHOSTID WIN://BGKD WIN://NOALLAPPPKG TSA://ProcUnique"
+    " WIN://SCMUserService APPID://PATH APPID://FQBN APPID://SHA256HASH other",
+    "claim-type": "INT64 UINT64 STRING FQBN SID BOOLEAN OCTET_STRING",
+    "claim-flag": "NON_INHERITABLE VALUE_CASE_SENSITIVE USE_FOR_DENY_ONLY DISABLED_BY_DEFAULT DISABLED MANDATORY"
+    " COMPARE_IGNORE",
+    "dacl-row": "allowed denied other none empty unreadable no-token",
+    "ace-type": "ALLOWED DENIED AUDIT ALLOWED_CALLBACK DENIED_CALLBACK",
+    "ace-flag": "OBJECT_INHERIT CONTAINER_INHERIT NO_PROPAGATE_INHERIT INHERIT_ONLY INHERITED SUCCESSFUL_ACCESS"
+    " FAILED_ACCESS",
+    "access-right": "GENERIC_READ GENERIC_WRITE GENERIC_EXECUTE GENERIC_ALL MAXIMUM_ALLOWED ACCESS_SYSTEM_SECURITY"
+    " SYNCHRONIZE WRITE_OWNER WRITE_DAC READ_CONTROL DELETE",
+    "creation-row": "kernel create-process restricted as-user with-logon service elevation app-container orphan"
+    " reused-parent unreadable",
+    "confidence": "high medium low",
+    "parent-state": "alive ended newer not-found none unknown",
     "process-row": "system minimal exited wow64 session-zero user-session no-session protected small-dump unreadable",
     "page-state": "valid large transition prototype pagefile demand-zero invalid not-in-image",
 }
@@ -124,9 +174,9 @@ def test_placeholders_are_plain_names_that_the_family_allows(key: str) -> None:
 @pytest.mark.parametrize("key", [key for key in IDS if family(key) in ALLOWED])
 def test_every_row_template_speaks_of_its_own_process(key: str) -> None:
     note = default()[key]
-    subject = "{field}" if family(key) == "field-row" else "{process}"
+    subjects = {"field"} if family(key) == "field-row" else {"process", "holder"}
     for text in (note.brief, note.full, note.analogy):
-        assert subject in text
+        assert placeholders(text) & subjects
 
 
 @pytest.mark.parametrize("key", IDS)
@@ -174,12 +224,6 @@ def test_privileges_are_exactly_the_values_2_to_36() -> None:
     assert len(list(default().ids("privilege/"))) == 35
 
 
-def test_a_privileges_brief_continues_a_sentence() -> None:
-    for note in default().by_value("privilege").values():
-        assert note.brief[0].islower()
-        assert not note.brief.endswith(".")
-
-
 def test_vad_types_are_exactly_the_values_0_to_7() -> None:
     types = default().by_value("vad-type")
     assert list(types) == list(range(8))
@@ -202,8 +246,41 @@ def test_elevation_types_are_1_to_3() -> None:
 
 def test_each_token_flag_is_one_bit_of_its_own() -> None:
     flags = default().by_value("token-flag")
-    assert len(flags) == len(list(default().ids("token-flag/"))) == 20
+    assert len(flags) == len(list(default().ids("token-flag/"))) - 1 == 21
     assert all(value.bit_count() == 1 for value in flags)
+    assert default()["token-flag/TOKEN_HAS_ADMIN_GROUP"].value is None
+
+
+@pytest.mark.parametrize("name", ["attribute", "privilege"])
+def test_a_brief_that_other_texts_hold_continues_their_sentence(name: str) -> None:
+    for key in default().ids(f"{name}/"):
+        brief = default()[key].brief
+        assert brief[0].islower()
+        assert not brief.endswith(".")
+
+
+@pytest.mark.parametrize("key", [key for key in IDS if family(key) == "creation-row"])
+def test_a_judgement_on_creation_claims_no_more_than_its_evidence(key: str) -> None:
+    note = default()[key]
+    assert "consistent with" in note.brief
+    assert "consistent with" in note.full
+    assert "confidence {confidence}" in note.full
+    assert "{pid}" in note.brief
+    assert "tudy note, Creating a Process" in note.source
+
+
+@pytest.mark.parametrize("name", ["WIN://SYSAPPID", "TSA://ProcUnique", "APPID://PATH"])
+def test_slashes_in_a_name_belong_to_the_name(name: str) -> None:
+    note = default()[f"attribute/{name}"]
+    assert note.id.partition("/")[2] == name
+    assert name in [key.partition("/")[2] for key in default().ids("attribute/")]
+    assert list(default().ids(f"attribute/{name}")) == [note.id]
+
+
+def test_a_name_with_slashes_is_asked_for_whole_by_its_end_or_by_its_id() -> None:
+    for question in ("attribute/WIN://SYSAPPID", "win://sysappid", "SysAppId"):
+        assert [note.id for note in about(question)] == ["attribute/WIN://SYSAPPID"]
+    assert "attribute/WIN://PKG" in [note.id for note in about("WIN://PKG")]
 
 
 @pytest.mark.parametrize(
@@ -244,7 +321,7 @@ def test_facts_take_the_place_of_placeholders() -> None:
 
 @given(st.text(), st.text(alphabet="{}%$\\!:[]0process"))
 def test_hostile_facts_come_through_unchanged(first: str, second: str) -> None:
-    facts = {"process": first, "pid": 4, "privilege": second, "may": "{process}"}
+    facts = {"holder": first, "pid": 4, "privilege": second, "may": "{process}"}
     template = default()["privilege-state/present"].full
     expected = "".join(
         literal + ("" if name is None else str(facts[name]))

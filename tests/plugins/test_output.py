@@ -64,9 +64,9 @@ def test_vads_are_nested_as_their_tree_is(vol: Vol) -> None:
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An image in which a process bears a name made to harm a terminal."""
     image = forge(LAB, 5)
-    build = builds.load("x64-22621-382")
-    victim = next(p for p in image.truth["processes"] if p["name"] == "notepad.exe")
-    place = build[EPROCESS].place("ImageFileName")
+    place = builds.load("x64-22621-382")[EPROCESS].place("ImageFileName")
+    end = place.offset + place.size
+    victim = next(p for p in image.truth["processes"] if p["session"] == 1 and p["eprocess"] % 0x1000 + end <= 0x1000)
     write_at(
         image,
         victim["eprocess_pa"],

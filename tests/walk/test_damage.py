@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
@@ -13,30 +13,23 @@ from hypothesis import strategies as st
 from process_anatomy.absent import Absent
 from process_anatomy.errors import Error
 from process_anatomy.forge import LAB, Image, forge
-from process_anatomy.kernel.identify import Kernel, identify, kernel_images
-from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.kernel.identify import Kernel, kernel_images
 from process_anatomy.memory.paging import translate_one
-from process_anatomy.memory.physical import CachedMemory
 from process_anatomy.notes.explainer import Explainer
+from process_anatomy.walk.acls import Acl
+from process_anatomy.walk.creation import creations
+from process_anatomy.walk.groups import groups
+from process_anatomy.walk.logons import LogonSession
 from process_anatomy.walk.privileges import privileges
 from process_anatomy.walk.processes import Process, ProcessTable, processes
+from process_anatomy.walk.security import security
 from process_anatomy.walk.structures import fields as structure_fields
 from process_anatomy.walk.structures import layout_named
-from process_anatomy.walk.tokens import Token, tokens
+from process_anatomy.walk.tokens import Token
 from process_anatomy.walk.vads import VadTable, vads
 from structs.eprocess import EPROCESS
-from structs.layout import Layout
 from structs.vad import MMVAD_SHORT
-
-Frames = Mapping[int, bytes]
-PAGE = 0x1000
-GARBAGE: list[Callable[[bytes], bytes]] = [
-    lambda page: bytes(PAGE),
-    lambda page: b"\xff" * PAGE,
-    lambda page: page[::-1],
-    lambda page: bytes(octet ^ 0x11 for octet in page),
-]
-"""Ways to spoil a page."""
+from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, process_truth
 
 
 @pytest.fixture(scope="module")
@@ -45,51 +38,10 @@ def image() -> Image:
     return forge(LAB, 11)
 
 
-def memory_of(frames: Frames, end: int) -> CachedMemory:
-    """Physical memory with only these frames; all other pages are not in the image."""
-
-    def read(address: int, size: int) -> bytes | None:
-        return frames.get(address // PAGE)
-
-    return CachedMemory(read, end)
-
-
-def kernel_of(image: Image, frames: Frames | None = None) -> Kernel:
-    """The kernel in an image, or in what is left of it."""
-    return identify(memory_of(image.physical if frames is None else frames, image.memory_size), image.truth["dtb"])
-
-
-class Editor:
-    """Frames of an image that can be overwritten by virtual address."""
-
-    def __init__(self, image: Image) -> None:
-        self.frames = dict(image.physical)
-        self.space = AddressSpace(memory_of(image.physical, image.memory_size), image.truth["dtb"])
-        self.build = kernel_of(image).build
-
-    def set(self, layout: Layout, address: int, field: str, value: int) -> None:
-        """Overwrite a field of a structure in kernel memory."""
-        place = self.build[layout].place(field)
-        self.write(address + place.offset, value.to_bytes(place.size, "little"))
-
-    def write(self, address: int, data: bytes) -> None:
-        """Overwrite bytes of kernel memory."""
-        for step, octet in enumerate(data):
-            physical, _ = translate_one(self.space.memory, address + step, self.space.root)
-            page = bytearray(self.frames[physical // PAGE])
-            page[physical % PAGE] = octet
-            self.frames[physical // PAGE] = bytes(page)
-
-
 @pytest.fixture
 def edit(image: Image) -> Editor:
     """The lab image, ready to be damaged."""
     return Editor(image)
-
-
-def process_truth(image: Image, name: str) -> dict[str, Any]:
-    """The answer key's entry of a process."""
-    return next(p for p in image.truth["processes"] if p["name"] == name)
 
 
 def addresses(table: VadTable, pid: int) -> set[int]:
@@ -218,7 +170,7 @@ def test_a_broken_link_costs_no_process(name: str, side: str, pointer: Any, imag
 
 def facts_of(row: Any) -> dict[str, Any]:
     """A record's facts without what tells of the walk itself."""
-    hidden = {"process", "problems", "seen_by", "depth", "parent"}
+    hidden = {"process", "thread", "problems", "seen_by", "depth", "parent"}
     return {f.name: getattr(row, f.name) for f in fields(row) if f.name not in hidden}
 
 
@@ -226,7 +178,8 @@ def everything(kernel: Kernel) -> tuple[ProcessTable, VadTable, list[Token]]:
     """All walks, and all explanations of their rows."""
     table = processes(kernel)
     trees = vads(kernel, table.rows)
-    contexts = tokens(kernel, table.rows)
+    found = security(kernel, table.rows, table.rows)
+    contexts = list(found.tokens)
     explain = Explainer("full", table.rows, contexts, kernel.crash, kernel.build.estimated)
     for process in table.rows:
         assert explain.process(process)
@@ -234,6 +187,17 @@ def everything(kernel: Kernel) -> tuple[ProcessTable, VadTable, list[Token]]:
         assert explain.vad(vad)
     for row in privileges(contexts):
         assert explain.token(row) if isinstance(row, Token) else explain.privilege(row)
+    for member in groups(contexts, found.claims):
+        assert explain.token(member) if isinstance(member, Token) else explain.group(member, "")
+    for attribute in found.claims.attributes:
+        assert explain.attribute(attribute)
+    for token in contexts:
+        assert explain.dacl(token)
+        for ace in token.dacl.entries if isinstance(token.dacl, Acl) else ():
+            assert explain.ace(token, ace, "")
+    for creation in creations(kernel, table.rows, table.rows, contexts):
+        assert explain.creation(creation)
+        assert creation.evidence or creation.parent.state in ("none", "unknown")
     for field in structure_fields(kernel.view, layout_named("EPROCESS"), table.rows[0].address):
         assert explain.field(field)
     return table, trees, contexts
@@ -265,15 +229,26 @@ def test_missing_pages_never_give_a_wrong_value(
         for row in rows:
             original = facts_of(known[key(row)])
             for name, value in facts_of(row).items():
-                if isinstance(value, Absent):
-                    assert value.reason or isinstance(original[name], Absent)
-                else:
-                    assert value == original[name], name
+                assert bears_out(value, original[name]), name
+
+
+def bears_out(value: Any, original: Any) -> bool:
+    """Whether a fact is what it was, or absent with a reason, as a whole or in part."""
+    if isinstance(value, Absent):
+        return bool(value.reason) or isinstance(original, Absent)
+    if isinstance(value, tuple) and isinstance(original, tuple):
+        return len(value) == len(original) and all(map(bears_out, value, original))
+    if isinstance(value, LogonSession):
+        return all(bears_out(getattr(value, f.name), getattr(original, f.name)) for f in fields(value))
+    return bool(value == original)
 
 
 def key(row: Any) -> tuple[int, int]:
     """What identifies a row: its process and its address."""
-    return (row.address, row.address) if isinstance(row, Process) else (row.process.address, row.address)
+    if isinstance(row, Process):
+        return row.address, row.address
+    thread = getattr(row, "thread", None)
+    return (thread or row.process).address, row.address
 
 
 def tables_of(whole: tuple[ProcessTable, VadTable, list[Token]]) -> tuple[Any, Any, Any]:

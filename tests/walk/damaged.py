@@ -1,0 +1,64 @@
+"""Images with damage: frames that are missing, spoiled or overwritten by virtual address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from process_anatomy.forge import Image
+from process_anatomy.kernel.identify import Kernel, identify
+from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.paging import translate_one
+from process_anatomy.memory.physical import CachedMemory
+from structs.layout import Layout
+
+Frames = Mapping[int, bytes]
+PAGE = 0x1000
+GARBAGE: list[Callable[[bytes], bytes]] = [
+    lambda page: bytes(PAGE),
+    lambda page: b"\xff" * PAGE,
+    lambda page: page[::-1],
+    lambda page: bytes(octet ^ 0x11 for octet in page),
+]
+"""Ways to spoil a page."""
+
+
+def memory_of(frames: Frames, end: int) -> CachedMemory:
+    """Physical memory with only these frames; all other pages are not in the image."""
+
+    def read(address: int, size: int) -> bytes | None:
+        return frames.get(address // PAGE)
+
+    return CachedMemory(read, end)
+
+
+def kernel_of(image: Image, frames: Frames | None = None) -> Kernel:
+    """The kernel in an image, or in what is left of it."""
+    return identify(memory_of(image.physical if frames is None else frames, image.memory_size), image.truth["dtb"])
+
+
+class Editor:
+    """Frames of an image that can be overwritten by virtual address."""
+
+    def __init__(self, image: Image) -> None:
+        self.frames = dict(image.physical)
+        self.space = AddressSpace(memory_of(image.physical, image.memory_size), image.truth["dtb"])
+        self.build = kernel_of(image).build
+
+    def set(self, layout: Layout, address: int, field: str, value: int) -> None:
+        """Overwrite a field of a structure in kernel memory."""
+        place = self.build[layout].place(field)
+        self.write(address + place.offset, value.to_bytes(place.size, "little"))
+
+    def write(self, address: int, data: bytes) -> None:
+        """Overwrite bytes of kernel memory."""
+        for step, octet in enumerate(data):
+            physical, _ = translate_one(self.space.memory, address + step, self.space.root)
+            page = bytearray(self.frames[physical // PAGE])
+            page[physical % PAGE] = octet
+            self.frames[physical // PAGE] = bytes(page)
+
+
+def process_truth(image: Image, name: str) -> dict[str, Any]:
+    """The answer key's entry of a process."""
+    return next(p for p in image.truth["processes"] if p["name"] == name)
