@@ -5,7 +5,8 @@
 IMAGE is a Windows memory image, SYMBOLS the folder with its symbol table for the stock plugins; the sample that ships
 and its table are taken without them. Whole processes run in turn, ours and theirs, so that a machine whose speed drifts
 slows both; the medians and their ratio are printed. Engine and MemProcFS are timed inside a fresh process each, for the
-VADs of all processes once the processes are listed. MemProcFS is left out, and said so, where it is not installed.
+VADs or the tokens of all processes once the processes are listed. MemProcFS is left out, and said so, where it is not
+installed.
 """
 
 from __future__ import annotations
@@ -27,39 +28,79 @@ RUNS = 5
 PAIRS = (
     ("windows.anatomy.vads", "windows.vadinfo", 0.25),
     ("windows.anatomy.processes", "windows.pslist", 0.5),
-    ("windows.anatomy.privileges", "windows.privileges", 1.0),
-    ("windows.anatomy.tokens", "windows.getsids", 1.0),
+    ("windows.anatomy.privileges", "windows.privileges", 0.25),
+    ("windows.anatomy.groups", "windows.getsids", 0.25),
+    ("windows.anatomy.tokens", "windows.getsids", 0.25),
+    ("windows.anatomy.creation", "windows.pstree", 0.25),
 )
-"""Our plugin, the stock one, and the ratio that we want to stay under."""
+"""Our plugin, the stock one that comes closest, and the ratio that we want to stay under."""
 
+MEMPROCFS_VADS = """
+    for process in listed:
+        try:
+            count += len(process.maps.vad())
+        except RuntimeError:
+            pass
+"""
+MEMPROCFS_TOKENS = """
+    for process in listed:
+        process.sid, process.luid, process.session, process.integrity
+        folder = f"/pid/{process.pid}/token/"
+        count += vmm.vfs.read(folder + "sid-all.txt", 1 << 16, 0).count(b"S-1-")
+        vmm.vfs.read(folder + "privileges.txt", 1 << 16, 0)
+        [thread["va-impersonation-token"] for thread in process.maps.thread()]
+"""
 MEMPROCFS = """
 import sys, time, memprocfs
 vmm = memprocfs.Vmm(["-device", sys.argv[1], "-disable-symbolserver", "-disable-symbols", "-waitinitialize"])
 listed = vmm.process_list()
 def walk():
     count = 0
-    for process in listed:
-        try:
-            count += len(process.maps.vad())
-        except RuntimeError:
-            pass
+{work}
     return count
 start = time.perf_counter()
 count = walk()
 print(count, time.perf_counter() - start)
 """
-
+ENGINE_VADS = """
+from process_anatomy.walk.vads import vads
+def walk():
+    return len(vads(kernel, listed).rows)
+"""
+ENGINE_TOKENS = """
+from process_anatomy.walk.attributes import Claims
+from process_anatomy.walk.groups import groups
+from process_anatomy.walk.privileges import privileges
+from process_anatomy.walk.threads import threads
+from process_anatomy.walk.tokens import tokens
+def walk():
+    found = tokens(kernel, listed, threads(kernel, listed).rows)
+    list(privileges(found))
+    return len(list(groups(found, Claims((), ()))))
+"""
+ENGINE_CREATION = """
+from process_anatomy.walk.creation import creations
+from process_anatomy.walk.tokens import tokens
+def walk():
+    return len(list(creations(kernel, listed, listed, tokens(kernel, listed))))
+"""
 ENGINE = """
 import sys, time
 from process_anatomy import open_image
 kernel = open_image(sys.argv[1])
 from process_anatomy.walk.processes import processes
-from process_anatomy.walk.vads import vads
 listed = processes(kernel).rows
+{work}
 start = time.perf_counter()
-count = len(vads(kernel, listed).rows)
+count = walk()
 print(count, time.perf_counter() - start)
 """
+WORK = (
+    ("all VADs", ENGINE_VADS, MEMPROCFS_VADS),
+    ("all tokens with groups and privileges", ENGINE_TOKENS, MEMPROCFS_TOKENS),
+    ("tokens compared for creation (theirs: tokens alone)", ENGINE_CREATION, MEMPROCFS_TOKENS),
+)
+"""What the engine and MemProcFS both do, once the processes are listed."""
 
 
 def whole_process(command: list[str]) -> Callable[[], float]:
@@ -114,13 +155,15 @@ def main(image: Path, symbols: Path) -> None:
         )
         print(f"| `{ours}` | `{stock}` | {mine:.2f} | {other:.2f} | {mine / other:.2f} | {wanted} |", flush=True)
     environment = memprocfs_environment()
-    if environment is None:
-        print("| engine, all VADs | MemProcFS | - | not installed | - | 1.0 |")
-    else:
+    for what, own, other_work in WORK:
+        if environment is None:
+            print(f"| engine, {what} | MemProcFS | - | not installed | - | 1.0 |")
+            continue
         mine, other = in_turn(
-            timed_script(ENGINE, image, dict(os.environ)), timed_script(MEMPROCFS, image, environment)
+            timed_script(ENGINE.format(work=own), image, dict(os.environ)),
+            timed_script(MEMPROCFS.format(work=other_work), image, environment),
         )
-        print(f"| engine, all VADs | MemProcFS | {mine:.4f} | {other:.4f} | {mine / other:.2f} | 1.0 |")
+        print(f"| engine, {what} | MemProcFS | {mine:.4f} | {other:.4f} | {mine / other:.2f} | 1.0 |", flush=True)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
     print(f"\nLargest memory of any of these processes, stock ones included: {peak} MB.")
 

@@ -28,9 +28,9 @@ from process_anatomy.walk.attributes import (
     Claims,
 )
 from process_anatomy.walk.command_lines import CommandLine
-from process_anatomy.walk.creation import Creation, Relative
+from process_anatomy.walk.creation import Creation
 from process_anatomy.walk.groups import DENY_ONLY, ENABLED, GROUP_ATTRIBUTES, INTEGRITY, LOGON_ID, Group, groups
-from process_anatomy.walk.kin import Kin
+from process_anatomy.walk.kin import Kin, Relative
 from process_anatomy.walk.privileges import PRIVILEGES, Privilege, privileges
 from process_anatomy.walk.processes import Process
 from process_anatomy.walk.security import PACKAGE_ATTRIBUTE
@@ -357,7 +357,7 @@ def test_every_state_of_a_parent_has_its_note() -> None:
     parent = replace(PROCESS, address=2, pid=4000, create_time=0)
     ended, newer = replace(parent, exit_time=1), replace(parent, create_time=2)
     states = {
-        creation._relative(pid, PROCESS, {4000: candidates}).state
+        Kin(candidates).relative(pid, PROCESS).state
         for pid in (4000, 0, NO, GONE)
         for candidates in ([parent], [ended], [newer], list[Process]())
     }
