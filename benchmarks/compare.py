@@ -27,11 +27,15 @@ SAMPLE = ROOT / "samples" / "lab-win11-22621.dmp"
 RUNS = 5
 PAIRS = (
     ("windows.anatomy.vads", "windows.vadinfo", 0.25),
+    ("windows.anatomy.pages", "windows.vadinfo", 0.5),
     ("windows.anatomy.processes", "windows.pslist", 0.5),
     ("windows.anatomy.privileges", "windows.privileges", 0.25),
     ("windows.anatomy.groups", "windows.getsids", 0.25),
     ("windows.anatomy.tokens", "windows.getsids", 0.25),
     ("windows.anatomy.creation", "windows.pstree", 0.25),
+    ("windows.anatomy.modules", "windows.dlllist", 0.5),
+    ("windows.anatomy.peb", "windows.cmdline", 1.0),
+    ("windows.anatomy.envars", "windows.envars", 1.0),
 )
 """Our plugin, the stock one that comes closest, and the ratio that we want to stay under."""
 
@@ -42,6 +46,10 @@ MEMPROCFS_VADS = """
         except RuntimeError:
             pass
 """
+MEMPROCFS_PAGES = """
+    for process in listed:
+        count += len(process.maps.pte())
+"""
 MEMPROCFS_TOKENS = """
     for process in listed:
         process.sid, process.luid, process.session, process.integrity
@@ -49,6 +57,10 @@ MEMPROCFS_TOKENS = """
         count += vmm.vfs.read(folder + "sid-all.txt", 1 << 16, 0).count(b"S-1-")
         vmm.vfs.read(folder + "privileges.txt", 1 << 16, 0)
         [thread["va-impersonation-token"] for thread in process.maps.thread()]
+"""
+MEMPROCFS_MODULES = """
+    for process in listed:
+        count += len(process.module_list())
 """
 MEMPROCFS = """
 import sys, time, memprocfs
@@ -67,6 +79,15 @@ from process_anatomy.walk.vads import vads
 def walk():
     return len(vads(kernel, listed).rows)
 """
+ENGINE_PAGES = """
+from process_anatomy.walk.pages import pages
+from process_anatomy.walk.regions import regions
+from process_anatomy.walk.sections import sections
+from process_anatomy.walk.vads import vads
+def walk():
+    trees = vads(kernel, listed).rows
+    return len(pages(kernel, listed, trees, regions(kernel, listed, trees), sections(kernel, trees)).rows)
+"""
 ENGINE_TOKENS = """
 from process_anatomy.walk.attributes import Claims
 from process_anatomy.walk.groups import groups
@@ -84,6 +105,11 @@ from process_anatomy.walk.tokens import tokens
 def walk():
     return len(list(creations(kernel, listed, listed, tokens(kernel, listed))))
 """
+ENGINE_MODULES = """
+from process_anatomy.walk.modules import modules
+def walk():
+    return len(modules(kernel, listed).rows)
+"""
 ENGINE = """
 import sys, time
 from process_anatomy import open_image
@@ -97,7 +123,9 @@ print(count, time.perf_counter() - start)
 """
 WORK = (
     ("all VADs", ENGINE_VADS, MEMPROCFS_VADS),
+    ("page states of all VADs", ENGINE_PAGES, MEMPROCFS_PAGES),
     ("all tokens with groups and privileges", ENGINE_TOKENS, MEMPROCFS_TOKENS),
+    ("all modules", ENGINE_MODULES, MEMPROCFS_MODULES),
     ("tokens compared for creation (theirs: tokens alone)", ENGINE_CREATION, MEMPROCFS_TOKENS),
 )
 """What the engine and MemProcFS both do, once the processes are listed."""

@@ -446,6 +446,16 @@ def safe_text(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+FILE_NAME_LIMIT = 64
+"""Characters of a name from memory that go into a file's name."""
+
+
+def safe_file_name(start: str, name: object, ending: str) -> str:
+    """A name for a file of ours that holds a name from memory, of which only harmless characters are kept."""
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "_" for c in str(name or "")[:FILE_NAME_LIMIT])
+    return f"{start}.{kept.strip('.') or 'unnamed'}.{ending}"
+
+
 ABSENT_VALUES: dict[Kind, type[interfaces.renderers.BaseAbsentValue]] = {
     Kind.UNREADABLE: renderers.UnreadableValue,
     Kind.NOT_APPLICABLE: renderers.NotApplicableValue,
@@ -609,6 +619,7 @@ __all__ = [
     "grid",
     "integer",
     "open_kernel",
+    "safe_file_name",
     "safe_text",
     "short_address",
     "stock_privilege_descriptions",

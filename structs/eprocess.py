@@ -52,6 +52,36 @@ EPROCESS = Layout(
         "PeakVirtualSize": at(UInt, "most bytes of address space ever in use"),
         "NumberOfPrivatePages": at(UInt, "private pages of the process"),
         "CommitCharge": at(UInt, "pages charged against the commit limit"),
+        "WorkingSetSize": at(
+            UInt, "pages in memory, page tables included", "Vm.Instance.WorkingSetSize", "Vm.WorkingSetSize"
+        ),
+        "WorkingSetLeafSize": at(
+            UInt, "pages in memory without page tables", "Vm.Instance.WorkingSetLeafSize", "Vm.WorkingSetLeafSize"
+        ),
+        "WorkingSetPrivateSize": at(
+            UInt,
+            "pages in memory that are shared with nobody",
+            "Vm.Instance.WorkingSetPrivateSize",
+            "Vm.WorkingSetPrivateSize",
+        ),
+        "PeakWorkingSetSize": at(
+            UInt,
+            "most pages ever in memory, page tables not counted",
+            "Vm.Instance.PeakWorkingSetSize",
+            "Vm.PeakWorkingSetSize",
+        ),
+        "MinimumWorkingSetSize": at(
+            UInt, "pages that the process may keep", "Vm.Instance.MinimumWorkingSetSize", "Vm.MinimumWorkingSetSize"
+        ),
+        "MaximumWorkingSetSize": at(
+            UInt, "pages that it may be cut down to", "Vm.Instance.MaximumWorkingSetSize", "Vm.MaximumWorkingSetSize"
+        ),
+        "PageFaultCount": at(
+            UInt, "page faults since creation, modulo 2^32", "Vm.Instance.PageFaultCount", "Vm.PageFaultCount"
+        ),
+        "VmWorkingSetList": at(
+            Pointer, "working set list or its scanning state", "Vm.Instance.VmWorkingSetList", "Vm.VmWorkingSetList"
+        ),
         "VadRoot": at(
             Pointer,
             "root of the tree of virtual address descriptors",

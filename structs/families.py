@@ -13,8 +13,10 @@ from structs import (
     section,
     session,
     shared_data,
+    teb,
     token,
     vad,
+    working_set,
 )
 from structs.layout import Layout
 
@@ -31,8 +33,10 @@ LAYOUTS: dict[str, Layout] = {
         section,
         session,
         shared_data,
+        teb,
         token,
         vad,
+        working_set,
     )
     for declaration in vars(family).values()
     if isinstance(declaration, Layout)

@@ -28,6 +28,43 @@ CONTROL_AREA = Layout(
     },
 )
 
+MMSECTION_FLAGS = Layout(
+    "_MMSECTION_FLAGS",
+    "what a control area says of its section, one bit each",
+    {
+        "BeingDeleted": at(UInt, "the section is being deleted"),
+        "BeingCreated": at(UInt, "the section is being created"),
+        "BeingPurged": at(UInt, "its pages are being purged"),
+        "NoModifiedWriting": at(UInt, "changed pages are not written by the memory manager"),
+        "FailAllIo": at(UInt, "its file is gone, reads and writes fail"),
+        "Image": at(UInt, "mapped as an image"),
+        "Based": at(UInt, "mapped at the same address in every process"),
+        "File": at(UInt, "backed by a file"),
+        "AttemptingDelete": at(UInt, "a deletion was asked for"),
+        "SectionOfInterest": at(UInt, "its use is being followed"),
+        "PrefetchCreated": at(UInt, "made by the prefetcher"),
+        "PhysicalMemory": at(UInt, "a view of physical memory"),
+        "CopyOnWrite": at(UInt, "writes make private copies (older builds)"),
+        "ImageControlAreaOnRemovableMedia": at(UInt, "an image on media that can be taken out"),
+        "Reserve": at(UInt, "pages are committed one by one"),
+        "Commit": at(UInt, "all pages are committed"),
+        "NoChange": at(UInt, "the protection of views may not be changed"),
+        "WasPurged": at(UInt, "its pages were purged"),
+        "UserReference": at(UInt, "referenced from user mode"),
+        "GlobalMemory": at(UInt, "memory of all sessions"),
+        "DeleteOnClose": at(UInt, "goes with its last view"),
+        "FilePointerNull": at(UInt, "its file object was let go"),
+        "GlobalOnlyPerSession": at(UInt, "global within one session"),
+        "UserWritable": at(UInt, "was mapped writable into a process"),
+        "ControlAreaOnUnusedList": at(UInt, "nobody uses it, it is kept for the next one"),
+        "SystemVaAllocated": at(UInt, "has a place in system address space"),
+        "NotBeingUsed": at(UInt, "nobody uses it"),
+        "PreferredFsCompressionBoundary": at(UInt, "read in whole compressed pieces"),
+        "UsingFileExtents": at(UInt, "read by file extents"),
+        "PageSize64K": at(UInt, "made of pages of 64 KB"),
+    },
+)
+
 SEGMENT = Layout(
     "_SEGMENT",
     "the size and the prototype entries of a section",

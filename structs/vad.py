@@ -37,6 +37,13 @@ MMVAD_SHORT = Layout(
             UInt, "1: shared with the graphics adapter", "u.VadFlags.Graphics", "u.PrivateVadFlags.Graphics"
         ),
         "Enclave": at(UInt, "1: belongs to an enclave", "u.VadFlags.Enclave", "u.PrivateVadFlags.Enclave"),
+        "Teb": at(UInt, "1: made for a TEB (older builds)", "u.VadFlags.Teb"),
+        "ShadowStack": at(
+            UInt, "1: a shadow stack for return addresses", "u.VadFlags.ShadowStack", "u.PrivateVadFlags.ShadowStack"
+        ),
+        "PrivateFixup": at(
+            UInt, "1: relocated for this process alone", "u.VadFlags.PrivateFixup", "u.SharedVadFlags.PrivateFixup"
+        ),
         "CommitCharge": at(
             UInt, "committed pages, low part", "u1.VadFlags1.CommitCharge", "u.VadFlags.CommitCharge", "CommitCharge"
         ),

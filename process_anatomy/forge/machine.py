@@ -23,6 +23,7 @@ from process_anatomy.forge.truth import process_facts
 from process_anatomy.forge.user_data import shared_data, version_of
 from process_anatomy.forge.user_space import LIBRARIES, SHARED_PAGE, Users
 from process_anatomy.forge.vads import Region, VadTrees
+from process_anatomy.forge.working_sets import OWN_ENTRY, WorkingSets, lists_entries
 from structs import builds
 from structs.layout import Build
 from structs.peb import LDR_DATA_TABLE_ENTRY
@@ -94,6 +95,8 @@ class _Machine:
         self.memory = PhysicalMemory(scenario.memory_size // PAGE, dice)
         self.kernel = Space(self.memory, dice.between(0x100, 0x1EF), SYSTEM_ROOT)
         self.parts = {self.kernel.self_index, PFN_DATABASE >> 39 & 511}
+        if lists_entries(build):
+            self.parts.add(OWN_ENTRY)
         self.kernel_image = KernelImage(build, self.kernel, dice)
         nonpaged = Pool(build, self.kernel, dice, NON_PAGED, self._pool_bases(2), large=True)
         paged = Pool(build, self.kernel, dice, PAGED, self._pool_bases(2))
@@ -119,6 +122,13 @@ class _Machine:
             bases.append((0xFFFF << 48 | index << 39) + (self.dice.below(0x100) << 30) + (self.dice.below(0x100) << 21))
         return bases
 
+    def _self_index(self) -> int:
+        """Where a process's root table maps itself: nowhere that the kernel's memory is."""
+        index = self.dice.between(0x100, 0x1EF)
+        while index in self.parts:
+            index = 0x100 + (index - 0xFF) % 0xF0
+        return index
+
     def image(self) -> Image:
         """Build everything, in the order in which addresses become known."""
         now = filetime(self.scenario.boot_time + self.scenario.uptime)
@@ -138,9 +148,12 @@ class _Machine:
         self.kernel_image.store("KeBootTime", struct.pack("<Q", filetime(self.scenario.boot_time)))
         self._low_stub()
         self.registry.write(processes)
+        working_sets = WorkingSets(self.objects)
+        for process in processes:
+            process.working_set = working_sets.write(process)
         for process in processes:
             if process.space is not self.kernel:
-                process.space.share_kernel_half(self.kernel)
+                process.space.share_kernel_half(self.kernel, {OWN_ENTRY} if lists_entries(self.build) else set())
         return Image(
             physical={frame: bytes(content) for frame, content in sorted(self.memory.pages.items())},
             runs=list(self.memory.runs),
@@ -154,7 +167,7 @@ class _Machine:
     def _start(self, actor: Actor) -> Process:
         """Addresses for a process, its token and its threads."""
         eprocess = self.table.reserve("Process")
-        space = self.kernel if actor.pid == 4 else Space(self.memory, self.dice.between(0x100, 0x1EF))
+        space = self.kernel if actor.pid == 4 else Space(self.memory, self._self_index())
         token = self.tokens.make(actor.context, actor.session, actor.protection)
         count = 0 if actor.ended is not None else actor.threads
         first = actor.pid + 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 
 from process_anatomy.forge.dice import Dice
 
@@ -159,10 +160,13 @@ class Space:
         """Physical address of a mapped address."""
         return self.mapped[address // PAGE] * PAGE + address % PAGE
 
-    def share_kernel_half(self, kernel: Space) -> None:
-        """Take over the kernel's upper half of the root table, except the self map."""
+    def share_kernel_half(self, kernel: Space, own_entries: Iterable[int] = ()) -> None:
+        """Take over the kernel's upper half of the root table, except the self map and what is the process's own."""
         source = self.memory.pages[kernel.root]
         own = self.memory.pages[self.root]
+        kept = {index: bytes(own[8 * index : 8 * index + 8]) for index in own_entries}
         own[0x800:] = source[0x800:]
+        for index, entry in kept.items():
+            own[8 * index : 8 * index + 8] = entry
         self._set(self.root, kernel.self_index, 0)
         self._set(self.root, self.self_index, self.root * PAGE | TABLE | NO_EXECUTE)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import struct
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 CODE, DATA, READ_ONLY = 0x60000020, 0xC0000040, 0x40000040
 EXPORT_DIRECTORY, DEBUG_DIRECTORY = 0, 6
 DEBUG_TYPE_CODEVIEW = 2
+RANDOMISED, OLD_FASHIONED = 0x4160, 0x8100
+"""DllCharacteristics: with address randomisation and control flow guard, and without."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,9 @@ class Program:
         directories: data-directory index to (relative address, size).
         library: a DLL or a kernel rather than a program.
         native: runs without a subsystem.
+        mitigations: DllCharacteristics.
+        pages: number of a page to its bytes, for pages besides the header that hold something.
+        facts: what a tool should find in them.
     """
 
     size: int
@@ -45,6 +51,9 @@ class Program:
     directories: Mapping[int, tuple[int, int]]
     library: bool = True
     native: bool = False
+    mitigations: int = RANDOMISED
+    pages: Mapping[int, bytes] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def headers(self, base: int) -> bytes:
         """The first page of the image, loaded at ``base``."""
@@ -60,7 +69,7 @@ class Program:
         optional = struct.pack("<HBBIIIII", 0x20B, 14, 30, code, data, 0, self.entry, first_code)
         optional += struct.pack("<QII", base, 0x1000, 0x200)
         optional += struct.pack("<HHHHHHI", 10, 0, 10, 0, 10, 0, 0)
-        optional += struct.pack("<IIIHH", self.size, 0x600, self.checksum, 1 if self.native else 2, 0x4160)
+        optional += struct.pack("<IIIHH", self.size, 0x600, self.checksum, 1 if self.native else 2, self.mitigations)
         optional += struct.pack("<QQQQII", 0x80000, 0x2000, 0x100000, 0x1000, 0, 16)
         for index in range(16):
             optional += struct.pack("<II", *self.directories.get(index, (0, 0)))

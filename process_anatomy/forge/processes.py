@@ -30,6 +30,7 @@ THREAD_FLAGS = 0x5402
 IMPERSONATING, EFFECTIVE_ONLY_BIT = 0x8, 2
 """Flag of a thread that impersonates; the bit of its ImpersonationData for "only what is enabled counts"."""
 PSEUDO_SESSION_SIZE = 0x100
+DEBUG_OBJECT_SIZE = 0x68
 
 
 @dataclass
@@ -49,7 +50,9 @@ class Process:
     handles: dict[int, Handle] = field(default_factory=dict)
     table: int = 0
     audit: str = ""
+    debug_port: int = 0
     thread_facts: list[dict[str, Any]] = field(default_factory=list)
+    working_set: dict[str, Any] = field(default_factory=dict)
     impersonations: dict[int, tuple[Impersonation, dict[str, Any]]] = field(default_factory=dict)
 
     @property
@@ -146,6 +149,8 @@ class ProcessTable:
         dice = self.objects.dice
         heads = self._threads(process)
         program = process.user.modules[0] if process.user.modules else None
+        if actor.debugged:
+            process.debug_port = self.objects.nonpaged.put(bytes(DEBUG_OBJECT_SIZE), b"DbgO")
         virtual = sum(region.size for region in process.regions)
         section = self.objects.reserve("Section", 0x40, b"Sect", quota=False) if program else 0
         values: dict[str, Any] = {
@@ -165,6 +170,7 @@ class ProcessTable:
             "Peb": process.user.peb,
             "SectionObject": section,
             "SectionBaseAddress": program.base if program else 0,
+            "DebugPort": process.debug_port,
             "ObjectTable": process.table,
             "Session": self.session(actor.session),
             "ImageFileName": actor.name.encode()[:14],

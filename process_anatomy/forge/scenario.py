@@ -57,6 +57,7 @@ class Actor:
         protection: type and signer of a protected process, as one byte.
         critical: ending it stops the system.
         injected: has private memory that can be written and executed.
+        odd_pages: has pages that do not go with its VADs.
         large_page: has a 2 MB page.
         handles: how many handles it has open beyond those to itself.
         extra_regions: private ranges beyond the usual ones.
@@ -64,7 +65,11 @@ class Actor:
         memory: how much of its user half is in memory: :data:`ALL`; :data:`TRIMMED` leaves the PEB, the
             process parameters and the loader's lists; :data:`PAGED_OUT` nothing at all, not even page tables.
         impersonates: threads that act for somebody else.
+        unlisted: path of a library that is mapped, but taken out of the loader's lists.
+        headless: the first page of the program, its header, is not in memory.
         asked_by: process id of whoever asked for the creation, where it chose another parent than itself.
+        window_title: title for its first window, where it is not the path; shortcuts put their own path there.
+        debugged: was started under a debugger.
     """
 
     pid: int
@@ -81,13 +86,18 @@ class Actor:
     protection: int = 0
     critical: bool = False
     injected: bool = False
+    odd_pages: bool = False
     large_page: bool = False
     handles: int = 6
     extra_regions: int = 0
     hidden: bool = False
     memory: str = ALL
     impersonates: tuple[Impersonation, ...] = ()
+    unlisted: str = ""
+    headless: bool = False
     asked_by: int | None = None
+    window_title: str = ""
+    debugged: bool = False
 
     @property
     def creator(self) -> int:
@@ -151,7 +161,7 @@ LAB = Scenario(
         Actor(1004, 672, SYSTEM32 + "dwm.exe", "window-manager", 13, 1, threads=1, memory=PAGED_OUT),
         Actor(
             1092, 716, SERVICE_HOST, "local-service", started=14, session=0, threads=3,
-            arguments="-k LocalServiceNetworkRestricted -p -s EventLog",
+            arguments="-k LocalServiceNetworkRestricted -p -s EventLog", headless=True,
         ),
         Actor(
             1236, 716, SERVICE_HOST, "network-service", started=15, session=0, threads=3,
@@ -181,7 +191,8 @@ LAB = Scenario(
         ),
         Actor(
             5212, 3920, SYSTEM32 + "notepad.exe", "limited", 412, 1, "C:\\Users\\student\\Documents\\homework.txt",
-            injected=True,
+            injected=True, odd_pages=True, window_title="C:\\Users\\student\\Desktop\\homework.txt.lnk",
+            unlisted="C:\\Users\\student\\AppData\\Local\\Temp\\helper.dll",
         ),
         Actor(5740, 3920, SYSTEM32 + "cmd.exe", "full", 655, 1, threads=1, asked_by=1480),
         Actor(5588, 3920, "C:\\Users\\student\\Downloads\\update.exe", "limited", 698, 1, ended=741, exit_status=1),
@@ -196,7 +207,7 @@ LAB = Scenario(
         ),
         Actor(
             6612, 3920, "C:\\Tools\\bobtool.exe", "bob", 1_432, 1, "/inventory", threads=1, memory=TRIMMED,
-            asked_by=1480,
+            asked_by=1480, debugged=True,
         ),
         Actor(
             6808, 1900, "C:\\Users\\student\\Downloads\\invoice.exe", "limited", 1_610, 1, threads=1, memory=TRIMMED,

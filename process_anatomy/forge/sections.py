@@ -107,13 +107,16 @@ class Sections:
         return area + control, prototypes, file_object
 
     def image(self, file: str, program: pe.Program, base: int) -> Section:
-        """An image file's section; its first page, the headers, is in memory."""
+        """An image file's section; the headers, its first page, and the pages that hold something are in memory."""
         if file not in self._files:
-            frame = self.kernel.memory.take(program.headers(base))
+            held = {0: program.headers(base), **program.pages}
+            frames = {page: self.kernel.memory.take(content) for page, content in held.items()}
             parts = [1] + [(part.end - part.start) // PAGE for part in program.sections]
-            valid = frame * PAGE | VALID | ACCESSED | GLOBAL
-            subsection, prototypes, opened = self._make(file, parts, [valid, 0, 0, 0], IMAGE_FLAG | FILE_FLAG)
-            self._files[file] = Section(subsection, prototypes, file, {0: frame}, program, opened)
+            entries = [0] * max(4, max(frames) + 1)
+            for page, frame in frames.items():
+                entries[page] = frame * PAGE | VALID | ACCESSED | GLOBAL
+            subsection, prototypes, opened = self._make(file, parts, entries, IMAGE_FLAG | FILE_FLAG)
+            self._files[file] = Section(subsection, prototypes, file, frames, program, opened)
         return self._files[file]
 
     def data(self, file: str, pages: int, contents: list[bytes]) -> Section:

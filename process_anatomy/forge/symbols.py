@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from process_anatomy.forge.kernel_image import KernelImage
-from process_anatomy.forge.user_data import ENVIRONMENT_SIZE
 from structs.families import LAYOUTS
 from structs.layout import Build, Layout, Place
 
@@ -245,10 +244,6 @@ def symbol_table(build: Build, image: KernelImage) -> Json:
                       "size": 8}  # fmt: skip
     types["_HMAP_TABLE"]["size"] = 512 * types["_HMAP_ENTRY"]["size"]
     types["_CM_KEY_INDEX"]["fields"]["List"]["type"] = _named(f"[1]{UNSIGNED[4]}")
-    types["_RTL_USER_PROCESS_PARAMETERS"]["fields"]["EnvironmentSize"] = {
-        "offset": ENVIRONMENT_SIZE,
-        "type": _named("unsigned long long"),
-    }
     types["_MMVAD"]["fields"]["Core"] = {"offset": 0, "type": _named("_MMVAD_SHORT")}
     module = types["_LDR_DATA_TABLE_ENTRY"]["fields"]
     module["ObsoleteLoadCount"] = {"offset": 0x6C, "type": _named("unsigned short")}

@@ -7,7 +7,8 @@ from typing import Any
 from process_anatomy.forge.clock import written_time
 from process_anatomy.forge.memory import Space
 from process_anatomy.forge.processes import STILL_ACTIVE, Process
-from process_anatomy.forge.scenario import Scenario
+from process_anatomy.forge.scenario import ALL, Scenario
+from process_anatomy.forge.user_data import DESKTOP
 
 
 def process_facts(scenario: Scenario, kernel: Space, process: Process) -> dict[str, Any]:
@@ -43,6 +44,7 @@ def process_facts(scenario: Scenario, kernel: Space, process: Process) -> dict[s
         "vad_count": len(process.vads),
         "vad_root": process.vad_root,
         "vads": process.vads,
+        "working_set": process.working_set,
         "wow64": False,
     }
     if user.modules:
@@ -50,11 +52,23 @@ def process_facts(scenario: Scenario, kernel: Space, process: Process) -> dict[s
     if user.ldr:
         facts |= {
             "command_line": user.command_line,
+            "window_title": actor.window_title or actor.path,
+            "desktop": DESKTOP,
+            "heaps": user.heaps,
+            "debug_port": process.debug_port,
             "current_directory": user.current_directory,
             "environment": user.environment,
             "heap": user.heap,
             "ldr": user.ldr,
             "modules": [module.facts() for module in user.modules],
+            "program": {
+                **user.modules[0].program.facts,
+                "headless": actor.headless,
+                "mitigations": user.modules[0].program.mitigations,
+                "pages_in_memory": 0 if actor.memory != ALL else len(user.modules[0].section.frames) - actor.headless,
+            },
+            "unlisted": [module.facts() for module in user.unlisted],
+            "odd_pages": user.odd_pages,
             "pages": user.pages,
         }
     return dict(sorted(facts.items()))

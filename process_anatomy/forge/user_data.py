@@ -11,21 +11,34 @@ from process_anatomy.forge.scenario import Actor
 from structs.layout import Build
 from structs.peb import LDR_DATA_TABLE_ENTRY, PEB, PEB_LDR_DATA, PROCESS_PARAMETERS
 from structs.shared_data import KUSER_SHARED_DATA
+from structs.teb import TEB
 
-ENVIRONMENT_SIZE = 0x3F0
-"""Place of EnvironmentSize in _RTL_USER_PROCESS_PARAMETERS, the same in every x64 Windows from 8.1 on."""
+PAGE = 0x1000
+HEAP_CHECKS = 0x70
+"""NtGlobalFlag of a process that was started under a debugger: three checks of its heaps."""
+DESKTOP = "Winsta0\\Default"
 NORMALIZED = 0x6001
+WINDOWS, CONSOLE = 2, 3
+CONSOLE_PROGRAMS = {"cmd.exe", "svchost.exe", "bobtool.exe"}
+"""Subsystems of programs, and which programs are for a console."""
 LISTS = ("InLoadOrder", "InMemoryOrder", "InInitializationOrder")
 
 
-def thread_block(teb: int, peb: int, stack_base: int, stack_limit: int, pid: int, tid: int) -> bytes:
-    """The beginning of a TEB; its places are the same in every x64 Windows."""
-    data = bytearray(0x100)
-    struct.pack_into("<QQ", data, 0x08, stack_base, stack_limit)
-    struct.pack_into("<Q", data, 0x30, teb)
-    struct.pack_into("<QQ", data, 0x40, pid, tid)
-    struct.pack_into("<Q", data, 0x60, peb)
-    return bytes(data)
+def thread_block(
+    build: Build, teb: int, peb: int, stack: tuple[int, int], deallocation: int, pid: int, tid: int
+) -> bytes:
+    """A TEB; ``stack`` is its base and its limit."""
+    return record(
+        build,
+        TEB,
+        StackBase=stack[0],
+        StackLimit=stack[1],
+        DeallocationStack=deallocation,
+        Self=teb,
+        UniqueProcess=pid,
+        UniqueThread=tid,
+        ProcessEnvironmentBlock=peb,
+    )
 
 
 def version_of(build: Build) -> tuple[int, int]:
@@ -33,22 +46,33 @@ def version_of(build: Build) -> tuple[int, int]:
     return (10, 0) if build.number >= 10240 else (6, 3)
 
 
-def process_block(build: Build, image: int, ldr: int, parameters: int, heap: int, session: int) -> bytes:
-    """A PEB."""
+def process_block(
+    build: Build, at: int, image: int, ldr: int, parameters: int, heaps: list[int], actor: Actor
+) -> bytes:
+    """A PEB and, behind it on the same page as Windows has it, the list of heaps."""
     major, minor = version_of(build)
-    return record(
+    size = build[PEB].sizeof
+    data = record(
         build,
         PEB,
+        BeingDebugged=int(actor.debugged),
+        NtGlobalFlag=HEAP_CHECKS if actor.debugged else 0,
         ImageBaseAddress=image,
         Ldr=ldr,
         ProcessParameters=parameters,
-        ProcessHeap=heap,
-        NumberOfHeaps=2,
+        ProcessHeap=heaps[0],
+        ProcessHeaps=at + size,
+        NumberOfHeaps=len(heaps),
+        MaximumNumberOfHeaps=(PAGE - size) // 8,
+        NumberOfProcessors=2,
         OSMajorVersion=major,
         OSMinorVersion=minor,
         OSBuildNumber=build.number,
-        SessionId=session,
+        OSPlatformId=2,
+        ImageSubsystem=CONSOLE if actor.name in CONSOLE_PROGRAMS else WINDOWS,
+        SessionId=actor.session or 0,
     )
+    return data + struct.pack(f"<{len(heaps)}Q", *heaps)
 
 
 @dataclass
@@ -68,8 +92,8 @@ class ParameterBlock:
             "CurrentDirectory": self.current_directory,
             "ImagePathName": self.actor.path,
             "CommandLine": self.command_line,
-            "WindowTitle": self.actor.path,
-            "DesktopInfo": "Winsta0\\Default",
+            "WindowTitle": self.actor.window_title or self.actor.path,
+            "DesktopInfo": DESKTOP,
         }
         blob, places = b"", {}
         for name, characters in strings.items():
@@ -83,11 +107,11 @@ class ParameterBlock:
             Length=size,
             Flags=NORMALIZED,
             Environment=self.address + size + len(blob),
+            EnvironmentSize=len(environment),
             **places,
         )
         whole = bytearray(data)
         struct.pack_into("<I", whole, 0, size)
-        struct.pack_into("<Q", whole, ENVIRONMENT_SIZE, len(environment))
         return bytes(whole) + blob + environment
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from process_anatomy.forge import pe
@@ -20,6 +20,8 @@ from process_anatomy.forge.memory import (
     Space,
 )  # fmt: skip
 from process_anatomy.forge.objects import ObjectManager
+from process_anatomy.forge.odd_pages import odd_pages
+from process_anatomy.forge.pe_contents import contents
 from process_anatomy.forge.scenario import ALL, PAGED_OUT, SYSTEM32, Actor
 from process_anatomy.forge.sections import Section, Sections
 from process_anatomy.forge.security import CONTEXTS
@@ -78,10 +80,13 @@ class UserSpace:
     tebs: list[int] = field(default_factory=list)
     stacks: list[tuple[int, int]] = field(default_factory=list)
     heap: int = 0
+    heaps: list[int] = field(default_factory=list)
     ldr: int = 0
     modules: list[Module] = field(default_factory=list)
+    unlisted: list[Module] = field(default_factory=list)
     regions: list[Region] = field(default_factory=list)
     pages: list[dict[str, Any]] = field(default_factory=list)
+    odd_pages: list[dict[str, Any]] = field(default_factory=list)
     command_line: str = ""
     current_directory: str = ""
     environment: dict[str, str] = field(default_factory=dict)
@@ -110,10 +115,16 @@ class Users:
             else:
                 base = 0x7FF600000000 + (self.dice.below(0x1000) << 20)
                 base += self.dice.below(0xB) << 16
-            program = pe.Program(
-                size, 0x1000 + 16 * self.dice.between(1, 0x400), parts, 0x60000000 | self.dice.bits(28),
-                self.dice.bits(19), {}, library,
-            )  # fmt: skip
+            entry, timestamp = 0x1000 + 16 * self.dice.between(1, 0x400), 0x60000000 | self.dice.bits(28)
+            program = pe.Program(size, entry, parts, timestamp, self.dice.bits(19), {}, library)
+            if not library:
+                rdata, rsrc = (next(part.start for part in parts if part.name == name) for name in (".rdata", ".rsrc"))
+                held = contents(path, rdata, rsrc, timestamp)
+                windows = path.lower().startswith("c:\\windows\\")
+                program = replace(
+                    program, directories=held.directories, pages=held.pages, facts=held.facts,
+                    mitigations=pe.RANDOMISED if windows else pe.OLD_FASHIONED,
+                )  # fmt: skip
             section = self.sections.image(path[2:], program, base)
             self._images[path] = Module(path.rpartition("\\")[2], path, base, section)
         return self._images[path]
@@ -135,17 +146,20 @@ class Users:
         libraries = [self.module(SYSTEM32 + name, library=True) for name in LIBRARIES]
         program = self.module(actor.path)
         user.modules = [program, *libraries]
+        user.unlisted = [self.module(path, library=True) for path in (actor.unlisted,) if path]
         add = user.regions.append
         add(Region(SHARED_PAGE, PAGE, sec.READ_ONLY, "shared data", commit=1, mem_commit=True))
         add(Region(self.shared_page_2, PAGE, sec.READ_ONLY, "hypervisor shared data", commit=1, mem_commit=True))
-        for module in user.modules:
+        for module in [*user.modules, *user.unlisted]:
             commit = self.dice.between(2, 16)
             add(
                 Region(module.base, module.program.size, sec.EXECUTE_WRITE_COPY, module.name, module.section, 2, commit)
             )
-        for module in user.modules[:2] if whole else []:
-            space.map(module.base, module.section.frames[0], USER_READ | COPY_ON_WRITE)
-            self._note(user, module.base, "valid", module.name, module.section.frames[0])
+        for module in [*user.modules[:2], *user.unlisted] if whole else []:
+            for page, frame in module.section.frames.items():
+                if page or not (actor.headless and module is program):
+                    space.map(module.base + page * PAGE, frame, USER_READ | COPY_ON_WRITE)
+                    self._note(user, module.base + page * PAGE, "valid", module.name, frame)
         if whole:
             area = (self.dice.between(0x10, 0xFF) << 32) + (self.dice.below(0x400) << 21)
             zone = (self.dice.between(0x100, 0x1FF) << 32) + (self.dice.below(0x400) << 21)
@@ -157,6 +171,8 @@ class Users:
         self._heap(actor, space, user, zone + 0x100000)
         add(Region(zone + 0x200000, 0x100000, sec.READ_WRITE, "heap", commit=self.dice.between(3, 40)))
         add(Region(zone + 0x400000, 0x20000, sec.NO_ACCESS, "reserved"))
+        if actor.odd_pages:
+            user.odd_pages = odd_pages(space, user, zone)
         if actor.large_page:
             self._large_page(space, user, zone + 0x600000)
         for number in range(actor.extra_regions):
@@ -202,8 +218,11 @@ class Users:
             teb = user.peb + PAGE * (1 + 2 * index)
             user.tebs.append(teb)
             if actor.memory == ALL:
-                content = thread_block(teb, user.peb, base, base - 0x3000, actor.pid, first_tid + 4 * index)
-                self._private(space, teb, content)
+                tid = first_tid + 4 * index
+                content = thread_block(self.build, teb, user.peb, user.stacks[-1], stack, actor.pid, tid)
+                self._private(space, teb, content[:PAGE])
+                if index == 0:  # the second halves of the others are not in memory, which keeps the image small
+                    self._private(space, teb + PAGE, content[PAGE:])
             commit = self.dice.between(3, 9)
             user.regions.append(Region(stack, size, sec.READ_WRITE, "stack", commit=commit))
         guard = area + 0x200000 + 0x100000 * actor.threads
@@ -269,7 +288,8 @@ class Users:
         space.write(block.address, written)
         space.write(lists_at, data)
         first = user.modules[0]
-        peb = process_block(self.build, first.base, user.ldr, block.address, heap, actor.session or 0)
+        user.heaps = [heap, heap + 0x100000]
+        peb = process_block(self.build, user.peb, first.base, user.ldr, block.address, user.heaps, actor)
         space.write(user.peb, peb)
         self._note(user, user.peb, "valid", "PEB", space.mapped[user.peb // PAGE])
         if actor.memory != ALL:

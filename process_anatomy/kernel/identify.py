@@ -7,7 +7,7 @@ System looks like System through it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,10 +15,10 @@ import numpy as np
 
 from process_anatomy.absent import Absent
 from process_anatomy.errors import Error, ImageError, NotWindows, NotYet
+from process_anatomy.kernel.candidates import IMAGE_RANGE, kernel_images
 from process_anatomy.kernel.image import KernelImage, Pdb
-from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
-from process_anatomy.memory.physical import PhysicalMemory, gather
+from process_anatomy.memory.physical import PhysicalMemory
 from process_anatomy.memory.space import Addresses, Mask, Octets, Space
 from process_anatomy.memory.view import View
 from structs import builds
@@ -27,12 +27,11 @@ from structs.eprocess import EPROCESS
 from structs.layout import Build
 from structs.shared_data import KUSER_SHARED_DATA_ADDRESS
 
-IMAGE_RANGE = (0xFFFFF800_00000000, 0xFFFFF87F_FFFFFFFF)
-"""Where x64 Windows loads kernel images: one slot of the top table."""
 KERNEL_HALF = 0xFFFF8000_00000000
-SMALLEST_KERNEL = 0x20_0000
-CANDIDATES = 256
-PAGES_PER_LARGE = 512
+SEARCHED_PAGES = 1 << 16
+"""Pages of all images together that are searched for a debugger block."""
+RING_LIMIT = 1 << 12
+"""Links of the active list that are followed to see whether it passes an image."""
 BUILD_NUMBER_OFFSET = 0x260
 """NtBuildNumber in _KUSER_SHARED_DATA, from Windows 10 on; needed before any layout is chosen."""
 SANE_BUILDS = range(2195, 100_000)
@@ -112,6 +111,10 @@ class Kernel:
 def identify(memory: PhysicalMemory, root: int, isf: Build | None = None) -> Kernel:
     """Identify the Windows kernel behind a page-table root.
 
+    Memory can hold more than one image that is the kernel by its name: decoys, old copies, and the kernel itself
+    mapped a second time.  The one that counts leads to System and holds the head of the active list; where that
+    cannot be read of any, the first that leads to System.
+
     Args:
         memory: physical memory.
         root: physical address of the kernel's top page table.
@@ -123,11 +126,30 @@ def identify(memory: PhysicalMemory, root: int, isf: Build | None = None) -> Ker
     """
     space = AddressSpace(memory, root)
     failures: list[Error] = []
-    for image in kernel_images(space):  # more than one where memory holds a decoy or an old copy
+    second_best: Kernel | None = None
+    images: list[KernelImage] = []
+    rings: dict[int, list[int]] = {}
+    for image in kernel_images(space):
         try:
-            return _identified(space, image, isf)
+            kernel = _identified(space, image, isf, exported_lead(space, image))
         except ImageError as error:
             failures.append(error)
+            images.append(image)
+            continue
+        if holds_list_head(kernel, rings):
+            return kernel
+        second_best = second_best or kernel
+    if second_best is not None:
+        return second_best
+    budget = SEARCHED_PAGES
+    for place, image in enumerate(images):  # the slow way, only where no image has the quick one
+        if image.machine != "x64" or budget <= 0:
+            continue
+        budget -= image.size // 0x1000
+        try:
+            return _identified(space, image, isf, debugger_leads(space, image))
+        except ImageError as error:
+            failures[place] = error
     if failures:
         raise failures[-1]
     raise NotWindows(
@@ -136,8 +158,28 @@ def identify(memory: PhysicalMemory, root: int, isf: Build | None = None) -> Ker
     )
 
 
-def _identified(space: AddressSpace, image: KernelImage, isf: Build | None) -> Kernel:
-    """The kernel that an image belongs to.
+def holds_list_head(kernel: Kernel, rings: dict[int, list[int]]) -> bool:
+    """Whether the active list passes the kernel's image, where its head is.
+
+    Args:
+        kernel: as an image would have it.
+        rings: links of lists that were followed before, by where they start.
+    """
+    start = kernel.system + kernel.build[EPROCESS].offset("ActiveProcessLinks")
+    before = kernel.view.pointer(start + 8)
+    if before is not None and kernel.inside(before):  # System is the first, so that the head is one step back
+        return True
+    if start not in rings:
+        rings[start] = []
+        link = kernel.view.pointer(start)
+        while link is not None and link != start and len(rings[start]) < RING_LIMIT:
+            rings[start].append(link)
+            link = kernel.view.pointer(link)
+    return any(map(kernel.inside, rings[start]))
+
+
+def _identified(space: AddressSpace, image: KernelImage, isf: Build | None, found: Iterable[Lead]) -> Kernel:
+    """The kernel that an image belongs to, by leads to its processes.
 
     Raises:
         NotWindows: no process was found through it.
@@ -148,7 +190,7 @@ def _identified(space: AddressSpace, image: KernelImage, isf: Build | None) -> K
     number = build_number(space, image)
     evidence = [f"kernel image at {image.base:#x}" + (f", PDB {image.pdb.guid}-{image.pdb.age}" if image.pdb else "")]
     doubts: list[str] = []
-    for lead in leads(space, image):
+    for lead in found:
         for build in candidate_builds(image, number, isf):
             view = View(space, build)
             process = lead.address - build[EPROCESS].offset("ActiveProcessLinks") if lead.is_link else lead.address
@@ -171,40 +213,6 @@ def recognised(memory: PhysicalMemory, root: int) -> str:
     if memory.end <= root:
         return f"; the image ends at {memory.end:#x}, before its own page tables, so it is truncated"
     return ""
-
-
-def kernel_images(space: AddressSpace) -> Iterator[KernelImage]:
-    """Every image in the kernel image range that is the Windows kernel, lowest address first."""
-    starts: list[int] = []
-    for found in paging.leaves(space.memory, space.root, *IMAGE_RANGE, mode=space.mode):
-        starts += image_starts(space, found)
-    for base in sorted(starts)[:CANDIDATES]:
-        try:
-            image = KernelImage(space, base)
-        except ValueError:
-            continue
-        if image.is_kernel():
-            yield image
-
-
-def image_starts(space: AddressSpace, found: paging.Leaves) -> list[int]:
-    """Addresses of pages that start like a large executable; large pages are looked through page by page."""
-    small = (found.state == paging.PageState.VALID) | (found.state == paging.PageState.TRANSITION)
-    large = found.state == paging.PageState.LARGE_2MB
-    steps = np.arange(PAGES_PER_LARGE, dtype=np.uint64) << np.uint64(12)
-    virtual = np.concatenate([found.virtual[small], (found.virtual[large][:, None] + steps).reshape(-1)])
-    physical = np.concatenate([found.physical[small], (found.physical[large][:, None] + steps).reshape(-1)])
-    offsets = space.memory.locate(physical, 0x1000)
-    heads = gather(space.memory.octets(), offsets, 0x40)
-    marked = (heads[:, 0] == ord("M")) & (heads[:, 1] == ord("Z"))
-    virtual, offsets, heads = virtual[marked], offsets[marked], heads[marked]
-    header = heads[:, 0x3C:0x40].copy().view("<u4").reshape(-1).astype(np.int64)
-    near = (header >= 0x40) & (header < 0x1000 - 0x60)
-    virtual, offsets, header = virtual[near], offsets[near], header[near]
-    signature = gather(space.memory.octets(), offsets + header, 4).view("<u4").reshape(-1)
-    size = gather(space.memory.octets(), offsets + header + 0x50, 4).view("<u4").reshape(-1)
-    large_enough: list[int] = virtual[(signature == 0x4550) & (size >= SMALLEST_KERNEL)].tolist()
-    return large_enough
 
 
 def build_number(space: Space, image: KernelImage) -> int | None:
@@ -235,16 +243,20 @@ class Lead(NamedTuple):
     found_by: str
 
 
-def leads(space: AddressSpace, image: KernelImage) -> Iterator[Lead]:
-    """Leads to the active list, best first.
-
-    The exported variable gives the System process.  Only where that fails, the debugger block is looked for: it
-    gives the head of the list, whose first entry is System, and whose last will do where System cannot be read.
-    """
+def exported_lead(space: AddressSpace, image: KernelImage) -> Iterator[Lead]:
+    """The System process by the exported variable."""
     variable = image.export("PsInitialSystemProcess")
     data = None if variable is None else space.read(variable, 8)
     if data is not None:
         yield Lead(int.from_bytes(data, "little"), False, True, "PsInitialSystemProcess")
+
+
+def debugger_leads(space: AddressSpace, image: KernelImage) -> Iterator[Lead]:
+    """Leads by the debugger block, which is looked for only where the exported variable leads nowhere.
+
+    It gives the head of the list, whose first entry is System, and whose last will do where System cannot be read.
+    """
+    yield from exported_lead(space, image)
     head = debugger_block(space, image.base, image.size)
     links = None if head is None else space.read(head, 16)
     if links is not None:

@@ -1,4 +1,4 @@
-"""The kernel's executable as it lies in memory: its headers with pefile, its exports by binary search.
+"""Executables as they lie in memory: headers with pefile; of the kernel's also the exports, by binary search.
 
 Export names are sorted, so a name is found by reading a few pages of the export table; the rest of the
 image is never read, and pages of it that are missing do no harm.
@@ -7,7 +7,7 @@ image is never read, and pages of it that are missing do no harm.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import pefile
@@ -22,6 +22,10 @@ EXPORT_LIMIT = 1 << 16
 CODE_VIEW = struct.Struct("<4s16sI")
 CODE_VIEW_TYPE = 2
 KERNEL_NAMES = {"ntoskrnl.exe", "ntkrnlmp.exe", "ntkrnlpa.exe", "ntkrpamp.exe"}
+PEFILE_TROUBLE = (
+    pefile.PEFormatError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, struct.error
+)  # fmt: skip
+"""What pefile raises over hostile bytes: its own error, and what its code runs into."""
 MACHINES = {0x8664: "x64", 0x14C: "x86", 0xAA64: "ARM64"}
 
 
@@ -33,14 +37,16 @@ class Pdb:
         name: file name.
         guid: 32 hexadecimal digits, capital letters.
         age: counts the times that the PDB was written.
+        path: as the linker wrote it.
     """
 
     name: str
     guid: str
     age: int
+    path: str = field(default="", compare=False)
 
 
-class KernelImage:
+class PeImage:
     """A PE image in memory.
 
     Args:
@@ -59,8 +65,10 @@ class KernelImage:
             raise ValueError(f"no image at {base:#x}")
         try:
             self.pe = pefile.PE(data=header, fast_load=True)
-        except pefile.PEFormatError as error:
+        except PEFILE_TROUBLE as error:
             raise ValueError(f"no image at {base:#x}: {error}") from None
+        if getattr(self.pe, "OPTIONAL_HEADER", None) is None:
+            raise ValueError(f"no image at {base:#x}: it has no optional header")
 
     @property
     def machine(self) -> str:
@@ -73,14 +81,15 @@ class KernelImage:
         """Bytes of address space it takes, as its header says, at most :data:`SIZE_LIMIT`."""
         return min(int(self.pe.OPTIONAL_HEADER.SizeOfImage), SIZE_LIMIT)
 
-    def _directory(self, name: str) -> tuple[int, int]:
+    def directory(self, name: str) -> tuple[int, int]:
+        """Relative address and size of a data directory, by pefile's name; zeros without one."""
         index = pefile.DIRECTORY_ENTRY[name]
         directories = self.pe.OPTIONAL_HEADER.DATA_DIRECTORY
         if index >= len(directories):
             return 0, 0
         return directories[index].VirtualAddress, directories[index].Size
 
-    def _structure(self, form: tuple[str, tuple[str, ...]], rva: int) -> pefile.Structure | None:
+    def structure(self, form: tuple[str, tuple[str, ...]], rva: int) -> pefile.Structure | None:
         """A structure in pefile's own format at an offset from the base."""
         structure = pefile.Structure(form)
         data = self.space.read(self.base + rva, structure.sizeof())
@@ -89,7 +98,7 @@ class KernelImage:
         structure.__unpack__(data)
         return structure
 
-    def _text(self, rva: int) -> str:
+    def text(self, rva: int) -> str:
         """A zero-ended name, read as far as its pages are there."""
         address = self.base + rva
         text = b""
@@ -104,21 +113,11 @@ class KernelImage:
         return text.split(b"\0", 1)[0].decode("ascii", "replace")
 
     @cached_property
-    def _exports(self) -> pefile.Structure | None:
-        rva, size = self._directory("IMAGE_DIRECTORY_ENTRY_EXPORT")
-        return self._structure(pefile.PE.__IMAGE_EXPORT_DIRECTORY_format__, rva) if rva and size else None
-
-    @cached_property
-    def export_name(self) -> str:
-        """The file name in the export directory, empty where it cannot be read."""
-        return self._text(self._exports.Name) if self._exports else ""
-
-    @cached_property
     def pdb(self) -> Pdb | None:
         """The PDB named in the debug directory, or ``None`` where it cannot be read."""
-        rva, size = self._directory("IMAGE_DIRECTORY_ENTRY_DEBUG")
+        rva, size = self.directory("IMAGE_DIRECTORY_ENTRY_DEBUG")
         for entry in range(min(size // 28, 16)):
-            debug = self._structure(pefile.PE.__IMAGE_DEBUG_DIRECTORY_format__, rva + 28 * entry)
+            debug = self.structure(pefile.PE.__IMAGE_DEBUG_DIRECTORY_format__, rva + 28 * entry)
             if debug is None or debug.Type != CODE_VIEW_TYPE:
                 continue
             data = self.space.read(self.base + debug.AddressOfRawData, CODE_VIEW.size)
@@ -126,9 +125,24 @@ class KernelImage:
                 continue
             _, guid, age = CODE_VIEW.unpack(data)
             first, second, third = struct.unpack("<IHH", guid[:8])
-            name = self._text(debug.AddressOfRawData + CODE_VIEW.size).rsplit("\\", 1)[-1]
-            return Pdb(name, f"{first:08X}{second:04X}{third:04X}{guid[8:].hex().upper()}", age)
+            path = self.text(debug.AddressOfRawData + CODE_VIEW.size)
+            guid_text = f"{first:08X}{second:04X}{third:04X}{guid[8:].hex().upper()}"
+            return Pdb(path.rsplit("\\", 1)[-1], guid_text, age, path)
         return None
+
+
+class KernelImage(PeImage):
+    """The kernel's image, or one that may be it."""
+
+    @cached_property
+    def _exports(self) -> pefile.Structure | None:
+        rva, size = self.directory("IMAGE_DIRECTORY_ENTRY_EXPORT")
+        return self.structure(pefile.PE.__IMAGE_EXPORT_DIRECTORY_format__, rva) if rva and size else None
+
+    @cached_property
+    def export_name(self) -> str:
+        """The file name in the export directory, empty where it cannot be read."""
+        return self.text(self._exports.Name) if self._exports else ""
 
     def is_kernel(self) -> bool:
         """Whether it is the Windows kernel: by its export directory's name, or by its PDB's."""
@@ -150,11 +164,11 @@ class KernelImage:
             entry = self._number(table.AddressOfNames + 4 * middle, 4)
             if entry is None:
                 return None
-            found = self._text(entry)
+            found = self.text(entry)
             if found == name:
                 ordinal = self._number(table.AddressOfNameOrdinals + 2 * middle, 2)
                 target = None if ordinal is None else self._number(table.AddressOfFunctions + 4 * ordinal, 4)
-                first, size = self._directory("IMAGE_DIRECTORY_ENTRY_EXPORT")
+                first, size = self.directory("IMAGE_DIRECTORY_ENTRY_EXPORT")
                 if not target or (
                     size < self.size and first <= target < first + size
                 ):  # none, or the name of another image's export

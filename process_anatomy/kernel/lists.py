@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from process_anatomy.memory.space import Addresses, Space
+from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.space import Addresses, Mask, Octets, Space
 
 LIMIT = 1 << 17
 """Links followed in one direction at the most."""
@@ -93,7 +94,9 @@ def follow(space: Space, start: int, accept: Callable[[int], str]) -> Ring:
     return ring
 
 
-def follow_heads(space: Space, heads: Addresses, limit: int = LIMIT) -> list[Ring]:
+def follow_heads(
+    space: Space, heads: Addresses, limit: int = LIMIT, roots: Addresses | None = None, pointer_size: int | None = None
+) -> list[Ring]:
     """Follow many lists at once, each from its head, forwards and backwards; the heads are no entries.
 
     A link that cannot be read is an entry only where both directions end at it.
@@ -102,9 +105,11 @@ def follow_heads(space: Space, heads: Addresses, limit: int = LIMIT) -> list[Rin
         space: where the links are.
         heads: address of each list's head; a head of 0 gives an empty list.
         limit: links followed in one direction of one list at the most.
+        roots: page-table root of each list, for lists that lie in several processes.
+        pointer_size: bytes of a link's pointers, where they are not the space's own (32-bit lists).
     """
     rings = [Ring() for _ in range(len(heads))]
-    size = space.pointer_size
+    size = pointer_size or space.pointer_size
     reached: dict[str, list[list[int]]] = {}
     gone: list[list[int]] = [[] for _ in rings]
     for side, direction in enumerate(DIRECTIONS):
@@ -115,14 +120,16 @@ def follow_heads(space: Space, heads: Addresses, limit: int = LIMIT) -> list[Rin
         for step in range(limit + 1):
             if not rows:
                 break
-            data, there = space.read_many(np.array(here, dtype=np.uint64), 2 * size)
+            data, there = _read(
+                space, np.array(here, dtype=np.uint64), 2 * size, None if roots is None else roots[rows]
+            )
             links = data.view(f"<u{size}").tolist()
             next_rows: list[int] = []
             next_here: list[int] = []
             for row, place, pair, readable in zip(rows, here, links, there.tolist(), strict=True):
                 ring, head = rings[row], int(heads[row])
                 if not readable:
-                    reason = space.why(place, 2 * size) or "not readable"
+                    reason = _through(space, roots, row).why(place, 2 * size) or "not readable"
                     ring.ended(place, f"the {direction} list ends at {place:#x}: {reason}")
                     gone[row].append(place)
                     continue
@@ -150,6 +157,20 @@ def follow_heads(space: Space, heads: Addresses, limit: int = LIMIT) -> list[Rin
         lost = set(gone[row]) if len(set(gone[row])) == len(gone[row]) else set()
         _join(ring, *([at for at in reached[direction][row] if at not in lost] for direction in DIRECTIONS))
     return rings
+
+
+def _read(space: Space, addresses: Addresses, size: int, roots: Addresses | None) -> tuple[Octets, Mask]:
+    """Read at each address, through a root each where roots are given."""
+    if roots is None or not isinstance(space, AddressSpace):
+        return space.read_many(addresses, size)
+    return space.read_many(addresses, size, roots)
+
+
+def _through(space: Space, roots: Addresses | None, row: int) -> Space:
+    """The space of one of the lists."""
+    if roots is None or not isinstance(space, AddressSpace):
+        return space
+    return AddressSpace(space.memory, int(roots[row]), space.mode)
 
 
 def _join(ring: Ring, forward: list[int], backward: list[int]) -> None:

@@ -47,6 +47,10 @@ class PageState(IntEnum):
     NOT_IN_IMAGE = 8
 
 
+MOVING, SHARED, IN_FILE, NEVER_TOUCHED, NOTHING = np.array(
+    [PageState.TRANSITION, PageState.PROTOTYPE, PageState.PAGEFILE, PageState.DEMAND_ZERO, PageState.INVALID],
+    dtype=np.uint8,
+)
 READABLE = int(PageState.TRANSITION)
 """States up to this one have their octets in physical memory."""
 
@@ -98,6 +102,13 @@ class Leaves(NamedTuple):
     entry: Addresses
 
 
+class Gap(NamedTuple):
+    """Tables that could not be read: first address that each would map, and how many bytes it would map."""
+
+    virtual: Addresses
+    size: int
+
+
 def canonical(addresses: Addresses, mode: Mode = X64) -> npt.NDArray[np.bool_]:
     """Whether the bits above the significant ones all equal the highest significant one."""
     top = addresses.astype(np.int64) >> np.int64(mode.bits - 1)
@@ -116,12 +127,12 @@ def transition_frames(memory: PhysicalMemory) -> np.uint64:
 
 def software_state(entries: Addresses) -> npt.NDArray[np.uint8]:
     """States of entries whose valid bit is clear: what the memory manager wrote for itself."""
-    in_file = entries >> LOW_32 != 0
-    return np.select(
-        [entries & PROTOTYPE != 0, entries & TRANSITION != 0, entries == 0, in_file],
-        [PageState.PROTOTYPE, PageState.TRANSITION, PageState.INVALID, PageState.PAGEFILE],
-        PageState.DEMAND_ZERO,
-    ).astype(np.uint8)
+    # later lines overrule earlier ones; a chain of np.where takes a third of the time of np.select
+    state = np.where(entries >> LOW_32 != 0, IN_FILE, NEVER_TOUCHED)
+    state = np.where(entries == 0, NOTHING, state)
+    state = np.where(entries & TRANSITION != 0, MOVING, state)
+    final: npt.NDArray[np.uint8] = np.where(entries & PROTOTYPE != 0, SHARED, state)
+    return final
 
 
 def translate(memory: PhysicalMemory, addresses: Addresses, roots: Addresses | int, mode: Mode = X64) -> Translation:
@@ -208,10 +219,12 @@ def leaves(
     first: int = 0,
     last: int = 0xFFFF_FFFF_FFFF_FFFF,
     mode: Mode = X64,
+    gaps: list[Gap] | None = None,
 ) -> Iterator[Leaves]:
     """Yield every entry that is not zero of the lowest tables that can be read, from ``first`` to ``last``.
 
-    Where an upper entry leads to no table in the image, what lies below it is not known and is left out.
+    Where an upper entry leads to no table in the image, what lies below it is not known: it is put into ``gaps``
+    if such a list is given, else left out.
 
     Tables are read whole and in batches, depth first, so a large address
     space costs little memory.  At most :data:`TABLE_LIMIT` tables are read.
@@ -231,6 +244,8 @@ def leaves(
         budget -= len(tables)
         shift = mode.shifts[level]
         offsets = memory.locate(tables, 0x1000)
+        if gaps is not None and not (offsets >= 0).all():
+            gaps.append(Gap(prefix[offsets < 0], 1 << min(shift + 9, 64)))
         entries = gather(memory.octets(), offsets, 0x1000).view("<u8")
         table, index = np.nonzero(entries)
         entry = entries[table, index]
@@ -254,5 +269,9 @@ def leaves(
         if final.any():
             yield Leaves(virtual[final], frame[final], state[final], entry[final])
         deeper = ~final & (state <= READABLE)
+        if gaps is not None and shift != 12 and not (deeper | final).all():
+            gaps.append(Gap(virtual[~(deeper | final)], 1 << shift))
         if shift != 12 and deeper.any():
             pending.append((level + 1, virtual[deeper], frame[deeper]))
+    if gaps is not None:
+        gaps += [Gap(prefix, 1 << min(mode.shifts[level] + 9, 64)) for level, prefix, _ in pending]

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from process_anatomy.absent import Absent, Kind
+from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.small_dump import SmallDump
 from process_anatomy.memory.space import Addresses, Space
 from structs.layout import Build, Layout, MissingField, Structure
@@ -37,14 +38,22 @@ class Records:
         addresses: where each record starts, shape (n,).
         data: the numpy records, shape (n,); zero where nothing could be read.
         whole: shape (n,), whether every byte of the record could be read.
+        roots: page-table root that each record is read through, shape (n,), where they differ.
     """
 
-    def __init__(self, space: Space, structure: Structure, addresses: Addresses) -> None:
+    def __init__(
+        self, space: Space, structure: Structure, addresses: Addresses, roots: Addresses | None = None
+    ) -> None:
         self.space = space
         self.structure = structure
         self.addresses = addresses
-        data, self.whole = space.read_many(addresses, structure.sizeof)
+        self.roots = roots if isinstance(space, AddressSpace) else None
+        if isinstance(space, AddressSpace):
+            data, self.whole = space.read_many(addresses, structure.sizeof, roots)
+        else:
+            data, self.whole = space.read_many(addresses, structure.sizeof)
         for row in np.flatnonzero(~self.whole & (addresses != 0)).tolist():
+            space = self.space_of(row)
             first, last = int(addresses[row]), int(addresses[row]) + structure.sizeof - 1
             if space.read(first, 1) is None and space.read(last, 1) is None:
                 continue
@@ -55,6 +64,12 @@ class Records:
 
     def __len__(self) -> int:
         return len(self.addresses)
+
+    def space_of(self, row: int) -> Space:
+        """The space that a record was read from."""
+        if self.roots is None or not isinstance(self.space, AddressSpace):
+            return self.space
+        return AddressSpace(self.space.memory, int(self.roots[row]), self.space.mode)
 
     def array(self, field: str) -> npt.NDArray[Any]:
         """One field of all records as numbers, 0 where it could not be read or the build lacks it."""
@@ -76,9 +91,9 @@ class Records:
         if not self.whole.all():
             place = self.structure.place(field)
             for row in np.flatnonzero(~self.whole).tolist():
-                address = int(self.addresses[row]) + place.offset
-                if self.space.read(address, place.size) is None:
-                    values[row] = unreadable(self.space, address, place.size)
+                address, space = int(self.addresses[row]) + place.offset, self.space_of(row)
+                if space.read(address, place.size) is None:
+                    values[row] = unreadable(space, address, place.size)
         return values
 
 
@@ -100,13 +115,13 @@ class View:
         self.space = space
         self.build = build
 
-    def records(self, layout: Layout, addresses: Addresses) -> Records:
-        """The structure at each address.
+    def records(self, layout: Layout, addresses: Addresses, roots: Addresses | None = None) -> Records:
+        """The structure at each address, of user memory each through its own process's page-table root.
 
         Raises:
             structs.layout.MissingField: the build has no such structure.
         """
-        return Records(self.space, self.build[layout], addresses)
+        return Records(self.space, self.build[layout], addresses, roots)
 
     def parse(self, layout: Layout, address: int) -> dict[str, Value]:
         """One structure, read with construct: field name to value, in the order of the declaration.

@@ -6,18 +6,27 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from process_anatomy.errors import RequestError
 from process_anatomy.kernel.identify import Crash
-from process_anatomy.notes import rows, security_rows
+from process_anatomy.notes import module_rows, page_rows, rows, security_rows
+from process_anatomy.notes.block_rows import global_flag_notes, peb_note, teb_note, variable_note
 from process_anatomy.notes.library import FAMILIES, Level, Note, default
+from process_anatomy.notes.working_set_rows import working_set_note
 from process_anatomy.walk.acls import Ace
 from process_anatomy.walk.attributes import Attribute
 from process_anatomy.walk.creation import Creation
+from process_anatomy.walk.environments import Variable
 from process_anatomy.walk.groups import Group
+from process_anatomy.walk.images import Image
 from process_anatomy.walk.kin import Kin
+from process_anatomy.walk.modules import Module
+from process_anatomy.walk.pages import PageRow
+from process_anatomy.walk.pebs import Peb
 from process_anatomy.walk.privileges import Privilege
 from process_anatomy.walk.processes import Process
 from process_anatomy.walk.structures import FieldRow
+from process_anatomy.walk.tebs import Teb
 from process_anatomy.walk.tokens import Token
 from process_anatomy.walk.vads import Vad
+from process_anatomy.walk.working_sets import WorkingSet
 
 TEMPLATES = (
     "privilege-state",
@@ -27,8 +36,14 @@ TEMPLATES = (
     "attribute-row",
     "dacl-row",
     "creation-row",
+    "module-row",
+    "image-row",
     "process-row",
+    "working-set-row",
     "field-row",
+    "peb-row",
+    "environment-row",
+    "teb-row",
 )
 """Families whose notes are for rows: they hold placeholders."""
 
@@ -76,6 +91,10 @@ class Explainer:
         """Of a node of a VAD tree."""
         return None if self.level is Level.OFF else self._text(*rows.vad_note(row, self.library))
 
+    def page(self, row: PageRow) -> str | None:
+        """Of the pages of a range."""
+        return None if self.level is Level.OFF else self._text(*page_rows.page_note(row, self.library))
+
     def token(self, row: Token) -> str | None:
         """Of a token."""
         return None if self.level is Level.OFF else self._text(*security_rows.token_note(row))
@@ -107,6 +126,32 @@ class Explainer:
     def creation(self, row: Creation) -> str | None:
         """Of how a process was made."""
         return None if self.level is Level.OFF else self._text(*security_rows.creation_note(row))
+
+    def working_set(self, row: WorkingSet) -> str | None:
+        """Of what a process has in memory."""
+        return None if self.level is Level.OFF else self._text(*working_set_note(row))
+
+    def module(self, row: Module) -> str | None:
+        """Of a module of a process."""
+        return None if self.level is Level.OFF else self._text(*module_rows.module_note(row, self.library))
+
+    def image(self, row: Image) -> str | None:
+        """Of an image as it lies in memory."""
+        return None if self.level is Level.OFF else self._text(*module_rows.image_note(row))
+
+    def peb(self, row: Peb) -> str | None:
+        """Of a PEB, with what the debugging aids that it names do."""
+        if self.level is Level.OFF:
+            return None
+        return (self._text(*peb_note(row)) or "") + global_flag_notes(row, self.library) or None
+
+    def variable(self, row: Variable) -> str | None:
+        """Of an environment variable."""
+        return None if self.level is Level.OFF else self._text(*variable_note(row))
+
+    def teb(self, row: Teb) -> str | None:
+        """Of a TEB."""
+        return None if self.level is Level.OFF else self._text(*teb_note(row))
 
     def field(self, row: FieldRow) -> str | None:
         """Of a field of a structure."""

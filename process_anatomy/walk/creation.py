@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.kernel.identify import SYSTEM_PID, Kernel
 from process_anatomy.memory.view import addresses_of
-from process_anatomy.walk.command_lines import CommandLine, command_lines
 from process_anatomy.walk.kin import Kin, Relative
+from process_anatomy.walk.pebs import Peb, other_program, pebs
 from process_anatomy.walk.processes import NOT_READ, Process
 from process_anatomy.walk.sids import INTEGRITY_AUTHORITY, INTEGRITY_LEVELS
 from process_anatomy.walk.token_facts import LOWBOX, RESTRICTED, WRITE_RESTRICTED
@@ -55,7 +55,7 @@ class Creation:
         confidence: ``high``, ``medium`` or ``low``.
         evidence: what the judgement rests on, one line each.
         changes: parts of the token that differ from the parent's; not applicable where they cannot be compared.
-        command_line: what the PEB says it was started with.
+        peb: what its PEB says it was started with: user memory, which the process itself can change.
         problems: what does not fit, one line each.
     """
 
@@ -68,7 +68,7 @@ class Creation:
     confidence: str
     evidence: tuple[str, ...]
     changes: tuple[str, ...] | Absent
-    command_line: CommandLine
+    peb: Peb
     problems: tuple[str, ...]
 
 
@@ -87,7 +87,8 @@ def creations(
     primary = {token.process.address: token for token in tokens if token.thread is None}
     by_id = {token.token_id: token for token in primary.values() if isinstance(token.token_id, int)}
     owners = _owners(kernel, processes)
-    for process, owner, line in zip(processes, owners, command_lines(kernel, processes), strict=True):
+    natives = [peb for peb in pebs(kernel, processes) if peb.bits == 64]
+    for process, owner, peb in zip(processes, owners, natives, strict=True):
         parent = known.relative(process.ppid, process)
         creator = known.relative(owner, process)
         token = primary[process.address]
@@ -98,8 +99,8 @@ def creations(
         case = _Case(process, token, parent, creator, above, maker, isinstance(changes, tuple), different, by_id)
         method, confidence, evidence = case.judge()
         yield Creation(
-            process, token, parent, creator, above, method, confidence, tuple(evidence), changes, line,
-            tuple(case.problems(line)),
+            process, token, parent, creator, above, method, confidence, tuple(evidence), changes, peb,
+            tuple(case.problems(peb)),
         )  # fmt: skip
 
 
@@ -294,7 +295,7 @@ class _Case:
             return False
         return LEVELS.index(str(self.token.integrity)) > LEVELS.index(str(other.integrity))
 
-    def problems(self, line: CommandLine) -> Iterator[str]:
+    def problems(self, peb: Peb) -> Iterator[str]:
         """What does not fit together."""
         yield from (problem for problem in self.token.problems if problem.startswith("the same token object"))
         above = self.above
@@ -307,11 +308,9 @@ class _Case:
         asker = self.maker or above
         if above and asker and self._higher_than(asker) and not self._elevated(above) and not _able(asker):
             yield f"higher integrity ({self.token.integrity}) than its creator could give"
-        if isinstance(line.text, Absent) and line.text.kind in NOT_READ:
-            yield f"command line: {line.text}"
-        audited, told = self.process.image_path, line.image_path
-        if isinstance(audited, str) and isinstance(told, str) and audited and told and _file(audited) != _file(told):
-            yield f"the PEB names {told}, the kernel audited {audited}"
+        if isinstance(peb.command_line, Absent) and peb.command_line.kind in NOT_READ:
+            yield f"command line: {peb.command_line}"
+        yield from other_program(self.process, peb.image_path)
 
 
 def _able(token: Token) -> bool:
@@ -321,7 +320,3 @@ def _able(token: Token) -> bool:
 
 def _pid(relative: Relative) -> str:
     return f"{relative.process.name} ({relative.pid})" if relative.process else str(relative.pid)
-
-
-def _file(path: str) -> str:
-    return path.rpartition("\\")[2].lower()

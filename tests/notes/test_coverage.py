@@ -14,8 +14,10 @@ import pytest
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Crash
 from process_anatomy.memory.paging import PageState
-from process_anatomy.notes import FAMILIES, Level, default, rows, security_rows
+from process_anatomy.notes import FAMILIES, Level, default, module_rows, page_rows, rows, security_rows
+from process_anatomy.notes.block_rows import ELSEWHERE, global_flag_notes, peb_note, teb_note, variable_note
 from process_anatomy.notes.explainer import TEMPLATES, about
+from process_anatomy.notes.working_set_rows import working_set_note
 from process_anatomy.walk import creation
 from process_anatomy.walk.acls import ACE_FLAGS, ACE_TYPES, RIGHTS, Ace, Acl
 from process_anatomy.walk.attributes import (
@@ -27,14 +29,24 @@ from process_anatomy.walk.attributes import (
     Attribute,
     Claims,
 )
-from process_anatomy.walk.command_lines import CommandLine
 from process_anatomy.walk.creation import Creation
+from process_anatomy.walk.environments import Variable
+from process_anatomy.walk.global_flags import GLOBAL_FLAGS
 from process_anatomy.walk.groups import DENY_ONLY, ENABLED, GROUP_ATTRIBUTES, INTEGRITY, LOGON_ID, Group, groups
+from process_anatomy.walk.images import MODULE, PEB_PROGRAM, PROGRAM, Image
 from process_anatomy.walk.kin import Kin, Relative
+from process_anatomy.walk.loader import LOAD_REASONS, LoaderEntry
+from process_anatomy.walk.modules import LISTED, NO_IMAGE, NO_LOADER, NOT_LISTED, UNREADABLE, Module
+from process_anatomy.walk.pages import PageRow
+from process_anatomy.walk.pebs import FACTS, Peb
+from process_anatomy.walk.portable import MITIGATIONS, PeFacts
 from process_anatomy.walk.privileges import PRIVILEGES, Privilege, privileges
 from process_anatomy.walk.processes import Process
+from process_anatomy.walk.regions import REGIONS
 from process_anatomy.walk.security import PACKAGE_ATTRIBUTE
 from process_anatomy.walk.sids import INTEGRITY_LEVELS
+from process_anatomy.walk.tebs import FACTS as TEB_FACTS
+from process_anatomy.walk.tebs import Teb
 from process_anatomy.walk.threads import Thread
 from process_anatomy.walk.token_facts import (
     ADMIN_GROUP,
@@ -48,6 +60,7 @@ from process_anatomy.walk.token_facts import (
 )
 from process_anatomy.walk.tokens import Token
 from process_anatomy.walk.vads import PROTECTIONS, VAD_TYPES, Vad
+from process_anatomy.walk.working_sets import OTHER, SAME, WorkingSet
 
 PROCESS = Process(
     address=1, pid=8, ppid=4, name="a.exe", threads=1, handles=1, session=1, wow64=False, create_time=1,
@@ -73,16 +86,27 @@ TOKEN = Token(
 THREAD = Thread(
     process=PROCESS, address=1, tid=12, client_token=1, level=2, effective_only=False, problems=()
 )  # fmt: skip
+PEB = Peb(
+    PROCESS, 64, 0x1000, 0x2000, (PROCESS, "nothing"), problems=(), **dict.fromkeys(FACTS, NO) | {"image_base": 1}
+)  # fmt: skip
+TEB = Teb(THREAD, 0x1000, problems=(), **dict.fromkeys(TEB_FACTS, 1))
 ACTING = replace(TOKEN, thread=THREAD, token_type="Impersonation", level="Impersonation")
 PLUGINS = {
     "processes": "Processes",
     "vads": "Vads",
+    "pages": "Pages",
     "tokens": "Tokens",
     "groups": "Groups",
     "claims": "Claims",
     "dacls": "Dacls",
     "creation": "Creation",
+    "workingset": "WorkingSet",
     "privileges": "Privileges",
+    "modules": "Modules",
+    "images": "Images",
+    "peb": "Peb",
+    "envars": "Environments",
+    "tebs": "Tebs",
     "dt": "Dt",
     "explain": "Explain",
 }
@@ -201,6 +225,29 @@ def test_every_kind_of_vad_row_is_reached_and_has_its_note() -> None:
     assert {rows.vad_note(vad, default())[0] for vad in kinds} == set(default().ids("vad-row/"))
 
 
+def test_every_region_has_its_note() -> None:
+    """In the order in which several are told."""
+    assert names("region") == [page_rows.region_key(name) for name in REGIONS]
+
+
+def test_every_kind_of_page_row_is_reached_and_has_its_note() -> None:
+    """Each way the pages of a range can be leads to its note."""
+    row = PageRow(PROCESS, "vad", VAD, ("private",), 0x1000, 0x1FFF, valid=1, resident=1, hardware="RW- 1")
+    kinds = [
+        row,
+        replace(row, resident=0),
+        replace(row, guard=1),
+        replace(row, private=1),
+        replace(row, beyond=1, disagreement="RWX 1"),
+        replace(row, strange=1, disagreement="1 not the section's"),
+        replace(row, unknown=1),
+        replace(row, start=GONE),
+        replace(row, vad=None, region=("unknown",)),
+        replace(row, vad=None, region=(REGIONS[0],)),
+    ]
+    assert told(page_rows.page_note(kind, default()) for kind in kinds) == set(default().ids("page-row/"))
+
+
 def test_every_kind_of_token_row_is_reached_and_has_its_note() -> None:
     """Each way a token can be leads to its note."""
     kinds = [
@@ -237,6 +284,8 @@ def test_every_token_flag_has_its_note_with_its_value() -> None:
         ("ace-type", ACE_TYPES),
         ("ace-flag", ACE_FLAGS),
         ("access-right", RIGHTS),
+        ("load-reason", LOAD_REASONS),
+        ("mitigation", MITIGATIONS),
     ],
 )
 def test_every_name_in_a_table_of_the_walk_has_its_note_with_its_value(family: str, table: dict[int, str]) -> None:
@@ -302,6 +351,26 @@ def test_every_kind_of_dacl_row_is_reached_and_has_its_note() -> None:
     assert told(chosen) == set(default().ids("dacl-row/"))
 
 
+def test_every_kind_of_working_set_row_is_reached_and_has_its_note() -> None:
+    """Each way a working set can be leads to its note."""
+    row = WorkingSet(
+        process=PROCESS, size=9, leaf_size=5, peak=7, minimum=50, maximum=345, page_faults=9, private_pages=3,
+        commit_charge=4, peak_virtual_size=4096, resident=5, large=0, transition=1, tables=4, list_address=1,
+        entries=GONE, through_another=SAME, problems=(),
+    )  # fmt: skip
+    kinds = [
+        row,
+        replace(row, through_another=OTHER, entries=5),
+        replace(row, through_another=NO, list_address=NO, resident=0),
+        replace(row, process=replace(PROCESS, minimal=True)),
+        replace(row, process=replace(PROCESS, pid=4)),
+        replace(row, process=replace(PROCESS, exit_time=1)),
+        replace(row, resident=Absent(Kind.NOT_IN_DUMP), size=GONE),
+        replace(row, resident=GONE, tables=GONE),
+    ]
+    assert told(working_set_note(kind) for kind in kinds) == set(default().ids("working-set-row/"))
+
+
 def creations() -> list[Creation]:
     """One process for each way in which a process can be made."""
     parent = replace(PROCESS, address=2, pid=4000, name="b.exe", create_time=0)
@@ -332,9 +401,8 @@ def creations() -> list[Creation]:
         compared = isinstance(changes, tuple)
         case = creation._Case(made, own, origin, nobody, over, None, compared, different, {})
         method, confidence, evidence = case.judge()
-        line = CommandLine(NO, NO)
         found.append(
-            Creation(made, own, origin, nobody, over, method, confidence, tuple(evidence), changes, line, ())
+            Creation(made, own, origin, nobody, over, method, confidence, tuple(evidence), changes, PEB, ())
         )  # fmt: skip
     return found
 
@@ -344,6 +412,41 @@ def test_every_way_of_creation_is_reached_and_has_its_note() -> None:
     source = inspect.getsource(creation)
     assert told(security_rows.creation_note(row) for row in creations()) == set(default().ids("creation-row/"))
     assert set(re.findall(r'return "([a-z-]+)", ', source)) == set(names("creation-row"))
+
+
+def test_every_kind_of_module_row_is_reached_and_has_its_note() -> None:
+    """Each way in which lists and mapping can stand to one another."""
+    reasons: list[str | Absent] = [*LOAD_REASONS.values(), "99", GONE]
+    entries = [
+        LoaderEntry(PROCESS, bits, 1, 0x1000, 0, 0x1000, "C:\\a.dll", name, 0, -1, 0, NO, reason, -1, (), ())
+        for bits in (64, 32)
+        for name in ("a.dll", "", GONE)
+        for reason in reasons
+    ]
+    listed = [
+        Module(PROCESS, entry, None, vad, base, NO, state, NO, problems)
+        for entry in entries
+        for vad in (VAD, None)
+        for base in (0x1000, GONE)
+        for state in (LISTED, NO_IMAGE, UNREADABLE)
+        for problems in ((), ("odd",))
+    ]
+    listed += [Module(PROCESS, None, None, VAD, 0x1000, NO, state, NO, ()) for state in (NOT_LISTED, NO_LOADER)]
+    assert told(module_rows.module_note(row, default()) for row in listed) == set(default().ids("module-row/"))
+
+
+def test_every_kind_of_image_row_is_reached_and_has_its_note() -> None:
+    """Each role, with and without a mapped image and a header."""
+    mapped = replace(VAD, vad_type="VadImageMap", file="\\a.exe")
+    facts = PeFacts(0, "x64", 64, "NATIVE", 0, 0, 0, NO, (), NO, 0, 0, NO, NO, NO, (), ())
+    kinds = [
+        Image(PROCESS, role, 0x1000, name, vad, fact, 0x1000, 1, ())
+        for role in (PROGRAM, MODULE, PEB_PROGRAM)
+        for name in ("a.exe", GONE)
+        for vad in (mapped, VAD, None)
+        for fact in (facts, GONE)
+    ]
+    assert told(map(module_rows.image_note, kinds)) == set(default().ids("image-row/"))
 
 
 def test_every_confidence_has_its_note() -> None:
@@ -383,3 +486,55 @@ def test_every_note_that_is_no_row_template_is_shown_by_explain() -> None:
     families = {key.split("/")[0] for key in default().ids()}
     shown = {note.id for family in families - set(TEMPLATES) for note in about(family)}
     assert shown == {key for key in default().ids() if key.split("/")[0] not in TEMPLATES}
+
+
+def test_every_kind_of_peb_is_reached_and_has_its_note() -> None:
+    """The 64-bit one, the two of a 32-bit process, and those that are not there."""
+    narrow = replace(PROCESS, wow64=True)
+    rows_of_pebs = [
+        *(replace(PEB, elsewhere=elsewhere) for elsewhere in [None, *((PROCESS, word) for word in ELSEWHERE)]),
+        replace(PEB, process=narrow),
+        replace(PEB, process=narrow, bits=32),
+        replace(PEB, being_debugged=True),
+        replace(PEB, address=NO),
+        replace(PEB, address=NO, process=replace(PROCESS, exit_time=2)),
+        replace(PEB, address=GONE),
+        replace(PEB, image_base=GONE),
+        replace(PEB, image_base=Absent(Kind.NOT_IN_DUMP)),
+    ]
+    assert told(map(peb_note, rows_of_pebs)) == set(default().ids("peb-row/"))
+
+
+def test_every_global_flag_has_its_note_with_its_value() -> None:
+    """The notes' flags are those that the walk names, and a PEB's explanation holds those that are set."""
+    assert by_value("global-flag") == GLOBAL_FLAGS
+    assert global_flag_notes(PEB, default()) == ""
+    text = global_flag_notes(replace(PEB, nt_global_flag=0x70), default())
+    assert text.count("FLG_HEAP_") == 3
+    assert default()["global-flag/FLG_HEAP_ENABLE_FREE_CHECK"].brief in text
+
+
+def test_every_kind_of_variable_is_reached_and_has_its_note() -> None:
+    """By name, and by what could not be had."""
+    plain = Variable(PEB, 1, 1, "TEMP", "t", ())
+    cases = [
+        plain,
+        replace(plain, name="Path"),
+        replace(plain, name="COR_PROFILER"),
+        replace(plain, name="=C:"),
+        replace(plain, value=NO),
+        replace(plain, name=GONE, value=GONE, block=GONE),
+    ]
+    assert told(map(variable_note, cases)) == set(default().ids("environment-row/"))
+
+
+def test_every_kind_of_teb_is_reached_and_has_its_note() -> None:
+    """Of user threads, of 32-bit processes, of the kernel's own, and those that cannot be read."""
+    cases = [
+        TEB,
+        replace(TEB, thread=replace(THREAD, process=replace(PROCESS, wow64=True))),
+        replace(TEB, address=NO),
+        replace(TEB, address=GONE),
+        replace(TEB, stack_base=GONE, own_address=GONE),
+    ]
+    assert told(map(teb_note, cases)) == set(default().ids("teb-row/"))

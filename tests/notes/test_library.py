@@ -50,6 +50,8 @@ ALLOWED: dict[str, set[str]] = {
         "changes",
         "confidence",
     },
+    "module-row": {"process", "pid", "name", "base", "path", "mapped", "loaded", "why"},
+    "image-row": {"process", "pid", "name", "base", "path", "machine", "page_count", "missing", "protection"},
     "process-row": {
         "process",
         "pid",
@@ -67,13 +69,48 @@ ALLOWED: dict[str, set[str]] = {
         "bugcheck",
         "build",
     },
+    "working-set-row": {
+        "process",
+        "pid",
+        "size",
+        "peak",
+        "leaf",
+        "resident",
+        "large",
+        "transition",
+        "tables",
+        "address",
+        "entries",
+        "through",
+    },
+    "page-row": {
+        "process",
+        "pid",
+        "start",
+        "end",
+        "page_count",
+        "resident",
+        "hardware",
+        "protection",
+        "private",
+        "guard",
+        "disagreement",
+        "name",
+        "meaning",
+    },
     "field-row": {"structure", "what", "field", "address", "value", "meaning"},
+    "peb-row": {"process", "pid", "peb", "root", "other", "there"},
+    "environment-row": {"process", "pid", "name", "block"},
+    "teb-row": {"process", "pid", "tid", "teb", "root", "low", "high"},
 }
 COLUMNS = {
     "processes": "PID PPID ImageFileName Offset(V) Threads Handles SessionId Wow64 CreateTime ExitTime DTB PEB VadRoot"
     " Token Protection ImagePath SeenBy Layout Problems Explanation",
     "vads": "PID Process Offset Start_VPN End_VPN Tag Protection CommitCharge PrivateMemory Parent File VadType Depth"
-    " Pages Problems Explanation",
+    " Pages Region Flags Balance ControlArea Subsections SectionFlags MappedViews SectionReferences FileObject Problems"
+    " Explanation",
+    "pages": "PID Process Kind Start End Protection Region File Valid Large Transition Prototype Pagefile DemandZero"
+    " Untouched Unknown Resident Guard NoAccess Hardware Private Disagreement Problems Explanation",
     "privileges": "PID Process Value Privilege Attributes Description TID Token Problems Explanation",
     "tokens": "PID TID Process Offset TokenId AuthenticationId User UserName Account Integrity Elevation SessionId"
     " TokenType ImpersonationLevel Groups Privileges Flags Virtualization UIAccess RestrictedSids Package PackageName"
@@ -85,6 +122,21 @@ COLUMNS = {
     "dacls": "PID TID Process Entry Type Flags AccessMask Rights SID Name Offset Problems Explanation",
     "creation": "PID PPID ImageFileName Offset(V) CreateTime Parent ParentState CreatorPID Creator Method Confidence"
     " TokenChanges Evidence User ParentUser TokenId ParentTokenId ImagePath CommandLine Problems Explanation",
+    "workingset": "PID Process WorkingSetSize WorkingSetLeafSize PeakWorkingSetSize MinimumWorkingSetSize"
+    " MaximumWorkingSetSize PageFaultCount PrivatePages CommitCharge PeakVirtualSize Resident LargePages Transition"
+    " PageTables WorkingSetList ListEntries ThroughAnother Problems Explanation",
+    "peb": "PID Process Bits PEB DTB ImageBaseAddress BeingDebugged NtGlobalFlag GlobalFlags Flags ImagePath"
+    " CommandLine CurrentDirectory WindowTitle DesktopInfo ShellInfo OSVersion Subsystem SessionId Heaps ProcessHeap"
+    " HeapList Ldr ProcessParameters Environment EnvironmentSize ApiSetMap ReadOnlySharedMemoryBase ShimData Problems"
+    " Explanation",
+    "envars": "PID Process Block Variable Value Bits Problems Explanation",
+    "tebs": "PID TID Process TEB DTB StackBase StackLimit DeallocationStack ClientId PEB LastErrorValue LastStatusValue"
+    " Problems Explanation",
+    "modules": "PID Process Base Size Name Path LoadCount LoadTime InLoad InInit InMem MappedPath EntryPoint"
+    " TimeDateStamp LoadReason References Bits State Header Offset Problems Explanation",
+    "images": "PID Process Base Size Name Path Role TimeDateStamp Machine Subsystem Checksum EntryPoint EntrySection"
+    " Sections VadProtection Imphash Imports Exports PdbPath PdbGuid CompanyName FileVersion OriginalFilename RichHash"
+    " Mitigations Pages PagesMissing File_output Problems Explanation",
     "dt": "Structure Offset Field Type Value Address Meaning Problems Explanation",
     "explain": "Term Kind Title Explanation Analogy Command Source",
 }
@@ -99,6 +151,7 @@ NAMES = {
     " PAGE_EXECUTE_READWRITE PAGE_EXECUTE_WRITECOPY PAGE_GUARD PAGE_NOCACHE PAGE_WRITECOMBINE",
     "vad-row": "image file pagefile private private-executable large-pages awe write-watch physical rotate enclave"
     " unreadable",
+    "working-set-row": "resident own-list nothing-resident minimal system exited small-dump unreadable",
     "token-row": "system-user service user elevated limited app-container restricted write-restricted impersonation"
     " unreadable",
     "impersonation-level": "Anonymous Identification Impersonation Delegation",
@@ -121,8 +174,24 @@ NAMES = {
     "creation-row": "kernel create-process restricted as-user with-logon service elevation app-container orphan"
     " reused-parent unreadable",
     "confidence": "high medium low",
+    "module-row": "listed listed-32 contradicted not-listed no-image no-loader unreadable",
+    "load-reason": "Unknown StaticDependency StaticForwarderDependency DynamicForwarderDependency DelayloadDependency"
+    " DynamicLoad AsImageLoad AsDataLoad EnclavePrimary EnclaveDependency PatchImage",
+    "image-row": "program module peb-program not-mapped unreadable",
+    "mitigation": "HIGH_ENTROPY_VA DYNAMIC_BASE FORCE_INTEGRITY NX_COMPAT NO_ISOLATION NO_SEH NO_BIND APPCONTAINER"
+    " WDM_DRIVER GUARD_CF TERMINAL_SERVER_AWARE",
     "parent-state": "alive ended newer not-found none unknown",
     "process-row": "system minimal exited wow64 session-zero user-session no-session protected small-dump unreadable",
+    "peb-row": "native wow64 wow64-native debugged none ended unreadable small-dump",
+    "environment-row": "variable search code drive odd unreadable",
+    "teb-row": "user wow64 none unreadable",
+    "global-flag": "FLG_STOP_ON_EXCEPTION FLG_SHOW_LDR_SNAPS FLG_HEAP_ENABLE_TAIL_CHECK FLG_HEAP_ENABLE_FREE_CHECK"
+    " FLG_HEAP_VALIDATE_PARAMETERS FLG_HEAP_VALIDATE_ALL FLG_APPLICATION_VERIFIER FLG_MONITOR_SILENT_PROCESS_EXIT"
+    " FLG_HEAP_ENABLE_TAGGING FLG_USER_STACK_TRACE_DB FLG_HEAP_ENABLE_TAG_BY_DLL FLG_DISABLE_STACK_EXTENSION"
+    " FLG_HEAP_DISABLE_COALESCING FLG_HEAP_PAGE_ALLOCS",
+    "page-row": "agreeing empty guarded private-copy beyond strange uncovered shared-data unreadable",
+    "region": "KUSER_SHARED_DATA hypervisor-shared-page PEB TEB stack heap process-parameters API-set-map"
+    " subsystem-shared-memory image mapped-file shared-memory private unknown",
     "page-state": "valid large transition prototype pagefile demand-zero invalid not-in-image",
 }
 
@@ -251,7 +320,7 @@ def test_each_token_flag_is_one_bit_of_its_own() -> None:
     assert default()["token-flag/TOKEN_HAS_ADMIN_GROUP"].value is None
 
 
-@pytest.mark.parametrize("name", ["attribute", "privilege"])
+@pytest.mark.parametrize("name", ["attribute", "privilege", "global-flag", "load-reason"])
 def test_a_brief_that_other_texts_hold_continues_their_sentence(name: str) -> None:
     for key in default().ids(f"{name}/"):
         brief = default()[key].brief

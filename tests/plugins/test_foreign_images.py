@@ -126,7 +126,19 @@ def test_vads_are_those_of_the_answer_key(image: str, vol: Vol, foreign: Foreign
     columns = ("PID", "Offset", "Start VPN", "End VPN", "Tag", "Protection", "CommitCharge", "PrivateMemory")
     actual = [(*(r[c] for c in columns), r["File"] or "", r["VadType"]) for r in rows]
     assert sorted(actual) == sorted(expected)
-    assert {r["Problems"] for r in rows} == {None}
+    assert {r["Offset"] for r in rows if r["Problems"]} == overlapping(truth(key(image)))
+    assert all("overlaps the one at" in r["Problems"] for r in rows if r["Problems"])
+
+
+def overlapping(whole: dict[str, Any]) -> set[int]:
+    """Nodes whose range overlaps another of the same process; the generator placed one pair so in two images."""
+    return {
+        v["node"]
+        for p in whole["processes"]
+        for v in p["vads"]
+        for other in p["vads"]
+        if other is not v and other["start"] <= v["end"] and v["start"] <= other["end"]
+    }
 
 
 def contexts(image: str, truth: Truth) -> dict[tuple[int, int | None], dict[str, Any]]:
@@ -273,6 +285,74 @@ def test_creation_judges_what_the_tokens_of_the_answer_key_say(
         "kernel", "app-container", "orphan", "service", "elevation", "create-process", "restricted", "with-logon",
         "as-user",
     }  # fmt: skip
+
+
+def test_pebs_are_those_of_the_answer_key(image: str, vol: Vol, foreign: Foreign, truth: Truth) -> None:
+    """Every PEB, 64-bit and 32-bit, through the root of its own process, with what it says."""
+    rows = vol("-r", "json", "-f", foreign(image), "windows.anatomy.peb").rows
+    whole = truth(key(image))
+    columns = (
+        "PID", "Process", "Bits", "PEB", "DTB", "ImageBaseAddress", "ProcessHeap", "Ldr", "ImagePath", "CommandLine",
+        "CurrentDirectory", "SessionId", "OSVersion", "BeingDebugged", "NtGlobalFlag",
+    )  # fmt: skip
+    version = f"{whole['major']}.{whole['minor']}.{whole['build']}"
+    expected = []
+    for p in whole["processes"]:
+        if p["exited"] or not p["peb"]:
+            expected.append((p["pid"], p["image_file_name"], 64, p["peb"] or None, p["dtb"], *[None] * 10))
+            continue
+        for bits, address, ldr in ((64, p["peb"], p["ldr"]), (32, p.get("peb32"), None)):
+            if address:
+                expected.append(
+                    (
+                        p["pid"], p["image_file_name"], bits, address, p["dtb"], p["image_base"], p["heap"], ldr,
+                        p["image_path"], p["command_line"], p["current_directory"], p["session"] or 0, version,
+                        False, 0,
+                    )
+                )  # fmt: skip
+    for row in rows:
+        if row["Bits"] == 32:
+            row["Ldr"] = None  # the answer key does not name it
+    assert sorted([tuple(r[c] for c in columns) for r in rows], key=repr) == sorted(expected, key=repr)
+    assert [r["PID"] for r in rows if r["Bits"] == 32] == [p["pid"] for p in whole["processes"] if p["wow64"]]
+    assert {r["Problems"] for r in rows} == {None}
+
+
+def test_environments_are_those_of_the_answer_key(image: str, vol: Vol, foreign: Foreign, truth: Truth) -> None:
+    """Every variable of every environment, in both halves of a 32-bit process, and no other."""
+    rows = vol("-r", "json", "-f", foreign(image), "windows.anatomy.envars").rows
+    expected = [
+        (p["pid"], bits, name, value)
+        for p in truth(key(image))["processes"]
+        for bits in ((64, 32) if p["wow64"] else (64,))
+        for name, value in (p.get("environment") or {}).items()
+    ]
+    assert expected
+    assert sorted((r["PID"], r["Bits"], r["Variable"], r["Value"]) for r in rows) == sorted(expected)
+    assert {r["Problems"] for r in rows} == {None}
+
+
+def test_tebs_are_those_of_the_answer_key(image: str, vol: Vol, foreign: Foreign, truth: Truth) -> None:
+    """Every thread's TEB, which repeats its ids and its process's PEB."""
+    rows = vol("-r", "json", "-f", foreign(image), "windows.anatomy.tebs").rows
+    expected = [
+        (
+            p["pid"],
+            t["tid"],
+            t["teb"] or None,
+            f"{p['pid']}.{t['tid']}" if t["teb"] else None,
+            p["peb"] if t["teb"] else None,
+        )
+        for p in truth(key(image))["processes"]
+        if not p["exited"]
+        for t in p["threads"]
+    ]
+    actual = [(r["PID"], r["TID"], r["TEB"], r["ClientId"], r["PEB"]) for r in rows]
+    assert sorted(actual, key=repr) == sorted(expected, key=repr)
+    for row in rows:
+        if row["TEB"]:
+            assert row["StackLimit"] < row["StackBase"]
+    assert {r["Problems"] for r in rows} == {None}
 
 
 @pytest.mark.parametrize("image", ["win7-7601-x86-pae.raw", "winxp-2600-pae.raw"])

@@ -85,3 +85,50 @@ def contexts_of(image: Path, vol: Vol, running: set[int]) -> dict[str, list[Any]
         if row["PID"] in running and row["TID"] is not None:
             found[str(row["PID"])][2][str(row["TID"])] = row["Offset"] | 0xFFFF << 48
     return found
+
+
+ASK_BLOCKS = """
+import json, sys
+import memprocfs
+vmm = memprocfs.Vmm(["-device", sys.argv[1], "-disable-symbolserver", "-disable-symbols", "-waitinitialize"])
+answer = {}
+for process in vmm.process_list():
+    def text(name):
+        try:
+            return vmm.vfs.read(f"/pid/{process.pid}/win-{name}.txt", 1 << 16, 0).decode()
+        except RuntimeError:
+            return ""
+    threads = {t["tid"]: [t["va-teb"], t["va-stackbase"], t["va-stacklimit"]] for t in process.maps.thread()}
+    blocks = [process.peb, process.peb32]
+    answer[process.pid] = [blocks, text("cmdline"), text("curdir"), text("title"), text("environment"), threads]
+print("ANSWER" + json.dumps(answer))
+"""
+
+
+@pytest.mark.parametrize("name", ["win10-19041.raw", "srv2019-17763.raw", "srv2016-14393.raw"])
+def test_blocks_in_user_space_are_the_same(
+    name: str, vol: Vol, foreign: Callable[[str], Path], memprocfs: Callable[[str, Path], Any]
+) -> None:
+    """Addresses of PEBs, 32-bit ones too, what they say, environments, and the stacks that TEBs tell."""
+    image = foreign(name)
+    answer = memprocfs(ASK_BLOCKS, image)
+    found: dict[int, dict[int, dict[str, Any]]] = {}
+    for row in vol("-r", "json", "-f", image, "windows.anatomy.peb").rows:
+        found.setdefault(row["PID"], {})[row["Bits"]] = row
+    variables: dict[int, list[str]] = {}
+    for row in vol("-r", "json", "-f", image, "windows.anatomy.envars").rows:
+        if row["Bits"] == 64:
+            variables.setdefault(row["PID"], []).append(f"{row['Variable']}={row['Value']}")
+    threads: dict[int, dict[str, list[int]]] = {}
+    for row in vol("-r", "json", "-f", image, "windows.anatomy.tebs").rows:
+        facts = [row["TEB"] or 0, row["StackBase"] or 0, row["StackLimit"] or 0]
+        threads.setdefault(row["PID"], {})[str(row["TID"])] = facts
+    for pid, (blocks, line, folder, title, environment, stacks) in answer.items():
+        mine = found[int(pid)]
+        assert [mine[bits]["PEB"] or 0 if bits in mine else 0 for bits in (64, 32)] == blocks
+        native = mine[64]
+        assert [native[c] or "" for c in ("CommandLine", "CurrentDirectory", "WindowTitle")] == [line, folder, title]
+        assert variables.get(int(pid), []) == environment.splitlines()
+        assert threads[int(pid)] == stacks
+    assert sum(32 in mine for mine in found.values()) == 1
+    assert len(answer) > 30

@@ -85,6 +85,27 @@ def test_getsids_lists_the_same_sids(vol: Vol, case: tuple[Path, Path]) -> None:
             assert own["SID"] in STOCK_MISNAMES or own["NameSource"] == "logon session", (own["SID"], stock["Name"])
 
 
+def test_cmdline_says_the_same(vol: Vol, case: tuple[Path, Path]) -> None:
+    """Our 64-bit rows have the stock command lines; what is absent there is absent here."""
+    theirs, ours = both(vol, case, "windows.cmdline", "windows.anatomy.peb")
+    assert any(row["Args"] for row in theirs)
+    native = [{**row, "Args": row["CommandLine"]} for row in ours if row["Bits"] == 64]
+    columns = ["PID", "Process", "Args"]
+    assert part(native, columns) == part(theirs, columns)
+
+
+def test_envars_says_the_same(vol: Vol, case: tuple[Path, Path]) -> None:
+    """Our 64-bit rows are the stock ones, but for hidden names and empty values, which it leaves out.
+
+    Its Block is the address of the pointer to the block, in the parameters; ours is the block's.
+    """
+    theirs, ours = both(vol, case, "windows.envars", "windows.anatomy.envars")
+    assert theirs
+    kept = [r for r in ours if r["Bits"] == 64 and r["Value"] and not (r["Variable"] or "=").startswith("=")]
+    columns = ["PID", "Process", "Variable", "Value"]
+    assert part(kept, columns) == part(theirs, columns)
+
+
 def by_process(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows by process, in their own order within each."""
     return sorted(rows, key=lambda row: row["PID"])

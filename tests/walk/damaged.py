@@ -45,15 +45,15 @@ class Editor:
         self.space = AddressSpace(memory_of(image.physical, image.memory_size), image.truth["dtb"])
         self.build = kernel_of(image).build
 
-    def set(self, layout: Layout, address: int, field: str, value: int) -> None:
-        """Overwrite a field of a structure in kernel memory."""
+    def set(self, layout: Layout, address: int, field: str, value: int, root: int | None = None) -> None:
+        """Overwrite a field of a structure in kernel memory, or in a process's user memory."""
         place = self.build[layout].place(field)
-        self.write(address + place.offset, value.to_bytes(place.size, "little"))
+        self.write(address + place.offset, value.to_bytes(place.size, "little"), root)
 
-    def write(self, address: int, data: bytes) -> None:
-        """Overwrite bytes of kernel memory."""
+    def write(self, address: int, data: bytes, root: int | None = None) -> None:
+        """Overwrite bytes of kernel memory, or of the user memory of the process with this page-table root."""
         for step, octet in enumerate(data):
-            physical, _ = translate_one(self.space.memory, address + step, self.space.root)
+            physical, _ = translate_one(self.space.memory, address + step, root or self.space.root)
             page = bytearray(self.frames[physical // PAGE])
             page[physical % PAGE] = octet
             self.frames[physical // PAGE] = bytes(page)

@@ -93,7 +93,7 @@ def test_command_lines_are_those_of_the_answer_key(image: Image, judged: Judged)
     found = judged(None)
     compared = 0
     for process in image.truth["processes"]:
-        text = found[process["pid"]].command_line.text
+        text = found[process["pid"]].peb.command_line
         if isinstance(text, str):
             assert text == process["command_line"]
             compared += 1

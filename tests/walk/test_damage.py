@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from process_anatomy.absent import Absent
 from process_anatomy.errors import Error
 from process_anatomy.forge import LAB, Image, forge
-from process_anatomy.kernel.identify import Kernel, kernel_images
+from process_anatomy.kernel.candidates import kernel_images
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.paging import translate_one
 from process_anatomy.notes.explainer import Explainer
 from process_anatomy.walk.acls import Acl

@@ -73,7 +73,7 @@ class Creation(Anatomy, interfaces.plugins.PluginInterface):
                     row.token.token_id,
                     row.token.parent_token_id,
                     process.image_path,
-                    row.command_line.text,
+                    row.peb.command_line,
                     "; ".join(row.problems) or None,
                     explain.creation(row),
                 ),

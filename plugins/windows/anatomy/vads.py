@@ -35,12 +35,24 @@ class Vads(Anatomy, interfaces.plugins.PluginInterface):
         Column("VadType", str),
         Column("Depth", int),
         Column("Pages", int),
+        Column("Region", str),
+        Column("Flags", str),
+        Column("Balance", int),
+        Column("ControlArea", format_hints.Hex),
+        Column("Subsections", int),
+        Column("SectionFlags", str),
+        Column("MappedViews", int),
+        Column("SectionReferences", int),
+        Column("FileObject", format_hints.Hex),
         Column("Problems", str),
         Column("Explanation", str),
     )
 
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each node of each tree."""
+        from process_anatomy.walk.regions import regions
+        from process_anatomy.walk.sections import sections
+        from process_anatomy.walk.vad_checks import checks
         from process_anatomy.walk.vads import vads
 
         _, chosen = self.chosen(kernel)
@@ -48,7 +60,9 @@ class Vads(Anatomy, interfaces.plugins.PluginInterface):
         self.progress(40, "Walking VAD trees")
         table = vads(kernel, chosen)
         self.report(table.problems)
-        for row in table.rows:
+        self.progress(70, "Reading sections")
+        beside = (regions(kernel, chosen, table.rows), sections(kernel, table.rows), checks(kernel, table.rows))
+        for row, names, section, check in zip(table.rows, *beside, strict=True):
             yield (
                 row.depth,
                 (
@@ -66,7 +80,16 @@ class Vads(Anatomy, interfaces.plugins.PluginInterface):
                     row.vad_type,
                     row.depth,
                     row.pages,
-                    "; ".join(row.problems) or None,
+                    ", ".join(names),
+                    check.flags or None,
+                    check.balance,
+                    section.control_area,
+                    section.subsections,
+                    section.flags or None,
+                    section.views,
+                    section.references,
+                    section.file_object,
+                    "; ".join((*row.problems, *check.problems, *section.problems)) or None,
                     explain.vad(row),
                 ),
             )

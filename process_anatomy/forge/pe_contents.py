@@ -1,0 +1,129 @@
+"""What stands in the pages of a forged program: imports, the debug record and the version resource."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from process_anatomy.forge import pe
+
+IMPORTS, RESOURCES = 1, 2
+"""Data directories, besides those of :mod:`process_anatomy.forge.pe`."""
+IMPORTED = {
+    "KERNEL32.dll": ("CreateFileW", "ReadFile", "CloseHandle", "GetCommandLineW"),
+    "USER32.dll": ("MessageBoxW",),
+}
+WINDOWS_VERSION = "10.0.22621.382"
+LANGUAGE = 0x409
+VERSION_RESOURCE = 16
+BOUND = 0x7FF800001000
+"""What the loader writes over the import address table; any address will do."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Pages of a program that hold something, and what that is.
+
+    Attributes:
+        directories: data-directory index to (relative address, size).
+        pages: number of the page in the image to its bytes.
+        facts: what a tool should find in them.
+    """
+
+    directories: Mapping[int, tuple[int, int]]
+    pages: Mapping[int, bytes]
+    facts: Mapping[str, Any]
+
+
+def contents(path: str, rdata: int, rsrc: int, timestamp: int) -> Contents:
+    """The tables of a program.
+
+    Args:
+        path: of the program; its symbol file's GUID follows from it.
+        rdata: relative address of the section that holds imports and the debug record.
+        rsrc: relative address of the section that holds the resources.
+        timestamp: of the program.
+    """
+    name = path.rpartition("\\")[2]
+    guid = str(uuid.uuid5(uuid.NAMESPACE_URL, path))
+    pdb = f"D:\\build\\{name.rpartition('.')[0]}.pdb"
+    company = "Microsoft Corporation" if path.lower().startswith("c:\\windows\\") else "Practice Software"
+    version = {
+        "CompanyName": company,
+        "FileDescription": f"{name} for practice",
+        "FileVersion": WINDOWS_VERSION,
+        "OriginalFilename": name,
+    }
+    table, whole = _imports(rdata)
+    debug = pe.debug(rdata + len(whole), guid, 1, pdb, timestamp)
+    resources = _resources(rsrc, version)
+    directories = {
+        IMPORTS: (rdata, table),
+        RESOURCES: (rsrc, len(resources)),
+        pe.DEBUG_DIRECTORY: (rdata + len(whole), 28),
+    }
+    hashed = ",".join(f"{dll[:-4]}.{name}".lower() for dll, names in IMPORTED.items() for name in names)
+    facts = {
+        "imphash": hashlib.md5(hashed.encode(), usedforsecurity=False).hexdigest(),
+        "imports": sum(map(len, IMPORTED.values())),
+        "pdb": pdb,
+        "pdb_guid": guid.replace("-", "").upper(),
+        "version": version,
+    }
+    return Contents(directories, {rdata >> 12: whole + debug, rsrc >> 12: resources}, facts)
+
+
+def _imports(at: int) -> tuple[int, bytes]:
+    """Import descriptors with their tables and names; gives the descriptors' size too."""
+    table = 20 * (len(IMPORTED) + 1)
+    thunks = sum(8 * (len(names) + 1) for names in IMPORTED.values())
+    strings_at = at + table + 2 * thunks
+    strings = b""
+    descriptors, lookups, addresses = b"", b"", b""
+    for library, names in IMPORTED.items():
+        descriptors += struct.pack(
+            "<IIIII",
+            at + table + len(lookups),
+            0,
+            0,
+            strings_at + len(strings),
+            at + table + thunks + len(addresses),
+        )
+        strings += library.encode() + b"\0"
+        for name in names:
+            lookups += struct.pack("<Q", strings_at + len(strings))
+            addresses += struct.pack("<Q", BOUND + 0x10 * len(strings))
+            strings += struct.pack("<H", 0) + name.encode() + b"\0"
+        lookups += bytes(8)
+        addresses += bytes(8)
+    return table, (descriptors + bytes(20) + lookups + addresses + strings).ljust(0x400, b"\0")
+
+
+def _resources(at: int, version: Mapping[str, str]) -> bytes:
+    """A resource section with one version resource in one language."""
+    tree = b""
+    for number, leads in ((VERSION_RESOURCE, 0x80000018), (1, 0x80000030), (LANGUAGE, 0x48)):
+        tree += struct.pack("<IIHHHHII", 0, 0, 0, 0, 0, 1, number, leads)
+    data = _version(version)
+    return tree + struct.pack("<IIII", at + 0x58, len(data), 0, 0) + data
+
+
+def _block(key: str, value: bytes, children: bytes = b"", text: bool = False) -> bytes:
+    """One node of a version resource: length, value's length, type, key, value, children; each on four bytes."""
+    head = (b"\0" * 6 + key.encode("utf-16-le") + b"\0\0").ljust(-(-(8 + 2 * len(key)) // 4) * 4, b"\0")
+    whole = head + value
+    if children:
+        whole = whole.ljust(-(-len(whole) // 4) * 4, b"\0") + children
+    return struct.pack("<HHH", len(whole), len(value) // 2 if text else len(value), int(text)) + whole[6:]
+
+
+def _version(strings: Mapping[str, str]) -> bytes:
+    parts = [_block(key, value.encode("utf-16-le") + b"\0\0", text=True) for key, value in strings.items()]
+    table = _block(f"{LANGUAGE:04x}04b0", b"", b"".join(part.ljust(-(-len(part) // 4) * 4, b"\0") for part in parts))
+    fixed = struct.pack("<IIIIII", 0xFEEF04BD, 0x10000, 10 << 16, 22621 << 16 | 382, 10 << 16, 22621 << 16 | 382)
+    fixed += struct.pack("<IIIIIII", 0x3F, 0, 0x40004, 1, 0, 0, 0)
+    return _block("VS_VERSION_INFO", fixed, _block("StringFileInfo", b"", table))

@@ -1,0 +1,101 @@
+"""Which note belongs to a PEB, a TEB or an environment variable, and the facts that fill it in.
+
+As :mod:`process_anatomy.notes.rows`: pure functions; the words are in the notes.
+"""
+
+from __future__ import annotations
+
+from process_anatomy.absent import Absent, Kind
+from process_anatomy.notes.library import Level, Library
+from process_anatomy.notes.rows import who, word
+from process_anatomy.walk.environments import Variable
+from process_anatomy.walk.global_flags import GLOBAL_FLAGS
+from process_anatomy.walk.pebs import Peb
+from process_anatomy.walk.processes import NOT_READ
+from process_anatomy.walk.tebs import Teb
+
+Fact = tuple[str, dict[str, object]]
+SEARCH = {"PATH", "PATHEXT", "PSMODULEPATH", "COMSPEC", "SYSTEMROOT", "WINDIR", "PYTHONPATH", "CLASSPATH"}
+"""Variables that decide where programs, modules or scripts are looked for."""
+CODE = {
+    "COR_ENABLE_PROFILING", "COR_PROFILER", "COR_PROFILER_PATH", "COR_PROFILER_PATH_32", "COR_PROFILER_PATH_64",
+    "CORECLR_ENABLE_PROFILING", "CORECLR_PROFILER", "CORECLR_PROFILER_PATH", "CORECLR_PROFILER_PATH_32",
+    "CORECLR_PROFILER_PATH_64", "DOTNET_STARTUP_HOOKS", "COMPLUS_ETWENABLED", "__COMPAT_LAYER", "JAVA_TOOL_OPTIONS",
+    "_JAVA_OPTIONS", "NODE_OPTIONS", "PYTHONSTARTUP", "QT_PLUGIN_PATH", "VK_INSTANCE_LAYERS",
+}  # fmt: skip
+"""Variables that make a runtime load code, or change how it runs, before the program itself begins."""
+ELSEWHERE = {"nothing": "nothing that can be read", "something else": "something else", "the same": "the same bytes"}
+
+
+def peb_note(row: Peb) -> Fact:
+    """The note of a PEB."""
+    facts = who(row.process) | {"peb": place(row.address), "root": place(row.root)}
+    facts |= {"other": "any other process", "there": "nothing of this"}
+    if row.elsewhere is not None:
+        other, there = who(row.elsewhere[0]), ELSEWHERE[row.elsewhere[1]]
+        facts |= {"other": f"{other['process']} ({other['pid']})", "there": there}
+    return f"peb-row/{_peb_kind(row)}", facts
+
+
+def _peb_kind(row: Peb) -> str:
+    if isinstance(row.address, Absent):
+        if row.address.kind in NOT_READ:
+            return "unreadable"
+        return "ended" if isinstance(row.process.exit_time, int) else "none"
+    if isinstance(row.image_base, Absent) and isinstance(row.being_debugged, Absent):
+        return "small-dump" if row.image_base.kind is Kind.NOT_IN_DUMP else "unreadable"
+    if row.being_debugged is True:
+        return "debugged"
+    if row.bits == 32:
+        return "wow64"
+    return "wow64-native" if row.process.wow64 is True else "native"
+
+
+def global_flag_notes(row: Peb, library: Library) -> str:
+    """What the debugging aids of a PEB do, one sentence each; empty without any."""
+    mask = row.nt_global_flag if isinstance(row.nt_global_flag, int) else 0
+    names = [name for bit, name in GLOBAL_FLAGS.items() if mask & bit]
+    return "".join(f" {name}: {library[f'global-flag/{name}'].text(Level.BRIEF)}." for name in names)
+
+
+def variable_note(row: Variable) -> Fact:
+    """The note of an environment variable."""
+    name = row.name if isinstance(row.name, str) else "no name"
+    return f"environment-row/{_variable_kind(row)}", who(row.peb.process) | {"name": name, "block": place(row.block)}
+
+
+def _variable_kind(row: Variable) -> str:
+    if isinstance(row.name, Absent):
+        return "unreadable"
+    if isinstance(row.value, Absent):
+        return "odd"
+    if row.name.startswith("="):
+        return "drive"
+    name = row.name.upper()
+    return "search" if name in SEARCH else "code" if name in CODE else "variable"
+
+
+def teb_note(row: Teb) -> Fact:
+    """The note of a TEB."""
+    process = row.thread.process
+    facts = who(process) | {
+        "tid": word(row.thread.tid),
+        "teb": place(row.address),
+        "root": place(process.dtb),
+        "low": place(row.stack_limit),
+        "high": place(row.stack_base),
+    }
+    return f"teb-row/{_teb_kind(row)}", facts
+
+
+def _teb_kind(row: Teb) -> str:
+    if isinstance(row.address, Absent):
+        return "unreadable" if row.address.kind in NOT_READ else "none"
+    if isinstance(row.stack_base, Absent) and isinstance(row.own_address, Absent):
+        return "unreadable"
+    return "wow64" if row.thread.process.wow64 is True else "user"
+
+
+def place(value: int | Absent) -> str:
+    """An address as a sentence holds it."""
+    return "an unknown address" if isinstance(value, Absent) else f"{value:#x}"

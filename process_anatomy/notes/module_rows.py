@@ -1,0 +1,67 @@
+"""Which note belongs to a row of modules or images, and the facts that fill it in.
+
+As :mod:`process_anatomy.notes.rows`: pure functions; the words are in the notes.
+"""
+
+from __future__ import annotations
+
+from process_anatomy.absent import Absent
+from process_anatomy.filetime import moment_text
+from process_anatomy.notes.library import Library, NoteError
+from process_anatomy.notes.rows import count, who, word
+from process_anatomy.walk.images import PEB_PROGRAM, PROGRAM, Image
+from process_anatomy.walk.modules import IMAGE_MAP, LISTED, Module
+
+Fact = tuple[str, dict[str, object]]
+
+
+def _place(base: int | Absent) -> str:
+    return "an unknown address" if isinstance(base, Absent) else f"{base:#x}"
+
+
+def module_note(row: Module, library: Library) -> Fact:
+    """The note of a module of a process."""
+    reason = row.told("load_reason")
+    try:
+        why = library[f"load-reason/{reason}"].brief if isinstance(reason, str) else "for an unknown reason"
+    except NoteError:
+        why = "for a reason that no Windows names"
+    path = row.told("path")
+    facts = who(row.process) | {
+        "name": row.name if isinstance(row.name, str) and row.name else "a module without a readable name",
+        "base": _place(row.base),
+        "path": path if isinstance(path, str) and path else "an unknown path",
+        "mapped": row.mapped_path if isinstance(row.mapped_path, str) else "no file",
+        "loaded": moment_text(row.told("load_time")) or "an unknown time",
+        "why": why,
+    }
+    kind = row.state
+    if kind == LISTED and row.problems:
+        kind = "contradicted"
+    elif kind == LISTED and row.bits == "32":
+        kind = "listed-32"
+    return f"module-row/{kind}", facts
+
+
+def image_note(row: Image) -> Fact:
+    """The note of an image as it lies in memory."""
+    facts = who(row.process) | {
+        "name": row.name if isinstance(row.name, str) and row.name else "an image without a readable name",
+        "base": _place(row.base),
+        "path": row.path if isinstance(row.path, str) else "no file",
+        "machine": "unknown" if isinstance(row.facts, Absent) else row.facts.machine,
+        "page_count": count(row.pages, "page"),
+        "missing": row.missing,
+        "protection": word(row.vad.protection) if row.vad is not None else "unknown",
+    }
+    return f"image-row/{_image_kind(row)}", facts
+
+
+def _image_kind(row: Image) -> str:
+    if row.vad is not None and row.vad.vad_type != IMAGE_MAP:
+        return "not-mapped"
+    if row.role == PEB_PROGRAM:
+        return "peb-program"
+    if isinstance(row.facts, Absent):
+        return "unreadable"
+    return "program" if row.role == PROGRAM else "module"

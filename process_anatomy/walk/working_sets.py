@@ -1,0 +1,302 @@
+"""Working sets: what the kernel counts of each process's pages in memory, and what its page tables show.
+
+The counts are in the process object.  The page tables are counted here, every process's user half in the same
+steps, so that a count that was tampered with or never filled in stands beside what is really mapped.  The working
+set list is read through the process's own page tables, because up to Windows 10 1607 it lies in process-specific
+system space; the same address is then asked for through System's tables, to show what "valid only within the
+context of the process" means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
+from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.memory import paging
+from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.physical import PAGE, gather
+from process_anatomy.memory.space import Addresses
+from process_anatomy.memory.view import View, addresses_of, unreadable
+from process_anatomy.walk.processes import NOT_READ, Process
+from structs.eprocess import EPROCESS
+from structs.working_set import (
+    FIRST_BUILD_WITHOUT_ENTRIES,
+    FIRST_SPLIT_BUILD,
+    MMWSL,
+    MMWSL_FULL,
+    WSLE_SIZE,
+    WSLE_VALID,
+)
+
+COUNTS = {
+    "WorkingSetSize": "size",
+    "WorkingSetLeafSize": "leaf_size",
+    "PeakWorkingSetSize": "peak",
+    "MinimumWorkingSetSize": "minimum",
+    "MaximumWorkingSetSize": "maximum",
+    "PageFaultCount": "page_faults",
+    "NumberOfPrivatePages": "private_pages",
+    "CommitCharge": "commit_charge",
+    "PeakVirtualSize": "peak_virtual_size",
+}
+"""Fields of _EPROCESS to the facts of a row."""
+USER_ENTRIES = 256
+"""Entries of a root table that map the user half."""
+TABLES_PER_PROCESS = 1 << 16
+"""Page tables that are counted of one process: they map 128 GB; hostile tables point at one another for ever."""
+TABLES_IN_ALL = 1 << 20
+ENTRY_LIMIT = 1 << 22
+"""Entries of a working set list that are looked at: 16 GB of pages."""
+NO_ENTRIES = Absent(Kind.NOT_IN_BUILD, "the kernel keeps no list of a process's pages since Windows 10 1703")
+UNDECLARED = Absent(Kind.NOT_IN_BUILD, "the list of the first release of Windows 8.1 and before has another shape")
+NOT_IN_DUMP = Absent(Kind.NOT_IN_DUMP, "page tables are not in a small dump")
+
+SAME, OTHER, NOTHING = "same data", "other data", "nothing"
+"""What an address means through another process's tables: the same page, another page, no page."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingSet:
+    """The working set of one process.  Sizes are in pages of 4 KB, except the peak of the address space.
+
+    Attributes:
+        process: the process.
+        size: pages in memory as the kernel counts them, page tables included.
+        leaf_size: the same without page tables.
+        peak: the highest leaf size so far.
+        minimum: pages that the process may keep.
+        maximum: pages that it may be cut down to.
+        page_faults: page faults since creation.
+        private_pages: private pages, in memory or not.
+        commit_charge: pages charged against the commit limit.
+        peak_virtual_size: most bytes of address space ever in use.
+        resident: pages of 4 KB that its page tables map as valid, user half.
+        large: pages of 4 KB that its large pages cover.
+        transition: pages that were trimmed and are still in memory.
+        tables: its page tables, the root included.
+        list_address: where its working set list is; not applicable where the process has none.
+        entries: valid entries of the list; absent where the kernel keeps none.
+        through_another: what the list's address holds through System's page tables.
+        problems: what is odd or could not be read, one line each.
+    """
+
+    process: Process
+    size: int | Absent
+    leaf_size: int | Absent
+    peak: int | Absent
+    minimum: int | Absent
+    maximum: int | Absent
+    page_faults: int | Absent
+    private_pages: int | Absent
+    commit_charge: int | Absent
+    peak_virtual_size: int | Absent
+    resident: int | Absent
+    large: int | Absent
+    transition: int | Absent
+    tables: int | Absent
+    list_address: int | Absent
+    entries: int | Absent
+    through_another: str | Absent
+    problems: tuple[str, ...]
+
+
+def working_sets(kernel: Kernel, processes: Sequence[Process]) -> list[WorkingSet]:
+    """The working set of each process."""
+    records = kernel.view.records(EPROCESS, addresses_of([process.address for process in processes]))
+    columns: dict[str, list[Any]] = {fact: records.values(field) for field, fact in COUNTS.items()}
+    lists = [_list_address(value) for value in records.values("VmWorkingSetList")]
+    problems: list[list[str]] = [[] for _ in processes]
+    columns |= _counted(kernel, processes, problems)
+    seen = [_list(kernel, process, address, told) for process, address, told in zip(
+        processes, lists, problems, strict=True
+    )]  # fmt: skip
+    columns |= {
+        "list_address": lists,
+        "entries": [entries for entries, _ in seen],
+        "through_another": [through for _, through in seen],
+    }
+    rows = []
+    for row, process in enumerate(processes):
+        facts = {name: column[row] for name, column in columns.items()}
+        told: dict[str, list[str]] = {}  # the reason, and what it keeps from being known
+        for name, value in facts.items():
+            if isinstance(value, Absent) and _worth_telling(value):
+                told.setdefault(str(value), []).append(name.replace("_", " "))
+        lines = [f"{', '.join(names)}: {reason}" for reason, names in told.items()]
+        rows.append(WorkingSet(process=process, problems=tuple(lines + problems[row]), **facts))
+    return rows
+
+
+def _worth_telling(value: Absent) -> bool:
+    """Absences that are no property of the build."""
+    return value.kind in NOT_READ and value.kind is not Kind.NOT_IN_BUILD
+
+
+def _list_address(value: int | Absent) -> int | Absent:
+    """Where a working set list is, which is in the kernel half."""
+    if isinstance(value, Absent):
+        return value
+    if value == 0:
+        return NOT_APPLICABLE
+    return value if value >= KERNEL_HALF else Absent(Kind.IMPLAUSIBLE, f"a list at {value:#x}, no kernel address")
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """What page tables map, one number for each root: arrays of shape (n,), in pages of 4 KB.
+
+    Attributes:
+        resident: valid small pages.
+        large: small pages that large ones cover.
+        transition: small pages in transition.
+        tables: page tables that were read, the root included.
+        missing: page tables that the image does not hold.
+        cut: roots whose tables are more than are counted.
+    """
+
+    resident: npt.NDArray[np.int64]
+    large: npt.NDArray[np.int64]
+    transition: npt.NDArray[np.int64]
+    tables: npt.NDArray[np.int64]
+    missing: npt.NDArray[np.int64]
+    cut: npt.NDArray[np.bool_]
+
+
+def census(space: AddressSpace, roots: Addresses) -> Census:
+    """Count what the user half of each address space maps; all roots in the same steps, table by table."""
+    memory, mode, count = space.memory, space.mode, len(roots)
+    movable = paging.transition_frames(memory)
+    resident, large, transition, tables, missing = (np.zeros(count, dtype=np.int64) for _ in range(5))
+    cut = np.zeros(count, dtype=np.bool_)
+    pending = [(0, np.arange(count), roots & paging.FRAME)]
+    budget = TABLES_IN_ALL
+    while pending:
+        level, owner, frames = pending.pop()
+        if len(frames) > paging.CHUNK:
+            pending.append((level, owner[paging.CHUNK :], frames[paging.CHUNK :]))
+            owner, frames = owner[: paging.CHUNK], frames[: paging.CHUNK]
+        allowed = (tables[owner] < TABLES_PER_PROCESS) & (budget > 0)
+        cut[owner[~allowed]] = True
+        owner, frames = owner[allowed], frames[allowed]
+        budget -= len(owner)
+        offsets = memory.locate(frames, PAGE)
+        there = offsets >= 0
+        missing += np.bincount(owner[~there], minlength=count)
+        owner, offsets = owner[there], offsets[there]
+        tables += np.bincount(owner, minlength=count)
+        entries = gather(memory.octets(), offsets, PAGE).view("<u8").reshape(len(owner), PAGE // 8)
+        row, index = np.nonzero(entries[:, :USER_ENTRIES] if level == 0 else entries)
+        entry, owner = entries[row, index], owner[row]
+        valid = entry & paging.VALID != 0
+        moving = paging.software_state(entry) == paging.PageState.TRANSITION
+        moving &= ~valid
+        shift = mode.shifts[level]
+        if shift == 12:
+            resident += np.bincount(owner[valid], minlength=count)
+            transition += np.bincount(owner[moving], minlength=count)
+            continue
+        if shift in paging.LARGE_STATES:
+            big = valid & (entry & paging.LARGE != 0)
+            large += np.bincount(owner[big], minlength=count) << shift - 12
+            valid &= ~big
+        deeper = valid | moving
+        if deeper.any():
+            below = np.where(moving, entry & movable, entry & paging.FRAME)[deeper]
+            pending.append((level + 1, owner[deeper], below))
+    return Census(resident, large, transition, tables, missing, cut)
+
+
+def _counted(kernel: Kernel, processes: Sequence[Process], problems: list[list[str]]) -> dict[str, list[Any]]:
+    """What the page tables of the processes map, as columns."""
+    names = ("resident", "large", "transition", "tables")
+    space = kernel.space
+    if not isinstance(space, AddressSpace):
+        return {name: [NOT_IN_DUMP] * len(processes) for name in names}
+    rooted = [row for row, process in enumerate(processes) if isinstance(process.dtb, int) and process.dtb]
+    found = census(space, addresses_of([p.dtb for p in processes if isinstance(p.dtb, int) and p.dtb]))
+    columns: dict[str, list[Any]] = {name: [_rootless(process) for process in processes] for name in names}
+    for place, row in enumerate(rooted):
+        if not found.tables[place]:
+            gone = Absent(Kind.UNREADABLE, "the root of its page tables is not in the image")
+            for name in names:
+                columns[name][row] = gone
+            continue
+        for name in names:
+            columns[name][row] = int(getattr(found, name)[place])
+        if found.missing[place]:
+            problems[row].append(f"{found.missing[place]} of its page tables are not in the image: counts are too low")
+        if found.cut[place]:
+            problems[row].append(f"it has more than {int(found.tables[place])} page tables: the rest is not counted")
+    return columns
+
+
+def _rootless(process: Process) -> Absent:
+    return process.dtb if isinstance(process.dtb, Absent) else Absent(Kind.IMPLAUSIBLE, "no page tables: root 0")
+
+
+def _list(
+    kernel: Kernel, process: Process, address: int | Absent, problems: list[str]
+) -> tuple[int | Absent, str | Absent]:
+    """Valid entries of a process's working set list, and what its address means through System's tables."""
+    space = kernel.space
+    with_entries = kernel.number < FIRST_BUILD_WITHOUT_ENTRIES
+    if isinstance(address, Absent):
+        return (address if with_entries else NO_ENTRIES), address
+    if not isinstance(space, AddressSpace):
+        return (NOT_IN_DUMP if with_entries else NO_ENTRIES), NOT_IN_DUMP
+    if not isinstance(process.dtb, int) or not process.dtb:
+        gone = _rootless(process)
+        return (gone if with_entries else NO_ENTRIES), gone
+    own = AddressSpace(space.memory, process.dtb, space.mode)
+    through = _through_system(space, own, address)
+    if not with_entries:
+        return NO_ENTRIES, through
+    if isinstance(through, Absent) and through.kind in NOT_READ:
+        return through, through
+    return _entries(kernel, own, address, problems), through
+
+
+def _through_system(space: AddressSpace, own: AddressSpace, address: int) -> str | Absent:
+    """What an address that a process uses means through System's page tables."""
+    where = addresses_of([address, address])
+    physical, state, _ = space.translate(where, addresses_of([own.root, space.root]))
+    if state[0] > paging.READABLE:
+        return unreadable(own, address, PAGE - address % PAGE)
+    if own.root == space.root & ~0xFFF:
+        return NOT_APPLICABLE
+    if state[1] > paging.READABLE:
+        return NOTHING
+    return SAME if physical[0] == physical[1] else OTHER
+
+
+def _entries(kernel: Kernel, own: AddressSpace, address: int, problems: list[str]) -> int | Absent:
+    """How many entries of a working set list are in use.
+
+    The list's layout is not among the published ones, so it has to prove itself: its indexes are in order, and its
+    entries lie in the part of system space that the list itself lies in.
+    """
+    if "WorkingSetLeafSize" not in kernel.build[EPROCESS]:
+        return UNDECLARED
+    found = View(own, kernel.build).parse(MMWSL_FULL if kernel.number >= FIRST_SPLIT_BUILD else MMWSL, address)
+    first, last, highest, entries = (found[n] for n in ("FirstDynamic", "LastEntry", "LastInitializedWsle", "Wsle"))
+    for value in (first, last, highest, entries):
+        if isinstance(value, Absent):
+            return value
+    end, slot = entries + last * WSLE_SIZE, own.mode.shifts[0]
+    ordered = first <= last <= highest < ENTRY_LIMIT and entries % WSLE_SIZE == 0
+    if not ordered or not entries >> slot == end >> slot == address >> slot:
+        return Absent(Kind.NOT_PROVED, f"{address:#x} does not look like a working set list of this build")
+    count = end // PAGE - entries // PAGE + 1
+    pages = np.uint64(entries & ~(PAGE - 1)) + np.arange(count, dtype=np.uint64) * np.uint64(PAGE)
+    data, there = own.read_many(pages, PAGE)
+    skip = entries % PAGE // WSLE_SIZE
+    used = data.reshape(-1).view("<u8")[skip : skip + last + 1] & np.uint64(WSLE_VALID)
+    if not there.all():
+        problems.append(f"{int((~there).sum())} of {len(pages)} pages of its working set list cannot be read")
+    return int(used.sum())

@@ -1,0 +1,143 @@
+"""The working set list: which pages of a process are in memory, as the memory manager lists them for itself.
+
+Every process has one, at ``_EPROCESS.Vm`` (``_MMSUPPORT``; ``_MMSUPPORT_FULL`` from build 14393 on) in
+VmWorkingSetList.  What that leads to changed twice, and where it lies once:
+
+=============  ==================  ==========================  ====================================================
+builds (x64)   structure           address                     entries
+=============  ==================  ==========================  ====================================================
+3790           _MMWSL              FFFFF700`00081000           an array of _MMWSLE, one for each page
+7600 .. 9200   _MMWSL              FFFFF700`01080000           the same
+9600           _MMWSL              FFFFF580`10804000           the same; first release: 32-bit indexes, not declared
+  .. 10586                                                     here, as before
+14393          _MMWSL_FULL         not published               the same
+15063 ..       _MMWSL_INSTANCE     system space, as pool is    none: it points at the page table entries where
+                                                               trimming and ageing go on
+=============  ==================  ==========================  ====================================================
+
+Up to 10586 the address is the same in every process: it lies in process-specific system space (hyperspace), so
+each process's own page tables lead to its own list.  From 15063 on the structure is an allocation like any other
+and looks alike through every process's tables.
+
+Source: Geoff Chappell, MMWSL (preset addresses and their end in 1703), MMWSL_FULL, MMWSL_INSTANCE, MMWSL_SHARED;
+Microsoft's kernel symbols as github.com/ntdiff/headers prints them, x64: Win8.1_U1 and Win10_1507_TS1 for _MMWSL
+(the same up to Wsle), Win8.1_U1 for _MMWSLE, Win10_1903_RS6 for _MMWSL_INSTANCE.  Seen in real small dumps
+(docs/real-dumps.md): FFFFF580`10804000 in all four of build 9600; addresses near the process object's own, each
+another, in those of 17763 and 19041.
+The layouts that ship lack _MMWSL and _MMWSL_FULL, so their places come from the declaration here, and a list that
+is read through them must prove itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from structs.layout import Bytes, Layout, Pointer, UInt, at
+
+FIRST_SPLIT_BUILD = 14393
+"""Build since which the list is a _MMWSL_FULL."""
+FIRST_BUILD_WITHOUT_ENTRIES = 15063
+"""Build since which the memory manager keeps no list of a process's pages."""
+
+_SHARED = {
+    "FirstFree": at(UInt, "index of the first free entry"),
+    "FirstDynamic": at(UInt, "index of the first entry that may be trimmed"),
+    "LastEntry": at(UInt, "highest index in use"),
+}
+_HASHES = {
+    "WsleSize": at(UInt, "bytes of an entry"),
+    "NonDirectCount": at(UInt, "entries that are found by their hash only"),
+    "LowestPagableAddress": at(Pointer, "lowest address whose pages can be in this working set"),
+    "NonDirectHash": at(Pointer, "hash of pages that are shared with others"),
+    "HashTableStart": at(Pointer, "start of the hash table"),
+    "HighestPermittedHashAddress": at(Pointer, "where the hash table may not grow beyond"),
+}
+
+
+def _word(pointer_size: int) -> int:
+    """The counters are as wide as a pointer."""
+    return pointer_size
+
+
+_SHARED_WIDTHS: dict[str, int | Callable[[int], int]] = {"FirstFree": _word, "FirstDynamic": _word, "LastEntry": _word}
+_HASH_WIDTHS: dict[str, int | Callable[[int], int]] = {
+    "WsleSize": 4,
+    "NonDirectCount": _word,
+    "LowestPagableAddress": _word,
+    "NonDirectHash": _word,
+    "HashTableStart": _word,
+    "HighestPermittedHashAddress": _word,
+}
+
+MMWSL = Layout(
+    "_MMWSL",
+    "the working set list of builds 9600 to 10586 (x64), at one address in every process, in its own system space",
+    {
+        **_SHARED,
+        "NextSlot": at(UInt, "where the trimmer goes on"),
+        "LastInitializedWsle": at(UInt, "highest index that exists"),
+        "NextAgingSlot": at(UInt, "where ageing goes on"),
+        "NextAccessClearingSlot": at(UInt, "where clearing of accessed bits goes on"),
+        "LastAccessClearingRemainder": at(UInt, "what was left over when accessed bits were cleared"),
+        "LastAgingRemainder": at(UInt, "what was left over when pages aged"),
+        **_HASHES,
+        "ActiveWsleCounts": at(Bytes, "number of entries of each age"),
+        "ActiveWsles": at(Bytes, "list of entries of each age"),
+        "Wsle": at(Pointer, "address of the entries"),
+    },
+    widths={
+        **_SHARED_WIDTHS,
+        "NextSlot": _word,
+        "LastInitializedWsle": _word,
+        "NextAgingSlot": _word,
+        "NextAccessClearingSlot": _word,
+        "LastAccessClearingRemainder": 4,
+        "LastAgingRemainder": 4,
+        **_HASH_WIDTHS,
+        "ActiveWsleCounts": 128,
+        "ActiveWsles": 256,
+        "Wsle": _word,
+    },
+)
+
+MMWSL_FULL = Layout(
+    "_MMWSL_FULL",
+    "the working set list of build 14393: scanning state (_MMWSL_INSTANCE) and the list itself (_MMWSL_SHARED)",
+    {
+        "NextSlot": at(UInt, "where the trimmer goes on"),
+        "NextAgingSlot": at(UInt, "where ageing goes on"),
+        "NextAccessClearingSlot": at(UInt, "where clearing of accessed bits goes on"),
+        "LastAccessClearingRemainder": at(UInt, "what was left over when accessed bits were cleared"),
+        "LastAgingRemainder": at(UInt, "what was left over when pages aged"),
+        "ActiveWsleCounts": at(Bytes, "number of entries of each age"),
+        "ActiveWsles": at(Bytes, "list of entries of each age"),
+        **_SHARED,
+        "LastInitializedWsle": at(UInt, "highest index that exists"),
+        **_HASHES,
+        "Wsle": at(Pointer, "address of the entries"),
+        "Padding": at(UInt, "fills the structure up"),
+    },
+    widths={
+        "NextSlot": _word,
+        "NextAgingSlot": _word,
+        "NextAccessClearingSlot": _word,
+        "LastAccessClearingRemainder": 4,
+        "LastAgingRemainder": 4,
+        "ActiveWsleCounts": 128,
+        "ActiveWsles": 256,
+        **_SHARED_WIDTHS,
+        "LastInitializedWsle": _word,
+        **_HASH_WIDTHS,
+        "Wsle": _word,
+        "Padding": _word,
+    },
+)
+
+WSLE_SIZE = 8
+"""Bytes of an entry (_MMWSLE, x64)."""
+WSLE_VALID = 1 << 0
+"""The entry is in use; free ones are chained through their other bits."""
+WSLE_DIRECT = 1 << 3
+"""The page is found through the page frame database, without the hash."""
+WSLE_PAGE = 0x0000_FFFF_FFFF_F000
+"""Bits of the page's virtual address (VirtualPageNumber)."""

@@ -1,0 +1,213 @@
+"""Page states and rights are those of the answer keys, of stock Volatility and of MemProcFS."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from process_anatomy import open_image
+from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.paging import PageState
+from process_anatomy.walk.page_entries import entries_of, invalid_mask, prototype_addresses, prototypes
+from process_anatomy.walk.processes import processes
+from process_anatomy.walk.sections import sections
+from process_anatomy.walk.vads import vads
+from tests.conftest import ROOT, Vol
+
+IMAGES = ["win10-19041.raw", "srv2019-17763.raw", "srv2016-14393.raw"]
+SAMPLE = ROOT / "samples" / "lab-win11-22621.dmp"
+STATES = {
+    "valid": "VALID", "large": "LARGE_2MB", "transition": "TRANSITION", "demand-zero": "DEMAND_ZERO",
+    "guard-demand-zero": "DEMAND_ZERO", "pagefile": "PAGEFILE", "vad-demand-zero": "no entry",
+    "prototype-valid": "PROTOTYPE", "prototype-vad-transition": "PROTOTYPE", "prototype-not-resident": "PROTOTYPE",
+}  # fmt: skip
+"""State in an answer key to the state that we give."""
+ZEROS = {"demand-zero"}
+"""States for which an answer key gives the checksum of the zeros that the page will hold."""
+USER_TOP = 1 << 47
+LOW_48 = (1 << 48) - 1
+
+Foreign = Callable[[str], Path]
+Truth = Callable[[str], dict[str, Any]]
+
+
+@pytest.fixture(params=IMAGES)
+def image(request: pytest.FixtureRequest) -> str:
+    """A foreign image's file name."""
+    return str(request.param)
+
+
+def test_every_listed_page_has_its_state_and_its_octets(image: str, foreign: Foreign, truth: Truth) -> None:
+    """Each page of the answer key: its state, and the CRC-32 of its octets, through prototype entries as well."""
+    kernel, whole = open_image(foreign(image)), truth(image.split(".", maxsplit=1)[0])
+    listed = processes(kernel).rows
+    space = kernel.space
+    assert isinstance(space, AddressSpace)
+    mask = invalid_mask(space, listed)
+    assert mask == whole["invalid_pte_mask"]
+    table = vads(kernel, listed).rows
+    backing = sections(kernel, table)
+    compared = 0
+    for process in whole["processes"]:
+        found = entries_of(space, process["dtb"], mask)
+        for page in process.get("pages", ()):
+            number = int(np.searchsorted(found.virtual, np.uint64(page["va"]), "right")) - 1
+            inside = page["va"] - int(found.virtual[number])
+            covered = inside < int(found.pages[number]) << 12
+            state = PageState(int(found.state[number])) if covered else None
+            assert (state.name if state is not None else "no entry") == STATES[page["state"]]
+            physical = int(found.physical[number]) + inside if covered and found.readable[number] else None
+            if state is PageState.PROTOTYPE:
+                row = next(
+                    n for n, v in enumerate(table)
+                    if v.process.pid == process["pid"] and _int(v.start) <= page["va"] <= _int(v.end)
+                )  # fmt: skip
+                ones = np.ones(len(found.virtual), dtype=np.uint64)
+                first, start = _int(backing[row].first_prototype), _int(table[row].start)
+                where = prototype_addresses(found, ones * np.uint64(first), ones * np.uint64(start), mask)
+                frame, there, _ = prototypes(space, where[number : number + 1], mask)
+                physical = int(frame[0]) if there[0] else None
+            data = None if physical is None else space.memory.read(physical, 0x1000)
+            expected = None if page["state"] in ZEROS else page["crc32"]
+            assert (None if data is None else zlib.crc32(data)) == expected
+            compared += 1
+    assert compared > 300
+
+
+def _int(value: Any) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def test_undisturbed_images_show_nothing_odd(image: str, vol: Vol, foreign: Foreign, truth: Truth) -> None:
+    """No page has more rights than its VAD, none lacks a VAD, every page of every range is accounted for."""
+    rows = vol("-r", "json", "-f", foreign(image), "windows.anatomy.pages").rows
+    whole = truth(image.split(".", maxsplit=1)[0])
+    assert {row["Disagreement"] for row in rows} == {None}
+    assert {row["Kind"] for row in rows} == {"vad"}
+    assert sum(len(p["vads"]) for p in whole["processes"]) == len(rows)
+    for row in rows:
+        counts = [row[c] for c in ("Valid", "Large", "Transition", "Prototype", "Pagefile", "DemandZero", "Untouched")]
+        assert row["Problems"] or sum(counts) == row["End"] + 1 - row["Start"] >> 12
+    assert all(row["Region"] == "image" for row in rows if row["Private"])
+    assert {row["Problems"] for row in rows} <= {None, "another range overlaps it; pages are counted once"}
+
+
+def test_regions_are_those_of_the_answer_key(image: str, vol: Vol, foreign: Foreign, truth: Truth) -> None:
+    """PEBs, TEBs, heaps and images lie in ranges that are named so, and the generator's own notes agree."""
+    rows = vol("-r", "json", "-f", foreign(image), "windows.anatomy.vads").rows
+    names = {(r["PID"], r["Start VPN"]): set(r["Region"].split(", ")) for r in rows if not r["Problems"]}
+    for process in truth(image.split(".", maxsplit=1)[0])["processes"]:
+        for vad in process["vads"]:
+            name = names.get((process["pid"], vad["start"]))
+            if name is None:
+                continue  # one of a pair that overlaps: which of them an address belongs to cannot be said
+            held = {
+                "PEB": process["peb"],
+                "heap": process.get("heap") or 0,
+                "TEB": process["threads"][0]["teb"] if process["threads"] else 0,
+            }
+            for what, address in held.items():
+                alive = not process["exited"]
+                assert (what in name) == (alive and vad["start"] <= address <= vad["end"]), (what, vad)
+            assert ("image" in name) == (vad["type"] == "VadImageMap")
+            if not process["exited"]:
+                assert ("stack" in name) == ("stack" in vad.get("note", "").lower()), vad
+
+
+def by_range(rows: list[dict[str, Any]], pages: dict[int, int]) -> list[tuple[int, int]]:
+    """For each row, its start and how many of the pages (address to weight) lie in it."""
+    addresses = np.array(sorted(pages), dtype=np.uint64)
+    weights = np.concatenate([[0], np.cumsum([pages[a] for a in addresses.tolist()])]) if pages else np.zeros(1)
+    low = np.searchsorted(addresses, np.array([row["Start"] for row in rows], dtype=np.uint64), "left")
+    high = np.searchsorted(addresses, np.array([row["End"] for row in rows], dtype=np.uint64), "right")
+    return [(row["Start"], int(weights[b] - weights[a])) for row, a, b in zip(rows, low, high, strict=True)]
+
+
+@pytest.mark.parametrize("name", ["notepad.exe", "oldapp.exe"])
+def test_memmap_shows_the_same_pages(name: str, image: str, vol: Vol, foreign: Foreign, shared: Path) -> None:
+    """What stock Volatility finds mapped in each range is what we call valid, large or in transition."""
+    path = foreign(image)
+    rows = vol("-r", "json", "-f", path, "windows.anatomy.pages").rows
+    mine = [row for row in rows if row["Process"] == name]
+    assert mine
+    stock = vol("-s", shared / "isf", "-r", "json", "-f", path, "windows.memmap", "--pid", str(mine[0]["PID"])).rows
+    pages = {
+        row["Virtual"] + 0x1000 * step: 1
+        for row in stock
+        if row["Virtual"] < USER_TOP
+        for step in range(row["Size"] // 0x1000)
+    }
+    kept = [row for row in mine if not row["Problems"]]
+    expected = [(row["Start"], row["Valid"] + row["Large"] + row["Transition"]) for row in kept]
+    assert by_range(kept, pages) == expected
+    assert sum(row["Valid"] + row["Large"] + row["Transition"] for row in mine) == len(pages)
+
+
+ASK = """
+import json, sys
+import memprocfs
+vmm = memprocfs.Vmm(["-device", sys.argv[1], "-disable-symbolserver", "-disable-symbols", "-waitinitialize"])
+print("ANSWER" + json.dumps({
+    process.pid: [[e["va"], e["pages"], e["pages-sw"], e["flags"]] for e in process.maps.pte()]
+    for process in vmm.process_list()
+}))
+"""
+
+
+def test_memprocfs_counts_the_same_entries(
+    image: str, vol: Vol, foreign: Foreign, memprocfs: Callable[[str, Path], Any]
+) -> None:
+    """Entries of each range, and of each process the entries that are valid and their rights."""
+    path = foreign(image)
+    answer = memprocfs(ASK, path)
+    rows = vol("-r", "json", "-f", path, "windows.anatomy.pages").rows
+    compared = 0
+    for pid, listed in answer.items():
+        entries = [entry for entry in listed if entry[0] < USER_TOP]
+        mine = [row for row in rows if row["PID"] == int(pid) and not row["Problems"]]
+        whole = [row for row in rows if row["PID"] == int(pid)]
+        pages = {va + 0x1000 * step: 1 for va, count, _, _ in entries for step in range(count)}
+        columns = ("Valid", "Large", "Transition", "Prototype", "Pagefile", "DemandZero")
+        assert by_range(mine, pages) == [(row["Start"], sum(row[c] for c in columns)) for row in mine]
+        valid = sum(count - software for _, count, software, _ in entries)
+        assert sum(row["Valid"] + row["Large"] for row in whole) == valid
+        executable = sum(count for _, count, _, flags in entries if "x" in flags)
+        assert sum(rights_of(row).get(right, 0) for row in whole for right in ("R-X", "RWX")) == executable
+        compared += len(pages)
+    assert compared > 2000
+
+
+def rights_of(row: dict[str, Any]) -> dict[str, int]:
+    """The Hardware column as numbers."""
+    parts = [part.split() for part in (row["Hardware"] or "").split(", ") if part]
+    return {name: int(number) for name, number in parts}
+
+
+def test_malfind_reports_the_private_ranges_that_we_find(image: str, vol: Vol, foreign: Foreign, shared: Path) -> None:
+    """Stock malfind's rows are our private VADs that may be written and executed, with the rights to prove it."""
+    path = foreign(image)
+    stock = vol("-s", shared / "isf", "-r", "json", "-f", path, "windows.malware.malfind").rows
+    rows = vol("-r", "json", "-f", path, "windows.anatomy.pages").rows
+    mine = [row for row in rows if row["Protection"] == "PAGE_EXECUTE_READWRITE" and row["Valid"]]
+    assert sorted((r["PID"], r["Start VPN"]) for r in stock) == sorted((r["PID"], r["Start"]) for r in mine)
+    assert stock
+    assert all("RWX" in row["Hardware"] for row in mine)
+
+
+def test_vadwalk_shows_the_same_trees(image: str, vol: Vol, foreign: Foreign, shared: Path) -> None:
+    """Parents, ranges and tags of all nodes; left and right children follow from parents and order."""
+    path = foreign(image)
+    stock = vol("-s", shared / "isf", "-r", "json", "-f", path, "windows.vadwalk").rows
+    rows = vol("-r", "json", "-f", path, "windows.anatomy.vads").rows
+    expected = [(r["PID"], r["Offset"], r["Parent"], r["Start"], r["End"], r["Tag"]) for r in stock]
+    actual = [
+        (r["PID"], r["Offset"] & LOW_48, r["Parent"] & LOW_48, r["Start VPN"], r["End VPN"], r["Tag"]) for r in rows
+    ]
+    assert sorted(actual) == sorted(expected)
+    assert len(actual) > 700
