@@ -60,6 +60,6 @@ class Claims(Anatomy, interfaces.plugins.PluginInterface):
                         "logon session" if row.shared else "token",
                         short_address(row.address),
                         "; ".join(row.problems) or None,
-                        explain.attribute(row),
+                        explain.attribute(row, index),
                     ),
                 )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Tokens(Anatomy, interfaces.plugins.PluginInterface):
-    """Lists the token of each process and of each impersonating thread, explained: user, integrity, elevation, logon."""
+    """Lists the token of each process and impersonating thread, explained: user, integrity, elevation, logon."""
 
     _version = (2, 0, 0)
     columns = (
