@@ -23,7 +23,7 @@ from structs.eprocess import EPROCESS
 from tests.conftest import ROOT, Vol
 
 SAMPLE = ROOT / "samples" / "lab-win11-22621.dmp"
-PLUGINS = ["processes", "vads", "tokens", "privileges", "dt"]
+PLUGINS = ["processes", "vads", "tokens", "groups", "privileges", "claims", "dacls", "creation", "dt"]
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
 
 
