@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from process_anatomy.kernel.identify import Kernel
     from process_anatomy.notes.explainer import Explainer
     from process_anatomy.walk.processes import Process
+    from process_anatomy.walk.security import Security
     from process_anatomy.walk.tokens import Token
 
 log = logging.getLogger("volatility3.plugins.windows.anatomy")
@@ -93,6 +94,20 @@ class Anatomy:
         table = processes(kernel)
         self.report(table.problems)
         return table.rows, table.select(process_ids(self.config["pid"])).rows
+
+    def security(self, kernel: Kernel) -> Security:
+        """The security contexts of the processes that the user asked for; what was wrong with lists is told.
+
+        Raises:
+            RequestError: the user asked for a process that there is not.
+        """
+        from process_anatomy.walk.security import security
+
+        everyone, chosen = self.chosen(kernel)
+        self.progress(40, "Walking tokens")
+        found = security(kernel, chosen, everyone)
+        self.report(found.problems)
+        return found
 
     def report(self, problems: Sequence[str]) -> None:
         """Warn of what was wrong with a list or a tree as a whole."""
