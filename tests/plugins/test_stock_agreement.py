@@ -25,8 +25,8 @@ def case(request: pytest.FixtureRequest) -> tuple[Path, Path]:
     if request.param == "sample":
         return SAMPLE, ROOT / "samples" / "symbols"
     foreign: Callable[[str], Path] = request.getfixturevalue("foreign")
-    shared: Path = request.getfixturevalue("shared")
-    return foreign(request.param), shared / "isf"
+    symbols: Callable[[str], Path] = request.getfixturevalue("published_symbols")
+    return foreign(request.param), symbols(request.param)
 
 
 def both(vol: Vol, case: tuple[Path, Path], stock: str, ours: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
