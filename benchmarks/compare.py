@@ -17,6 +17,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -175,11 +176,13 @@ def memprocfs_environment() -> dict[str, str] | None:
 def main(image: Path, symbols: Path) -> None:
     """Print a Markdown table of medians and ratios."""
     program = shutil.which("vol", path=str(Path(sys.executable).parent)) or "vol"
+    cache = tempfile.mkdtemp(prefix="vol-cache-")  # runs of others must not evict the stock plugins' tables
+    vol = [program, "-q", "--offline", "--cache-path", cache, "-r", "none"]
     print("| ours | theirs | ours (s) | theirs (s) | ratio | wanted |\n|---|---|---|---|---|---|")
     for ours, stock, wanted in PAIRS:
         mine, other = in_turn(
-            whole_process([program, "-q", "--offline", "-r", "none", "-f", str(image), ours]),
-            whole_process([program, "-q", "--offline", "-r", "none", "-s", str(symbols), "-f", str(image), stock]),
+            whole_process([*vol, "-f", str(image), ours]),
+            whole_process([*vol, "-s", str(symbols), "-f", str(image), stock]),
         )
         print(f"| `{ours}` | `{stock}` | {mine:.2f} | {other:.2f} | {mine / other:.2f} | {wanted} |", flush=True)
     environment = memprocfs_environment()
@@ -192,6 +195,7 @@ def main(image: Path, symbols: Path) -> None:
             timed_script(MEMPROCFS.format(work=other_work), image, environment),
         )
         print(f"| engine, {what} | MemProcFS | {mine:.4f} | {other:.4f} | {mine / other:.2f} | 1.0 |", flush=True)
+    shutil.rmtree(cache, ignore_errors=True)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
     print(f"\nLargest memory of any of these processes, stock ones included: {peak} MB.")
 

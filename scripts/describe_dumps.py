@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from process_anatomy.kernel.small_dump import open_small_dump
 from process_anatomy.memory.small_dump import SmallDump, SmallDumpError, disagreements, matching_build
+from process_anatomy.walk.creation import creations
+from process_anatomy.walk.processes import processes
+from process_anatomy.walk.threads import threads
+from process_anatomy.walk.tokens import tokens
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
 from structs.handle import HANDLE_TABLE
@@ -165,6 +170,26 @@ class Description:
             f"{neighbours}{', whole circle' if closed else ''}",
         ]
 
+    def context(self) -> list[str]:
+        """Row of the fourth table: who asked for the process, and what is known of its security context."""
+        kernel = open_small_dump(self.dump)
+        listed = processes(kernel).rows
+        (own,) = (row for row in listed if row.address == self.dump.process_address)
+        (thread,) = threads(kernel, listed).rows
+        (made,) = creations(kernel, [own], listed, tokens(kernel, listed))
+        token = made.token
+        level = thread.level if isinstance(thread.level, int) else 0
+        stale = "no, although a token is left" if self.thread.ImpersonationData else "no"
+        return [
+            str(made.parent.pid),
+            str(made.creator.pid),
+            f"yes, level {level}" if isinstance(thread.client_token, int) else stale,
+            *(f"{v:#x}" if isinstance(v, int) else "-" for v in (token.token_id, token.authentication_id)),
+            f"{token.parent_token_id:#x}" if isinstance(token.parent_token_id, int) else "-",
+            str(token.privilege_summary) if isinstance(token.present, int) else "-",
+            str(token.flag_names).replace(",", " ") if isinstance(token.flags, int) else "-",
+        ]
+
     def full_name(self) -> str:
         """The path of the executable as it was audited, where it is in the dump."""
         header = self.dump.read(self.process.SeAuditProcessCreationInfo, 16)
@@ -218,6 +243,20 @@ def describe(folder: Path) -> str:
         ),
         "What memory they hold": table(
             [*memory, "session", "next links"], ([short[n], *d.memory()] for n, d in dumps.items())
+        ),
+        "What they say of creator and token": table(
+            [
+                "dump",
+                "parent",
+                "creator",
+                "impersonates",
+                "TokenId",
+                "AuthenticationId",
+                "ParentTokenId",
+                "privileges",
+                "TokenFlags",
+            ],
+            ([short[n], *d.context()] for n, d in dumps.items()),
         ),
         "What was refused": table(["dump", "answer"], refused),
         "Where the dumps come from": table(["file", "source", "path", "member", "commit"], origin),

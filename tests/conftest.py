@@ -116,6 +116,26 @@ def truth(shared: Path) -> Callable[[str], dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
+def published_symbols(
+    shared: Path, truth: Callable[[str], dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """Name of a foreign image to a folder with its symbol table for the stock plugins.
+
+    A copy: where stock Volatility takes a table for missing, it opens it for writing and then deletes it.
+    """
+    folder = Path(shutil.copytree(shared / "isf", tmp_path_factory.mktemp("symbols") / "isf"))
+
+    def of(name: str) -> Path:
+        answers = truth(name.split(".", 1)[0])
+        table = f"{answers['pdb_guid']}-{answers['pdb_age']}.json.xz"
+        if not any(folder.rglob(table)):
+            pytest.skip(f"the symbol table {table} is not beside the checkout")
+        return folder
+
+    return of
+
+
+@pytest.fixture(scope="session")
 def memprocfs() -> Callable[[str, Path, str], Any]:
     """Runs a script that asks MemProcFS about an image and prints ``ANSWER`` and JSON; gives the JSON."""
     folders = []

@@ -111,9 +111,9 @@ class Explainer:
         """Of a SID of a token, with the name that is known for it."""
         return None if self.level is Level.OFF else self._text(*security_rows.group_note(row, name))
 
-    def attribute(self, row: Attribute) -> str | None:
-        """Of a security attribute or claim."""
-        return None if self.level is Level.OFF else self._text(*security_rows.attribute_note(row, self.library))
+    def attribute(self, row: Attribute, index: int = 0) -> str | None:
+        """Of a value of a security attribute or claim."""
+        return None if self.level is Level.OFF else self._text(*security_rows.attribute_note(row, index, self.library))
 
     def ace(self, token: Token, row: Ace, name: str) -> str | None:
         """Of an entry of a token's default access list, with the name that is known for its SID."""
@@ -173,7 +173,7 @@ def about(question: str | None) -> Iterator[Note]:
     wanted = question.strip().lower()
     notes = [library[key] for family in shown for key in library.ids(f"{family}/")]
     found = [n for n in notes if n.id.lower() == wanted or n.id.lower().startswith(f"{wanted}/")]
-    found = found or [n for n in notes if n.id.lower().split("/")[-1] == wanted]
+    found = found or [n for n in notes if wanted in (n.id.lower().partition("/")[2], n.id.lower().split("/")[-1])]
     found = found or [n for n in notes if wanted in n.title.lower() or wanted in n.id.lower()]
     if not found:
         raise RequestError(f"nothing is about {question!r}; kinds are {', '.join(shown)}")

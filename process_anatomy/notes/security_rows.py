@@ -96,8 +96,14 @@ def group_note(row: Group, name: str) -> Fact:
     return f"group-row/{row.state}", facts
 
 
-def attribute_note(row: Attribute, library: Library) -> Fact:
-    """The note of a security attribute or claim."""
+def attribute_note(row: Attribute, index: int, library: Library) -> Fact:
+    """The note of a value of a security attribute or claim.
+
+    Args:
+        row: the attribute.
+        index: number of the value, from 0.
+        library: holds the meanings of the names that are known.
+    """
     known = ""
     if isinstance(row.name, str):
         try:
@@ -109,6 +115,8 @@ def attribute_note(row: Attribute, library: Library) -> Fact:
         "type": word(row.type),
         "kind": row.kind,
         "value_count": count(len(row.values), "value"),
+        "place": f"value {index + 1} of {len(row.values)}" if row.values else "no value",
+        "value": _value(row, index),
         "meaning": known,
         "by": "its logon session" if row.shared else "the token itself",
     }
@@ -116,6 +124,14 @@ def attribute_note(row: Attribute, library: Library) -> Fact:
         return "attribute-row/unproved", facts
     kind = "restricted-claim" if row.kind.startswith("restricted") else row.kind.replace(" ", "-")
     return f"attribute-row/{kind}", facts
+
+
+def _value(row: Attribute, index: int) -> object:
+    """A value as a sentence holds it."""
+    if index >= len(row.values):
+        return "nothing"
+    value = row.values[index]
+    return value.hex() if isinstance(value, bytes) else word(value)
 
 
 def ace_note(token: Token, ace: Ace, name: str) -> Fact:
@@ -137,9 +153,10 @@ def dacl_note(token: Token) -> Fact:
 def creation_note(row: Creation) -> Fact:
     """The note of how a process was made."""
     parent, creator = row.parent, row.creator
+    made_by = creator.name if isinstance(creator.name, str) else f"process {creator.pid}"
     facts = who(row.process) | {
         "parent": parent.name if isinstance(parent.name, str) else f"process {word(parent.pid)}",
-        "creator": creator.name if isinstance(creator.name, str) else f"process {word(creator.pid)}",
+        "creator": made_by if isinstance(creator.pid, int) else "nobody on record",
         "creator_pid": word(creator.pid),
         "user": word(row.token.user_name),
         "parent_user": word(row.parent_token.user_name) if row.parent_token else "unknown",

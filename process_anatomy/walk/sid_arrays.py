@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,7 +17,7 @@ from structs.token import SID, SID_AND_ATTRIBUTES
 SUB_AUTHORITY_LIMIT = 15
 GROUP_LIMIT = 0x1000
 """SIDs of one array at the most; a logon is refused with more than 1,024."""
-TOTAL_LIMIT = 1 << 20
+TOTAL_LIMIT = 1 << 18
 """SIDs of all arrays of one walk at the most."""
 
 Sid = str | Absent
@@ -64,38 +66,45 @@ def parse_sid(data: bytes) -> str:
 
 
 def read_sid_arrays(kernel: Kernel, pointers: Addresses, counts: npt.NDArray[np.uint64]) -> list[SidArray | Absent]:
-    """The array of SIDs and attributes at each address.
+    """The array of SIDs and attributes at each address; an array that several point at is read once.
 
     Args:
         kernel: whose memory.
         pointers: address of each array's first entry.
         counts: number of entries of each array; an array of 0 entries is empty wherever it points.
     """
-    sizes = np.where((counts <= GROUP_LIMIT) & (pointers != 0), counts, np.uint64(0)).astype(np.int64)
-    sizes[np.cumsum(sizes) > TOTAL_LIMIT] = 0
-    entry = kernel.build[SID_AND_ATTRIBUTES].sizeof
-    starts = np.cumsum(sizes) - sizes
-    index = np.arange(int(sizes.sum()), dtype=np.int64) - np.repeat(starts, sizes)
-    where = np.repeat(pointers, sizes) + index.astype(np.uint64) * np.uint64(entry)
-    records = kernel.view.records(SID_AND_ATTRIBUTES, where)
+    asked = list(zip(pointers.tolist(), counts.tolist(), strict=True))
+    found: dict[tuple[int, int], SidArray | Absent] = {}
+    sizes: dict[tuple[int, int], int] = {}
+    total = 0
+    for pointer, count in dict.fromkeys(asked):
+        if pointer == 0 and count:
+            found[pointer, count] = Absent(Kind.IMPLAUSIBLE, f"an array of {count} SIDs without an address")
+        elif count > GROUP_LIMIT:
+            found[pointer, count] = Absent(Kind.IMPLAUSIBLE, f"an array of {count} SIDs")
+        elif total + count > TOTAL_LIMIT:
+            found[pointer, count] = Absent(Kind.IMPLAUSIBLE, f"more than {TOTAL_LIMIT} SIDs in all")
+        else:
+            sizes[pointer, count] = count
+            total += count
+    entries = iter(_entries(kernel, sizes))
+    found |= {key: tuple(itertools.islice(entries, size)) for key, size in sizes.items()}
+    return [found[key] for key in asked]
+
+
+def _entries(kernel: Kernel, sizes: dict[tuple[int, int], int]) -> list[SidAndAttributes]:
+    """The entries of all arrays, one behind the other; the keys say where each starts."""
+    starts = np.array([pointer for pointer, _ in sizes], dtype=np.uint64)
+    lengths = np.array(list(sizes.values()), dtype=np.int64)
+    before = np.cumsum(lengths) - lengths
+    index = np.arange(int(lengths.sum()), dtype=np.int64) - np.repeat(before, lengths)
+    step = np.uint64(kernel.build[SID_AND_ATTRIBUTES].sizeof)
+    records = kernel.view.records(SID_AND_ATTRIBUTES, np.repeat(starts, lengths) + index.astype(np.uint64) * step)
     sids = read_sids(kernel, records.array("Sid").astype(np.uint64))
-    entries = [
+    return [
         (_sid(pointer, sid), attributes)
         for pointer, sid, attributes in zip(records.values("Sid"), sids, records.values("Attributes"), strict=True)
     ]
-    found: list[SidArray | Absent] = []
-    for pointer, count, start, size in zip(
-        pointers.tolist(), counts.tolist(), starts.tolist(), sizes.tolist(), strict=True
-    ):
-        if size == count:
-            found.append(tuple(entries[start : start + size]))
-        elif pointer == 0:
-            found.append(Absent(Kind.IMPLAUSIBLE, f"an array of {count} SIDs without an address"))
-        elif count > GROUP_LIMIT:
-            found.append(Absent(Kind.IMPLAUSIBLE, f"an array of {count} SIDs"))
-        else:
-            found.append(Absent(Kind.IMPLAUSIBLE, f"more than {TOTAL_LIMIT} SIDs in all"))
-    return found
 
 
 def _sid(pointer: int | Absent, sid: Sid) -> Sid:

@@ -85,6 +85,8 @@ def of_process(kernel: Kernel, process: Process, layout: Layout, address: int | 
         RequestError: the process has no such structure, or it cannot be found from the process.
     """
     space = kernel.space
+    if address is not None and not 0 <= address < 1 << 64:
+        raise RequestError(f"{address:#x} is no address: addresses have 64 bits")
     if address is None and layout is ETHREAD and kernel.crash and process.address == kernel.crash.process:
         address = kernel.crash.thread  # the thread that ran, not the first of the list
     if address is None:
@@ -104,7 +106,10 @@ def _own(kernel: Kernel, process: Process, layout: Layout) -> int:
     for owner, name, back in chain:
         found = view.parse(LAYOUTS[owner], here)[name]
         if hasattr(found, "Flink"):
+            head = here + kernel.build[LAYOUTS[owner]].offset(name)
             found = found.Flink
+            if found == head:
+                raise RequestError(f"process {process.pid} has no {layout.name}: its list is empty")
         if isinstance(found, Absent):
             raise RequestError(f"process {process.pid} does not lead to its {layout.name}: {found}")
         here = found & ~0xF if LAYOUTS[owner].fields[name].type.name == "_EX_FAST_REF" else found

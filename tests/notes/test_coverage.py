@@ -322,7 +322,7 @@ def test_every_kind_of_attribute_row_is_reached_and_has_its_note() -> None:
         for name in (PACKAGE_ATTRIBUTE, "ad://ext/department", Absent(Kind.NOT_PROVED))
         for values, shared in ((("x",), False), ((), True))
     ]
-    chosen = [security_rows.attribute_note(row, default()) for row in kinds]
+    chosen = [security_rows.attribute_note(row, 0, default()) for row in kinds]
     assert told(chosen) == set(default().ids("attribute-row/"))
 
 
@@ -330,9 +330,9 @@ def test_an_attribute_is_told_by_its_own_note_and_an_unknown_one_by_the_common_o
     """Every note of an attribute is used by the row of that name."""
     for name in names("attribute"):
         row = Attribute(TOKEN, SECURITY_ATTRIBUTE_KIND, 1, name, "STRING", "", (), False, ())
-        assert security_rows.attribute_note(row, default())[1]["meaning"] == default()[f"attribute/{name}"].brief
+        assert security_rows.attribute_note(row, 0, default())[1]["meaning"] == default()[f"attribute/{name}"].brief
     row = Attribute(TOKEN, SECURITY_ATTRIBUTE_KIND, 1, "NEW://THING", "STRING", "", (), False, ())
-    assert security_rows.attribute_note(row, default())[1]["meaning"] == default()["attribute/other"].brief
+    assert security_rows.attribute_note(row, 0, default())[1]["meaning"] == default()["attribute/other"].brief
     assert PACKAGE_ATTRIBUTE in names("attribute")
 
 

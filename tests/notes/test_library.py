@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "token-row": WHO
     | {"user", "name", "account", "integrity", "elevation", "session", "level", "restricting", "capabilities"},
     "group-row": WHO | {"sid", "name", "attributes", "roles"},
-    "attribute-row": WHO | {"name", "type", "kind", "value_count", "meaning", "by"},
+    "attribute-row": WHO | {"name", "type", "kind", "value_count", "place", "value", "meaning", "by"},
     "dacl-row": WHO | {"sid", "name", "rights"},
     "creation-row": {
         "process",

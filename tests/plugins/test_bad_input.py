@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT, Vol
 
 SAMPLE = ROOT / "samples" / "lab-win11-22621.dmp"
-PLUGINS = ["processes", "vads", "tokens", "privileges", "dt"]
+PLUGINS = ["processes", "vads", "tokens", "groups", "privileges", "claims", "dacls", "creation", "dt"]
 
 BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "the file is empty"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
@@ -38,12 +37,6 @@ print("ANSWER" + json.dumps(answer))
 def name(request: pytest.FixtureRequest) -> str:
     """A foreign image, without its ending."""
     return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def symbols(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the symbol tables: stock Volatility writes into the folder where it misses one."""
-    return Path(shutil.copytree(shared / "isf", tmp_path_factory.mktemp("symbols") / "isf"))
 
 
 def listed(vol: Vol, image: Path) -> list[dict[str, Any]]:
@@ -88,10 +81,10 @@ def test_every_mapped_image_of_the_answer_key_has_its_row(name: str, vol: Vol, f
     assert sorted((row["PID"], row["Base"], row["MappedPath"]) for row in rows) == sorted(expected)
 
 
-def test_dlllist_says_the_same(name: str, vol: Vol, foreign: Foreign, symbols: Path) -> None:
+def test_dlllist_says_the_same(name: str, vol: Vol, foreign: Foreign, published_symbols: Foreign) -> None:
     """Every column that both have; dlllist has two rows where both loaders list a module, and no 32-bit LoadCount."""
     image = foreign(f"{name}.raw")
-    theirs = vol("-s", symbols, "-r", "json", "-f", image, "windows.dlllist").rows
+    theirs = vol("-s", published_symbols(name), "-r", "json", "-f", image, "windows.dlllist").rows
     columns = ["PID", "Process", "Base", "Size", "Name", "Path", "LoadCount"]
     ours = [
         row | {"LoadCount": row["LoadCount"] if bits == "64" else None}
@@ -120,10 +113,10 @@ def part(rows: list[dict[str, Any]], columns: list[str]) -> list[tuple[Any, ...]
     return sorted((tuple(row[column] for column in columns) for row in rows), key=repr)
 
 
-def test_ldrmodules_says_the_same(name: str, vol: Vol, foreign: Foreign, symbols: Path) -> None:
+def test_ldrmodules_says_the_same(name: str, vol: Vol, foreign: Foreign, published_symbols: Foreign) -> None:
     """The same bases, files and lists, but for what ldrmodules leaves out: docs/agreement.md."""
     image = foreign(f"{name}.raw")
-    theirs = vol("-s", symbols, "-r", "json", "-f", image, "windows.malware.ldrmodules").rows
+    theirs = vol("-s", published_symbols(name), "-r", "json", "-f", image, "windows.malware.ldrmodules").rows
     columns = ["Process", "Base", "InLoad", "InInit", "InMem", "MappedPath"]
     stock = [(row["Pid"], *(row[c] for c in columns)) for row in theirs]
     ours = [(row["PID"], *(row[c] for c in columns)) for row in listed(vol, image)]
@@ -174,7 +167,7 @@ def test_every_module_has_the_check_sum_of_the_answer_key(name: str, vol: Vol, f
 
 
 def test_a_dumped_image_holds_the_pages_of_the_process(
-    vol: Vol, foreign: Foreign, symbols: Path, truth: Truth, tmp_path: Path
+    vol: Vol, foreign: Foreign, published_symbols: Foreign, truth: Truth, tmp_path: Path
 ) -> None:
     """Byte for byte what the engine's own space gives page by page, and what stock Volatility's layer writes."""
     image = foreign("srv2019-17763.raw")
@@ -191,7 +184,7 @@ def test_a_dumped_image_holds_the_pages_of_the_process(
     pages = [own.read(row["Base"] + start, 4096) for start in range(0, row["Size"], 4096)]
     assert b"".join(page or bytes(4096) for page in pages) == data
     assert pages.count(None) == row["PagesMissing"]
-    vol("-s", symbols, "-o", tmp_path, "-f", image, "windows.vadinfo", "--pid", pid, "--address",
+    vol("-s", published_symbols(name), "-o", tmp_path, "-f", image, "windows.vadinfo", "--pid", pid, "--address",
         row["Base"], "--dump")  # fmt: skip
     stock = next(tmp_path.glob(f"pid.{pid}.vad.*.dmp")).read_bytes()
     assert stock[: len(data)] == data

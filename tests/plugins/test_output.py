@@ -23,7 +23,9 @@ from structs.eprocess import EPROCESS
 from tests.conftest import ROOT, Vol
 
 SAMPLE = ROOT / "samples" / "lab-win11-22621.dmp"
-PLUGINS = ["processes", "vads", "tokens", "privileges", "dt"]
+PLUGINS = ["processes", "vads", "tokens", "groups", "privileges", "claims", "dacls", "creation", "dt"]
+PROCESSES = 29
+"""Processes of the sample."""
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
 
 
@@ -174,17 +176,17 @@ def test_plugins_are_found_without_p_and_beside_the_stock_ones(vol: Vol) -> None
         assert name in listed
     assert "could not be loaded" not in listed or "anatomy" not in listed.split("could not be loaded", 1)[1]
     rows = vol("-s", ROOT / "samples" / "symbols", "-r", "json", "-f", SAMPLE, "windows.pslist").rows
-    assert len(rows) == 16
+    assert len(rows) == PROCESSES
 
 
 def test_a_checkout_serves_with_p(vol: Vol) -> None:
     """`-p plugins` takes the checkout's plugins, and stock plugins keep working."""
     rows = vol("-p", ROOT / "plugins", "-r", "json", "-f", SAMPLE, "windows.anatomy.processes").rows
-    assert len(rows) == 16
+    assert len(rows) == PROCESSES
     stock = vol(
         "-p", ROOT / "plugins", "-s", ROOT / "samples" / "symbols", "-r", "json", "-f", SAMPLE, "windows.pslist"
     )
-    assert len(stock.rows) == 16
+    assert len(stock.rows) == PROCESSES
 
 
 def test_the_users_own_symbol_table_gives_the_same_rows(vol: Vol) -> None:

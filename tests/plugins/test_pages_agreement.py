@@ -130,13 +130,17 @@ def by_range(rows: list[dict[str, Any]], pages: dict[int, int]) -> list[tuple[in
 
 
 @pytest.mark.parametrize("name", ["notepad.exe", "oldapp.exe"])
-def test_memmap_shows_the_same_pages(name: str, image: str, vol: Vol, foreign: Foreign, shared: Path) -> None:
+def test_memmap_shows_the_same_pages(
+    name: str, image: str, vol: Vol, foreign: Foreign, published_symbols: Foreign
+) -> None:
     """What stock Volatility finds mapped in each range is what we call valid, large or in transition."""
     path = foreign(image)
     rows = vol("-r", "json", "-f", path, "windows.anatomy.pages").rows
     mine = [row for row in rows if row["Process"] == name]
     assert mine
-    stock = vol("-s", shared / "isf", "-r", "json", "-f", path, "windows.memmap", "--pid", str(mine[0]["PID"])).rows
+    stock = vol(
+        "-s", published_symbols(image), "-r", "json", "-f", path, "windows.memmap", "--pid", str(mine[0]["PID"])
+    ).rows
     pages = {
         row["Virtual"] + 0x1000 * step: 1
         for row in stock
@@ -189,10 +193,12 @@ def rights_of(row: dict[str, Any]) -> dict[str, int]:
     return {name: int(number) for name, number in parts}
 
 
-def test_malfind_reports_the_private_ranges_that_we_find(image: str, vol: Vol, foreign: Foreign, shared: Path) -> None:
+def test_malfind_reports_the_private_ranges_that_we_find(
+    image: str, vol: Vol, foreign: Foreign, published_symbols: Foreign
+) -> None:
     """Stock malfind's rows are our private VADs that may be written and executed, with the rights to prove it."""
     path = foreign(image)
-    stock = vol("-s", shared / "isf", "-r", "json", "-f", path, "windows.malware.malfind").rows
+    stock = vol("-s", published_symbols(image), "-r", "json", "-f", path, "windows.malware.malfind").rows
     rows = vol("-r", "json", "-f", path, "windows.anatomy.pages").rows
     mine = [row for row in rows if row["Protection"] == "PAGE_EXECUTE_READWRITE" and row["Valid"]]
     assert sorted((r["PID"], r["Start VPN"]) for r in stock) == sorted((r["PID"], r["Start"]) for r in mine)
@@ -200,10 +206,10 @@ def test_malfind_reports_the_private_ranges_that_we_find(image: str, vol: Vol, f
     assert all("RWX" in row["Hardware"] for row in mine)
 
 
-def test_vadwalk_shows_the_same_trees(image: str, vol: Vol, foreign: Foreign, shared: Path) -> None:
+def test_vadwalk_shows_the_same_trees(image: str, vol: Vol, foreign: Foreign, published_symbols: Foreign) -> None:
     """Parents, ranges and tags of all nodes; left and right children follow from parents and order."""
     path = foreign(image)
-    stock = vol("-s", shared / "isf", "-r", "json", "-f", path, "windows.vadwalk").rows
+    stock = vol("-s", published_symbols(image), "-r", "json", "-f", path, "windows.vadwalk").rows
     rows = vol("-r", "json", "-f", path, "windows.anatomy.vads").rows
     expected = [(r["PID"], r["Offset"], r["Parent"], r["Start"], r["End"], r["Tag"]) for r in stock]
     actual = [

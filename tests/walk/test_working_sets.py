@@ -159,6 +159,8 @@ def test_stock_volatility_reads_the_same_counters_through_published_symbols(
     context.config["intel.page_map_offset"] = forged.truth["dtb"]
     context.add_layer(intel.WindowsIntel32e(context, "intel", "primary"))
     table = shared / "isf" / "windows" / "ntkrnlmp.pdb" / f"{PUBLISHED[build]}.json.xz"
+    if not table.is_file():
+        pytest.skip(f"the symbol table {table.name} is not beside the checkout")
     context.symbol_space.append(WindowsKernelIntermedSymbols(context, "symbols", "nt", table.as_uri()))
     compared = 0
     for row in sets(kernel_of(forged)).values():

@@ -36,11 +36,7 @@ class Claims(Anatomy, interfaces.plugins.PluginInterface):
 
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each value; one row for an attribute without a value, or that is not proved."""
-        from process_anatomy.walk.security import security
-
-        everyone, chosen = self.chosen(kernel)
-        found = security(kernel, chosen, everyone)
-        self.report(found.problems)
+        found = self.security(kernel)
         explain = self.explainer(kernel)
         for row in found.claims.attributes:
             for index, value in enumerate(row.values or (None,)):
@@ -60,6 +56,6 @@ class Claims(Anatomy, interfaces.plugins.PluginInterface):
                         "logon session" if row.shared else "token",
                         short_address(row.address),
                         "; ".join(row.problems) or None,
-                        explain.attribute(row),
+                        explain.attribute(row, index),
                     ),
                 )

@@ -37,11 +37,8 @@ class Dacls(Anatomy, interfaces.plugins.PluginInterface):
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each entry; one row for a token without a list, with an empty one or with an unreadable one."""
         from process_anatomy.walk.acls import Acl
-        from process_anatomy.walk.security import security
 
-        everyone, chosen = self.chosen(kernel)
-        found = security(kernel, chosen, everyone)
-        self.report(found.problems)
+        found = self.security(kernel)
         explain = self.explainer(kernel)
         for token in found.tokens:
             who = (token.process.pid, token.tid, token.process.name)

@@ -15,8 +15,8 @@ from process_anatomy.volatility import Column, PluginError, explain_requirement,
 class Explain(interfaces.plugins.PluginInterface):
     """Explains the terms of the suite: purpose, analogy, and the command that shows each. Needs no image.
 
-    --about narrows it down: a kind (component, term, privilege, protection, vad-type, integrity, elevation,
-    token-flag, page-state, column), a whole id (term/vad) or a word in a title.
+    --about narrows it down: a kind (component, term, privilege, protection, token-flag, group-attribute, column ...),
+    a whole id (term/vad) or a word in a title; what nobody knows is answered with the list of kinds.
     """
 
     _required_framework_version = (2, 0, 0)

@@ -39,11 +39,8 @@ class Groups(Anatomy, interfaces.plugins.PluginInterface):
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each SID; one row for a token whose SIDs could not be read."""
         from process_anatomy.walk.groups import Group, groups
-        from process_anatomy.walk.security import security
 
-        everyone, chosen = self.chosen(kernel)
-        found = security(kernel, chosen, everyone)
-        self.report(found.problems)
+        found = self.security(kernel)
         explain = self.explainer(kernel)
         for row in groups(found.tokens, found.claims):
             token = row.token if isinstance(row, Group) else row

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Tokens(Anatomy, interfaces.plugins.PluginInterface):
-    """Lists the token of each process and of each impersonating thread, explained: user, integrity, elevation, logon."""
+    """Lists the token of each process and impersonating thread, explained: user, integrity, elevation, logon."""
 
     _version = (2, 0, 0)
     columns = (
@@ -67,11 +67,8 @@ class Tokens(Anatomy, interfaces.plugins.PluginInterface):
         """One row for each primary token, followed by those of the process's threads."""
         from process_anatomy.absent import Absent
         from process_anatomy.walk.attributes import SECURITY_ATTRIBUTE_KIND
-        from process_anatomy.walk.security import security
 
-        everyone, chosen = self.chosen(kernel)
-        found = security(kernel, chosen, everyone)
-        self.report(found.problems)
+        found = self.security(kernel)
         explain = self.explainer(kernel)
         claims = [attribute.token for attribute in found.claims.attributes if attribute.kind != SECURITY_ATTRIBUTE_KIND]
 

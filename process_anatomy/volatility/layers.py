@@ -1,0 +1,143 @@
+"""Layers of our own: one for small memory dumps, which no stock layer reads, and a stand-in for what none knows.
+
+The stand-in lets our plugins say in one line what is wrong with an image that no stock layer recognises.
+"""
+
+from __future__ import annotations
+
+import collections
+import mmap
+import os
+from typing import Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+from volatility3.framework import constants, exceptions, interfaces
+from volatility3.framework.layers import intel, segmented
+from volatility3.framework.layers.physical import FileLayer
+
+ARCHITECTURES = ["Intel32", "Intel64", "process-anatomy"]
+"""What our plugins accept; the last is the mark of our own layers, which no stock plugin asks for."""
+DUMP_TYPE_OFFSET = {b"PAGEDU64": 0xF98, b"PAGEDUMP": 0xF88}
+TRIAGE = 4
+UNPACKED_LIMIT = 1 << 26
+"""Bytes that are looked at of a file that Volatility unpacks on the way."""
+
+
+class SmallDumpLayer(segmented.SegmentedLayer):
+    """A Windows small memory dump ("triage" dump): fragments of kernel memory by virtual address."""
+
+    provides = {"type": "virtual"}
+    _direct_metadata = collections.ChainMap(
+        {"architecture": ARCHITECTURES[-1], "os": "Windows"}, segmented.SegmentedLayer._direct_metadata
+    )
+
+    def _load_segments(self) -> None:
+        from process_anatomy.memory.small_dump import SmallDump
+
+        self.dump = SmallDump(file_bytes(self.context.layers[self.config["base_layer"]]))
+        self._segments = [(f.address, f.offset, f.size, f.size) for f in self.dump.fragments]
+
+
+class UnrecognisedLayer(segmented.SegmentedLayer):
+    """An image in which no stock layer found page tables of Windows."""
+
+    provides = {"type": "physical"}
+    _direct_metadata = collections.ChainMap(
+        {"architecture": ARCHITECTURES[-1]}, segmented.SegmentedLayer._direct_metadata
+    )
+
+    def _load_segments(self) -> None:
+        size = self.context.layers[self.config["base_layer"]].maximum_address + 1
+        self._segments = [(0, 0, size, size)] if size > 0 else []
+
+
+class SmallDumpStacker(interfaces.automagic.StackerLayerInterface):
+    """Stacks :class:`SmallDumpLayer` on files that are small memory dumps."""
+
+    stack_order = 10
+    exclusion_list = ["mac", "linux"]
+
+    @classmethod
+    def stack(
+        cls,
+        context: interfaces.context.ContextInterface,
+        layer_name: str,
+        progress_callback: constants.ProgressCallback = None,
+    ) -> interfaces.layers.DataLayerInterface | None:
+        """The layer, or ``None`` where the file is no small dump that can be read."""
+        base = context.layers[layer_name]
+        if not isinstance(base, FileLayer) or dump_type(base) != TRIAGE:
+            return None
+        from process_anatomy.memory.small_dump import SmallDumpError
+
+        try:
+            return _on_top(context, layer_name, SmallDumpLayer)
+        except SmallDumpError:
+            return None  # the stand-in repeats the attempt and says why
+
+
+class UnrecognisedStacker(interfaces.automagic.StackerLayerInterface):
+    """Stacks :class:`UnrecognisedLayer` where every other stacker has given up."""
+
+    stack_order = 1000
+    exclusion_list = ["mac", "linux"]
+
+    @classmethod
+    def stack(
+        cls,
+        context: interfaces.context.ContextInterface,
+        layer_name: str,
+        progress_callback: constants.ProgressCallback = None,
+    ) -> interfaces.layers.DataLayerInterface | None:
+        """The stand-in, or ``None`` where the image was recognised."""
+        if isinstance(context.layers[layer_name], (intel.Intel, SmallDumpLayer, UnrecognisedLayer)):
+            return None
+        return _on_top(context, layer_name, UnrecognisedLayer)
+
+
+def _on_top(
+    context: interfaces.context.ContextInterface, below: str, kind: type[segmented.SegmentedLayer]
+) -> segmented.SegmentedLayer:
+    name = context.layers.free_layer_name(kind.__name__)
+    context.config[interfaces.configuration.path_join(name, "base_layer")] = below
+    return kind(context, name, name)
+
+
+def dump_type(layer: interfaces.layers.DataLayerInterface) -> int | None:
+    """The dump type in a crash dump's header, or ``None`` where there is no such header."""
+    head = peek(layer, 0, 8)
+    if head not in DUMP_TYPE_OFFSET:
+        return None
+    found = peek(layer, DUMP_TYPE_OFFSET[head], 4)
+    return None if found is None else int.from_bytes(found, "little")
+
+
+def peek(layer: interfaces.layers.DataLayerInterface, offset: int, size: int) -> bytes | None:
+    """Some bytes of a layer, or ``None`` where not all of them are there."""
+    try:
+        return bytes(layer.read(offset, size))
+    except exceptions.InvalidAddressException:
+        return None
+
+
+def local_path(location: str) -> str:
+    """The path of a ``file:`` location, empty for every other."""
+    url = urlparse(location)
+    return url2pathname(url.path) if url.scheme == "file" else ""
+
+
+def file_bytes(layer: interfaces.layers.DataLayerInterface, most: int = UNPACKED_LIMIT) -> Any:
+    """The bytes of a file layer: mapped where it is a plain file, else read through the layer, at most ``most``.
+
+    A file that Volatility unpacks on the way (``.gz``, ``.xz``) is told by its size and its first bytes.
+    """
+    size = layer.maximum_address + 1
+    if isinstance(layer, FileLayer) and size > 0:
+        path = local_path(layer.location)
+        if path and os.path.isfile(path) and os.path.getsize(path) == size:
+            with open(path, "rb") as file:
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            if mapped[:64] == peek(layer, 0, min(64, size)):
+                return mapped
+    return layer.read(0, min(size, most)) if size > 0 else b""

@@ -1,0 +1,208 @@
+"""From a layer of Volatility to physical memory, and from there to the kernel in it."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from volatility3.framework import interfaces
+from volatility3.framework.layers import linear
+from volatility3.framework.layers.physical import FileLayer
+
+from process_anatomy.errors import ImageError, NotWindows, NotYet, RequestError
+from process_anatomy.volatility.cells import safe_text
+from process_anatomy.volatility.layers import (
+    TRIAGE,
+    SmallDumpLayer,
+    UnrecognisedLayer,
+    dump_type,
+    file_bytes,
+    peek,
+)
+
+if TYPE_CHECKING:
+    from process_anatomy.kernel.identify import Kernel
+    from process_anatomy.memory.physical import PhysicalMemory, Run
+    from structs.layout import Build
+
+LINUX_BANNER = b"Linux version "
+BANNER_SEARCH = 1 << 28
+
+
+def physical_memory(context: interfaces.context.ContextInterface, name: str) -> PhysicalMemory:
+    """Physical memory over a layer: a mapped file where its bytes lie in one, else a page cache."""
+    import numpy as np
+
+    from process_anatomy.memory.physical import CachedMemory, MappedMemory
+
+    layer = context.layers[name]
+    below, runs = _file_runs(context, name)
+    if below is not None and runs is not None:
+        mapped = file_bytes(below)
+        if isinstance(mapped, mmap.mmap):
+            return MappedMemory(np.frombuffer(mapped, dtype=np.uint8), runs, _releaser(mapped))
+
+    def page(address: int, size: int) -> bytes | None:
+        return peek(layer, address, size)
+
+    return CachedMemory(page, layer.maximum_address + 1)
+
+
+def _releaser(mapped: mmap.mmap) -> Callable[[], None] | None:
+    """What gives the pages of a mapped file back, where the system can do that; they stay in its cache."""
+    advice = getattr(mmap, "MADV_DONTNEED", None)
+    if advice is None:
+        return None
+    return lambda: mapped.madvise(advice)
+
+
+def _file_runs(context: interfaces.context.ContextInterface, name: str) -> tuple[FileLayer | None, list[Run] | None]:
+    """The file under a layer and which of its ranges are which addresses, where bytes are mapped one to one."""
+    from process_anatomy.memory.physical import Run
+
+    layer = context.layers[name]
+    if isinstance(layer, FileLayer):
+        return layer, [Run(0, layer.maximum_address + 1, 0)]
+    if not isinstance(layer, linear.LinearlyMappedLayer):
+        return None, None
+    runs: list[Run] = []
+    bases: set[str] = set()
+    for start, length, offset, mapped, base in layer.mapping(0, layer.maximum_address + 1, ignore_errors=True):
+        if length != mapped:
+            return None, None
+        bases.add(base)
+        runs.append(Run(start, length, offset))
+    if len(bases) != 1:
+        return None, None
+    file, below = _file_runs(context, bases.pop())
+    if file is None or below is None or len(below) != 1:
+        return None, None
+    shift = below[0].offset - below[0].start
+    return file, [Run(start, length, offset + shift) for start, length, offset in runs]
+
+
+def open_kernel(context: interfaces.context.ContextInterface, name: str, isf: str | None = None) -> Kernel:
+    """The kernel in the image behind a layer.
+
+    Args:
+        context: Volatility's context.
+        name: the layer that the plugin was given.
+        isf: path of the user's own symbol table, if there is one.
+
+    Raises:
+        ImageError: the image cannot be analysed; the message says why in one line.
+        RequestError: the symbol table cannot be used.
+    """
+    layer = context.layers[name]
+    own = read_isf(isf) if isf else None
+    if isinstance(layer, SmallDumpLayer):
+        from process_anatomy.kernel.small_dump import open_small_dump
+
+        return open_small_dump(layer.dump, own)
+    if isinstance(layer, UnrecognisedLayer):
+        raise NotWindows(unrecognised(context, layer.config["base_layer"]))
+    if layer.metadata.get("architecture") != "Intel64":
+        raise NotYet("this is Windows for x86 (32-bit), which is not supported yet (x64 is)")
+    from process_anatomy.kernel.identify import identify
+
+    memory = physical_memory(context, layer.config["memory_layer"])
+    return identify(memory, int(layer.config["page_map_offset"]), own)
+
+
+def open_path(path: str | os.PathLike[str], isf: str | None = None) -> Kernel:
+    """The kernel in an image file: Volatility's stackers find the layers, as for a plugin.
+
+    Raises:
+        ImageError: the file is missing or cannot be analysed.
+        RequestError: the symbol table cannot be used.
+    """
+    import volatility3.framework.layers
+    from volatility3 import framework
+    from volatility3.framework import automagic, contexts
+    from volatility3.framework.automagic.stacker import LayerStacker
+
+    file = Path(path)
+    if not file.is_file():
+        raise ImageError(f"{safe_text(str(file))} is not a file")
+    context = contexts.Context()
+    automagic.available(context)  # loads every stacker
+    framework.import_files(volatility3.framework.layers, True)
+    context.config["image.location"] = file.absolute().as_uri()
+    context.add_layer(FileLayer(context, "image", "image"))
+    stackers = sorted(
+        (
+            stacker
+            for stacker in framework.class_subclasses(interfaces.automagic.StackerLayerInterface)
+            if "windows" not in stacker.exclusion_list
+        ),
+        key=lambda stacker: stacker.stack_order,
+    )
+    return open_kernel(context, LayerStacker.stack_layer(context, "image", stackers)[0], isf)
+
+
+def read_isf(path: str) -> Build:
+    """A layout from a Volatility symbol table file, packed or not.
+
+    Raises:
+        RequestError: the file is missing or is not a Windows kernel's symbol table.
+    """
+    import json
+    import lzma
+
+    from structs import builds
+    from structs.layout import LayoutError
+
+    try:
+        with lzma.open(path) if path.endswith(".xz") else open(path, "rb") as file:
+            return builds.from_isf(json.load(file), os.path.basename(path))
+    except (OSError, ValueError, EOFError, RecursionError, lzma.LZMAError, LayoutError) as error:
+        raise RequestError(f"cannot use the symbol table {path}: {error}") from None
+
+
+def unrecognised(context: interfaces.context.ContextInterface, name: str) -> str:
+    """What an image looks like in which no page tables of Windows were found, in one line."""
+    layer = context.layers[name]
+    while not isinstance(layer, FileLayer) and layer.dependencies:
+        layer = context.layers[layer.dependencies[0]]
+    data = file_bytes(layer)
+    if not len(data):
+        return "the file is empty"
+    head = bytes(data[:4096])
+    kind = dump_type(layer)
+    if kind == TRIAGE:
+        from process_anatomy.memory.small_dump import SmallDump, SmallDumpError
+
+        try:
+            SmallDump(data)
+        except SmallDumpError as error:
+            return str(error)
+    if kind is not None:
+        return f"this is a Windows crash dump of type {kind} that cannot be read: truncated, or without page tables"
+    for magic, name_of in KNOWN_STARTS.items():
+        if head.startswith(magic):
+            return f"this is {name_of}, not a memory image"
+    tried = "no page tables of Windows were found in it (searched: file headers, page tables that map themselves)"
+    if not any(head) and not any(bytes(data[: 1 << 20])):
+        tried += "; it starts with nothing but zeros"
+    if all(byte in TEXT for byte in head):
+        return f"this looks like a text file, not a memory image; {tried}"
+    search = data.find if isinstance(data, (bytes, mmap.mmap)) else bytes(data).find
+    if search(LINUX_BANNER, 0, BANNER_SEARCH) >= 0:
+        return f"this holds a Linux kernel, not Windows; {tried}"
+    return f"not a Windows memory image, or a truncated one of {len(data)} bytes: {tried}"
+
+
+TEXT = frozenset(b"\t\n\r\f") | frozenset(range(32, 127)) | frozenset(range(128, 256))
+KNOWN_STARTS = {
+    b"MDMP": "a user-mode minidump (one process's memory)",
+    b"MZ": "an executable",
+    b"PK\x03\x04": "a ZIP archive",
+    b"%PDF": "a PDF document",
+    b"\x89PNG": "a picture",
+    b"HIBR": "a hibernation file",
+    b"hibr": "a hibernation file",
+    b"wake": "a hibernation file",
+}

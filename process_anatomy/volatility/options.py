@@ -1,0 +1,112 @@
+"""Options: what a plugin may be asked, and what the user meant by it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from volatility3.framework import interfaces
+from volatility3.framework.configuration import requirements
+
+from process_anatomy.errors import RequestError
+from process_anatomy.volatility.cells import safe_text
+from process_anatomy.volatility.layers import local_path
+
+
+class ImageRequirement(requirements.TranslationLayerRequirement):
+    """The image; says in one line what Volatility's own message leaves out when the file cannot be one."""
+
+    def unsatisfied(
+        self, context: interfaces.context.ContextInterface, config_path: str
+    ) -> dict[str, interfaces.configuration.RequirementInterface]:
+        """As every layer requirement.
+
+        Raises:
+            SystemExit: the file is a directory, or may not be read (automagic swallows all but this).
+        """
+        path = local_path(context.config.get("automagic.LayerStacker.single_location", None) or "")
+        if os.path.isdir(path):
+            raise SystemExit(f"windows.anatomy: {safe_text(path)} is a directory, not a memory image")
+        if path and os.path.exists(path) and not os.access(path, os.R_OK):
+            raise SystemExit(f"windows.anatomy: {safe_text(path)} may not be read")
+        missing: dict[str, interfaces.configuration.RequirementInterface] = super().unsatisfied(context, config_path)
+        return missing
+
+
+class IdListRequirement(requirements.ListRequirement):
+    """Process ids: several after one option, comma separated, or the option repeated."""
+
+    def unsatisfied(
+        self, context: interfaces.context.ContextInterface, config_path: str
+    ) -> dict[str, interfaces.configuration.RequirementInterface]:
+        """Nothing: any list will do, and malformed ids are told in one line when they are used."""
+        path = interfaces.configuration.path_join(config_path, self.name)
+        if context.config.get(path, None) is None:
+            context.config[path] = []
+        return {}
+
+
+def process_ids(given: Sequence[str | int] | str | int | None) -> frozenset[int]:
+    """The process ids that the user asked for.
+
+    Raises:
+        RequestError: one of them is no number.
+    """
+    if given is None:
+        return frozenset()
+    values = [given] if isinstance(given, (str, int)) else list(given)
+    ids: set[int] = set()
+    for value in repeated_option("--pid", values):
+        for part in str(value).split(","):
+            if not part.strip():
+                continue
+            try:
+                ids.add(int(part, 0))
+            except ValueError:
+                raise RequestError(f"--pid takes process ids, not {safe_text(part)!r}") from None
+    return frozenset(ids)
+
+
+def repeated_option(option: str, given: list[str | int]) -> list[str | int]:
+    """What an option was given altogether, where the command line repeats it.
+
+    Volatility's parser keeps only the last use of an option; the earlier ones are taken from the command
+    line, but only if its last use is the one that arrived here.
+    """
+    uses: list[list[str]] = []
+    for word in sys.argv[1:]:
+        name, equals, value = word.partition("=")
+        if name == option:
+            uses.append([value] if equals else [])
+        elif uses and not word.startswith("-"):
+            uses[-1].append(word)
+        elif uses and word.startswith("-"):
+            uses.append([])
+    uses = [use for use in uses if use]
+    if uses and uses[-1] == [str(value) for value in given]:
+        return [value for use in uses for value in use]
+    return given
+
+
+def integer(option: str, given: str) -> int:
+    """A number from an option, decimal or with 0x.
+
+    Raises:
+        RequestError: it is none.
+    """
+    try:
+        return int(given, 0)
+    except ValueError:
+        raise RequestError(f"{option} takes a number, not {safe_text(given)!r}") from None
+
+
+def explain_requirement() -> interfaces.configuration.RequirementInterface:
+    """The option that says how much each row explains."""
+    return requirements.ChoiceRequirement(
+        name="explain",
+        choices=["off", "brief", "full", "analogy"],
+        default="brief",
+        description="How much each row explains about itself",
+        optional=True,
+    )
