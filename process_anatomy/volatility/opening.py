@@ -124,6 +124,8 @@ def open_path(path: str | os.PathLike[str], isf: str | None = None) -> Kernel:
     from volatility3.framework import automagic, contexts
     from volatility3.framework.automagic.stacker import LayerStacker
 
+    from process_anatomy.memory.physical import CachedMemory
+
     file = Path(path)
     if not file.is_file():
         raise ImageError(f"{safe_text(str(file))} is not a file")
@@ -140,7 +142,10 @@ def open_path(path: str | os.PathLike[str], isf: str | None = None) -> Kernel:
         ),
         key=lambda stacker: stacker.stack_order,
     )
-    return open_kernel(context, LayerStacker.stack_layer(context, "image", stackers)[0], isf)
+    kernel = open_kernel(context, LayerStacker.stack_layer(context, "image", stackers)[0], isf)
+    if not isinstance(getattr(kernel.space, "memory", None), CachedMemory):
+        context.layers["image"].destroy()  # the file is mapped, nobody reads it through the layer any more
+    return kernel
 
 
 def read_isf(path: str) -> Build:

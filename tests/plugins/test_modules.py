@@ -184,8 +184,9 @@ def test_a_dumped_image_holds_the_pages_of_the_process(
     pages = [own.read(row["Base"] + start, 4096) for start in range(0, row["Size"], 4096)]
     assert b"".join(page or bytes(4096) for page in pages) == data
     assert pages.count(None) == row["PagesMissing"]
-    vol("-s", published_symbols("srv2019-17763"), "-o", tmp_path, "-f", image, "windows.vadinfo", "--pid", pid, "--address",
-        row["Base"], "--dump")  # fmt: skip
+    symbols = published_symbols("srv2019-17763")
+    where = ("--pid", pid, "--address", row["Base"], "--dump")
+    vol("-s", symbols, "-o", tmp_path, "-f", image, "windows.vadinfo", *where)
     stock = next(tmp_path.glob(f"pid.{pid}.vad.*.dmp")).read_bytes()
     assert stock[: len(data)] == data
 

@@ -142,9 +142,12 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("build", PUBLISHED)
 def test_stock_volatility_reads_the_same_counters_through_published_symbols(
-    build: str, shared: Path, tmp_path: Path
+    build: str, shared: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """Each counter of each process, by its Windows name, from a symbol table that is not ours."""
+    table = shared / "isf" / "windows" / "ntkrnlmp.pdb" / f"{PUBLISHED[build]}.json.xz"
+    if not table.is_file():
+        pytest.skip(f"the symbol table {table.name} is not beside the checkout")
     forged = forge(LAB, 5, build)
     path = tmp_path / "image.raw"
     with path.open("wb") as file:
@@ -158,10 +161,8 @@ def test_stock_volatility_reads_the_same_counters_through_published_symbols(
     context.config["intel.memory_layer"] = "memory"
     context.config["intel.page_map_offset"] = forged.truth["dtb"]
     context.add_layer(intel.WindowsIntel32e(context, "intel", "primary"))
-    table = shared / "isf" / "windows" / "ntkrnlmp.pdb" / f"{PUBLISHED[build]}.json.xz"
-    if not table.is_file():
-        pytest.skip(f"the symbol table {table.name} is not beside the checkout")
     context.symbol_space.append(WindowsKernelIntermedSymbols(context, "symbols", "nt", table.as_uri()))
+    request.addfinalizer(context.layers["memory"].destroy)
     compared = 0
     for row in sets(kernel_of(forged)).values():
         stock = context.object("nt!_EPROCESS", layer_name="primary", offset=row.process.address)
