@@ -65,6 +65,8 @@ OBJECT_TYPE_SIZE, TYPE_NAME, TYPE_INDEX, TYPE_OBJECTS, TYPE_KEY = 0xD8, 0x10, 0x
 QUOTA_INFO_SIZE, QUOTA_INFO_MASK = 0x20, 0x08
 NAME_INFO_SIZE, NAME_INFO_MASK = 0x20, 0x02
 HANDLE_ENTRY = 16
+TAG_BEFORE_BLOCK = 12
+"""How far in front of a block its pool header has the tag."""
 LEAF_ENTRIES = PAGE // HANDLE_ENTRY
 FIRST_ENCODED_BUILD = 10240
 """From this build on the type index in an object header is encoded."""
@@ -125,15 +127,19 @@ class ObjectManager:
         structure = self.build[OBJECT_HEADER]
         body = structure.offset("Body")
         optional = QUOTA_INFO_SIZE * quota + NAME_INFO_SIZE * bool(name)
-        start = pool.allocate(optional + body + size, tag)
-        header = start + optional
+        while True:
+            start = pool.allocate(optional + body + size, tag)
+            header = start + optional
+            encoded = self._type_index(type_name, header)
+            if encoded:
+                break
+            # An index may well encode to zero, but stock Volatility's handles takes that for a free entry and leaves
+            # the object out; so the room is given back, as a freed block with another tag.
+            self.kernel.write(start - TAG_BEFORE_BLOCK, b"Free")
         if name:
             counted = text(name, self.paged.string(name))
             info = struct.pack("<QHHIQII", 0, counted["Length"], counted["MaximumLength"], 0, counted["Buffer"], 0, 0)
             self.kernel.write(header - NAME_INFO_SIZE, info)
-        encoded = self.types[type_name]
-        if self.encoded:
-            encoded ^= self.cookie ^ (header >> 8 & 0xFF)
         data = record(
             self.build,
             OBJECT_HEADER,
@@ -145,6 +151,11 @@ class ObjectManager:
         )
         self.kernel.write(header, data[:body])
         return header + body
+
+    def _type_index(self, type_name: str, header: int) -> int:
+        """TypeIndex of a header at that address, as this build stores it."""
+        index = self.types[type_name]
+        return index ^ self.cookie ^ (header >> 8 & 0xFF) if self.encoded else index
 
     def header_of(self, body: int) -> int:
         """Address of the header of an object."""

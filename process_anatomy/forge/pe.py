@@ -1,11 +1,14 @@
-"""Portable Executable headers, exports and debug records, as the loader leaves them in memory (64-bit only)."""
+"""Portable Executable headers, exports and debug records, as the loader leaves them in memory: PE32+ and PE32.
+
+Source: "PE Format", learn.microsoft.com/windows/win32/debug/pe-format (COFF file header, optional header).
+"""
 
 from __future__ import annotations
 
 import struct
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 CODE, DATA, READ_ONLY = 0x60000020, 0xC0000040, 0x40000040
@@ -13,6 +16,12 @@ EXPORT_DIRECTORY, DEBUG_DIRECTORY = 0, 6
 DEBUG_TYPE_CODEVIEW = 2
 RANDOMISED, OLD_FASHIONED = 0x4160, 0x8100
 """DllCharacteristics: with address randomisation and control flow guard, and without."""
+BITS_64, BITS_32 = 64, 32
+MACHINES = {BITS_64: 0x8664, BITS_32: 0x14C}
+MAGICS = {BITS_64: 0x20B, BITS_32: 0x10B}
+CHARACTERISTICS = {BITS_64: 0x22, BITS_32: 0x102}
+"""Executable, and for addresses beyond 2 GB (PE32+) or a 32-bit machine (PE32)."""
+LIBRARY = 0x2000
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,7 @@ class Program:
         mitigations: DllCharacteristics.
         pages: number of a page to its bytes, for pages besides the header that hold something.
         facts: what a tool should find in them.
+        bits: :data:`BITS_64` for PE32+, :data:`BITS_32` for PE32.
     """
 
     size: int
@@ -54,6 +64,7 @@ class Program:
     mitigations: int = RANDOMISED
     pages: Mapping[int, bytes] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    bits: int = BITS_64
 
     def headers(self, base: int) -> bytes:
         """The first page of the image, loaded at ``base``."""
@@ -61,16 +72,25 @@ class Program:
         dos = dos.ljust(0x18, b"\0") + struct.pack("<H", 0x40)
         dos = dos.ljust(0x3C, b"\0") + struct.pack("<I", 0x80)
         stub = b"\x0e\x1f\xba\x0e\x00\xb4\x09\xcd\x21\xb8\x01\x4c\xcd\x21This program cannot be run in DOS mode.\r\r\n$"
-        characteristics = 0x2022 if self.library else 0x22
-        file_header = struct.pack("<HHIIIHH", 0x8664, len(self.sections), self.timestamp, 0, 0, 0xF0, characteristics)
+        characteristics = CHARACTERISTICS[self.bits] | (LIBRARY if self.library else 0)
+        narrow = self.bits == BITS_32
+        optional_size = 0xE0 if narrow else 0xF0
+        file_header = struct.pack(
+            "<HHIIIHH", MACHINES[self.bits], len(self.sections), self.timestamp, 0, 0, optional_size, characteristics
+        )
         code = sum(s.end - s.start for s in self.sections if s.characteristics == CODE)
         data = sum(s.end - s.start for s in self.sections if s.characteristics != CODE)
         first_code = next((s.start for s in self.sections if s.characteristics == CODE), 0x1000)
-        optional = struct.pack("<HBBIIIII", 0x20B, 14, 30, code, data, 0, self.entry, first_code)
-        optional += struct.pack("<QII", base, 0x1000, 0x200)
+        optional = struct.pack("<HBBIIIII", MAGICS[self.bits], 14, 30, code, data, 0, self.entry, first_code)
+        if narrow:  # PE32 tells where the data begin, and has half the room for the base
+            first_data = next((s.start for s in self.sections if s.characteristics != CODE), 0)
+            optional += struct.pack("<II", first_data, base)
+        else:
+            optional += struct.pack("<Q", base)
+        optional += struct.pack("<II", 0x1000, 0x200)
         optional += struct.pack("<HHHHHHI", 10, 0, 10, 0, 10, 0, 0)
         optional += struct.pack("<IIIHH", self.size, 0x600, self.checksum, 1 if self.native else 2, self.mitigations)
-        optional += struct.pack("<QQQQII", 0x80000, 0x2000, 0x100000, 0x1000, 0, 16)
+        optional += struct.pack("<IIIIII" if narrow else "<QQQQII", 0x80000, 0x2000, 0x100000, 0x1000, 0, 16)
         for index in range(16):
             optional += struct.pack("<II", *self.directories.get(index, (0, 0)))
         raw = 0x600
@@ -139,3 +159,17 @@ EXE_SECTIONS = (
     Section(".rsrc", 0x28000, 0x37000, READ_ONLY),
     Section(".reloc", 0x37000, 0x38000, READ_ONLY),
 )
+
+
+def without_exception_table(sections: tuple[Section, ...]) -> tuple[Section, ...]:
+    """The parts of the 32-bit flavour: x86 code has no table of functions (.pdata), so what precedes it takes its room.
+
+    Source: "PE Format", learn.microsoft.com/windows/win32/debug/pe-format (The .pdata Section).
+    """
+    left: list[Section] = []
+    for part in sections:
+        if part.name == ".pdata":
+            left[-1] = replace(left[-1], end=part.end)
+        else:
+            left.append(part)
+    return tuple(left)

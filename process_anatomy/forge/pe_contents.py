@@ -20,7 +20,7 @@ IMPORTED = {
 WINDOWS_VERSION = "10.0.22621.382"
 LANGUAGE = 0x409
 VERSION_RESOURCE = 16
-BOUND = 0x7FF800001000
+BOUND = {pe.BITS_64: 0x7FF800001000, pe.BITS_32: 0x77001000}
 """What the loader writes over the import address table; any address will do."""
 
 
@@ -39,7 +39,7 @@ class Contents:
     facts: Mapping[str, Any]
 
 
-def contents(path: str, rdata: int, rsrc: int, timestamp: int) -> Contents:
+def contents(path: str, rdata: int, rsrc: int, timestamp: int, bits: int = pe.BITS_64) -> Contents:
     """The tables of a program.
 
     Args:
@@ -47,6 +47,7 @@ def contents(path: str, rdata: int, rsrc: int, timestamp: int) -> Contents:
         rdata: relative address of the section that holds imports and the debug record.
         rsrc: relative address of the section that holds the resources.
         timestamp: of the program.
+        bits: of its addresses.
     """
     name = path.rpartition("\\")[2]
     guid = str(uuid.uuid5(uuid.NAMESPACE_URL, path))
@@ -58,7 +59,7 @@ def contents(path: str, rdata: int, rsrc: int, timestamp: int) -> Contents:
         "FileVersion": WINDOWS_VERSION,
         "OriginalFilename": name,
     }
-    table, whole = _imports(rdata)
+    table, whole = _imports(rdata, bits)
     debug = pe.debug(rdata + len(whole), guid, 1, pdb, timestamp)
     resources = _resources(rsrc, version)
     directories = {
@@ -77,10 +78,11 @@ def contents(path: str, rdata: int, rsrc: int, timestamp: int) -> Contents:
     return Contents(directories, {rdata >> 12: whole + debug, rsrc >> 12: resources}, facts)
 
 
-def _imports(at: int) -> tuple[int, bytes]:
+def _imports(at: int, bits: int) -> tuple[int, bytes]:
     """Import descriptors with their tables and names; gives the descriptors' size too."""
+    thunk, form = bits // 8, "<Q" if bits == pe.BITS_64 else "<I"
     table = 20 * (len(IMPORTED) + 1)
-    thunks = sum(8 * (len(names) + 1) for names in IMPORTED.values())
+    thunks = sum(thunk * (len(names) + 1) for names in IMPORTED.values())
     strings_at = at + table + 2 * thunks
     strings = b""
     descriptors, lookups, addresses = b"", b"", b""
@@ -95,11 +97,11 @@ def _imports(at: int) -> tuple[int, bytes]:
         )
         strings += library.encode() + b"\0"
         for name in names:
-            lookups += struct.pack("<Q", strings_at + len(strings))
-            addresses += struct.pack("<Q", BOUND + 0x10 * len(strings))
+            lookups += struct.pack(form, strings_at + len(strings))
+            addresses += struct.pack(form, BOUND[bits] + 0x10 * len(strings))
             strings += struct.pack("<H", 0) + name.encode() + b"\0"
-        lookups += bytes(8)
-        addresses += bytes(8)
+        lookups += bytes(thunk)
+        addresses += bytes(thunk)
     return table, (descriptors + bytes(20) + lookups + addresses + strings).ljust(0x400, b"\0")
 
 

@@ -19,6 +19,7 @@ from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
 from structs.handle import HANDLE_TABLE
 from structs.object import OBJECT_NAME_INFORMATION
+from structs.peb import EWOW64PROCESS
 from structs.session import MM_SESSION_SPACE, PSP_SESSION_SPACE_SESSION_ID
 
 STILL_ACTIVE = 259
@@ -144,6 +145,15 @@ class ProcessTable:
         self.kernel.write(address, name + data)
         return address
 
+    def _wow64(self, process: Process) -> int:
+        """What WoW64Process holds: a kernel structure that names the 32-bit PEB, or on older builds the PEB itself."""
+        small = process.user.small
+        if small is None:
+            return 0
+        if EWOW64PROCESS not in self.build:
+            return small.peb
+        return self.objects.nonpaged.put(record(self.build, EWOW64PROCESS, Peb=small.peb), b"Ps  ")
+
     def _process(self, process: Process, links: dict[str, int], session_links: dict[str, int]) -> None:
         actor, structure = process.actor, self.build[EPROCESS]
         dice = self.objects.dice
@@ -168,6 +178,7 @@ class ProcessTable:
             "InheritedFromUniqueProcessId": actor.parent,
             "OwnerProcessId": actor.creator if self.objects.encoded else 0,
             "Peb": process.user.peb,
+            "WoW64Process": self._wow64(process),
             "SectionObject": section,
             "SectionBaseAddress": program.base if program else 0,
             "DebugPort": process.debug_port,

@@ -70,6 +70,7 @@ class Actor:
         asked_by: process id of whoever asked for the creation, where it chose another parent than itself.
         window_title: title for its first window, where it is not the path; shortcuts put their own path there.
         debugged: was started under a debugger.
+        wow64: a 32-bit program, which WOW64 runs: a second PEB, loader and libraries below 4 GB.
     """
 
     pid: int
@@ -98,6 +99,7 @@ class Actor:
     asked_by: int | None = None
     window_title: str = ""
     debugged: bool = False
+    wow64: bool = False
 
     @property
     def creator(self) -> int:
@@ -183,7 +185,7 @@ LAB = Scenario(
         ),
         Actor(
             4476, 3920, "C:\\Ledger\\oldledger.exe", "virtualized", 164, 1, "C:\\Ledger\\books.dat", threads=1,
-            memory=PAGED_OUT,
+            wow64=True,
         ),
         Actor(
             4812, 6612, "C:\\Users\\student\\AppData\\Local\\Temp\\LabSetup.exe", "installer", 240, 1, "/quiet",

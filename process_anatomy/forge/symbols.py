@@ -40,6 +40,7 @@ LAST_WITH_OTHER_NAME = 10240
 POINTS_TO = {
     ("_EPROCESS", "ObjectTable"): "_HANDLE_TABLE",
     ("_EPROCESS", "Peb"): "_PEB",
+    ("_EPROCESS", "WoW64Process"): "_EWOW64PROCESS",
     ("_SE_AUDIT_PROCESS_CREATION_INFO", "ImageFileName"): "_OBJECT_NAME_INFORMATION",
     ("_KTHREAD", "Process"): "_KPROCESS",
     ("_RTL_AVL_TREE", "Root"): "_RTL_BALANCED_NODE",

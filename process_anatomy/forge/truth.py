@@ -35,6 +35,7 @@ def process_facts(scenario: Scenario, kernel: Space, process: Process) -> dict[s
         "name": actor.name,
         "object_table": process.table,
         "peb": user.peb,
+        "peb32": user.small.peb if user.small else 0,
         "pid": actor.pid,
         "ppid": actor.parent,
         "protection": actor.protection,
@@ -45,7 +46,7 @@ def process_facts(scenario: Scenario, kernel: Space, process: Process) -> dict[s
         "vad_root": process.vad_root,
         "vads": process.vads,
         "working_set": process.working_set,
-        "wow64": False,
+        "wow64": actor.wow64,
     }
     if user.modules:
         facts |= {"image_base": user.modules[0].base, "image_path": actor.path, "memory": actor.memory}
@@ -70,5 +71,12 @@ def process_facts(scenario: Scenario, kernel: Space, process: Process) -> dict[s
             "unlisted": [module.facts() for module in user.unlisted],
             "odd_pages": user.odd_pages,
             "pages": user.pages,
+        }
+    if user.small:
+        facts |= {
+            "environment32": user.small.environment,
+            "heaps32": user.small.heaps,
+            "ldr32": user.small.ldr,
+            "modules32": [module.facts() for module in user.small.modules],
         }
     return dict(sorted(facts.items()))

@@ -47,10 +47,21 @@ def version_of(build: Build) -> tuple[int, int]:
 
 
 def process_block(
-    build: Build, at: int, image: int, ldr: int, parameters: int, heaps: list[int], actor: Actor
+    build: Build, at: int, image: int, ldr: int, parameters: int, heaps: list[int], actor: Actor, kernel: Build
 ) -> bytes:
-    """A PEB and, behind it on the same page as Windows has it, the list of heaps."""
-    major, minor = version_of(build)
+    """A PEB and, behind it on the same page as Windows has it, the list of heaps.
+
+    Args:
+        build: whose places: an x86 one for a 32-bit PEB.
+        at: the PEB's address.
+        image: where the program is.
+        ldr: the loader's data.
+        parameters: the process parameters.
+        heaps: the default heap and all others.
+        actor: whose it is.
+        kernel: the build that runs, which the PEB tells the program of.
+    """
+    major, minor = version_of(kernel)
     size = build[PEB].sizeof
     data = record(
         build,
@@ -63,16 +74,16 @@ def process_block(
         ProcessHeap=heaps[0],
         ProcessHeaps=at + size,
         NumberOfHeaps=len(heaps),
-        MaximumNumberOfHeaps=(PAGE - size) // 8,
+        MaximumNumberOfHeaps=(PAGE - size) // build.pointer_size,
         NumberOfProcessors=2,
         OSMajorVersion=major,
         OSMinorVersion=minor,
-        OSBuildNumber=build.number,
+        OSBuildNumber=kernel.number,
         OSPlatformId=2,
         ImageSubsystem=CONSOLE if actor.name in CONSOLE_PROGRAMS else WINDOWS,
         SessionId=actor.session or 0,
     )
-    return data + struct.pack(f"<{len(heaps)}Q", *heaps)
+    return data + struct.pack(f"<{len(heaps)}{'Q' if build.pointer_size == 8 else 'I'}", *heaps)
 
 
 @dataclass

@@ -27,6 +27,17 @@ from process_anatomy.forge.sections import Section, Sections
 from process_anatomy.forge.security import CONTEXTS
 from process_anatomy.forge.user_data import ParameterBlock, loader_lists, process_block, thread_block
 from process_anatomy.forge.vads import Region
+from process_anatomy.forge.wow64 import (
+    FIRST_TEB,
+    LIBRARY_STEPS,
+    LIBRARY_TOP,
+    NATIVE_LIBRARIES,
+    PROGRAM_BASE,
+    TEB_PAGES,
+    SmallHalf,
+    small_half,
+    small_libraries,
+)  # fmt: skip
 from structs.peb import PEB
 
 SHARED_PAGE = 0x7FFE0000
@@ -37,8 +48,9 @@ LIBRARIES = ("ntdll.dll", "kernel32.dll", "KernelBase.dll")
 LOCALE = "\\Windows\\System32\\locale.nls"
 LOCALE_PAGES = 0xA9
 LOW_AREAS = 0x10, 0x100
-"""First 2 MB pages for blocks and stacks, and for the rest, of processes whose memory is trimmed: all of it lies in
-the lowest gigabyte, as without high-entropy address randomisation, so that few page tables are needed."""
+"""First 2 MB pages for blocks and stacks, and for the rest, of processes whose memory is trimmed, and of 32-bit ones:
+all of it lies in the lowest gigabyte, as without high-entropy address randomisation, so that few page tables are
+needed."""
 ROOT_SHIFT = 39
 """Address bits below those that choose an entry of the root table."""
 
@@ -90,6 +102,7 @@ class UserSpace:
     command_line: str = ""
     current_directory: str = ""
     environment: dict[str, str] = field(default_factory=dict)
+    small: SmallHalf | None = None
 
 
 class Users:
@@ -102,24 +115,32 @@ class Users:
         self.shared_frame = objects.kernel.memory.take()
         self.shared_page_2 = SHARED_PAGE + PAGE * self.dice.between(1, 14)
         self._images: dict[str, Module] = {}
+        self._small_library_top = LIBRARY_TOP + (self.dice.below(LIBRARY_STEPS) << 16)
         self._library_top = 0x7FF800000000 + (self.dice.below(0x600) << 24) + (self.dice.below(0x80) << 21)
 
-    def module(self, path: str, library: bool = False) -> Module:
+    def module(self, path: str, library: bool = False, bits: int = pe.BITS_64) -> Module:
         """The image at a path, where it is mapped in this boot."""
         if path not in self._images:
-            parts = pe.DLL_SECTIONS if library else pe.EXE_SECTIONS
+            parts: tuple[pe.Section, ...] = pe.DLL_SECTIONS if library else pe.EXE_SECTIONS
+            if bits == pe.BITS_32:
+                parts = pe.without_exception_table(parts)
             size = parts[-1].end
-            if library:
+            if library and bits == pe.BITS_32:
+                base = self._small_library_top
+                self._small_library_top -= size + (self.dice.between(1, 9) << 16)
+            elif bits == pe.BITS_32:
+                base = PROGRAM_BASE
+            elif library:
                 base = self._library_top
                 self._library_top -= size + (self.dice.between(1, 9) << 16)
             else:
                 base = 0x7FF600000000 + (self.dice.below(0x1000) << 20)
                 base += self.dice.below(0xB) << 16
             entry, timestamp = 0x1000 + 16 * self.dice.between(1, 0x400), 0x60000000 | self.dice.bits(28)
-            program = pe.Program(size, entry, parts, timestamp, self.dice.bits(19), {}, library)
+            program = pe.Program(size, entry, parts, timestamp, self.dice.bits(19), {}, library, bits=bits)
             if not library:
                 rdata, rsrc = (next(part.start for part in parts if part.name == name) for name in (".rdata", ".rsrc"))
-                held = contents(path, rdata, rsrc, timestamp)
+                held = contents(path, rdata, rsrc, timestamp, bits)
                 windows = path.lower().startswith("c:\\windows\\")
                 program = replace(
                     program, directories=held.directories, pages=held.pages, facts=held.facts,
@@ -143,24 +164,26 @@ class Users:
         user, whole = UserSpace(), actor.memory == ALL
         if whole:
             space.map(SHARED_PAGE, self.shared_frame, USER_READ)
-        libraries = [self.module(SYSTEM32 + name, library=True) for name in LIBRARIES]
-        program = self.module(actor.path)
+        names = NATIVE_LIBRARIES if actor.wow64 else LIBRARIES
+        libraries = [self.module(SYSTEM32 + name, library=True) for name in names]
+        program = self.module(actor.path, bits=pe.BITS_32 if actor.wow64 else pe.BITS_64)
         user.modules = [program, *libraries]
         user.unlisted = [self.module(path, library=True) for path in (actor.unlisted,) if path]
         add = user.regions.append
         add(Region(SHARED_PAGE, PAGE, sec.READ_ONLY, "shared data", commit=1, mem_commit=True))
         add(Region(self.shared_page_2, PAGE, sec.READ_ONLY, "hypervisor shared data", commit=1, mem_commit=True))
-        for module in [*user.modules, *user.unlisted]:
+        small = small_libraries(self) if actor.wow64 else []
+        for module in [*user.modules, *small, *user.unlisted]:
             commit = self.dice.between(2, 16)
             add(
                 Region(module.base, module.program.size, sec.EXECUTE_WRITE_COPY, module.name, module.section, 2, commit)
             )
-        for module in [*user.modules[:2], *user.unlisted] if whole else []:
+        for module in [*user.modules[:2], *small, *user.unlisted] if whole else []:
             for page, frame in module.section.frames.items():
                 if page or not (actor.headless and module is program):
                     space.map(module.base + page * PAGE, frame, USER_READ | COPY_ON_WRITE)
-                    self._note(user, module.base + page * PAGE, "valid", module.name, frame)
-        if whole:
+                    self.note(user, module.base + page * PAGE, "valid", module.name, frame)
+        if whole and not actor.wow64:
             area = (self.dice.between(0x10, 0xFF) << 32) + (self.dice.below(0x400) << 21)
             zone = (self.dice.between(0x100, 0x1FF) << 32) + (self.dice.below(0x400) << 21)
         else:
@@ -169,6 +192,8 @@ class Users:
         if whole:
             self._mapped_files(actor, space, user, zone)
         self._heap(actor, space, user, zone + 0x100000)
+        if actor.wow64 and actor.memory != PAGED_OUT:
+            user.small = small_half(self, actor, space, user, [program, *small], zone + 0x500000)
         add(Region(zone + 0x200000, 0x100000, sec.READ_WRITE, "heap", commit=self.dice.between(3, 40)))
         add(Region(zone + 0x400000, 0x20000, sec.NO_ACCESS, "reserved"))
         if actor.odd_pages:
@@ -184,7 +209,8 @@ class Users:
                 space.page_out(part << ROOT_SHIFT, self.invalid(swapped))
         return user
 
-    def _note(self, user: UserSpace, address: int, state: str, note: str, frame: int | None) -> None:
+    def note(self, user: UserSpace, address: int, state: str, note: str, frame: int | None) -> None:
+        """Add a page to the truth: how it lies there and what it holds."""
         content = None if frame is None else bytes(self.objects.kernel.memory.pages[frame])
         if state == "demand-zero":
             content = bytes(PAGE)
@@ -198,31 +224,34 @@ class Users:
             }
         )
 
-    def _private(self, space: Space, address: int, content: bytes = b"", flags: int = USER_DATA) -> int:
+    def private(self, space: Space, address: int, content: bytes = b"", flags: int = USER_DATA) -> int:
+        """Map one private page; gives its frame."""
         frame = space.memory.take(content)
         space.map(address, frame, flags)
         return frame
 
     def _thread_area(self, actor: Actor, space: Space, user: UserSpace, area: int, first_tid: int) -> None:
         """PEB, TEBs and stacks: one region for the blocks, one for each stack behind it."""
-        user.regions.append(Region(area, 0x200000, sec.READ_WRITE, "PEB and TEBs", commit=1 + 2 * actor.threads))
+        first_teb, pages = FIRST_TEB[actor.wow64], TEB_PAGES[actor.wow64]
+        commit = first_teb + pages * actor.threads
+        user.regions.append(Region(area, 0x200000, sec.READ_WRITE, "PEB and TEBs", commit=commit))
         user.peb = area + PAGE * self.dice.between(1, 0x80)
         assert self.build[PEB].sizeof <= PAGE
         if actor.memory != PAGED_OUT:
-            self._private(space, user.peb)
+            self.private(space, user.peb)
         for index in range(actor.threads):
             stack = area + 0x200000 + 0x100000 * index
             size = 0x80000 if index else 0x100000
             base = stack + size
             user.stacks.append((base, base - 0x3000))
-            teb = user.peb + PAGE * (1 + 2 * index)
+            teb = user.peb + PAGE * (first_teb + pages * index)
             user.tebs.append(teb)
             if actor.memory == ALL:
                 tid = first_tid + 4 * index
                 content = thread_block(self.build, teb, user.peb, user.stacks[-1], stack, actor.pid, tid)
-                self._private(space, teb, content[:PAGE])
+                self.private(space, teb, content[:PAGE])
                 if index == 0:  # the second halves of the others are not in memory, which keeps the image small
-                    self._private(space, teb + PAGE, content[PAGE:])
+                    self.private(space, teb + PAGE, content[PAGE:])
             commit = self.dice.between(3, 9)
             user.regions.append(Region(stack, size, sec.READ_WRITE, "stack", commit=commit))
         guard = area + 0x200000 + 0x100000 * actor.threads
@@ -230,41 +259,41 @@ class Users:
         if actor.memory != ALL:
             return
         top = user.stacks[0][0] - PAGE
-        frame = self._private(space, top, b"STACK-PAGE " + bytes([self.dice.bits(8) for _ in range(64)]))
-        self._note(user, top, "valid", "stack", frame)
+        frame = self.private(space, top, b"STACK-PAGE " + bytes([self.dice.bits(8) for _ in range(64)]))
+        self.note(user, top, "valid", "stack", frame)
         space.entry(guard, self.invalid((sec.GUARD | sec.READ_WRITE) << sec.PROTECTION_SHIFT))
-        self._note(user, guard, "guard-demand-zero", "guard page", None)
+        self.note(user, guard, "guard-demand-zero", "guard page", None)
 
     def _mapped_files(self, actor: Actor, space: Space, user: UserSpace, zone: int) -> None:
         add = user.regions.append
         shared = self.sections.shared_memory(16, b"SHARED-PAGE " + actor.name.encode())
         add(Region(zone + 0x10000, 0x10000, sec.READ_WRITE, "shared memory", shared))
         space.map(zone + 0x10000, shared.frames[0], USER_DATA)
-        self._note(user, zone + 0x10000, "valid", "shared memory", shared.frames[0])
+        self.note(user, zone + 0x10000, "valid", "shared memory", shared.frames[0])
         read_only = self.sections.shared_memory(4, b"READ-ONLY SHARED-PAGE " + actor.name.encode())
         add(Region(zone + 0x20000, 0x4000, sec.READ_ONLY, "shared memory", read_only))
         add(Region(zone + 0x30000, 0x2000, sec.EXECUTE_READ, "generated code", commit=2, mem_commit=True))
-        frame = self._private(space, zone + 0x30000, b"\x48\x8b\xc4\xc3" + b"\xcc" * 60, USER_CODE)
-        self._note(user, zone + 0x30000, "valid", "generated code", frame)
+        frame = self.private(space, zone + 0x30000, b"\x48\x8b\xc4\xc3" + b"\xcc" * 60, USER_CODE)
+        self.note(user, zone + 0x30000, "valid", "generated code", frame)
         if actor.injected:
             add(Region(zone + 0x40000, 0x4000, sec.EXECUTE_READ_WRITE, "injected", commit=4, mem_commit=True))
             code = b"\xfc\x48\x83\xe4\xf0\xe8\x00\x00\x00\x00 this is practice, not a program \x90\x90\xc3"
-            frame = self._private(space, zone + 0x40000, code, USER_DATA & ~NO_EXECUTE)
-            self._note(user, zone + 0x40000, "valid", "injected", frame)
+            frame = self.private(space, zone + 0x40000, code, USER_DATA & ~NO_EXECUTE)
+            self.note(user, zone + 0x40000, "valid", "injected", frame)
         contents = [f"NLS-PAGE-{index} ".encode() * 20 for index in range(3)]
         locale = self.sections.data(LOCALE, LOCALE_PAGES, contents)
         start = zone + 0x50000
         add(Region(start, LOCALE_PAGES * PAGE, sec.READ_ONLY, "locale.nls", locale))
         space.map(start, locale.frames[0], USER_READ)
-        self._note(user, start, "valid", LOCALE, locale.frames[0])
+        self.note(user, start, "valid", LOCALE, locale.frames[0])
         pointer = (locale.prototypes + 8 & 0xFFFFFFFFFFFF) << 16
         space.entry(start + PAGE, self.invalid(pointer | PROTOTYPE))
-        self._note(user, start + PAGE, "prototype-valid", LOCALE, locale.frames[1])
+        self.note(user, start + PAGE, "prototype-valid", LOCALE, locale.frames[1])
         ask = LOOK_UP_IN_VAD << 16 | PROTOTYPE | sec.READ_ONLY << sec.PROTECTION_SHIFT
         space.entry(start + 2 * PAGE, self.invalid(ask))
-        self._note(user, start + 2 * PAGE, "prototype-vad-transition", LOCALE, locale.frames[2])
+        self.note(user, start + 2 * PAGE, "prototype-vad-transition", LOCALE, locale.frames[2])
         space.entry(start + 3 * PAGE, self.invalid((locale.prototypes + 24 & 0xFFFFFFFFFFFF) << 16 | PROTOTYPE))
-        self._note(user, start + 3 * PAGE, "prototype-not-resident", LOCALE, None)
+        self.note(user, start + 3 * PAGE, "prototype-not-resident", LOCALE, None)
 
     def _heap(self, actor: Actor, space: Space, user: UserSpace, heap: int) -> None:
         """The default heap: parameters, environment and loader data lie in it, then pages in other states."""
@@ -273,7 +302,7 @@ class Users:
         if actor.memory == PAGED_OUT:
             return
         if actor.memory == ALL:
-            self._private(space, heap, bytes(16) + (0xFFEEFFEE).to_bytes(4, "little"))
+            self.private(space, heap, bytes(16) + (0xFFEEFFEE).to_bytes(4, "little"))
         user.current_directory = "C:\\Windows\\system32\\" if actor.session != 1 else "C:\\Users\\student\\"
         quoted = f'"{actor.path}"' if " " in actor.path else actor.path
         user.command_line = f"{quoted} {actor.arguments}".rstrip()
@@ -284,27 +313,27 @@ class Users:
         user.ldr, data = loader_lists(self.build, lists_at, [module.facts() for module in user.modules])
         end = lists_at + len(data)
         for page in range(heap + PAGE, end, PAGE):
-            self._private(space, page)
+            self.private(space, page)
         space.write(block.address, written)
         space.write(lists_at, data)
         first = user.modules[0]
         user.heaps = [heap, heap + 0x100000]
-        peb = process_block(self.build, user.peb, first.base, user.ldr, block.address, user.heaps, actor)
+        peb = process_block(self.build, user.peb, first.base, user.ldr, block.address, user.heaps, actor, self.build)
         space.write(user.peb, peb)
-        self._note(user, user.peb, "valid", "PEB", space.mapped[user.peb // PAGE])
+        self.note(user, user.peb, "valid", "PEB", space.mapped[user.peb // PAGE])
         if actor.memory != ALL:
             return
         rest = heap + 0x20000
         frame = space.memory.take(b"TRANSITION-PAGE " + bytes([self.dice.bits(8) for _ in range(64)]))
         read_write = sec.READ_WRITE << sec.PROTECTION_SHIFT
         space.entry(rest, self.invalid(frame * PAGE | TRANSITION | read_write))
-        self._note(user, rest, "transition", "heap", frame)
+        self.note(user, rest, "transition", "heap", frame)
         space.entry(rest + PAGE, self.invalid(read_write))
-        self._note(user, rest + PAGE, "demand-zero", "heap", None)
+        self.note(user, rest + PAGE, "demand-zero", "heap", None)
         swapped = self.dice.between(0x1000, 0xFFFF)
         space.entry(rest + 2 * PAGE, self.invalid(self.pagefile(0, swapped, sec.READ_WRITE)))
-        self._note(user, rest + 2 * PAGE, "pagefile", f"pagefile 0 page {swapped:#x}", None)
-        self._note(user, rest + 3 * PAGE, "vad-demand-zero", "heap", None)
+        self.note(user, rest + 2 * PAGE, "pagefile", f"pagefile 0 page {swapped:#x}", None)
+        self.note(user, rest + 3 * PAGE, "vad-demand-zero", "heap", None)
 
     def _large_page(self, space: Space, user: UserSpace, address: int) -> None:
         first = space.memory.take_large()
@@ -313,7 +342,7 @@ class Users:
         user.regions.append(region)
         for page in (0, 0x137):
             space.write(address + page * PAGE, f"LARGE-PAGE-{page} ".encode() + b"L" * 200)
-            self._note(user, address + page * PAGE, "large", "2 MB page", first + page)
+            self.note(user, address + page * PAGE, "large", "2 MB page", first + page)
 
     def _environment(self, actor: Actor) -> dict[str, str]:
         context = CONTEXTS[actor.context]

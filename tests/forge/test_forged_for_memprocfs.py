@@ -24,6 +24,7 @@ for process in vmm.process_list():
         vads = []
     answer[process.pid] = {
         "ppid": process.ppid, "dtb": process.dtb, "eprocess": process.eprocess, "vads": vads,
+        "wow64": [process.is_wow64, process.peb32],
         "handles": [[handle["handle"], handle["va-object"]] for handle in process.maps.handle()],
         "tids": sorted(thread["tid"] for thread in process.maps.thread()),
         "pages": [zlib.crc32(process.memory.read(va, 4096)) for va in pages.get(str(process.pid), [])],
@@ -44,6 +45,7 @@ def test_processes_vads_handles_threads_and_pages_agree(
     for process in cast:
         said = answer[str(process["pid"])]
         assert (said["ppid"], said["dtb"], said["eprocess"]) == (process["ppid"], process["dtb"], process["eprocess"])
+        assert said["wow64"] == [process["wow64"], process["peb32"]]
         assert sorted(said["vads"]) == sorted([vad["start"], vad["end"]] for vad in process["vads"])
         assert sorted(said["handles"]) == [[h["handle"], h["object"]] for h in process["handles"]]
         assert said["tids"] == [thread["tid"] for thread in process["threads"]]

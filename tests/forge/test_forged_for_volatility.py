@@ -95,15 +95,35 @@ def test_handles_agree(stock: Stock, image: Image, container: Callable[[str], Pa
     assert found == expected
 
 
+def listed_modules(truth: dict[str, Any]) -> list[Any]:
+    """What dlllist shows: both loaders' lists of every process, the 64-bit one first."""
+    return [
+        (p["pid"], m["base"], m["size"], m["name"], m["path"])
+        for p in truth["processes"]
+        for m in p.get("modules", []) + p.get("modules32", [])
+    ]
+
+
+def found_modules(rows: list[dict[str, Any]]) -> list[Any]:
+    return [(r["PID"], r["Base"], r["Size"], r["Name"], r["Path"]) for r in rows]
+
+
 def test_cmdline_and_dlllist_agree(stock: Stock, image: Image, container: Callable[[str], Path]) -> None:
     truth = image.truth["processes"]
     rows = stock(container("bitmap"), "windows.cmdline")
     assert [(r["PID"], r["Args"]) for r in rows] == [(p["pid"], p.get("command_line")) for p in truth]
-    rows = stock(container("bitmap"), "windows.dlllist")
-    found = [(r["PID"], r["Base"], r["Size"], r["Name"], r["Path"]) for r in rows]
-    assert found == [
-        (p["pid"], m["base"], m["size"], m["name"], m["path"]) for p in truth for m in p.get("modules", [])
-    ]
+    assert found_modules(stock(container("bitmap"), "windows.dlllist")) == listed_modules(image.truth)
+
+
+def test_ldrmodules_agrees(stock: Stock, image: Image, container: Callable[[str], Path]) -> None:
+    """The images of the 32-bit process, in both loaders' lists together; it leaves out those without a header."""
+    rows = [r for r in stock(container("bitmap"), "windows.ldrmodules") if r["Process"] == "oldledger.exe"]
+    (process,) = (p for p in image.truth["processes"] if p["wow64"])
+    there = {page["va"] for page in process["pages"]}
+    known = {m["base"]: m["file"] for m in process["modules"] + process["modules32"] if m["base"] in there}
+    assert len(known) == 4
+    assert {r["Base"]: r["MappedPath"] for r in rows} == known
+    assert all(r["InLoad"] and r["InMem"] and r["InInit"] is (r["Base"] != process["image_base"]) for r in rows)
 
 
 def test_envars_agree(stock: Stock, image: Image, container: Callable[[str], Path]) -> None:
@@ -119,3 +139,4 @@ def test_other_builds_agree_too(build: str, stock: Stock, tmp_path: Path) -> Non
     path, *_ = write_all(made, tmp_path, "lab")
     assert found_processes(stock(path, "windows.pslist")) == expected_processes(made.truth)
     assert found_vads(stock(path, "windows.vadinfo")) == expected_vads(made.truth)
+    assert found_modules(stock(path, "windows.dlllist")) == listed_modules(made.truth)

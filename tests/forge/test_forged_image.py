@@ -16,6 +16,7 @@ from process_anatomy.forge.__main__ import NAMES, write_all
 from structs import builds
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
+from structs.object import OBJECT_HEADER
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = 0x1000
@@ -150,6 +151,36 @@ def test_the_cast_shows_what_a_student_should_find(image: Image) -> None:
         "valid", "transition", "demand-zero", "pagefile", "vad-demand-zero", "guard-demand-zero", "prototype-valid",
         "prototype-vad-transition", "prototype-not-resident", "large",
     }  # fmt: skip
+
+
+def test_the_32_bit_process_has_the_headers_of_one(image: Image) -> None:
+    """PE32 for all that its 32-bit loader lists, PE32+ for the 64-bit ntdll.dll beside it."""
+    (process,) = (p for p in image.truth["processes"] if p["wow64"])
+    assert (process["name"], process["peb32"]) == ("oldledger.exe", process["peb"] + PAGE)
+    native = process["modules"][1]
+    for module in [*process["modules32"], native]:
+        header = pefile.PE(data=read(image, process["dtb"], module["base"], PAGE), fast_load=True)
+        kind = (0x8664, 0x20B) if module is native else (0x14C, 0x10B)
+        assert (header.FILE_HEADER.Machine, header.OPTIONAL_HEADER.Magic) == kind
+        assert header.OPTIONAL_HEADER.ImageBase == module["base"]
+        assert header.OPTIONAL_HEADER.SizeOfImage == module["size"]
+        assert header.OPTIONAL_HEADER.CheckSum == module["checksum"]
+        names = {section.Name.rstrip(b"\0") for section in header.sections}
+        assert (b".pdata" in names) is (module is native)
+
+
+@pytest.mark.parametrize("seed", [11, 22621, 22622])
+def test_no_type_index_encodes_to_zero(seed: int) -> None:
+    """Stock Volatility would take such an object's handles for free ones."""
+    made = forge(seed=seed)
+    truth = made.truth
+    pages = dict(mapped(made, truth["dtb"] // PAGE))
+    layout = builds.load("x64-22621-382")[OBJECT_HEADER]
+    place = layout.offset("TypeIndex") - layout.offset("Body")
+    for handle in (h for p in truth["processes"] for h in p["handles"]):
+        page, skip = divmod((handle["object"] + place) & 0xFFFFFFFFFFFF, PAGE)
+        if page in pages:  # the non-paged pool may lie in a large page
+            assert made.physical[pages[page]][skip]
 
 
 @pytest.mark.parametrize("scenario", [LAB, crowd(200)], ids=lambda scenario: scenario.name)

@@ -81,7 +81,7 @@ def test_forged_modules_are_those_of_the_answer_key(image: Image) -> None:
     expected = {
         (p["pid"], m["base"], m["size"], m["entry"], m["name"], m["path"], m["file"], m["timestamp"])
         for p in image.truth["processes"]
-        for m in p.get("modules", [])
+        for m in p.get("modules", []) + p.get("modules32", [])
     }
     actual = {
         (
@@ -95,6 +95,34 @@ def test_forged_modules_are_those_of_the_answer_key(image: Image) -> None:
     hidden = {(p["pid"], m["base"], m["name"]) for p in image.truth["processes"] for m in p.get("unlisted", [])}
     assert {(row.process.pid, row.base, row.name) for row in table.rows if row.state == "not-listed"} == hidden
     assert len(hidden) == 1
+
+
+@pytest.mark.parametrize("build", ["x64-9600-16384", "x64-17763-0", "x64-22621-382", "x64-26100-1742"])
+def test_modules_of_a_32_bit_process_say_which_loader_lists_them(build: str) -> None:
+    """The program is in both loaders' lists; nothing is hidden, and headers of either flavour agree."""
+    made = forge(LAB, 11, build)
+    truth = process_truth(made, "oldledger.exe")
+    kernel = kernel_of(made)
+    table = of(kernel, truth["pid"])
+    shown = {(row.name, row.bits, row.base, row.told("path"), row.mapped_path) for row in table.rows}
+    program, *native = truth["modules"]
+    assert truth["modules32"][0] == program
+    assert shown == {
+        (m["name"], bits, m["base"], m["path"], m["file"])
+        for bits, those in (("64,32", [program]), ("64", native), ("32", truth["modules32"][1:]))
+        for m in those
+    }
+    assert [m["name"] for m in native] == ["ntdll.dll", "wow64.dll"]
+    assert all(m["path"].startswith("C:\\Windows\\SysWOW64\\") for m in truth["modules32"][1:])
+    assert max(m["base"] + m["size"] for m in truth["modules32"]) < 1 << 32
+    assert table.problems == ()
+    assert {(row.state, row.problems) for row in table.rows} == {("listed", ())}
+    compared = {row.name: row.compared for row in table.rows if row.bits != "64"}
+    assert compared == {"oldledger.exe": "agrees", "ntdll.dll": "agrees", "kernel32.dll": "agrees"}
+    (each,) = images(kernel, [row for row in processes(kernel).rows if row.pid == truth["pid"]]).rows
+    assert isinstance(each.facts, PeFacts)
+    assert (each.facts.bits, each.facts.machine) == (32, "x86")
+    assert (each.facts.imphash, each.facts.version) == (truth["program"]["imphash"], truth["program"]["version"])
 
 
 def test_forged_programs_are_those_of_the_answer_key(image: Image) -> None:

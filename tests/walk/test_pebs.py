@@ -29,6 +29,9 @@ from structs.peb import PEB, PROCESS_PARAMETERS
 from structs.teb import TEB
 from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, process_truth
 
+OLD_PROGRAM = 4476
+"""The lab's 32-bit process."""
+WOW64_BUILDS = ["x64-9600-16384", "x64-10240-16384", "x64-14393-0", "x64-17763-0", "x64-22621-382", "x64-26100-1742"]
 Everything = tuple[list[Peb], list[Variable], list[Teb]]
 
 
@@ -73,7 +76,9 @@ def peb_of(edit: Editor, image: Image, pid: int, bits: int = 64) -> Peb:
 
 def test_pebs_are_those_of_the_answer_key(image: Image, undamaged: Callable[[], Everything]) -> None:
     """Every readable PEB says what the answer key says, and only one process is being debugged."""
-    rows = {row.process.pid: row for row in undamaged()[0]}
+    found = undamaged()[0]
+    rows = {row.process.pid: row for row in found if row.bits == 64}
+    assert [row.process.pid for row in found if row.bits == 32] == [OLD_PROGRAM]
     compared = 0
     for process in image.truth["processes"]:
         row = rows.pop(process["pid"])
@@ -99,8 +104,36 @@ def test_environments_are_those_of_the_answer_key(image: Image, undamaged: Calla
     found: dict[Any, dict[Any, Any]] = {}
     for row in undamaged()[1]:
         if isinstance(row.name, str):
-            found.setdefault(row.peb.process.pid, {})[row.name] = row.value
-    assert found == {p["pid"]: p["environment"] for p in image.truth["processes"] if "environment" in p}
+            found.setdefault((row.peb.process.pid, row.peb.bits), {})[row.name] = row.value
+    assert found == {
+        (p["pid"], bits): p[key]
+        for p in image.truth["processes"]
+        for bits, key in ((64, "environment"), (32, "environment32"))
+        if key in p
+    }
+    assert found[OLD_PROGRAM, 64]["PROCESSOR_ARCHITECTURE"] == "AMD64"
+    assert found[OLD_PROGRAM, 32]["PROCESSOR_ARCHITECTURE"] == "x86"
+
+
+@pytest.mark.parametrize("build", WOW64_BUILDS)
+def test_a_32_bit_peb_is_that_of_the_answer_key(build: str) -> None:
+    """Named by the process object itself up to 8.1, behind a kernel structure later; x86 layouts below 4 GB."""
+    made = forge(LAB, 11, build)
+    kernel, truth = kernel_of(made), process_truth(made, "oldledger.exe")
+    listed = processes(kernel).rows
+    assert [row.pid for row in listed if row.wow64 is True] == [OLD_PROGRAM]
+    found = pebs(kernel, listed, listed)
+    (row,) = [row for row in found if row.bits == 32]
+    assert (row.process.pid, row.address, row.root) == (OLD_PROGRAM, truth["peb32"], truth["dtb"])
+    assert (row.image_base, row.image_path) == (truth["image_base"], truth["image_path"])
+    assert (row.command_line, row.current_directory) == (truth["command_line"], truth["current_directory"])
+    assert (row.window_title, row.desktop) == (truth["window_title"], truth["desktop"])
+    assert (row.heap, row.heaps, row.ldr) == (truth["heaps32"][0], tuple(truth["heaps32"]), truth["ldr32"])
+    assert max(row.address, *row.heaps, row.ldr) < 1 << 32
+    assert row.os_version == f"{made.truth['major']}.{made.truth['minor']}.{made.truth['build']}"
+    assert (row.session, row.being_debugged, row.problems) == (truth["session"], False, ())
+    variables = {v.name: v.value for v in environments(kernel, found) if v.peb is row}
+    assert variables == truth["environment32"]
 
 
 def test_tebs_are_those_of_the_answer_key(image: Image, undamaged: Callable[[], Everything]) -> None:
@@ -309,11 +342,10 @@ def test_missing_pages_never_give_a_wrong_value(
     except Error:
         return  # the kernel itself could not be identified, and said so
     found, variables, blocks = everything(kernel)
-    known = {row.process.address: row for row in undamaged()[0]}
+    known = {(row.process.address, row.bits): row for row in undamaged()[0]}
     for row in found:
-        if row.bits == 64:
-            for name in FACTS:
-                assert bears_out(getattr(row, name), getattr(known[row.process.address], name)), name
+        for name in FACTS:
+            assert bears_out(getattr(row, name), getattr(known[row.process.address, row.bits], name)), name
     was = {(v.peb.process.address, v.address): v for v in undamaged()[1]}
     for variable in variables:
         if isinstance(variable.name, str) and isinstance(variable.value, str):

@@ -1,0 +1,91 @@
+"""The 32-bit half of a WOW64 process: second PEB, parameters, loader's lists, libraries from SysWOW64.
+
+Sources: "Running 32-bit Applications" and "WOW64 Implementation Details" (learn.microsoft.com/windows/win32/winprog64):
+the 64-bit loader loads ntdll.dll and wow64.dll, which load the 32-bit ntdll.dll; 32-bit system libraries lie in
+SysWOW64; a 32-bit program is told another processor architecture than a 64-bit one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from process_anatomy.forge import pe
+from process_anatomy.forge import sections as sec
+from process_anatomy.forge.memory import PAGE, Space
+from process_anatomy.forge.user_data import ParameterBlock, loader_lists, process_block
+from process_anatomy.forge.vads import Region
+from structs import builds
+from structs.layout import Build
+from structs.peb import PEB
+
+if TYPE_CHECKING:
+    from process_anatomy.forge.scenario import Actor
+    from process_anatomy.forge.user_space import Module, Users, UserSpace
+
+NATIVE_LIBRARIES = ("ntdll.dll", "wow64.dll")
+"""What the 64-bit loader of a 32-bit process lists behind the program."""
+SYSWOW64 = "C:\\Windows\\SysWOW64\\"
+SMALL_LIBRARIES = ("ntdll.dll", "kernel32.dll")
+PROGRAM_BASE = 0x400000
+"""Where linkers have always put 32-bit programs; those without address randomisation stay there."""
+LIBRARY_TOP, LIBRARY_STEPS = 0x76000000, 0x180
+"""Lowest address of the highest 32-bit library, and how many steps of 64 KB it may lie above that."""
+FIRST_TEB = {False: 1, True: 2}
+"""Pages from the PEB to the first TEB: a 32-bit PEB lies on the page behind the 64-bit one."""
+TEB_PAGES = {False: 2, True: 3}
+"""Pages of a thread's blocks: a 32-bit TEB follows the 64-bit one, here never in memory."""
+HEAP_SIZE = 0x100000
+ARCHITECTURE = {"PROCESSOR_ARCHITECTURE": "x86", "PROCESSOR_ARCHITEW6432": "AMD64"}
+
+
+@dataclass(frozen=True)
+class SmallHalf:
+    """The truth of a 32-bit half.
+
+    Attributes:
+        peb: the 32-bit PEB.
+        ldr: the 32-bit loader's data.
+        heaps: the 32-bit heaps, the default one first.
+        modules: what the 32-bit loader lists.
+        environment: what the 32-bit parameters lead to.
+    """
+
+    peb: int
+    ldr: int
+    heaps: list[int]
+    modules: list[Module]
+    environment: dict[str, str]
+
+
+def small_build(build: Build) -> Build:
+    """The x86 layout of the same Windows; where none ships (there is no x86 Windows 11), the nearest one."""
+    return builds.by_number("x86", build.number) or next(builds.nearest("x86", build.number))
+
+
+def small_libraries(users: Users) -> list[Module]:
+    """The 32-bit libraries of every WOW64 process, where they are mapped in this boot."""
+    return [users.module(SYSWOW64 + name, library=True, bits=pe.BITS_32) for name in SMALL_LIBRARIES]
+
+
+def small_half(
+    users: Users, actor: Actor, space: Space, user: UserSpace, modules: list[Module], heap: int
+) -> SmallHalf:
+    """Write the 32-bit half of a process whose 64-bit half is there; ``heap`` is a free range below 4 GB."""
+    build = small_build(users.build)
+    at, heaps = user.peb + PAGE, [heap]
+    assert build[PEB].sizeof <= PAGE
+    assert heap + HEAP_SIZE < 1 << 32
+    user.regions.append(Region(heap, HEAP_SIZE, sec.READ_WRITE, "32-bit heap", commit=users.dice.between(8, 32)))
+    environment = dict(sorted((user.environment | ARCHITECTURE).items(), key=lambda pair: pair[0].upper()))
+    block = ParameterBlock(heap + 0x1280, actor, user.command_line, user.current_directory, environment)
+    written = block.build(build)
+    lists_at = (block.address + len(written) + 0x4F) & -16
+    ldr, data = loader_lists(build, lists_at, [module.facts() for module in modules])
+    for page in range(heap + PAGE, lists_at + len(data), PAGE):
+        users.private(space, page)
+    space.write(block.address, written)
+    space.write(lists_at, data)
+    content = process_block(build, at, modules[0].base, ldr, block.address, heaps, actor, users.build)
+    users.note(user, at, "valid", "32-bit PEB", users.private(space, at, content))
+    return SmallHalf(at, ldr, heaps, modules, environment)
