@@ -120,6 +120,14 @@ def nearest(arch: str, number: int) -> Iterator[Build]:
             yield replace(load(name), estimated=True, origin=f"build {number} is not known, nearest is {candidate}")
 
 
+def wow64(number: int) -> Build:
+    """The layout of what 32-bit processes keep in their own memory, on a 64-bit Windows of this build number.
+
+    The x86 layout of the same build, else the nearest: user-mode structures hardly ever differ.
+    """
+    return by_number("x86", number) or next(nearest("x86", number))
+
+
 def from_types(types: Types, arch: str, number: int, origin: str) -> Build:
     """A layout from a kernel's type information (see :mod:`structs.symbols`), for instance a user's symbol table.
 

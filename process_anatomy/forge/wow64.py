@@ -16,7 +16,6 @@ from process_anatomy.forge.memory import PAGE, Space
 from process_anatomy.forge.user_data import ParameterBlock, loader_lists, process_block
 from process_anatomy.forge.vads import Region
 from structs import builds
-from structs.layout import Build
 from structs.peb import PEB
 
 if TYPE_CHECKING:
@@ -58,11 +57,6 @@ class SmallHalf:
     environment: dict[str, str]
 
 
-def small_build(build: Build) -> Build:
-    """The x86 layout of the same Windows; where none ships (there is no x86 Windows 11), the nearest one."""
-    return builds.by_number("x86", build.number) or next(builds.nearest("x86", build.number))
-
-
 def small_libraries(users: Users) -> list[Module]:
     """The 32-bit libraries of every WOW64 process, where they are mapped in this boot."""
     return [users.module(SYSWOW64 + name, library=True, bits=pe.BITS_32) for name in SMALL_LIBRARIES]
@@ -72,7 +66,7 @@ def small_half(
     users: Users, actor: Actor, space: Space, user: UserSpace, modules: list[Module], heap: int
 ) -> SmallHalf:
     """Write the 32-bit half of a process whose 64-bit half is there; ``heap`` is a free range below 4 GB."""
-    build = small_build(users.build)
+    build = builds.wow64(users.build.number)
     at, heaps = user.peb + PAGE, [heap]
     assert build[PEB].sizeof <= PAGE
     assert heap + HEAP_SIZE < 1 << 32

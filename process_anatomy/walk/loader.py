@@ -181,7 +181,7 @@ def loader_entries(kernel: Kernel, processes: Sequence[Process]) -> LoaderTable:
     found = _of(space, kernel.build, _loaders(space, kernel.build, native, 64, gone))
     small = _small_pebs(kernel, space, processes, gone)
     if small:
-        build = _small_build(kernel)
+        build = builds.wow64(kernel.number)
         found_small = _of(space, build, _loaders(space, build, small, 32, gone))
         found = _Found(
             found.entries + found_small.entries, found.cut | found_small.cut, found.problems + found_small.problems
@@ -189,11 +189,6 @@ def loader_entries(kernel: Kernel, processes: Sequence[Process]) -> LoaderTable:
     order = {process.address: number for number, process in enumerate(processes)}
     found.entries.sort(key=lambda entry: (order[entry.process.address], -entry.bits))
     return LoaderTable(tuple(found.entries), gone, frozenset(found.cut), tuple(found.problems))
-
-
-def _small_build(kernel: Kernel) -> Build:
-    """The x86 layout of the same Windows, else the nearest: user-mode structures hardly ever differ."""
-    return builds.by_number("x86", kernel.build.number) or next(builds.nearest("x86", kernel.build.number))
 
 
 def _small_pebs(

@@ -172,7 +172,7 @@ def pebs(kernel: Kernel, processes: Sequence[Process], everyone: Sequence[Proces
     rows = _read(kernel, kernel.build, native, everyone)
     if not second:
         return rows
-    build = next(builds.nearest("x86", kernel.number))
+    build = builds.wow64(kernel.number)
     more = dict(zip(second, _read(kernel, build, list(second.values()), everyone), strict=True))
     return [row for index, first in enumerate(rows) for row in ((first, more[index]) if index in more else (first,))]
 
