@@ -21,11 +21,12 @@ from process_anatomy.kernel.lists import follow_heads
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import Records, View, addresses_of, unreadable
+from process_anatomy.walk.pebs import small_pebs
 from process_anatomy.walk.processes import NOT_READ, Process
 from structs import builds
 from structs.eprocess import EPROCESS
 from structs.layout import Build, Layout
-from structs.peb import EWOW64PROCESS, LDR_DATA_TABLE_ENTRY, LDR_DDAG_NODE, PEB, PEB_LDR_DATA
+from structs.peb import LDR_DATA_TABLE_ENTRY, LDR_DDAG_NODE, PEB, PEB_LDR_DATA
 
 ORDERS = ("InLoadOrder", "InMemoryOrder", "InInitializationOrder")
 """The three lists; fields of the head add ``ModuleList``, those of an entry ``Links``."""
@@ -179,7 +180,7 @@ def loader_entries(kernel: Kernel, processes: Sequence[Process]) -> LoaderTable:
     native = [(p, p.peb) for p in processes if isinstance(p.peb, int)]
     gone |= {(p.address, 64): p.peb for p in processes if isinstance(p.peb, Absent) and p.peb.kind in NOT_READ}
     found = _of(space, kernel.build, _loaders(space, kernel.build, native, 64, gone))
-    small = _small_pebs(kernel, space, processes, gone)
+    small = _small_pebs(kernel, processes, gone)
     if small:
         build = builds.wow64(kernel.number)
         found_small = _of(space, build, _loaders(space, build, small, 32, gone))
@@ -192,24 +193,16 @@ def loader_entries(kernel: Kernel, processes: Sequence[Process]) -> LoaderTable:
 
 
 def _small_pebs(
-    kernel: Kernel, space: AddressSpace, processes: Sequence[Process], gone: dict[tuple[int, int], Absent]
+    kernel: Kernel, processes: Sequence[Process], gone: dict[tuple[int, int], Absent]
 ) -> list[tuple[Process, int]]:
-    """The 32-bit PEB of each WOW64 process: behind _EWOW64PROCESS, or named by the _EPROCESS itself (8.1)."""
-    chosen = [p for p in processes if p.wow64 is True]
-    pointers = kernel.view.records(EPROCESS, addresses_of([p.address for p in chosen])).values("WoW64Process")
+    """The 32-bit PEB of each WOW64 process."""
+    pointers = kernel.view.records(EPROCESS, addresses_of([p.address for p in processes])).values("WoW64Process")
     found = []
-    for process, given in zip(chosen, pointers, strict=True):
-        pointer = given
-        if isinstance(given, int) and given >= KERNEL_HALF:
-            at = given + (kernel.build[EWOW64PROCESS].offset("Peb") if EWOW64PROCESS in kernel.build else 0)
-            read = kernel.view.pointer(at)
-            pointer = unreadable(space, at, 8) if read is None else read
-        if isinstance(pointer, int) and 0 < pointer < 1 << 32:
-            found.append((process, pointer))
-        elif isinstance(pointer, int):
-            gone[process.address, 32] = Absent(Kind.IMPLAUSIBLE, f"a 32-bit PEB at {pointer:#x}")
+    for row, address in small_pebs(kernel, processes, pointers).items():
+        if isinstance(address, int):
+            found.append((processes[row], address))
         else:
-            gone[process.address, 32] = pointer
+            gone[processes[row].address, 32] = address
     return found
 
 

@@ -167,7 +167,7 @@ def pebs(kernel: Kernel, processes: Sequence[Process], everyone: Sequence[Proces
     ]
     second = {
         index: _Owner(processes[index], address, sections[index], ports[index])
-        for index, address in _second(kernel, processes, records.values("WoW64Process")).items()
+        for index, address in small_pebs(kernel, processes, records.values("WoW64Process")).items()
     }
     rows = _read(kernel, kernel.build, native, everyone)
     if not second:
@@ -177,8 +177,8 @@ def pebs(kernel: Kernel, processes: Sequence[Process], everyone: Sequence[Proces
     return [row for index, first in enumerate(rows) for row in ((first, more[index]) if index in more else (first,))]
 
 
-def _second(kernel: Kernel, processes: Sequence[Process], pointers: list[int | Absent]) -> dict[int, int | Absent]:
-    """The addresses of 32-bit PEBs, by the row of the process.
+def small_pebs(kernel: Kernel, processes: Sequence[Process], pointers: list[int | Absent]) -> dict[int, int | Absent]:
+    """The addresses of 32-bit PEBs, by the row of the process, for processes whose WoW64Process leads to one.
 
     WoW64Process is the PEB's address itself from Windows 7 to 8.1, and that of a kernel structure elsewhere.
     """
