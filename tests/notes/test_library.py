@@ -123,8 +123,9 @@ COLUMNS = {
     "creation": "PID PPID ImageFileName Offset(V) CreateTime Parent ParentState CreatorPID Creator Method Confidence"
     " TokenChanges Evidence User ParentUser TokenId ParentTokenId ImagePath CommandLine Problems Explanation",
     "workingset": "PID Process WorkingSetSize WorkingSetLeafSize PeakWorkingSetSize MinimumWorkingSetSize"
-    " MaximumWorkingSetSize PageFaultCount PrivatePages CommitCharge PeakVirtualSize Resident LargePages Transition"
-    " PageTables WorkingSetList ListEntries ThroughAnother Problems Explanation",
+    " MaximumWorkingSetSize PageFaultCount PrivatePages CommitCharge CommitChargePeak CommitChargeLimit"
+    " NonPagedPoolQuota PagedPoolQuota PeakNonPagedPoolQuota PeakPagedPoolQuota PeakVirtualSize Resident LargePages"
+    " Transition PageTables WorkingSetList ListEntries ThroughAnother Problems Explanation",
     "peb": "PID Process Bits PEB DTB ImageBaseAddress BeingDebugged NtGlobalFlag GlobalFlags Flags ImagePath"
     " CommandLine CurrentDirectory WindowTitle DesktopInfo ShellInfo OSVersion Subsystem SessionId Heaps ProcessHeap"
     " HeapList Ldr ProcessParameters Environment EnvironmentSize ApiSetMap ReadOnlySharedMemoryBase ShimData Problems"
