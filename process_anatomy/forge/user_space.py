@@ -21,7 +21,7 @@ from process_anatomy.forge.memory import (
 )  # fmt: skip
 from process_anatomy.forge.objects import ObjectManager
 from process_anatomy.forge.odd_pages import odd_pages
-from process_anatomy.forge.pe_contents import contents
+from process_anatomy.forge.pe_contents import SIGNATURE, contents
 from process_anatomy.forge.scenario import ALL, PAGED_OUT, SYSTEM32, Actor
 from process_anatomy.forge.sections import Section, Sections
 from process_anatomy.forge.security import CONTEXTS
@@ -143,8 +143,8 @@ class Users:
                 held = contents(path, rdata, rsrc, timestamp, bits)
                 windows = path.lower().startswith("c:\\windows\\")
                 program = replace(
-                    program, directories=held.directories, pages=held.pages, facts=held.facts,
-                    mitigations=pe.RANDOMISED if windows else pe.OLD_FASHIONED,
+                    program, directories=held.directories, pages=held.pages, facts=held.facts, rich=held.rich,
+                    mitigations=pe.RANDOMISED if windows else pe.OLD_FASHIONED, overlay=SIGNATURE if windows else 0,
                 )  # fmt: skip
             section = self.sections.image(path[2:], program, base)
             self._images[path] = Module(path.rpartition("\\")[2], path, base, section)

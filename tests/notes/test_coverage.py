@@ -440,9 +440,9 @@ def test_every_kind_of_module_row_is_reached_and_has_its_note() -> None:
 def test_every_kind_of_image_row_is_reached_and_has_its_note() -> None:
     """Each role, with and without a mapped image and a header."""
     mapped = replace(VAD, vad_type="VadImageMap", file="\\a.exe")
-    facts = PeFacts(0, "x64", 64, "NATIVE", 0, 0, 0, NO, (), NO, 0, 0, NO, NO, NO, (), ())
+    facts = PeFacts(0, "x64", 64, "NATIVE", 0, 0, 0, 0, 0, NO, (), NO, 0, 0, NO, NO, NO, ())
     kinds = [
-        Image(PROCESS, role, 0x1000, name, vad, fact, 0x1000, 1, ())
+        Image(PROCESS, role, 0x1000, name, vad, fact, NO, 0x1000, 1, ())
         for role in (PROGRAM, MODULE, PEB_PROGRAM)
         for name in ("a.exe", GONE)
         for vad in (mapped, VAD, None)

@@ -135,9 +135,9 @@ COLUMNS = {
     " Problems Explanation",
     "modules": "PID Process Base Size Name Path LoadCount LoadTime InLoad InInit InMem MappedPath EntryPoint"
     " TimeDateStamp LoadReason References Bits State Header Offset Problems Explanation",
-    "images": "PID Process Base Size Name Path Role TimeDateStamp Machine Subsystem Checksum EntryPoint EntrySection"
-    " Sections VadProtection Imphash Imports Exports PdbPath PdbGuid CompanyName FileVersion OriginalFilename RichHash"
-    " Mitigations Pages PagesMissing File_output Problems Explanation",
+    "images": "PID Process Base Size Name Path Role TimeDateStamp Machine Subsystem Checksum FileSize Overlay"
+    " EntryPoint EntrySection Sections VadProtection Imphash Imports Exports PdbPath PdbGuid CompanyName FileVersion"
+    " OriginalFilename RichHash Mitigations Pages PagesMissing File_output Problems Explanation",
     "dt": "Structure Offset Field Type Value Address Meaning Problems Explanation",
     "explain": "Term Kind Title Explanation Analogy Command Source",
 }
