@@ -283,6 +283,7 @@ class ProcessTable:
                 "start": start,
                 "state": WAITING,
                 "teb": teb,
+                "teb32": user.small.tebs[index] if user.small else 0,
                 "tid": process.tids[index],
                 "wait_reason": USER_REQUEST,
                 "win32_start": win32,

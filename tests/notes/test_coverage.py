@@ -89,7 +89,7 @@ THREAD = Thread(
 PEB = Peb(
     PROCESS, 64, 0x1000, 0x2000, (PROCESS, "nothing"), problems=(), **dict.fromkeys(FACTS, NO) | {"image_base": 1}
 )  # fmt: skip
-TEB = Teb(THREAD, 0x1000, problems=(), **dict.fromkeys(TEB_FACTS, 1))
+TEB = Teb(THREAD, 64, 0x1000, problems=(), **dict.fromkeys(TEB_FACTS, 1))
 ACTING = replace(TOKEN, thread=THREAD, token_type="Impersonation", level="Impersonation")
 PLUGINS = {
     "processes": "Processes",
@@ -536,6 +536,7 @@ def test_every_kind_of_teb_is_reached_and_has_its_note() -> None:
         TEB,
         replace(TEB, thread=replace(THREAD, process=replace(PROCESS, wow64=True))),
         replace(TEB, address=NO),
+        replace(TEB, bits=32),
         replace(TEB, address=GONE),
         replace(TEB, stack_base=GONE, own_address=GONE),
     ]

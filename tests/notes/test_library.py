@@ -131,8 +131,8 @@ COLUMNS = {
     " HeapList Ldr ProcessParameters Environment EnvironmentSize ApiSetMap ReadOnlySharedMemoryBase ShimData Problems"
     " Explanation",
     "envars": "PID Process Block Variable Value Bits Problems Explanation",
-    "tebs": "PID TID Process TEB DTB StackBase StackLimit DeallocationStack ClientId PEB LastErrorValue LastStatusValue"
-    " Problems Explanation",
+    "tebs": "PID TID Process Bits TEB DTB StackBase StackLimit DeallocationStack ClientId PEB LastErrorValue"
+    " LastStatusValue Problems Explanation",
     "modules": "PID Process Base Size Name Path LoadCount LoadTime InLoad InInit InMem MappedPath EntryPoint"
     " TimeDateStamp LoadReason References Bits State Header Offset Problems Explanation",
     "images": "PID Process Base Size Name Path Role TimeDateStamp Machine Subsystem Checksum FileSize Overlay"
@@ -185,7 +185,7 @@ NAMES = {
     "process-row": "system minimal exited wow64 session-zero user-session no-session protected small-dump unreadable",
     "peb-row": "native wow64 wow64-native debugged none ended unreadable small-dump",
     "environment-row": "variable search code drive odd unreadable",
-    "teb-row": "user wow64 none unreadable",
+    "teb-row": "user wow64 small none unreadable",
     "global-flag": "FLG_STOP_ON_EXCEPTION FLG_SHOW_LDR_SNAPS FLG_HEAP_ENABLE_TAIL_CHECK FLG_HEAP_ENABLE_FREE_CHECK"
     " FLG_HEAP_VALIDATE_PARAMETERS FLG_HEAP_VALIDATE_ALL FLG_APPLICATION_VERIFIER FLG_MONITOR_SILENT_PROCESS_EXIT"
     " FLG_HEAP_ENABLE_TAGGING FLG_USER_STACK_TRACE_DB FLG_HEAP_ENABLE_TAG_BY_DLL FLG_DISABLE_STACK_EXTENSION"
