@@ -1,0 +1,11 @@
+"""What does not fit together: pure rules over the tables that the walks give.
+
+No rule reads memory, and none takes a value that could not be read for evidence.
+"""
+
+from process_anatomy.findings import creation, image, memory, names, security, smear
+from process_anatomy.findings.rules import RULES, Finding, Rule, Severity, findings
+
+__all__ = [
+    "RULES", "Finding", "Rule", "Severity", "creation", "findings", "image", "memory", "names", "security", "smear",
+]  # fmt: skip
