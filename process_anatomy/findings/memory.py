@@ -93,7 +93,7 @@ def executable_memory(tables: Tables) -> Iterator[Clue]:
             yield row.process, f"{row.range.start:#x}", (_region(row), begins)
 
 
-@rule("beyond-vad", Severity.HIGH)
+@rule("beyond-vad", Severity.MEDIUM)
 def beyond_vad(tables: Tables) -> Iterator[Clue]:
     """Pages that the page tables let run, in a range whose VAD does not."""
     for row in tables.code:

@@ -19,7 +19,9 @@ MISSING = frozenset(f.name for f in fields(Process))
 @rule("smear", Severity.LOW)
 def smear(tables: Tables) -> Iterator[Clue]:
     """Records that contradict one another in a way that a change during the capture explains."""
-    for problem in tables.everyone.problems if tables.whole else ():
+    if not tables.whole:  # a small dump holds pieces, which need not go together
+        return
+    for problem in tables.everyone.problems:
         yield None, "the list of processes", (problem,)
     found: dict[int, list[str]] = {process.address: [] for process in tables.processes}
     for process in tables.processes:

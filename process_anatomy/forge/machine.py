@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any
 
+from process_anatomy.forge import misfits
 from process_anatomy.forge.clock import filetime, written_time
 from process_anatomy.forge.dice import Dice
 from process_anatomy.forge.kernel_image import KernelImage
@@ -136,10 +137,13 @@ class _Machine:
         self.kernel.map(KUSER_SHARED_DATA_ADDRESS[8], self.users.shared_frame, KERNEL_DATA & ~WRITE)
         processes = [self._start(actor) for actor in self.scenario.cast]
         impersonate(processes, self.tokens)
+        misfits.before(processes, self.build)
         for process in processes:
             self._fill(process)
         self._open_handles(processes)
         self.table.write(processes)
+        for process in processes:
+            misfits.write(self.build, process, processes[0], self.scenario.boot_time)
         self.kernel_image.point("PspCidTable", self.objects.cid_table(self.ids))
         self.tokens.write_sessions()
         modules = self._load_drivers()

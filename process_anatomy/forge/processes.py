@@ -8,6 +8,7 @@ from typing import Any
 
 from process_anatomy.forge.clock import filetime, written_time
 from process_anatomy.forge.memory import PAGE, Space
+from process_anatomy.forge.misfits import OTHER_FILE, OTHER_FOLDER
 from process_anatomy.forge.objects import Handle, ObjectManager
 from process_anatomy.forge.pool import Pool
 from process_anatomy.forge.records import link, record, ring, signed, text, utf16
@@ -138,6 +139,8 @@ class ProcessTable:
         """The object name that was audited at creation; characters lie behind the structure."""
         actor = process.actor
         process.audit = "" if actor.pid == 4 else DEVICE + actor.path[2:] if ":" in actor.path else actor.name
+        if OTHER_FILE in actor.misfits:
+            process.audit = OTHER_FOLDER + actor.name
         size = self.build[OBJECT_NAME_INFORMATION].sizeof
         data = utf16(process.audit)
         address = self.objects.paged.allocate(size + len(data), b"SeOn")
@@ -292,7 +295,9 @@ class ProcessTable:
         if index not in process.impersonations:
             return THREAD_FLAGS, 0, facts | {"impersonation_data": 0}
         plan, token = process.impersonations[index]
-        data = token["va"] | plan.level | plan.effective_only << EFFECTIVE_ONLY_BIT
+        data = (
+            token["va"] | (plan.level if plan.taken is None else plan.taken) | plan.effective_only << EFFECTIVE_ONLY_BIT
+        )
         if not plan.active:
             return THREAD_FLAGS, data, facts | {"impersonation_data": data}
         return (

@@ -28,6 +28,7 @@ class Impersonation:
         session: terminal session of the client.
         effective_only: only what is enabled in the token counts.
         active: it does so now; otherwise the address of the client's token is only left over.
+        taken: how far the thread acts, where that is not what the client allowed.
     """
 
     thread: int
@@ -36,6 +37,7 @@ class Impersonation:
     session: int = 1
     effective_only: bool = False
     active: bool = True
+    taken: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class Actor:
         asked_by: process id of whoever asked for the creation, where it chose another parent than itself.
         window_title: title for its first window, where it is not the path; shortcuts put their own path there.
         debugged: was started under a debugger.
+        misfits: keys of :data:`process_anatomy.forge.misfits.RULES`: traces of tampering; they take all its memory.
+        findings: rules that find something in it for what the scenario makes of it, beyond misfits.
         wow64: a 32-bit program, which WOW64 runs: a second PEB, loader and libraries below 4 GB.
     """
 
@@ -99,6 +103,8 @@ class Actor:
     asked_by: int | None = None
     window_title: str = ""
     debugged: bool = False
+    misfits: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
     wow64: bool = False
 
     @property
@@ -213,7 +219,7 @@ LAB = Scenario(
         ),
         Actor(
             6808, 1900, "C:\\Users\\student\\Downloads\\invoice.exe", "limited", 1_610, 1, threads=1, memory=TRIMMED,
-            asked_by=5212,
+            asked_by=5212, findings=("chosen-parent",),
         ),
     ),
 )  # fmt: skip
