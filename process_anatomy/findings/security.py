@@ -84,11 +84,8 @@ def raised_integrity(tables: Tables) -> Iterator[Clue]:
             continue
         if not (isinstance(row.process.create_time, int) and isinstance(parent.create_time, int)):
             continue
-        asker: Token | None = over
-        if isinstance(row.creator.pid, int) and row.creator.pid != row.parent.pid:
-            asker = tables.primary.get(row.creator.process.address) if row.creator.process else None
-        elif isinstance(row.creator.pid, Absent) and row.creator.pid != NOT_APPLICABLE:
-            asker = None
+        # who asked for it decides: where that is not kept, or cannot be found, a service may have handed the token in
+        asker = tables.primary.get(row.creator.process.address) if row.creator.process else None
         if asker is None or not isinstance(asker.present, int) or not is_person(asker.user):
             continue
         if not asker.present & IMPERSONATE and above(token.integrity, asker.integrity):

@@ -304,7 +304,11 @@ class _Machine:
             "pdb_age": image.age,
             "pdb_guid": image.guid,
             "pfn_database": PFN_DATABASE,
-            "processes": [process_facts(self.scenario, self.kernel, process) for process in processes],
+            "processes": [
+                process_facts(self.scenario, self.kernel, process)
+                | {"findings": misfits.findings(process.actor, self.objects.encoded)}
+                for process in processes
+            ],
             "runs": [{"base_page": first, "page_count": count} for first, count in self.memory.runs],
             "self_map_index": self.kernel.self_index,
             "symbols": {name: image.address(name) for name in sorted(image.rvas)},

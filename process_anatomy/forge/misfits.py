@@ -53,6 +53,8 @@ ODDITIES: dict[str, tuple[str, ...]] = {
     "debugged": ("debugged",),
 }
 """Other attributes of an actor that rules find."""
+NEED_CREATOR = {"chosen-parent", "raised-integrity"}
+"""Rules that judge by who asked for a process."""
 COPY, NAMELESS = 0xB00000, 0xC00000
 """Where misfits lie behind the beginning of the process's zone of private memory."""
 ELSEWHERE = 0xC00000
@@ -66,11 +68,16 @@ FALSE_PATH = "C:\\Windows\\System32\\wuauclt.exe"
 OTHER_FOLDER = "\\Device\\HarddiskVolume3\\Windows\\Temp\\"
 
 
-def findings(actor: Actor) -> list[str]:
-    """The rules that must find something in this actor's process, those of information apart."""
+def findings(actor: Actor, creator_kept: bool) -> list[str]:
+    """The rules that must find something in this actor's process, those of information apart.
+
+    Args:
+        actor: whose process.
+        creator_kept: this Windows keeps who asked for a process.
+    """
     rules = [rule for name in actor.misfits for rule in RULES[name]]
     rules += [rule for name, told in ODDITIES.items() if getattr(actor, name) for rule in told]
-    return sorted({*rules, *actor.findings})
+    return sorted({*rules, *actor.findings} - (set() if creator_kept else NEED_CREATOR))
 
 
 def shape(actor: Actor, sections: sec.Sections, space: Space, user: UserSpace, zone: int) -> None:

@@ -295,9 +295,8 @@ class ProcessTable:
         if index not in process.impersonations:
             return THREAD_FLAGS, 0, facts | {"impersonation_data": 0}
         plan, token = process.impersonations[index]
-        data = (
-            token["va"] | (plan.level if plan.taken is None else plan.taken) | plan.effective_only << EFFECTIVE_ONLY_BIT
-        )
+        level = plan.level if plan.taken is None else plan.taken
+        data = token["va"] | level | plan.effective_only << EFFECTIVE_ONLY_BIT
         if not plan.active:
             return THREAD_FLAGS, data, facts | {"impersonation_data": data}
         return (
@@ -306,7 +305,7 @@ class ProcessTable:
             {
                 "effective_only": plan.effective_only,
                 "impersonation_data": data,
-                "impersonation_level": plan.level,
+                "impersonation_level": level,
                 "impersonation_token": {name: value for name, value in token.items() if name != "fast_ref"},
             },
         )

@@ -6,7 +6,6 @@ from typing import Any
 
 from process_anatomy.forge.clock import written_time
 from process_anatomy.forge.memory import Space
-from process_anatomy.forge.misfits import findings
 from process_anatomy.forge.processes import STILL_ACTIVE, Process
 from process_anatomy.forge.scenario import ALL, Scenario
 from process_anatomy.forge.user_data import DESKTOP
@@ -26,7 +25,6 @@ def process_facts(scenario: Scenario, kernel: Space, process: Process) -> dict[s
         "exit_status": STILL_ACTIVE if process.alive else actor.exit_status,
         "exit_time": None if actor.ended is None else written_time(scenario.boot_time + actor.ended),
         "exited": not process.alive,
-        "findings": findings(actor),
         "handle_count": len(process.handles),
         "handles": [
             {"access": h.access, "handle": value, "name": h.name, "object": h.object, "type": h.type}
