@@ -18,6 +18,7 @@ from process_anatomy.forge.vads import Region
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
 from structs.handle import HANDLE_TABLE
+from structs.layout import Layout
 from structs.object import OBJECT_NAME_INFORMATION
 from structs.peb import EWOW64PROCESS
 from structs.session import MM_SESSION_SPACE, PSP_SESSION_SPACE_SESSION_ID
@@ -164,6 +165,7 @@ class ProcessTable:
         virtual = sum(region.size for region in process.regions)
         section = self.objects.reserve("Section", 0x40, b"Sect", quota=False) if program else 0
         values: dict[str, Any] = {
+            **self._waiting(EPROCESS, process.eprocess, PROCESS_OBJECT),
             "DirectoryTableBase": process.space.dtb,
             "BasePriority": 8,
             "KernelTime": dice.between(1, 900),
@@ -209,9 +211,7 @@ class ProcessTable:
             **heads,
         }
         data = bytearray(record(self.build, EPROCESS, **values))
-        data[0] = PROCESS_OBJECT
         data[2] = structure.offset("UniqueProcessId") // 4 & 0xFF
-        struct.pack_into("<QQ", data, 8, process.eprocess + 8, process.eprocess + 8)
         self.kernel.write(process.eprocess, bytes(data))
 
     def _threads(self, process: Process) -> dict[str, dict[str, int]]:
@@ -239,33 +239,30 @@ class ProcessTable:
         teb = user.tebs[index] if user.tebs else 0
         stack = 0xFFFFF00000000000 | dice.bits(32) << 12
         flags, client, facts = self._client(process, index)
-        data = bytearray(
-            record(
-                self.build,
-                ETHREAD,
-                Teb=teb,
-                State=WAITING,
-                WaitReason=USER_REQUEST,
-                Priority=8 + index % 3,
-                BasePriority=8,
-                InitialStack=stack,
-                StackLimit=stack - 6 * PAGE,
-                KernelStack=stack - 0x900,
-                ApcStateProcess=process.eprocess,
-                Process=process.eprocess,
-                CreateTime=filetime(created),
-                StartAddress=start,
-                Win32StartAddress=win32,
-                UniqueProcess=process.actor.pid,
-                UniqueThread=process.tids[index],
-                ThreadListEntry=links,
-                CrossThreadFlags=flags,
-                ImpersonationData=client,
-            )
+        data = record(
+            self.build,
+            ETHREAD,
+            **self._waiting(ETHREAD, thread, THREAD_OBJECT),
+            Teb=teb,
+            State=WAITING,
+            WaitReason=USER_REQUEST,
+            Priority=8 + index % 3,
+            BasePriority=8,
+            InitialStack=stack,
+            StackLimit=stack - 6 * PAGE,
+            KernelStack=stack - 0x900,
+            ApcStateProcess=process.eprocess,
+            Process=process.eprocess,
+            CreateTime=filetime(created),
+            StartAddress=start,
+            Win32StartAddress=win32,
+            UniqueProcess=process.actor.pid,
+            UniqueThread=process.tids[index],
+            ThreadListEntry=links,
+            CrossThreadFlags=flags,
+            ImpersonationData=client,
         )
-        data[0] = THREAD_OBJECT
-        struct.pack_into("<QQ", data, 8, thread + 8, thread + 8)
-        self.kernel.write(thread, bytes(data))
+        self.kernel.write(thread, data)
         process.thread_facts.append(
             {
                 "base_priority": 8,
@@ -284,6 +281,13 @@ class ProcessTable:
                 **facts,
             }
         )
+
+    def _waiting(self, layout: Layout, address: int, kind: int) -> dict[str, Any]:
+        """What a dispatcher object that nobody waits for begins with: its kind, and lists that are empty."""
+        inside = self.build[layout]
+        empty = ("HeaderWaitListHead", "ProfileListHead", "MutantListHead")
+        heads = {name: address + inside.offset(name) for name in empty if name in inside}
+        return {"HeaderType": kind} | {name: link(head, head) for name, head in heads.items()}
 
     @staticmethod
     def _client(process: Process, index: int) -> tuple[int, int, dict[str, Any]]:

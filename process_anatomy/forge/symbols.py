@@ -21,6 +21,8 @@ MEMBER_TYPES = {
     ("_EPROCESS", "VadRoot"): "_RTL_AVL_TREE",
     ("_ETHREAD", "Tcb"): "_KTHREAD",
     ("_ETHREAD", "Cid"): "_CLIENT_ID",
+    ("_KPROCESS", "Header"): "_DISPATCHER_HEADER",
+    ("_KTHREAD", "Header"): "_DISPATCHER_HEADER",
     ("_KTHREAD", "ApcState"): "_KAPC_STATE",
     ("_TOKEN", "Privileges"): "_SEP_TOKEN_PRIVILEGES",
     ("_TOKEN", "TokenSource"): "_TOKEN_SOURCE",
