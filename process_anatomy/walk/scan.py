@@ -393,3 +393,21 @@ def _word(block: Octets, places: Numbers, offset: int) -> Addresses:
     numbers = block.reshape(-1).view("<u8")
     found: Addresses = np.where(inside, numbers[np.where(inside, (places + offset) >> 3, 0)], np.uint64(0))
     return found
+
+
+def proved(kernel: Kernel, addresses: Addresses) -> Mask:
+    """Which virtual addresses are those of a process: it passes the checks that a process in place must pass."""
+    structure = kernel.build[EPROCESS]
+    data, whole = kernel.space.read_many(np.where(kernel_address(addresses), addresses, np.uint64(0)), structure.sizeof)
+    if not isinstance(kernel.space, AddressSpace):
+        return whole
+    finder = _Finder(kernel, kernel.space, PROCESS)
+    known = np.where(whole, structure.sizeof, PAGE - (addresses % np.uint64(PAGE)).astype(np.int64))
+    kind = structure.column(data.view(structure.dtype).reshape(-1), "HeaderType") & LOCK_MASK == PROCESS.number
+    good = np.zeros(len(addresses), dtype=np.bool_)
+    everywhere = np.ones(len(addresses), dtype=np.bool_)
+    for row, _, _ in finder._proved(data, np.minimum(known, structure.sizeof), everywhere, kind):
+        good[row] = True
+    _, there = kernel.space.read_many(addresses, 1)
+    good &= there & kernel_address(addresses)
+    return good
