@@ -303,13 +303,13 @@ class _Judge:
 
 def _subsystems(rows: Sequence[Process]) -> dict[int, int]:
     """The csrss.exe of each session, with the session: the name alone proves nothing, so it must be the first there."""
-    first: dict[int, Process] = {}
+    first: dict[int, tuple[int, Process]] = {}
     for row in rows:
         if isinstance(row.session, int) and isinstance(row.create_time, int) and isinstance(row.exit_time, Absent):
             known = first.get(row.session)
-            if known is None or row.create_time < int(known.create_time or 0):
-                first[row.session] = row
-    return {row.address: session for session, row in first.items() if row.name == CSRSS}
+            if known is None or row.create_time < known[0]:
+                first[row.session] = row.create_time, row
+    return {row.address: session for session, (_, row) in first.items() if row.name == CSRSS}
 
 
 def _left_over(kernel: Kernel, seen: Sightings, rows: Sequence[Process]) -> list[Crossing]:
