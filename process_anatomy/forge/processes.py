@@ -15,6 +15,7 @@ from process_anatomy.forge.scenario import Actor, Impersonation
 from process_anatomy.forge.tokens import Tokens
 from process_anatomy.forge.user_space import UserSpace
 from process_anatomy.forge.vads import Region
+from process_anatomy.forge.views import NO_LINKS, active_links, job_links, session_links, windows_data, wipe
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
 from structs.handle import HANDLE_TABLE
@@ -53,6 +54,7 @@ class Process:
     table: int = 0
     audit: str = ""
     debug_port: int = 0
+    windows: int = 0
     thread_facts: list[dict[str, Any]] = field(default_factory=list)
     working_set: dict[str, Any] = field(default_factory=dict)
     impersonations: dict[int, tuple[Impersonation, dict[str, Any]]] = field(default_factory=dict)
@@ -104,19 +106,16 @@ class ProcessTable:
         structure = self.build[EPROCESS]
         head = self.objects.image.address("PsActiveProcessHead")
         links = structure.offset("ActiveProcessLinks")
-        listed = [process for process in processes if not process.actor.hidden]
-        active = ring([head, *(process.eprocess + links for process in listed)])
+        active = active_links(head, {process.eprocess + links: process for process in processes})
         self.objects.image.store("PsActiveProcessHead", struct.pack("<QQ", *active[head].values()))
-        together: dict[int, dict[str, int]] = {}
-        if "SessionProcessLinks" in structure:
-            inside = structure.offset("SessionProcessLinks")
-            for number in {process.actor.session for process in processes} - {None}:
-                members = [p.eprocess + inside for p in processes if p.actor.session == number]
-                together |= {member - inside: entry for member, entry in ring(members).items()}
+        together = session_links(self, processes)
+        jobs = job_links(self.objects, processes)
         for process in processes:
             self._table(process)
-            own = process.eprocess + links
-            self._process(process, active.get(own, link(own, own)), together.get(process.eprocess, link(0, 0)))
+            job, job_link = jobs.get(process.eprocess, (0, NO_LINKS))
+            groups = {"SessionProcessLinks": together.get(process.eprocess, NO_LINKS), "Job": job, "JobLinks": job_link}
+            self._process(process, active[process.eprocess + links], groups)
+            wipe(self.objects, process)
         self.objects.image.point("PsInitialSystemProcess", processes[0].eprocess)
         self._handle_tables()
 
@@ -155,9 +154,10 @@ class ProcessTable:
             return small.peb
         return self.objects.nonpaged.put(record(self.build, EWOW64PROCESS, Peb=small.peb), b"Ps  ")
 
-    def _process(self, process: Process, links: dict[str, int], session_links: dict[str, int]) -> None:
+    def _process(self, process: Process, links: dict[str, int], groups: dict[str, Any]) -> None:
         actor, structure = process.actor, self.build[EPROCESS]
         dice = self.objects.dice
+        process.windows = windows_data(self.session_pool, process)
         heads = self._threads(process)
         program = process.user.modules[0] if process.user.modules else None
         if actor.debugged:
@@ -172,7 +172,6 @@ class ProcessTable:
             "UserTime": dice.between(1, 900),
             "UniqueProcessId": actor.pid,
             "ActiveProcessLinks": links,
-            "SessionProcessLinks": session_links,
             "CreateTime": filetime(self.boot_time + actor.started),
             "ExitTime": 0 if actor.ended is None else filetime(self.boot_time + actor.ended),
             "ExitStatus": STILL_ACTIVE if process.alive else signed(actor.exit_status),
@@ -186,6 +185,7 @@ class ProcessTable:
             "DebugPort": process.debug_port,
             "ObjectTable": process.table,
             "Session": self.session(actor.session),
+            "Win32Process": process.windows,
             "ImageFileName": actor.name.encode()[:14],
             "ImageFilePointer": program.section.file_object if program else 0,
             "SeAuditProcessCreationInfo": self._audit(process),
@@ -208,6 +208,7 @@ class ProcessTable:
             "ProtectionType": actor.protection & 7,
             "ProtectionSigner": actor.protection >> 4,
             "SignatureLevel": 0x1E if actor.protection else 0,
+            **groups,
             **heads,
         }
         data = bytearray(record(self.build, EPROCESS, **values))

@@ -17,7 +17,7 @@ from process_anatomy.kernel.identify import SYSTEM_PID, Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.remains import Remains
 from process_anatomy.memory.view import View, addresses_of
-from process_anatomy.walk.processes import Process, ProcessTable, processes, read_processes
+from process_anatomy.walk.processes import NOT_READ, Process, ProcessTable, processes, read_processes
 from process_anatomy.walk.sightings import (
     BACKWARD,
     CID,
@@ -160,7 +160,7 @@ class _Judge:
         absences = tuple(self._absence(view, row, views) for view in VIEWS if views[view] is False)
         problems = list(row.problems)
         problems += self._contradictions(row, views)
-        verdict, confidence = self._verdict(row, views, absences, problems)
+        verdict, confidence = self._verdict(row, views, absences)
         return Crossing(row, physical, views, absences, verdict, confidence, tuple(problems))
 
     def _sees(self, view: str, row: Process) -> bool | Absent:
@@ -276,7 +276,7 @@ class _Judge:
         return found
 
     def _verdict(
-        self, row: Process, views: Mapping[str, bool | Absent], absences: Sequence[Absence], problems: Sequence[str]
+        self, row: Process, views: Mapping[str, bool | Absent], absences: Sequence[Absence]
     ) -> tuple[str, str]:
         """What it all means, and how certain that is."""
         ended = isinstance(row.exit_time, int)
@@ -296,7 +296,7 @@ class _Judge:
             return ENDED, HIGH
         if any(absence.reason in ("broken-list", "unreadable") for absence in absences):
             return SMEARED, MEDIUM
-        if row.problems or problems:
+        if any(isinstance(fact, Absent) and fact.kind in NOT_READ for fact in (row.pid, row.name, row.create_time)):
             return SMEARED, LOW
         return CONSISTENT, HIGH
 
