@@ -8,6 +8,13 @@ ETHREAD = Layout(
     "_ETHREAD",
     "the executive's thread object; one for each thread, in system address space",
     {
+        "HeaderType": at(
+            UInt, "kind of dispatcher object, 6 for a thread; its highest bit is a lock", "Tcb.Header.Type"
+        ),
+        "HeaderWaitListHead": at(
+            ListEntry, "head of the list of those who wait for its end", "Tcb.Header.WaitListHead"
+        ),
+        "MutantListHead": at(ListEntry, "head of the list of mutants that it owns", "Tcb.MutantListHead"),
         "Teb": at(Pointer, "address of the TEB, in the process's own address space", "Tcb.Teb"),
         "State": at(UInt, "scheduler state (2 running, 5 waiting ...)", "Tcb.State"),
         "WaitReason": at(UInt, "why the thread waits", "Tcb.WaitReason"),

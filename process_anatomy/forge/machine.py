@@ -24,6 +24,7 @@ from process_anatomy.forge.truth import process_facts
 from process_anatomy.forge.user_data import shared_data, version_of
 from process_anatomy.forge.user_space import LIBRARIES, SHARED_PAGE, Users
 from process_anatomy.forge.vads import Region, VadTrees
+from process_anatomy.forge.views import in_cid_table, open_handles_to_ended, open_subsystem_handles, view_facts
 from process_anatomy.forge.working_sets import OWN_ENTRY, WorkingSets, lists_entries
 from structs import builds
 from structs.layout import Build
@@ -141,6 +142,8 @@ class _Machine:
         for process in processes:
             self._fill(process)
         self._open_handles(processes)
+        open_subsystem_handles(processes)
+        open_handles_to_ended(processes)
         self.table.write(processes)
         for process in processes:
             misfits.write(self.build, process, processes[0], self.scenario.boot_time)
@@ -182,15 +185,16 @@ class _Machine:
             actor, space, eprocess, token,
             [self.table.reserve("Thread") for _ in range(count)], [first + 4 * index for index in range(count)],
         )  # fmt: skip
-        if process.alive:
+        if in_cid_table(process):
             self.ids[actor.pid] = eprocess
+        if process.alive:
             self.ids |= dict(zip(process.tids, process.threads, strict=True))
         return process
 
     def _fill(self, process: Process) -> None:
         """The user half and its VAD tree."""
         actor = process.actor
-        if not process.alive:
+        if not process.alive or not process.threads:  # gone already, or not made yet
             return
         if actor.minimal:
             process.regions = self._minimal_regions(actor)
@@ -219,7 +223,7 @@ class _Machine:
         files = [(name, self.sections.file_object(name)) for name in ("\\Windows\\System32", "\\Windows\\en-US")]
         names = ["", "", "", "LabReady", "SessionUnlocked"]
         events = [(name, self.objects.reserve("Event", 0x18, b"Even", quota=False, name=name)) for name in names]
-        living = [process for process in processes if process.alive]
+        living = [process for process in processes if process.alive and process.threads]
         for process in living:
             actor, value = process.actor, 0
             if actor.name == "Registry":
@@ -281,6 +285,7 @@ class _Machine:
 
     def _truth(self, processes: list[Process], modules: list[dict[str, Any]]) -> dict[str, Any]:
         image, (major, minor) = self.kernel_image, version_of(self.build)
+        views = view_facts(processes)
         return {
             "arguments": {"build": self.build.name, "scenario": self.scenario.name, "seed": self.seed},
             "boot_time": written_time(self.scenario.boot_time),
@@ -305,7 +310,7 @@ class _Machine:
             "pdb_guid": image.guid,
             "pfn_database": PFN_DATABASE,
             "processes": [
-                process_facts(self.scenario, self.kernel, process)
+                process_facts(self.scenario, self.kernel, process, views)
                 | {"findings": misfits.findings(process.actor, self.objects.encoded)}
                 for process in processes
             ],

@@ -16,9 +16,11 @@ from process_anatomy.forge.scenario import Actor, Impersonation
 from process_anatomy.forge.tokens import Tokens
 from process_anatomy.forge.user_space import UserSpace
 from process_anatomy.forge.vads import Region
+from process_anatomy.forge.views import NO_LINKS, active_links, job_links, session_links, windows_data, wipe
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
 from structs.handle import HANDLE_TABLE
+from structs.layout import Layout
 from structs.object import OBJECT_NAME_INFORMATION
 from structs.peb import EWOW64PROCESS
 from structs.session import MM_SESSION_SPACE, PSP_SESSION_SPACE_SESSION_ID
@@ -53,6 +55,7 @@ class Process:
     table: int = 0
     audit: str = ""
     debug_port: int = 0
+    windows: int = 0
     thread_facts: list[dict[str, Any]] = field(default_factory=list)
     working_set: dict[str, Any] = field(default_factory=dict)
     impersonations: dict[int, tuple[Impersonation, dict[str, Any]]] = field(default_factory=dict)
@@ -104,19 +107,16 @@ class ProcessTable:
         structure = self.build[EPROCESS]
         head = self.objects.image.address("PsActiveProcessHead")
         links = structure.offset("ActiveProcessLinks")
-        listed = [process for process in processes if not process.actor.hidden]
-        active = ring([head, *(process.eprocess + links for process in listed)])
+        active = active_links(head, {process.eprocess + links: process for process in processes})
         self.objects.image.store("PsActiveProcessHead", struct.pack("<QQ", *active[head].values()))
-        together: dict[int, dict[str, int]] = {}
-        if "SessionProcessLinks" in structure:
-            inside = structure.offset("SessionProcessLinks")
-            for number in {process.actor.session for process in processes} - {None}:
-                members = [p.eprocess + inside for p in processes if p.actor.session == number]
-                together |= {member - inside: entry for member, entry in ring(members).items()}
+        together = session_links(self, processes)
+        jobs = job_links(self.objects, processes)
         for process in processes:
             self._table(process)
-            own = process.eprocess + links
-            self._process(process, active.get(own, link(own, own)), together.get(process.eprocess, link(0, 0)))
+            job, job_link = jobs.get(process.eprocess, (0, NO_LINKS))
+            groups = {"SessionProcessLinks": together.get(process.eprocess, NO_LINKS), "Job": job, "JobLinks": job_link}
+            self._process(process, active[process.eprocess + links], groups)
+            wipe(self.objects, process)
         self.objects.image.point("PsInitialSystemProcess", processes[0].eprocess)
         self._handle_tables()
 
@@ -157,9 +157,10 @@ class ProcessTable:
             return small.peb
         return self.objects.nonpaged.put(record(self.build, EWOW64PROCESS, Peb=small.peb), b"Ps  ")
 
-    def _process(self, process: Process, links: dict[str, int], session_links: dict[str, int]) -> None:
+    def _process(self, process: Process, links: dict[str, int], groups: dict[str, Any]) -> None:
         actor, structure = process.actor, self.build[EPROCESS]
         dice = self.objects.dice
+        process.windows = windows_data(self.session_pool, process)
         heads = self._threads(process)
         program = process.user.modules[0] if process.user.modules else None
         if actor.debugged:
@@ -167,13 +168,13 @@ class ProcessTable:
         virtual = sum(region.size for region in process.regions)
         section = self.objects.reserve("Section", 0x40, b"Sect", quota=False) if program else 0
         values: dict[str, Any] = {
+            **self._waiting(EPROCESS, process.eprocess, PROCESS_OBJECT),
             "DirectoryTableBase": process.space.dtb,
             "BasePriority": 8,
             "KernelTime": dice.between(1, 900),
             "UserTime": dice.between(1, 900),
             "UniqueProcessId": actor.pid,
             "ActiveProcessLinks": links,
-            "SessionProcessLinks": session_links,
             "CreateTime": filetime(self.boot_time + actor.started),
             "ExitTime": 0 if actor.ended is None else filetime(self.boot_time + actor.ended),
             "ExitStatus": STILL_ACTIVE if process.alive else signed(actor.exit_status),
@@ -187,6 +188,7 @@ class ProcessTable:
             "DebugPort": process.debug_port,
             "ObjectTable": process.table,
             "Session": self.session(actor.session),
+            "Win32Process": process.windows,
             "ImageFileName": actor.name.encode()[:14],
             "ImageFilePointer": program.section.file_object if program else 0,
             "SeAuditProcessCreationInfo": self._audit(process),
@@ -209,12 +211,11 @@ class ProcessTable:
             "ProtectionType": actor.protection & 7,
             "ProtectionSigner": actor.protection >> 4,
             "SignatureLevel": 0x1E if actor.protection else 0,
+            **groups,
             **heads,
         }
         data = bytearray(record(self.build, EPROCESS, **values))
-        data[0] = PROCESS_OBJECT
         data[2] = structure.offset("UniqueProcessId") // 4 & 0xFF
-        struct.pack_into("<QQ", data, 8, process.eprocess + 8, process.eprocess + 8)
         self.kernel.write(process.eprocess, bytes(data))
 
     def _threads(self, process: Process) -> dict[str, dict[str, int]]:
@@ -242,33 +243,30 @@ class ProcessTable:
         teb = user.tebs[index] if user.tebs else 0
         stack = 0xFFFFF00000000000 | dice.bits(32) << 12
         flags, client, facts = self._client(process, index)
-        data = bytearray(
-            record(
-                self.build,
-                ETHREAD,
-                Teb=teb,
-                State=WAITING,
-                WaitReason=USER_REQUEST,
-                Priority=8 + index % 3,
-                BasePriority=8,
-                InitialStack=stack,
-                StackLimit=stack - 6 * PAGE,
-                KernelStack=stack - 0x900,
-                ApcStateProcess=process.eprocess,
-                Process=process.eprocess,
-                CreateTime=filetime(created),
-                StartAddress=start,
-                Win32StartAddress=win32,
-                UniqueProcess=process.actor.pid,
-                UniqueThread=process.tids[index],
-                ThreadListEntry=links,
-                CrossThreadFlags=flags,
-                ImpersonationData=client,
-            )
+        data = record(
+            self.build,
+            ETHREAD,
+            **self._waiting(ETHREAD, thread, THREAD_OBJECT),
+            Teb=teb,
+            State=WAITING,
+            WaitReason=USER_REQUEST,
+            Priority=8 + index % 3,
+            BasePriority=8,
+            InitialStack=stack,
+            StackLimit=stack - 6 * PAGE,
+            KernelStack=stack - 0x900,
+            ApcStateProcess=process.eprocess,
+            Process=process.eprocess,
+            CreateTime=filetime(created),
+            StartAddress=start,
+            Win32StartAddress=win32,
+            UniqueProcess=process.actor.pid,
+            UniqueThread=process.tids[index],
+            ThreadListEntry=links,
+            CrossThreadFlags=flags,
+            ImpersonationData=client,
         )
-        data[0] = THREAD_OBJECT
-        struct.pack_into("<QQ", data, 8, thread + 8, thread + 8)
-        self.kernel.write(thread, bytes(data))
+        self.kernel.write(thread, data)
         process.thread_facts.append(
             {
                 "base_priority": 8,
@@ -287,6 +285,13 @@ class ProcessTable:
                 **facts,
             }
         )
+
+    def _waiting(self, layout: Layout, address: int, kind: int) -> dict[str, Any]:
+        """What a dispatcher object that nobody waits for begins with: its kind, and lists that are empty."""
+        inside = self.build[layout]
+        empty = ("HeaderWaitListHead", "ProfileListHead", "MutantListHead")
+        heads = {name: address + inside.offset(name) for name in empty if name in inside}
+        return {"HeaderType": kind} | {name: link(head, head) for name, head in heads.items()}
 
     @staticmethod
     def _client(process: Process, index: int) -> tuple[int, int, dict[str, Any]]:

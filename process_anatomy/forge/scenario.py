@@ -64,6 +64,9 @@ class Actor:
         handles: how many handles it has open beyond those to itself.
         extra_regions: private ranges beyond the usual ones.
         hidden: unlinked from the list of active processes.
+        unseen_by: what else was made not to lead to it: ``forward`` or ``backward`` (one direction of the list of
+            active processes), ``cid``, ``csrss``, ``job``, ``scan``, ``session``.
+        job: name of the job that it is in.
         memory: how much of its user half is in memory: :data:`ALL`; :data:`TRIMMED` leaves the PEB, the
             process parameters and the loader's lists; :data:`PAGED_OUT` nothing at all, not even page tables.
         impersonates: threads that act for somebody else.
@@ -96,6 +99,8 @@ class Actor:
     handles: int = 6
     extra_regions: int = 0
     hidden: bool = False
+    unseen_by: tuple[str, ...] = ()
+    job: str = ""
     memory: str = ALL
     impersonates: tuple[Impersonation, ...] = ()
     unlisted: str = ""
@@ -204,14 +209,15 @@ LAB = Scenario(
         ),
         Actor(5740, 3920, SYSTEM32 + "cmd.exe", "full", 655, 1, threads=1, asked_by=1480),
         Actor(5588, 3920, "C:\\Users\\student\\Downloads\\update.exe", "limited", 698, 1, ended=741, exit_status=1),
-        Actor(6044, 868, CALCULATOR, "low-box", 1_204, 1, "-ServerName:App.AppXsm3pg4n7er43kdh1qp4e79f1j7am68r8.mca"),
+        Actor(6044, 868, CALCULATOR, "low-box", 1_204, 1, "-ServerName:App.AppXsm3pg4n7er43kdh1qp4e79f1j7am68r8.mca",
+              job="application"),
         Actor(
             6276, 3920, "C:\\Program Files\\Lantern\\sandbox.exe", "sandboxed", 1_260, 1, "--broker=3920", threads=1,
-            memory=PAGED_OUT,
+            memory=PAGED_OUT, job="content",
         ),
         Actor(
             6420, 3920, "C:\\Program Files\\Lantern\\renderer.exe", "renderer", 1_262, 1, "--type=renderer", threads=1,
-            memory=PAGED_OUT,
+            memory=PAGED_OUT, job="content",
         ),
         Actor(
             6612, 3920, "C:\\Tools\\bobtool.exe", "bob", 1_432, 1, "/inventory", threads=1, memory=TRIMMED,
@@ -254,4 +260,32 @@ def crowd(processes: int, regions: int = 0, memory_size: int = 256 << 20) -> Sce
     return replace(LAB, name=f"crowd-{processes}", cast=LAB.cast + added, memory_size=memory_size)
 
 
-SCENARIOS = {"lab": LAB, "crowd": crowd(200)}
+TEMP = "C:\\Users\\student\\AppData\\Local\\Temp\\"
+
+HIDING = replace(
+    LAB,
+    name="hiding",
+    cast=(
+        *LAB.cast,
+        Actor(7148, 5212, TEMP + "shade.exe", "limited", 1_702, 1, threads=2, memory=PAGED_OUT, hidden=True),
+        Actor(
+            7240, 5212, TEMP + "shade-2.exe", "limited", 1_704, 1, threads=1, memory=PAGED_OUT, hidden=True,
+            unseen_by=("cid", "csrss", "session"),
+        ),
+        Actor(
+            7316, 5212, TEMP + "halfway.exe", "limited", 1_706, 1, threads=1, memory=PAGED_OUT, unseen_by=("forward",)
+        ),
+        Actor(7420, 5212, TEMP + "noheader.exe", "limited", 1_708, 1, threads=1, memory=PAGED_OUT, unseen_by=("scan",)),
+        Actor(7512, 5212, TEMP + "noid.exe", "limited", 1_710, 1, threads=1, memory=PAGED_OUT, unseen_by=("cid",)),
+        Actor(
+            7600, 3920, TEMP + "longgone.exe", "limited", 1_712, 1, ended=1_720, hidden=True, unseen_by=("cid",)
+        ),
+        Actor(7700, 3920, SYSTEM32 + "calc.exe", "limited", 9_139, 1, threads=0, handles=0),
+    ),
+)  # fmt: skip
+"""The lab with processes that not every view sees: five that are hidden, each in another way (shade.exe from the list
+of active processes, shade-2.exe from almost everything, halfway.exe from one direction of the list, noheader.exe from
+whoever searches memory, noid.exe from the table of ids), one whose object was deleted and lies in freed memory
+(longgone.exe), and one that has no thread yet (calc.exe)."""
+
+SCENARIOS = {"lab": LAB, "crowd": crowd(200), "hiding": HIDING}
