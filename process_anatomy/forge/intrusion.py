@@ -8,6 +8,8 @@ from __future__ import annotations
 from process_anatomy.forge.scenario import (
     IDENTIFICATION,
     IMPERSONATION,
+    INJECTED,
+    NOWHERE,
     PAGED_OUT,
     SERVICE_HOST,
     SYSTEM32,
@@ -15,6 +17,7 @@ from process_anatomy.forge.scenario import (
     Actor,
     Impersonation,
     Scenario,
+    ThreadPlan,
 )
 
 DOWNLOADS, EXPLORER = "C:\\Users\\student\\Downloads\\", 3920
@@ -30,7 +33,10 @@ def _intruder(pid: int, name: str, *misfits: str, **more: object) -> Actor:
 INTRUSION = Scenario(
     "intrusion",
     (
-        Actor(4, 0, "System", threads=4, protection=0x72, minimal=True, findings=("shared-token",)),
+        Actor(
+            4, 0, "System", threads=4, protection=0x72, minimal=True, findings=("shared-token",),
+            plans=(ThreadPlan(2, starts_in=NOWHERE),),
+        ),
         Actor(124, 4, "Registry", started=-5, protection=0x72, minimal=True),
         Actor(388, 4, SYSTEM32 + "smss.exe", started=4, protection=0x61, critical=True, memory=PAGED_OUT),
         Actor(512, 504, SYSTEM32 + "csrss.exe", started=9, session=0, protection=0x61, critical=True, threads=1),
@@ -48,10 +54,13 @@ INTRUSION = Scenario(
         Actor(1480, 716, SERVICE_HOST, started=17, session=0, arguments="-k netsvcs -p", threads=1, memory=PAGED_OUT),
         Actor(1900, 716, SYSTEM32 + "spoolsv.exe", started=19, session=0, threads=1, memory=PAGED_OUT),
         Actor(EXPLORER, 3844, "C:\\Windows\\explorer.exe", STUDENT, 73, 1, threads=2, handles=40),
-        _intruder(5000, "implant.exe", injected=True, odd_pages=True, unlisted=DOWNLOADS + "implant.dll"),
+        _intruder(
+            5000, "implant.exe", injected=True, odd_pages=True, unlisted=DOWNLOADS + "implant.dll", threads=3,
+            plans=(ThreadPlan(1, starts_in=INJECTED, flags=("HideFromDebugger",)), ThreadPlan(2, starts_in=NOWHERE)),
+        ),
         _intruder(5040, "copied.exe", "copied image"),
         _intruder(5080, "emptied.exe", "emptied program"),
-        _intruder(5120, "overwritten.exe", "overwritten program"),
+        _intruder(5140, "overwritten.exe", "overwritten program"),
         _intruder(5160, "moved.exe", "moved program"),
         _intruder(5200, "nameless.exe", "image without a file"),
         _intruder(5240, "halflisted.exe", "half-listed library"),
@@ -93,6 +102,8 @@ INTRUSION = Scenario(
             6040, 1900, DOWNLOADS + "invoice.exe", STUDENT, 2_180, 1, threads=1, memory=TRIMMED, asked_by=5000,
             findings=("chosen-parent",),
         ),
+        _intruder(6080, "shade.exe", memory=PAGED_OUT, hidden=True),
+        _intruder(6120, "noid.exe", memory=PAGED_OUT, unseen_by=("cid",)),
     ),
 )  # fmt: skip
 """One trace for each rule."""

@@ -6,6 +6,7 @@ Each misfit changes one thing after the fact, as an intruder would, and names th
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from process_anatomy.forge import sections as sec
 from process_anatomy.forge.clock import filetime
 from process_anatomy.forge.memory import DIRTY, NO_EXECUTE, PAGE, USER_CODE, USER_DATA, USER_READ, Space
 from process_anatomy.forge.records import text, utf16
+from process_anatomy.forge.scenario import INJECTED, NOWHERE
 from process_anatomy.forge.vads import Region
 from structs.eprocess import EPROCESS
 from structs.handle import HANDLE_TABLE
@@ -22,13 +24,13 @@ from structs.token import TOKEN
 
 if TYPE_CHECKING:
     from process_anatomy.forge.processes import Process
-    from process_anatomy.forge.scenario import Actor
+    from process_anatomy.forge.scenario import Actor, ThreadPlan
     from process_anatomy.forge.user_space import Module, UserSpace
 
 OTHER_FILE = "other file"
 RULES: dict[str, tuple[str, ...]] = {
     "copied image": ("injected-image",),
-    "emptied program": ("hollowed-program", "injected-image", "module-without-image"),
+    "emptied program": ("hollowed-program", "injected-image", "module-without-image", "thread-in-private-memory"),
     "overwritten program": ("hollowed-program", "patched-code"),
     "moved program": ("hollowed-program",),
     "image without a file": ("image-without-file", "unlisted-module"),
@@ -53,6 +55,8 @@ ODDITIES: dict[str, tuple[str, ...]] = {
     "debugged": ("debugged",),
 }
 """Other attributes of an actor that rules find."""
+MAIN_VIEWS = {"forward", "backward", "cid", "scan"}
+"""Views from which nothing but tampering takes a process."""
 NEED_CREATOR = {"chosen-parent", "raised-integrity"}
 """Rules that judge by who asked for a process."""
 COPY, NAMELESS = 0xB00000, 0xC00000
@@ -76,8 +80,25 @@ def findings(actor: Actor, creator_kept: bool) -> list[str]:
         creator_kept: this Windows keeps who asked for a process.
     """
     rules = [rule for name in actor.misfits for rule in RULES[name]]
+    rules += [rule for plan in actor.plans for rule in _threads(actor, plan)]
+    if actor.ended is None and actor.hidden:
+        rules.append("hidden-process")
+    elif actor.ended is None and MAIN_VIEWS & {*actor.unseen_by}:
+        rules.append("half-hidden-process")
     rules += [rule for name, told in ODDITIES.items() if getattr(actor, name) for rule in told]
     return sorted({*rules, *actor.findings} - (set() if creator_kept else NEED_CREATOR))
+
+
+def _threads(actor: Actor, plan: ThreadPlan) -> Iterator[str]:
+    """The rules that find something in a thread."""
+    if plan.ended is not None:
+        return
+    if plan.starts_in == INJECTED:
+        yield "thread-in-private-memory"
+    if plan.starts_in == NOWHERE:
+        yield "thread-outside-drivers" if actor.minimal else "thread-outside-images"
+    if "HideFromDebugger" in plan.flags:
+        yield "thread-hidden-from-debugger"
 
 
 def shape(actor: Actor, sections: sec.Sections, space: Space, user: UserSpace, zone: int) -> None:

@@ -52,8 +52,8 @@ class ThreadPlan:
         suspended: how often it was suspended.
         ended: seconds from boot when it ended; only its object is left.
         exit_status: status it ended with.
-        starts_in: ``injected`` for the private executable memory, ``nowhere`` for an address without a range, or
-            the file name of a driver.
+        starts_in: ``injected`` for the private executable memory, ``nowhere`` for an address without a range (of the
+            kernel's threads: in no driver), or the file name of a driver.
         flags: names of cross-thread flags that are set beyond the usual ones.
         name: that the program gave it.
     """

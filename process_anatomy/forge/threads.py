@@ -140,6 +140,9 @@ def _starts(
     if not process.alive:
         return EMPTY_ADDRESS, EMPTY_ADDRESS
     if not user.modules:
+        if plan.starts_in == NOWHERE:
+            start = objects.nonpaged.allocate(0x40, b"None")
+            return start, start
         image = objects.image.base + 0x6A1000
         start = (drivers[plan.starts_in] if plan.starts_in else image) + 0x40 * objects.dice.below(99)
         return start, start

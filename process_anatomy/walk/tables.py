@@ -10,14 +10,18 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.walk.code import Code, code
 from process_anatomy.walk.creation import Creation, creations
+from process_anatomy.walk.crossview import HIDDEN, CrossTable, crossview
+from process_anatomy.walk.drivers import DriverTable, drivers
 from process_anatomy.walk.kin import Kin
 from process_anatomy.walk.modules import ModuleTable, modules
 from process_anatomy.walk.pages import PageTable, pages
 from process_anatomy.walk.pebs import Peb, pebs
-from process_anatomy.walk.processes import Process, ProcessTable
+from process_anatomy.walk.processes import Process, ProcessTable, processes
 from process_anatomy.walk.programs import Program, programs
 from process_anatomy.walk.regions import regions
 from process_anatomy.walk.sections import sections
+from process_anatomy.walk.starts import Starts, thread_starts
+from process_anatomy.walk.thread_facts import thread_facts
 from process_anatomy.walk.threads import ThreadTable, threads
 from process_anatomy.walk.tokens import Token, tokens
 from process_anatomy.walk.vads import VadTable, vads
@@ -36,6 +40,29 @@ class Tables:
 
     def __init__(self, kernel: Kernel, everyone: ProcessTable, chosen: Sequence[Process]) -> None:
         self.kernel, self.everyone, self.processes = kernel, everyone, tuple(chosen)
+
+    @classmethod
+    def of(cls, kernel: Kernel, pids: frozenset[int] = frozenset(), hidden: bool = True) -> Tables:
+        """The tables of the processes with these ids, of all where none is named.
+
+        Args:
+            kernel: whose memory.
+            pids: process ids.
+            hidden: processes that the active list does not hold are among them; to find them takes all views, and
+                one of these looks through all of physical memory.
+
+        Raises:
+            RequestError: no process has one of the ids.
+        """
+        listed = processes(kernel)
+        if not hidden or not isinstance(kernel.space, AddressSpace):
+            return cls(kernel, listed, listed.select(pids).rows)
+        crossed = crossview(kernel, listed)
+        more = tuple(row.process for row in crossed.rows if row.verdict == HIDDEN and not row.listed)
+        everyone = ProcessTable(listed.rows + more, listed.problems)
+        tables = cls(kernel, everyone, everyone.select(pids).rows)
+        tables.crossings = crossed
+        return tables
 
     @property
     def number(self) -> int:
@@ -89,6 +116,22 @@ class Tables:
     def pebs(self) -> list[Peb]:
         """The PEBs of the chosen processes."""
         return pebs(self.kernel, self.processes)
+
+    @cached_property
+    def crossings(self) -> CrossTable:
+        """Which views see each process; nothing of a small dump, which has one process."""
+        return crossview(self.kernel, self.everyone) if self.whole else CrossTable((), (NO_USER_MEMORY,))
+
+    @cached_property
+    def drivers(self) -> DriverTable:
+        """The drivers that are loaded."""
+        return drivers(self.kernel)
+
+    @cached_property
+    def starts(self) -> list[Starts]:
+        """Where the threads of the chosen processes start."""
+        facts = thread_facts(self.kernel, self.threads.rows)
+        return thread_starts(self.kernel, facts, self.vads, self.drivers)
 
     @cached_property
     def threads(self) -> ThreadTable:

@@ -10,7 +10,6 @@ from process_anatomy.errors import Error
 from process_anatomy.findings import Finding, Severity, findings
 from process_anatomy.forge import Image, forge
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.walk.processes import processes
 from process_anatomy.walk.tables import Tables
 from tests.walk.damaged import GARBAGE, kernel_of
 
@@ -24,8 +23,7 @@ def image() -> Image:
 
 def judged(kernel: Kernel) -> list[Finding]:
     """Everything that does not fit together in an image."""
-    table = processes(kernel)
-    return findings(Tables(kernel, table, table.rows))
+    return findings(Tables.of(kernel))
 
 
 def accusations(found: list[Finding]) -> set[Key]:

@@ -52,14 +52,13 @@ class Findings(Anatomy, interfaces.plugins.PluginInterface):
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each finding, the weightiest first, then by process id."""
         from process_anatomy.findings import Severity, findings
-        from process_anatomy.walk.processes import processes
+        from process_anatomy.findings.hiding import HIDING
         from process_anatomy.walk.tables import Tables
 
-        everyone = processes(kernel)
-        self.report(everyone.problems)
         rules = [name.strip() for name in (self.config.get("rule", None) or "").split(",") if name.strip()]
         least = Severity.INFO if rules else Severity(SEVERITIES.index(self.config["severity"]))
-        tables = Tables(kernel, everyone, everyone.select(process_ids(self.config["pid"])).rows)
+        tables = Tables.of(kernel, process_ids(self.config["pid"]), not rules or bool(HIDING & set(rules)))
+        self.report(tables.everyone.problems)
         explain = self.explainer(kernel)
         for row in findings(tables, least, rules):
             yield (
