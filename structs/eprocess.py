@@ -8,6 +8,15 @@ EPROCESS = Layout(
     "_EPROCESS",
     "the executive's process object; one for each process, in system address space",
     {
+        "HeaderType": at(
+            UInt, "kind of dispatcher object, 3 for a process; its highest bit is a lock", "Pcb.Header.Type"
+        ),
+        "HeaderWaitListHead": at(
+            ListEntry, "head of the list of those who wait for its end", "Pcb.Header.WaitListHead"
+        ),
+        "ProfileListHead": at(
+            ListEntry, "head of the list of profiles, empty unless it is profiled", "Pcb.ProfileListHead"
+        ),
         "DirectoryTableBase": at(
             UInt, "physical address of the process's page-table root (CR3)", "Pcb.DirectoryTableBase"
         ),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from structs import (
     attributes,
+    csr,
     eprocess,
     ethread,
     handle,
+    job,
     object,
     peb,
     registry,
@@ -24,9 +26,11 @@ LAYOUTS: dict[str, Layout] = {
     declaration.name: declaration
     for family in (
         attributes,
+        csr,
         eprocess,
         ethread,
         handle,
+        job,
         object,
         peb,
         registry,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from structs.layout import Layout, UInt, at
+from structs.layout import Layout, ListEntry, UInt, at
 
 MM_SESSION_SPACE = Layout(
     "_MM_SESSION_SPACE",
     "the memory manager's record of a session",
     {
         "SessionId": at(UInt, "number of the session"),
+        "ProcessList": at(ListEntry, "head of the list of processes of the session"),
     },
 )
 

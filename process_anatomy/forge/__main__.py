@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from process_anatomy.forge.containers import FORMATS
+from process_anatomy.forge.intrusion import INTRUSION
 from process_anatomy.forge.machine import DEFAULT_BUILD, DEFAULT_SEED, Image, forge
-from process_anatomy.forge.scenario import SCENARIOS
+from process_anatomy.forge.scenario import SCENARIOS as ORDINARY
 from structs import builds
 
+SCENARIOS = {**ORDINARY, INTRUSION.name: INTRUSION}
 NAMES = {22621: "lab-win11-22621"}
 PRESET = 9
 

@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any
 
+from process_anatomy.forge import misfits
 from process_anatomy.forge.clock import filetime, written_time
 from process_anatomy.forge.dice import Dice
 from process_anatomy.forge.kernel_image import KernelImage
@@ -23,6 +24,7 @@ from process_anatomy.forge.truth import process_facts
 from process_anatomy.forge.user_data import shared_data, version_of
 from process_anatomy.forge.user_space import LIBRARIES, SHARED_PAGE, Users
 from process_anatomy.forge.vads import Region, VadTrees
+from process_anatomy.forge.views import in_cid_table, open_handles_to_ended, open_subsystem_handles, view_facts
 from process_anatomy.forge.working_sets import OWN_ENTRY, WorkingSets, lists_entries
 from structs import builds
 from structs.layout import Build
@@ -136,13 +138,18 @@ class _Machine:
         self.kernel.map(KUSER_SHARED_DATA_ADDRESS[8], self.users.shared_frame, KERNEL_DATA & ~WRITE)
         processes = [self._start(actor) for actor in self.scenario.cast]
         impersonate(processes, self.tokens)
+        misfits.before(processes, self.build)
         for process in processes:
             self._fill(process)
         self._open_handles(processes)
-        self.table.write(processes)
+        open_subsystem_handles(processes)
+        open_handles_to_ended(processes)
+        modules = self._load_drivers()
+        self.table.write(processes, {module["name"]: module["base"] for module in modules})
+        for process in processes:
+            misfits.write(self.build, process, processes[0], self.scenario.boot_time)
         self.kernel_image.point("PspCidTable", self.objects.cid_table(self.ids))
         self.tokens.write_sessions()
-        modules = self._load_drivers()
         self.kernel_image.write_debugger_data()
         self.kernel_image.point("MmPfnDatabase", PFN_DATABASE)
         self.kernel_image.store("KeBootTime", struct.pack("<Q", filetime(self.scenario.boot_time)))
@@ -169,7 +176,7 @@ class _Machine:
         eprocess = self.table.reserve("Process")
         space = self.kernel if actor.pid == 4 else Space(self.memory, self._self_index())
         token = self.tokens.make(actor.context, actor.session, actor.protection)
-        count = 0 if actor.ended is not None else actor.threads
+        count = len(actor.plans) if actor.ended is not None else actor.threads
         first = actor.pid + 4
         taken = {other.pid for other in self.scenario.cast} | self.ids.keys()
         while any(first + 4 * index in taken for index in range(count)):
@@ -178,15 +185,16 @@ class _Machine:
             actor, space, eprocess, token,
             [self.table.reserve("Thread") for _ in range(count)], [first + 4 * index for index in range(count)],
         )  # fmt: skip
-        if process.alive:
+        if in_cid_table(process):
             self.ids[actor.pid] = eprocess
+        if process.alive:
             self.ids |= dict(zip(process.tids, process.threads, strict=True))
         return process
 
     def _fill(self, process: Process) -> None:
         """The user half and its VAD tree."""
         actor = process.actor
-        if not process.alive:
+        if not process.alive or not process.threads:  # gone already, or not made yet
             return
         if actor.minimal:
             process.regions = self._minimal_regions(actor)
@@ -215,7 +223,7 @@ class _Machine:
         files = [(name, self.sections.file_object(name)) for name in ("\\Windows\\System32", "\\Windows\\en-US")]
         names = ["", "", "", "LabReady", "SessionUnlocked"]
         events = [(name, self.objects.reserve("Event", 0x18, b"Even", quota=False, name=name)) for name in names]
-        living = [process for process in processes if process.alive]
+        living = [process for process in processes if process.alive and process.threads]
         for process in living:
             actor, value = process.actor, 0
             if actor.name == "Registry":
@@ -277,6 +285,7 @@ class _Machine:
 
     def _truth(self, processes: list[Process], modules: list[dict[str, Any]]) -> dict[str, Any]:
         image, (major, minor) = self.kernel_image, version_of(self.build)
+        views = view_facts(processes)
         return {
             "arguments": {"build": self.build.name, "scenario": self.scenario.name, "seed": self.seed},
             "boot_time": written_time(self.scenario.boot_time),
@@ -300,7 +309,11 @@ class _Machine:
             "pdb_age": image.age,
             "pdb_guid": image.guid,
             "pfn_database": PFN_DATABASE,
-            "processes": [process_facts(self.scenario, self.kernel, process) for process in processes],
+            "processes": [
+                process_facts(self.scenario, self.kernel, process, views)
+                | {"findings": misfits.findings(process.actor, self.objects.encoded)}
+                for process in processes
+            ],
             "runs": [{"base_page": first, "page_count": count} for first, count in self.memory.runs],
             "self_map_index": self.kernel.self_index,
             "symbols": {name: image.address(name) for name in sorted(image.rvas)},

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from process_anatomy.forge.clock import filetime, written_time
-from process_anatomy.forge.memory import PAGE, Space
+from process_anatomy.forge.clock import filetime
+from process_anatomy.forge.memory import Space
+from process_anatomy.forge.misfits import OTHER_FILE, OTHER_FOLDER
 from process_anatomy.forge.objects import Handle, ObjectManager
 from process_anatomy.forge.pool import Pool
-from process_anatomy.forge.records import link, record, ring, signed, text, utf16
+from process_anatomy.forge.records import record, ring, signed, text, utf16, waiting
 from process_anatomy.forge.scenario import Actor, Impersonation
+from process_anatomy.forge.threads import write_threads
 from process_anatomy.forge.tokens import Tokens
 from process_anatomy.forge.user_space import UserSpace
 from process_anatomy.forge.vads import Region
+from process_anatomy.forge.views import NO_LINKS, active_links, job_links, session_links, windows_data, wipe
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
 from structs.handle import HANDLE_TABLE
@@ -23,13 +27,9 @@ from structs.peb import EWOW64PROCESS
 from structs.session import MM_SESSION_SPACE, PSP_SESSION_SPACE_SESSION_ID
 
 STILL_ACTIVE = 259
-PROCESS_OBJECT, THREAD_OBJECT = 3, 6
-"""Types of dispatcher objects."""
-WAITING, USER_REQUEST = 5, 6
+PROCESS_OBJECT = 3
+"""Type of dispatcher object."""
 DEVICE = "\\Device\\HarddiskVolume3"
-THREAD_FLAGS = 0x5402
-IMPERSONATING, EFFECTIVE_ONLY_BIT = 0x8, 2
-"""Flag of a thread that impersonates; the bit of its ImpersonationData for "only what is enabled counts"."""
 PSEUDO_SESSION_SIZE = 0x100
 DEBUG_OBJECT_SIZE = 0x68
 
@@ -52,6 +52,7 @@ class Process:
     table: int = 0
     audit: str = ""
     debug_port: int = 0
+    windows: int = 0
     thread_facts: list[dict[str, Any]] = field(default_factory=list)
     working_set: dict[str, Any] = field(default_factory=dict)
     impersonations: dict[int, tuple[Impersonation, dict[str, Any]]] = field(default_factory=dict)
@@ -79,6 +80,7 @@ class ProcessTable:
         self.objects, self.build, self.kernel = objects, objects.build, objects.kernel
         self.session_pool, self.boot_time = session_pool, boot_time
         self.sessions: dict[int, int] = {}
+        self.drivers: Mapping[str, int] = {}
 
     def reserve(self, type_name: str) -> int:
         """Room for a process or thread object."""
@@ -98,24 +100,27 @@ class ProcessTable:
             self.sessions[number] = self.session_pool.put(data, b"MmSe")
         return self.sessions[number]
 
-    def write(self, processes: list[Process]) -> None:
-        """Write every process with its threads, and the lists that run through them."""
+    def write(self, processes: list[Process], drivers: Mapping[str, int]) -> None:
+        """Write every process with its threads, and the lists that run through them.
+
+        Args:
+            processes: all of them.
+            drivers: bases of the drivers by file name, for threads that start there.
+        """
+        self.drivers = drivers
         structure = self.build[EPROCESS]
         head = self.objects.image.address("PsActiveProcessHead")
         links = structure.offset("ActiveProcessLinks")
-        listed = [process for process in processes if not process.actor.hidden]
-        active = ring([head, *(process.eprocess + links for process in listed)])
+        active = active_links(head, {process.eprocess + links: process for process in processes})
         self.objects.image.store("PsActiveProcessHead", struct.pack("<QQ", *active[head].values()))
-        together: dict[int, dict[str, int]] = {}
-        if "SessionProcessLinks" in structure:
-            inside = structure.offset("SessionProcessLinks")
-            for number in {process.actor.session for process in processes} - {None}:
-                members = [p.eprocess + inside for p in processes if p.actor.session == number]
-                together |= {member - inside: entry for member, entry in ring(members).items()}
+        together = session_links(self, processes)
+        jobs = job_links(self.objects, processes)
         for process in processes:
             self._table(process)
-            own = process.eprocess + links
-            self._process(process, active.get(own, link(own, own)), together.get(process.eprocess, link(0, 0)))
+            job, job_link = jobs.get(process.eprocess, (0, NO_LINKS))
+            groups = {"SessionProcessLinks": together.get(process.eprocess, NO_LINKS), "Job": job, "JobLinks": job_link}
+            self._process(process, active[process.eprocess + links], groups)
+            wipe(self.objects, process)
         self.objects.image.point("PsInitialSystemProcess", processes[0].eprocess)
         self._handle_tables()
 
@@ -138,6 +143,8 @@ class ProcessTable:
         """The object name that was audited at creation; characters lie behind the structure."""
         actor = process.actor
         process.audit = "" if actor.pid == 4 else DEVICE + actor.path[2:] if ":" in actor.path else actor.name
+        if OTHER_FILE in actor.misfits:
+            process.audit = OTHER_FOLDER + actor.name
         size = self.build[OBJECT_NAME_INFORMATION].sizeof
         data = utf16(process.audit)
         address = self.objects.paged.allocate(size + len(data), b"SeOn")
@@ -154,10 +161,11 @@ class ProcessTable:
             return small.peb
         return self.objects.nonpaged.put(record(self.build, EWOW64PROCESS, Peb=small.peb), b"Ps  ")
 
-    def _process(self, process: Process, links: dict[str, int], session_links: dict[str, int]) -> None:
+    def _process(self, process: Process, links: dict[str, int], groups: dict[str, Any]) -> None:
         actor, structure = process.actor, self.build[EPROCESS]
         dice = self.objects.dice
-        heads = self._threads(process)
+        process.windows = windows_data(self.session_pool, process)
+        heads = write_threads(self.objects, process, self.boot_time, self.drivers)
         program = process.user.modules[0] if process.user.modules else None
         if actor.debugged:
             process.debug_port = self.objects.nonpaged.put(bytes(DEBUG_OBJECT_SIZE), b"DbgO")
@@ -166,13 +174,13 @@ class ProcessTable:
         commit = sum(region.commit for region in process.regions)
         quota = [16 * dice.between(100, 4000), 64 * dice.between(100, 9000)]  # pool that is not paged, paged pool
         values: dict[str, Any] = {
+            **waiting(self.build, EPROCESS, process.eprocess, PROCESS_OBJECT),
             "DirectoryTableBase": process.space.dtb,
             "BasePriority": 8,
             "KernelTime": dice.between(1, 900),
             "UserTime": dice.between(1, 900),
             "UniqueProcessId": actor.pid,
             "ActiveProcessLinks": links,
-            "SessionProcessLinks": session_links,
             "CreateTime": filetime(self.boot_time + actor.started),
             "ExitTime": 0 if actor.ended is None else filetime(self.boot_time + actor.ended),
             "ExitStatus": STILL_ACTIVE if process.alive else signed(actor.exit_status),
@@ -186,11 +194,12 @@ class ProcessTable:
             "DebugPort": process.debug_port,
             "ObjectTable": process.table,
             "Session": self.session(actor.session),
+            "Win32Process": process.windows,
             "ImageFileName": actor.name.encode()[:14],
             "ImageFilePointer": program.section.file_object if program else 0,
             "SeAuditProcessCreationInfo": self._audit(process),
             "PriorityClass": 2,
-            "ActiveThreads": len(process.threads),
+            "ActiveThreads": sum(thread["exit_time"] is None for thread in process.thread_facts),
             "HighestUserAddress": 0x7FFFFFFF0000,
             "VirtualSize": virtual,
             "PeakVirtualSize": virtual + 0x10000 * dice.below(40),
@@ -211,103 +220,9 @@ class ProcessTable:
             "ProtectionType": actor.protection & 7,
             "ProtectionSigner": actor.protection >> 4,
             "SignatureLevel": 0x1E if actor.protection else 0,
+            **groups,
             **heads,
         }
         data = bytearray(record(self.build, EPROCESS, **values))
-        data[0] = PROCESS_OBJECT
         data[2] = structure.offset("UniqueProcessId") // 4 & 0xFF
-        struct.pack_into("<QQ", data, 8, process.eprocess + 8, process.eprocess + 8)
         self.kernel.write(process.eprocess, bytes(data))
-
-    def _threads(self, process: Process) -> dict[str, dict[str, int]]:
-        """Write the threads; gives the list heads of the process."""
-        heads: dict[str, dict[str, int]] = {}
-        structure, inside = self.build[EPROCESS], self.build[ETHREAD]
-        head = process.eprocess + structure.offset("ThreadListHead")
-        chain = ring([head, *(thread + inside.offset("ThreadListEntry") for thread in process.threads)])
-        heads["ThreadListHead"] = chain[head]
-        if "ThreadListHeadPcb" in structure:
-            own = process.eprocess + structure.offset("ThreadListHeadPcb")
-            heads["ThreadListHeadPcb"] = link(own, own)
-        for index, thread in enumerate(process.threads):
-            self._thread(process, index, chain[thread + inside.offset("ThreadListEntry")])
-        return heads
-
-    def _thread(self, process: Process, index: int, links: dict[str, int]) -> None:
-        thread, user, dice = process.threads[index], process.user, self.objects.dice
-        if user.modules:
-            start = user.modules[1].base + 0x2A4D0
-            win32 = user.modules[0].facts()["entry"] if index == 0 else user.modules[1].base + 0x31F80
-        else:
-            start = win32 = self.objects.image.base + 0x6A1000 + 0x40 * dice.below(99)
-        created = self.boot_time + process.actor.started + index
-        teb = user.tebs[index] if user.tebs else 0
-        stack = 0xFFFFF00000000000 | dice.bits(32) << 12
-        flags, client, facts = self._client(process, index)
-        data = bytearray(
-            record(
-                self.build,
-                ETHREAD,
-                Teb=teb,
-                State=WAITING,
-                WaitReason=USER_REQUEST,
-                Priority=8 + index % 3,
-                BasePriority=8,
-                InitialStack=stack,
-                StackLimit=stack - 6 * PAGE,
-                KernelStack=stack - 0x900,
-                ApcStateProcess=process.eprocess,
-                Process=process.eprocess,
-                CreateTime=filetime(created),
-                StartAddress=start,
-                Win32StartAddress=win32,
-                UniqueProcess=process.actor.pid,
-                UniqueThread=process.tids[index],
-                ThreadListEntry=links,
-                CrossThreadFlags=flags,
-                ImpersonationData=client,
-            )
-        )
-        data[0] = THREAD_OBJECT
-        struct.pack_into("<QQ", data, 8, thread + 8, thread + 8)
-        self.kernel.write(thread, bytes(data))
-        process.thread_facts.append(
-            {
-                "base_priority": 8,
-                "create_time": written_time(created),
-                "cross_thread_flags": flags,
-                "ethread": thread,
-                "ethread_pa": self.kernel.physical(thread),
-                "exit_status": 0,
-                "priority": 8 + index % 3,
-                "start": start,
-                "state": WAITING,
-                "teb": teb,
-                "teb32": user.small.tebs[index] if user.small else 0,
-                "tid": process.tids[index],
-                "wait_reason": USER_REQUEST,
-                "win32_start": win32,
-                **facts,
-            }
-        )
-
-    @staticmethod
-    def _client(process: Process, index: int) -> tuple[int, int, dict[str, Any]]:
-        """Whom a thread acts for: its flags, the client's token with the level in the low bits, and the facts."""
-        facts: dict[str, Any] = {"effective_only": None, "impersonation_level": None, "impersonation_token": None}
-        if index not in process.impersonations:
-            return THREAD_FLAGS, 0, facts | {"impersonation_data": 0}
-        plan, token = process.impersonations[index]
-        data = token["va"] | plan.level | plan.effective_only << EFFECTIVE_ONLY_BIT
-        if not plan.active:
-            return THREAD_FLAGS, data, facts | {"impersonation_data": data}
-        return (
-            THREAD_FLAGS | IMPERSONATING,
-            data,
-            {
-                "effective_only": plan.effective_only,
-                "impersonation_data": data,
-                "impersonation_level": plan.level,
-                "impersonation_token": {name: value for name, value in token.items() if name != "fast_ref"},
-            },
-        )

@@ -28,6 +28,7 @@ class Impersonation:
         session: terminal session of the client.
         effective_only: only what is enabled in the token counts.
         active: it does so now; otherwise the address of the client's token is only left over.
+        taken: how far the thread acts, where that is not what the client allowed.
     """
 
     thread: int
@@ -36,6 +37,41 @@ class Impersonation:
     session: int = 1
     effective_only: bool = False
     active: bool = True
+    taken: int | None = None
+
+
+@dataclass(frozen=True)
+class ThreadPlan:
+    """A thread that is not like the others of its process.
+
+    Attributes:
+        thread: number of the thread in its process.
+        state: scheduler state; 5 waits.
+        reason: why it waits or last waited; 6 is a program's own request.
+        priority: that it runs with now, if not the usual one.
+        suspended: how often it was suspended.
+        ended: seconds from boot when it ended; only its object is left.
+        exit_status: status it ended with.
+        starts_in: ``injected`` for the private executable memory, ``nowhere`` for an address without a range (of the
+            kernel's threads: in no driver), or the file name of a driver.
+        flags: names of cross-thread flags that are set beyond the usual ones.
+        name: that the program gave it.
+    """
+
+    thread: int
+    state: int = 5
+    reason: int = 6
+    priority: int | None = None
+    suspended: int = 0
+    ended: int | None = None
+    exit_status: int = 0
+    starts_in: str = ""
+    flags: tuple[str, ...] = ()
+    name: str = ""
+
+
+INJECTED, NOWHERE = "injected", "nowhere"
+"""Where a planned thread may start, beside drivers."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +87,8 @@ class Actor:
         session: session id, ``None`` outside any.
         arguments: command line behind the program's name.
         threads: number of threads.
-        ended: seconds from boot when the process ended, which leaves only its object behind.
+        ended: seconds from boot when the process ended, which leaves only its object behind, and those of the
+            threads that it has plans for.
         exit_status: status it ended with.
         minimal: without a user address space.
         protection: type and signer of a protected process, as one byte.
@@ -62,14 +99,20 @@ class Actor:
         handles: how many handles it has open beyond those to itself.
         extra_regions: private ranges beyond the usual ones.
         hidden: unlinked from the list of active processes.
+        unseen_by: what else was made not to lead to it: ``forward`` or ``backward`` (one direction of the list of
+            active processes), ``cid``, ``csrss``, ``job``, ``scan``, ``session``.
+        job: name of the job that it is in.
         memory: how much of its user half is in memory: :data:`ALL`; :data:`TRIMMED` leaves the PEB, the
             process parameters and the loader's lists; :data:`PAGED_OUT` nothing at all, not even page tables.
         impersonates: threads that act for somebody else.
+        plans: threads that are not like the others.
         unlisted: path of a library that is mapped, but taken out of the loader's lists.
         headless: the first page of the program, its header, is not in memory.
         asked_by: process id of whoever asked for the creation, where it chose another parent than itself.
         window_title: title for its first window, where it is not the path; shortcuts put their own path there.
         debugged: was started under a debugger.
+        misfits: keys of :data:`process_anatomy.forge.misfits.RULES`: traces of tampering; they take all its memory.
+        findings: rules that find something in it for what the scenario makes of it, beyond misfits.
         wow64: a 32-bit program, which WOW64 runs: a second PEB, loader and libraries below 4 GB.
     """
 
@@ -92,13 +135,18 @@ class Actor:
     handles: int = 6
     extra_regions: int = 0
     hidden: bool = False
+    unseen_by: tuple[str, ...] = ()
+    job: str = ""
     memory: str = ALL
     impersonates: tuple[Impersonation, ...] = ()
+    plans: tuple[ThreadPlan, ...] = ()
     unlisted: str = ""
     headless: bool = False
     asked_by: int | None = None
     window_title: str = ""
     debugged: bool = False
+    misfits: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
     wow64: bool = False
 
     @property
@@ -138,7 +186,14 @@ class Scenario:
 LAB = Scenario(
     "lab",
     (
-        Actor(4, 0, "System", threads=4, protection=0x72, minimal=True),
+        Actor(
+            4, 0, "System", threads=4, protection=0x72, minimal=True,
+            plans=(
+                ThreadPlan(1, reason=15, priority=12),
+                ThreadPlan(2, state=1, reason=26, priority=16),
+                ThreadPlan(3, reason=0, starts_in="afd.sys"),
+            ),
+        ),
         Actor(124, 4, "Registry", started=-5, protection=0x72, minimal=True),
         Actor(388, 4, SYSTEM32 + "smss.exe", started=4, protection=0x61, critical=True),
         Actor(
@@ -154,11 +209,12 @@ LAB = Scenario(
         Actor(716, 588, SYSTEM32 + "services.exe", started=11, session=0, protection=0x61, critical=True, threads=3),
         Actor(
             728, 588, SYSTEM32 + "lsass.exe", started=11, session=0, protection=0x41, threads=4,
+            plans=(ThreadPlan(3, reason=16),),
             impersonates=(Impersonation(2, "limited", IDENTIFICATION, effective_only=True),),
         ),
         Actor(
             868, 716, SERVICE_HOST, started=12, session=0, arguments="-k DcomLaunch -p", memory=TRIMMED,
-            impersonates=(Impersonation(1, "full"),),
+            impersonates=(Impersonation(1, "full"),), plans=(ThreadPlan(0, flags=("BreakOnTermination",)),),
         ),
         Actor(1004, 672, SYSTEM32 + "dwm.exe", "window-manager", 13, 1, threads=1, memory=PAGED_OUT),
         Actor(
@@ -177,7 +233,15 @@ LAB = Scenario(
             1480, 716, SERVICE_HOST, started=17, session=0, arguments="-k netsvcs -p", threads=1, memory=PAGED_OUT
         ),
         Actor(1900, 716, SYSTEM32 + "spoolsv.exe", started=19, session=0, threads=1, memory=PAGED_OUT),
-        Actor(3920, 3844, "C:\\Windows\\explorer.exe", "limited", 73, 1, threads=5, handles=300, large_page=True),
+        Actor(
+            3920, 3844, "C:\\Windows\\explorer.exe", "limited", 73, 1, threads=5, handles=300, large_page=True,
+            plans=(
+                ThreadPlan(0, reason=13, priority=12, name="Explorer message loop"),
+                ThreadPlan(1, state=2, reason=38, priority=9),
+                ThreadPlan(3, reason=5, suspended=2),
+                ThreadPlan(4, state=4, ended=1_300, exit_status=1, flags=("Terminated", "RundownFail")),
+            ),
+        ),
         Actor(4180, 3920, SYSTEM32 + "osk.exe", "accessibility", 96, 1, threads=1, memory=PAGED_OUT, asked_by=1480),
         Actor(
             4304, 716, "C:\\Program Files\\Contoso\\Agent\\ContosoAgent.exe", "agent", 131, 0, "--service", threads=1,
@@ -193,19 +257,28 @@ LAB = Scenario(
         ),
         Actor(
             5212, 3920, SYSTEM32 + "notepad.exe", "limited", 412, 1, "C:\\Users\\student\\Documents\\homework.txt",
-            injected=True, odd_pages=True, window_title="C:\\Users\\student\\Desktop\\homework.txt.lnk",
+            injected=True, odd_pages=True, threads=4,
+            plans=(
+                ThreadPlan(2, reason=4, starts_in=INJECTED, flags=("HideFromDebugger",)),
+                ThreadPlan(3, state=0, reason=0, starts_in=NOWHERE, suspended=1),
+            ),
+            window_title="C:\\Users\\student\\Desktop\\homework.txt.lnk",
             unlisted="C:\\Users\\student\\AppData\\Local\\Temp\\helper.dll",
         ),
         Actor(5740, 3920, SYSTEM32 + "cmd.exe", "full", 655, 1, threads=1, asked_by=1480),
-        Actor(5588, 3920, "C:\\Users\\student\\Downloads\\update.exe", "limited", 698, 1, ended=741, exit_status=1),
-        Actor(6044, 868, CALCULATOR, "low-box", 1_204, 1, "-ServerName:App.AppXsm3pg4n7er43kdh1qp4e79f1j7am68r8.mca"),
+        Actor(
+            5588, 3920, "C:\\Users\\student\\Downloads\\update.exe", "limited", 698, 1, ended=741, exit_status=1,
+            plans=(ThreadPlan(0, state=4, ended=741, exit_status=1, flags=("Terminated", "RundownFail")),),
+        ),
+        Actor(6044, 868, CALCULATOR, "low-box", 1_204, 1, "-ServerName:App.AppXsm3pg4n7er43kdh1qp4e79f1j7am68r8.mca",
+              job="application"),
         Actor(
             6276, 3920, "C:\\Program Files\\Lantern\\sandbox.exe", "sandboxed", 1_260, 1, "--broker=3920", threads=1,
-            memory=PAGED_OUT,
+            memory=PAGED_OUT, job="content",
         ),
         Actor(
             6420, 3920, "C:\\Program Files\\Lantern\\renderer.exe", "renderer", 1_262, 1, "--type=renderer", threads=1,
-            memory=PAGED_OUT,
+            memory=PAGED_OUT, job="content",
         ),
         Actor(
             6612, 3920, "C:\\Tools\\bobtool.exe", "bob", 1_432, 1, "/inventory", threads=1, memory=TRIMMED,
@@ -213,7 +286,7 @@ LAB = Scenario(
         ),
         Actor(
             6808, 1900, "C:\\Users\\student\\Downloads\\invoice.exe", "limited", 1_610, 1, threads=1, memory=TRIMMED,
-            asked_by=5212,
+            asked_by=5212, findings=("chosen-parent",),
         ),
     ),
 )  # fmt: skip
@@ -248,4 +321,32 @@ def crowd(processes: int, regions: int = 0, memory_size: int = 256 << 20) -> Sce
     return replace(LAB, name=f"crowd-{processes}", cast=LAB.cast + added, memory_size=memory_size)
 
 
-SCENARIOS = {"lab": LAB, "crowd": crowd(200)}
+TEMP = "C:\\Users\\student\\AppData\\Local\\Temp\\"
+
+HIDING = replace(
+    LAB,
+    name="hiding",
+    cast=(
+        *LAB.cast,
+        Actor(7148, 5212, TEMP + "shade.exe", "limited", 1_702, 1, threads=2, memory=PAGED_OUT, hidden=True),
+        Actor(
+            7240, 5212, TEMP + "shade-2.exe", "limited", 1_704, 1, threads=1, memory=PAGED_OUT, hidden=True,
+            unseen_by=("cid", "csrss", "session"),
+        ),
+        Actor(
+            7316, 5212, TEMP + "halfway.exe", "limited", 1_706, 1, threads=1, memory=PAGED_OUT, unseen_by=("forward",)
+        ),
+        Actor(7420, 5212, TEMP + "noheader.exe", "limited", 1_708, 1, threads=1, memory=PAGED_OUT, unseen_by=("scan",)),
+        Actor(7512, 5212, TEMP + "noid.exe", "limited", 1_710, 1, threads=1, memory=PAGED_OUT, unseen_by=("cid",)),
+        Actor(
+            7600, 3920, TEMP + "longgone.exe", "limited", 1_712, 1, ended=1_720, hidden=True, unseen_by=("cid",)
+        ),
+        Actor(7700, 3920, SYSTEM32 + "calc.exe", "limited", 9_139, 1, threads=0, handles=0),
+    ),
+)  # fmt: skip
+"""The lab with processes that not every view sees: five that are hidden, each in another way (shade.exe from the list
+of active processes, shade-2.exe from almost everything, halfway.exe from one direction of the list, noheader.exe from
+whoever searches memory, noid.exe from the table of ids), one whose object was deleted and lies in freed memory
+(longgone.exe), and one that has no thread yet (calc.exe)."""
+
+SCENARIOS = {"lab": LAB, "crowd": crowd(200), "hiding": HIDING}

@@ -135,6 +135,14 @@ class Sections:
             self._files[file] = Section(subsection, prototypes, file, frames, program, opened)
         return self._files[file]
 
+    def image_without_file(self, program: pe.Program, base: int) -> Section:
+        """An image's section behind which there is no file; its header is in memory."""
+        frame = self.kernel.memory.take(program.headers(base))
+        entries = [frame * PAGE | VALID | ACCESSED | GLOBAL, 0, 0, 0]
+        parts = [1] + [(part.end - part.start) // PAGE for part in program.sections]
+        subsection, prototypes, _ = self._make(None, parts, entries, IMAGE_FLAG)
+        return Section(subsection, prototypes, None, {0: frame}, program)
+
     def data(self, file: str, pages: int, contents: list[bytes]) -> Section:
         """A data file's section: of three contents, two pages valid and one in transition; the rest in the file."""
         if file not in self._files:

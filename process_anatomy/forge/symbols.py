@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from process_anatomy.forge.kernel_image import KernelImage
+from structs.ethread import ETHREAD
 from structs.families import LAYOUTS
 from structs.layout import Build, Layout, Place
 
@@ -21,6 +22,8 @@ MEMBER_TYPES = {
     ("_EPROCESS", "VadRoot"): "_RTL_AVL_TREE",
     ("_ETHREAD", "Tcb"): "_KTHREAD",
     ("_ETHREAD", "Cid"): "_CLIENT_ID",
+    ("_KPROCESS", "Header"): "_DISPATCHER_HEADER",
+    ("_KTHREAD", "Header"): "_DISPATCHER_HEADER",
     ("_KTHREAD", "ApcState"): "_KAPC_STATE",
     ("_TOKEN", "Privileges"): "_SEP_TOKEN_PRIVILEGES",
     ("_TOKEN", "TokenSource"): "_TOKEN_SOURCE",
@@ -28,6 +31,7 @@ MEMBER_TYPES = {
     ("_RTL_USER_PROCESS_PARAMETERS", "CurrentDirectory"): "_CURDIR",
     ("_CMHIVE", "Hive"): "_HHIVE",
     ("_CM_KEY_NODE", "ValueList"): "_CHILD_LIST",
+    ("_OBJECT_TYPE", "TypeInfo"): "_OBJECT_TYPE_INITIALIZER",
 }
 """(structure, member) to the name of the member's own type, where it has one."""
 AT_ZERO = {"Pcb", "Tcb", "VadNode", "Hive"}
@@ -57,6 +61,15 @@ POINTS_TO = {
     ("_PEB", "ProcessParameters"): "_RTL_USER_PROCESS_PARAMETERS",
     ("_HHIVE", "BaseBlock"): "_HBASE_BLOCK",
     ("_DUAL", "Map"): "_HMAP_DIRECTORY",
+    ("_FILE_OBJECT", "DeviceObject"): "_DEVICE_OBJECT",
+    ("_DEVICE_OBJECT", "AttachedDevice"): "_DEVICE_OBJECT",
+    ("_DEVICE_OBJECT", "NextDevice"): "_DEVICE_OBJECT",
+    ("_CM_KEY_BODY", "KeyControlBlock"): "_CM_KEY_CONTROL_BLOCK",
+    ("_CM_KEY_CONTROL_BLOCK", "ParentKcb"): "_CM_KEY_CONTROL_BLOCK",
+    ("_CM_KEY_CONTROL_BLOCK", "NameBlock"): "_CM_NAME_CONTROL_BLOCK",
+    ("_OBJECT_HEADER_NAME_INFO", "Directory"): "_OBJECT_DIRECTORY",
+    ("_OBJECT_DIRECTORY_ENTRY", "ChainLink"): "_OBJECT_DIRECTORY_ENTRY",
+    ("_SECTION", "ControlArea"): "_CONTROL_AREA",
 }
 NUMBERS = {("_RTL_BALANCED_NODE", "ParentValue"), ("_HANDLE_TABLE", "TableCode")} | {
     ("_HMAP_ENTRY", name) for name in ("BlockAddress", "BinAddress", "PermanentBinAddress")
@@ -82,14 +95,9 @@ STRUCTURES: dict[str, dict[str, tuple[Any, ...]]] = {
     },
     "_HMAP_DIRECTORY": {"Directory": (0, "[1024]*_HMAP_TABLE")},
     "_HMAP_TABLE": {"Table": (0, "[512]_HMAP_ENTRY")},
-    "_OBJECT_TYPE": {
-        "TypeList": (0, "_LIST_ENTRY"), "Name": (0x10, "_UNICODE_STRING"), "Index": (0x28, "unsigned char"),
-    },
     "_HANDLE_TABLE_ENTRY": {
         "VolatileLowValue": (0, "long long"), "LowValue": (0, "long long"), "HighValue": (8, "long long"),
-        "GrantedAccessBits": (8, "unsigned long", 0, 25), "ObjectPointerBits": (0, "unsigned long long", 20, 44),
     },
-    "_OBJECT_HEADER_NAME_INFO": {"Directory": (0, "*void"), "Name": (8, "_UNICODE_STRING")},
     "_DBGKD_GET_VERSION64": {
         "MajorVersion": (0, "unsigned short"), "MinorVersion": (2, "unsigned short"),
         "MachineType": (8, "unsigned short"), "KernBase": (16, "unsigned long long"),
@@ -99,16 +107,13 @@ STRUCTURES: dict[str, dict[str, tuple[Any, ...]]] = {
 """Types that structs does not declare: offset and type of each field (``*`` a pointer, ``[n]`` an array; then bit and
 bits)."""
 EXTRA_SIZES = {
-    "_KSYSTEM_TIME": 12, "_OBJECT_TYPE": 0xD8, "_HANDLE_TABLE_ENTRY": 16, "_OBJECT_HEADER_NAME_INFO": 32,
-    "_DBGKD_GET_VERSION64": 40, "_CELL_DATA": 80, "_CELL_CONTENT": 80, "_HMAP_DIRECTORY": 8192, "_HMAP_TABLE": 0,
+    "_KSYSTEM_TIME": 12, "_HANDLE_TABLE_ENTRY": 16, "_DBGKD_GET_VERSION64": 40, "_CELL_DATA": 80,
+    "_CELL_CONTENT": 80, "_HMAP_DIRECTORY": 8192, "_HMAP_TABLE": 0,
 }  # fmt: skip
 NAMED_ONLY = [
     "_ERESOURCE",
-    "_DEVICE_OBJECT",
-    "_CM_KEY_BODY",
     "_KMUTANT",
     "_DRIVER_OBJECT",
-    "_OBJECT_SYMBOLIC_LINK",
     "_SHARED_CACHE_MAP",
     "_VACB",
     "_POOL_TRACKER_BIG_PAGES",
@@ -249,6 +254,8 @@ def symbol_table(build: Build, image: KernelImage) -> Json:
     module = types["_LDR_DATA_TABLE_ENTRY"]["fields"]
     module["ObsoleteLoadCount"] = {"offset": 0x6C, "type": _named("unsigned short")}
     module["LoadTime"] = {"offset": 0x100, "type": _named("_LARGE_INTEGER")}
+    flags = build[ETHREAD].offset("Terminated")
+    types["_ETHREAD"]["fields"]["CrossThreadFlags"] = {"offset": flags, "type": _named("unsigned long")}
     types["_KUSER_SHARED_DATA"]["fields"]["NtProductType"]["type"] = {"kind": "enum", "name": "_NT_PRODUCT_TYPE"}
     for name in NAMED_ONLY:
         types[name]["size"] = max(types[name]["size"], 1)

@@ -9,9 +9,12 @@ from process_anatomy.forge.memory import Space
 from process_anatomy.forge.processes import STILL_ACTIVE, Process
 from process_anatomy.forge.scenario import ALL, Scenario
 from process_anatomy.forge.user_data import DESKTOP
+from process_anatomy.forge.views import facts_of, listed
 
 
-def process_facts(scenario: Scenario, kernel: Space, process: Process) -> dict[str, Any]:
+def process_facts(
+    scenario: Scenario, kernel: Space, process: Process, views: dict[int, dict[str, bool | None]]
+) -> dict[str, Any]:
     """What is true of one process; addresses are integers, times ISO 8601 (UTC)."""
     actor, user = process.actor, process.user
     token = {name: value for name, value in process.token.items() if name != "fast_ref"}
@@ -31,7 +34,7 @@ def process_facts(scenario: Scenario, kernel: Space, process: Process) -> dict[s
             for value, h in process.handles.items()
         ],
         "image_file_name": actor.name[:14],
-        "in_active_list": not actor.hidden,
+        "in_active_list": listed(process, "forward") or listed(process, "backward"),
         "name": actor.name,
         "object_table": process.table,
         "peb": user.peb,
@@ -47,6 +50,7 @@ def process_facts(scenario: Scenario, kernel: Space, process: Process) -> dict[s
         "vads": process.vads,
         "working_set": process.working_set,
         "wow64": actor.wow64,
+        **facts_of(views, process),
     }
     if user.modules:
         facts |= {"image_base": user.modules[0].base, "image_path": actor.path, "memory": actor.memory}
@@ -61,7 +65,7 @@ def process_facts(scenario: Scenario, kernel: Space, process: Process) -> dict[s
             "environment": user.environment,
             "heap": user.heap,
             "ldr": user.ldr,
-            "modules": [module.facts() for module in user.modules],
+            "modules": user.listed,
             "program": {
                 **user.modules[0].program.facts,
                 "file_size": user.modules[0].program.file_end + user.modules[0].program.overlay,

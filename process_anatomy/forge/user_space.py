@@ -19,6 +19,7 @@ from process_anatomy.forge.memory import (
     USER_READ,
     Space,
 )  # fmt: skip
+from process_anatomy.forge.misfits import loaded, shape
 from process_anatomy.forge.objects import ObjectManager
 from process_anatomy.forge.odd_pages import odd_pages
 from process_anatomy.forge.pe_contents import SIGNATURE, contents
@@ -97,6 +98,8 @@ class UserSpace:
     ldr: int = 0
     modules: list[Module] = field(default_factory=list)
     unlisted: list[Module] = field(default_factory=list)
+    listed: list[dict[str, Any]] = field(default_factory=list)
+    parameters: int = 0
     regions: list[Region] = field(default_factory=list)
     pages: list[dict[str, Any]] = field(default_factory=list)
     odd_pages: list[dict[str, Any]] = field(default_factory=list)
@@ -199,6 +202,7 @@ class Users:
         add(Region(zone + 0x400000, 0x20000, sec.NO_ACCESS, "reserved"))
         if actor.odd_pages:
             user.odd_pages = odd_pages(space, user, zone)
+        shape(actor, self.sections, space, user, zone)
         if actor.large_page:
             self._large_page(space, user, zone + 0x600000)
         for number in range(actor.extra_regions):
@@ -313,13 +317,14 @@ class Users:
         block = ParameterBlock(heap + 0x16F0, actor, user.command_line, user.current_directory, user.environment)
         written = block.build(self.build)
         lists_at = (block.address + len(written) + 0x4F) & -16
-        user.ldr, data = loader_lists(self.build, lists_at, [module.facts() for module in user.modules])
+        user.listed = loaded(actor, user)
+        user.ldr, data = loader_lists(self.build, lists_at, user.listed)
         end = lists_at + len(data)
         for page in range(heap + PAGE, end, PAGE):
             self.private(space, page)
         space.write(block.address, written)
         space.write(lists_at, data)
-        first = user.modules[0]
+        first, user.parameters = user.modules[0], block.address
         user.heaps = [heap, heap + 0x100000]
         peb = process_block(self.build, user.peb, first.base, user.ldr, block.address, user.heaps, actor, self.build)
         space.write(user.peb, peb)

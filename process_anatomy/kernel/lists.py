@@ -36,6 +36,11 @@ class Ring:
     problems: list[str] = field(default_factory=list)
     notes: dict[int, list[str]] = field(default_factory=dict)
 
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Directions that ended before the list closed."""
+        return tuple(d for d in DIRECTIONS if any(p.startswith(f"the {d} list") for p in self.problems))
+
     def ended(self, link: int, problem: str) -> None:
         """Note that a direction ended at a link before the list closed."""
         self.problems.append(problem)

@@ -55,6 +55,9 @@ class PhysicalMemory(Protocol):
     def octets(self) -> Octets:
         """The buffer that :meth:`locate` points into; valid until the next call of ``locate``."""
 
+    def stretches(self) -> list[tuple[int, int]]:
+        """First and last address (exclusive) of each stretch of memory that the image may hold, in order."""
+
     def locate(self, addresses: Addresses, size: int | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Where in the buffer the ``size`` octets of each address start, -1 where they are not there."""
 
@@ -112,6 +115,10 @@ class MappedMemory:
         """The buffer that :meth:`locate` points into."""
         return self._octets
 
+    def stretches(self) -> list[tuple[int, int]]:
+        """First and last address (exclusive) of each stretch of memory that the image holds, in order."""
+        return [(run.start, run.start + run.length) for run in self.runs]
+
     def locate(self, addresses: Addresses, size: int | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Where in the buffer the ``size`` octets of each address start, -1 where they are not there."""
         self._touch(len(addresses))
@@ -163,6 +170,10 @@ class CachedMemory:
     def octets(self) -> Octets:
         """The buffer that :meth:`locate` points into; valid until the next call of ``locate``."""
         return self._octets
+
+    def stretches(self) -> list[tuple[int, int]]:
+        """All of memory: which pages the image holds is known when they are fetched."""
+        return [(0, self.end)]
 
     def _fetch(self, page: int) -> int:
         """The slot of a page, fetched if need be; -1 where the image does not hold it."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from process_anatomy.errors import RequestError
+from process_anatomy.findings import Finding
 from process_anatomy.kernel.identify import Crash
 from process_anatomy.notes import module_rows, page_rows, rows, security_rows
 from process_anatomy.notes.block_rows import global_flag_notes, peb_note, teb_note, variable_note
+from process_anatomy.notes.finding_rows import finding_note
 from process_anatomy.notes.library import FAMILIES, Level, Note, default
 from process_anatomy.notes.working_set_rows import working_set_note
 from process_anatomy.walk.acls import Ace
@@ -44,6 +46,7 @@ TEMPLATES = (
     "peb-row",
     "environment-row",
     "teb-row",
+    "finding",
 )
 """Families whose notes are for rows: they hold placeholders."""
 
@@ -152,6 +155,18 @@ class Explainer:
     def teb(self, row: Teb) -> str | None:
         """Of a TEB."""
         return None if self.level is Level.OFF else self._text(*teb_note(row))
+
+    def finding(self, row: Finding) -> str | None:
+        """Of something that does not fit together."""
+        return None if self.level is Level.OFF else self._text(*finding_note(row))
+
+    def finding_innocent(self, row: Finding) -> str:
+        """What else would give the same picture as a finding."""
+        return self.library[f"finding/{row.rule}"].innocent
+
+    def finding_technique(self, row: Finding) -> str:
+        """The id of MITRE ATT&CK that a finding points to, empty where there is none."""
+        return self.library[f"finding/{row.rule}"].technique
 
     def field(self, row: FieldRow) -> str | None:
         """Of a field of a structure."""

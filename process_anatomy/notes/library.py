@@ -62,6 +62,8 @@ FAMILIES: dict[str, str] = {
     "teb-row": "peb",
     "global-flag": "peb",
     "working-set-row": "working_sets",
+    "finding": "findings",
+    "severity": "severities",
     "column": "columns",
 }
 """First part of an id to the file (without ``.toml``) that holds the notes of that family."""
@@ -101,6 +103,8 @@ class Note:
         analogy: the same as a gang would see it; may be empty for a column.
         source: where the fact comes from.
         command: the command that shows it, for components and terms, else empty.
+        innocent: what else than an attack gives the same picture, for findings.
+        technique: the id of MITRE ATT&CK that a finding points to, where there is one.
         value: the number that Windows uses for it (a privilege, a type, a flag), where there is one.
     """
 
@@ -111,6 +115,8 @@ class Note:
     analogy: str = ""
     source: str = ""
     command: str = ""
+    innocent: str = ""
+    technique: str = ""
     value: int | None = None
 
     def text(self, level: Level) -> str:
@@ -124,7 +130,7 @@ class Note:
         return self.brief
 
 
-_TEXTS = frozenset({"title", "brief", "full", "analogy", "source", "command"})
+_TEXTS = frozenset({"title", "brief", "full", "analogy", "source", "command", "innocent", "technique"})
 _NEEDED = frozenset({"title", "brief", "source"})
 
 

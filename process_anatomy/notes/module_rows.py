@@ -10,7 +10,8 @@ from process_anatomy.filetime import moment_text
 from process_anatomy.notes.library import Library, NoteError
 from process_anatomy.notes.rows import count, who, word
 from process_anatomy.walk.images import PEB_PROGRAM, PROGRAM, Image
-from process_anatomy.walk.modules import IMAGE_MAP, LISTED, Module
+from process_anatomy.walk.modules import LISTED, Module
+from process_anatomy.walk.vads import IMAGE_MAP
 
 Fact = tuple[str, dict[str, object]]
 

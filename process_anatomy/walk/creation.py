@@ -73,7 +73,11 @@ class Creation:
 
 
 def creations(
-    kernel: Kernel, processes: Sequence[Process], everyone: Sequence[Process], tokens: Sequence[Token]
+    kernel: Kernel,
+    processes: Sequence[Process],
+    everyone: Sequence[Process],
+    tokens: Sequence[Token],
+    blocks: Sequence[Peb] | None = None,
 ) -> Iterator[Creation]:
     """How each process was made.
 
@@ -82,12 +86,13 @@ def creations(
         processes: which to judge.
         everyone: every process of the image: parents and creators are looked up here.
         tokens: the primary tokens of everyone.
+        blocks: the PEBs of these processes, where they have been read already.
     """
     known = Kin(everyone)
     primary = {token.process.address: token for token in tokens if token.thread is None}
     by_id = {token.token_id: token for token in primary.values() if isinstance(token.token_id, int)}
     owners = _owners(kernel, processes)
-    natives = [peb for peb in pebs(kernel, processes) if peb.bits == 64]
+    natives = [peb for peb in (pebs(kernel, processes) if blocks is None else blocks) if peb.bits == 64]
     for process, owner, peb in zip(processes, owners, natives, strict=True):
         parent = known.relative(process.ppid, process)
         creator = known.relative(owner, process)

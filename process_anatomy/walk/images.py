@@ -18,11 +18,11 @@ from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
 from process_anatomy.kernel.image import SIZE_LIMIT, PeImage
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import addresses_of, unreadable
-from process_anatomy.walk.modules import IMAGE_MAP, modules
+from process_anatomy.walk.modules import modules
 from process_anatomy.walk.portable import PeFacts, pe_facts
 from process_anatomy.walk.processes import NOT_READ, Process
 from process_anatomy.walk.sections import FileHeader, file_headers, sections
-from process_anatomy.walk.vads import Vad, vads
+from process_anatomy.walk.vads import IMAGE_MAP, Vad, vads
 from structs.eprocess import EPROCESS
 from structs.peb import PEB
 

@@ -20,14 +20,13 @@ from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import addresses_of, unreadable
 from process_anatomy.walk.loader import LoaderEntry, LoaderTable, loader_entries
 from process_anatomy.walk.processes import Process
-from process_anatomy.walk.vads import Vad, vads
+from process_anatomy.walk.vads import IMAGE_MAP, Vad, VadTable, vads
 
 PAGE = 0x1000
 NEW_HEADER = 0x3C
 """Place of e_lfanew, the address of the PE header, in the DOS header."""
 HEADER_SIZE = 0x5C
 """Bytes of the PE header up to the check sum: the same places in PE32 and PE32+."""
-IMAGE_MAP = "VadImageMap"
 MANAGED = 0x400000
 """CorImage in the entry's Flags: the loader gives .NET images another entry point than their header does."""
 LISTED, NOT_LISTED, NO_IMAGE, NO_LOADER, UNREADABLE = "listed", "not-listed", "no-image", "no-loader", "unreadable"
@@ -111,14 +110,21 @@ class ModuleTable:
     Attributes:
         rows: in the order of the processes, each in load order; then what no list holds.
         problems: what no row can say, one line each.
+        cut: addresses of the processes whose loader's lists could not be followed to their end.
     """
 
     rows: tuple[Module, ...]
     problems: tuple[str, ...]
+    cut: frozenset[int] = frozenset()
 
 
-def modules(kernel: Kernel, processes: Sequence[Process]) -> ModuleTable:
+def modules(kernel: Kernel, processes: Sequence[Process], trees: VadTable | None = None) -> ModuleTable:
     """Every module of the processes: what their loaders list, and every mapped image.
+
+    Args:
+        kernel: whose memory.
+        processes: whose modules.
+        trees: the VADs of these processes, where they have been walked already.
 
     Raises:
         NotYet: the VADs of this Windows are not supported yet.
@@ -127,7 +133,7 @@ def modules(kernel: Kernel, processes: Sequence[Process]) -> ModuleTable:
     if not isinstance(kernel.space, AddressSpace):
         raise RequestError("a small dump holds no process's own memory, so there are no modules to show")
     loaded = loader_entries(kernel, processes)
-    trees = vads(kernel, processes)
+    trees = vads(kernel, processes) if trees is None else trees
     rooted = {vad.process.address for vad in trees.rows}
     mapped: dict[int, dict[int, Vad]] = {}
     for vad in trees.rows:
@@ -145,7 +151,8 @@ def modules(kernel: Kernel, processes: Sequence[Process]) -> ModuleTable:
         for process in processes
         if (process.address, 64) in loaded.gone and process.address not in told
     ]
-    return ModuleTable(rows, tuple(problems))
+    cut = frozenset(loaded.cut) | {address for address, _ in loaded.gone}
+    return ModuleTable(rows, tuple(problems), cut)
 
 
 Case = tuple[Process, "int | Absent", "LoaderEntry | None", "LoaderEntry | None", "Vad | None"]

@@ -38,7 +38,7 @@ from process_anatomy.walk.page_ranges import Ranges
 from process_anatomy.walk.processes import Process
 from process_anatomy.walk.regions import fixed_name
 from process_anatomy.walk.sections import NO_SECTION, Section
-from process_anatomy.walk.vads import Vad
+from process_anatomy.walk.vads import IMAGE_MAP, Vad
 
 TOTAL_LIMIT = 1 << 26
 """Entries of all processes together."""
@@ -48,6 +48,9 @@ GROUP_LIMIT = 1 << 21
 """Entries of such a group at the most; processes with more are taken one by one."""
 RUN_LIMIT = 1 << 10
 """Runs of pages without a VAD that are told of one process at the most."""
+CODE_LIMIT = 1 << 8
+"""Pages of one range whose addresses are kept as its own code at the most."""
+PAGE = 0x1000
 DIRTY, COPY_ON_WRITE, SOFTWARE_WRITE = np.uint64(1 << 6), np.uint64(1 << 9), np.uint64(1 << 11)
 WRITE, NO_EXECUTE = np.uint64(1 << 1), np.uint64(1 << 63)
 RIGHTS = ("R--", "R-X", "RW-", "RWX")
@@ -87,6 +90,9 @@ class PageRow:
         beyond: valid pages with more rights than the VAD gives.
         strange: valid pages of a section's view that are not the section's and no copies either.
         disagreement: the last two in words, empty for none.
+        own_code: addresses of its first pages in memory that can be executed and come from no file: private copies of
+            an image's pages, as the prototype entries prove, and pages of ranges that map no image.
+        own_header: whether the first page of a mapped image is proved to be a private copy.
         problems: what could not be had, one line each.
     """
 
@@ -112,6 +118,8 @@ class PageRow:
     beyond: int = 0
     strange: int = 0
     disagreement: str = ""
+    own_code: tuple[int, ...] = ()
+    own_header: bool = False
     problems: tuple[str, ...] = ()
 
 
@@ -229,7 +237,8 @@ class _Judge:
     def rows(self) -> list[PageRow]:
         """One row for each VAD, and one for each run of present pages between them."""
         valid = (self.state <= PageState.LARGE_1GB) & (self.owner >= 0)
-        resident, private, strange = self._sections()
+        resident, private, strange, copied = self._sections()
+        code, headers = self._own_code(valid, copied)
         beyond = valid & self._exceeds(private)
         protection = self.entries.protection[self.pick]
         waiting = (self.state >= PageState.TRANSITION) & (self.state != PageState.PROTOTYPE)
@@ -280,6 +289,8 @@ class _Judge:
                 beyond=more,
                 strange=odd,
                 disagreement=told,
+                own_code=tuple(code.get(number, ())),
+                own_header=number in headers,
                 problems=self._problems(number, unknown),
             )
             found.append((process, vad.start if isinstance(vad.start, int) else 0, row))
@@ -316,8 +327,27 @@ class _Judge:
             problems.append("another range overlaps it; pages are counted once")
         return tuple(dict.fromkeys(problems))
 
-    def _sections(self) -> tuple[Mask, Mask, Mask]:
-        """Which pages are in memory, which are private copies, which are neither the section's nor copies.
+    def _own_code(self, valid: Mask, copied: Mask) -> tuple[dict[int, list[int]], set[int]]:
+        """For each VAD the first pages of code that no file gave, and the VADs whose first page is a proved copy.
+
+        In ranges that may be executed and map no image, pages that wait in memory (transition) count as well.
+        """
+        vads, owner, executable = self.vads, self.owner, self.rights & 1 != 0
+        image = np.array([v.vad_type == IMAGE_MAP for v in vads] + [False])[owner]
+        may = np.array([isinstance(v.protection, str) and "EXECUTE" in v.protection for v in vads] + [False])[owner]
+        waiting = (self.state == PageState.TRANSITION) & (owner >= 0)
+        wanted = np.where(image, copied & executable, (valid & executable) | (waiting & may))
+        places = self.entries.place[self.pick] % np.uint64(self.half)
+        found: dict[int, list[int]] = {}
+        for number, place in zip(owner[wanted].tolist(), places[wanted].tolist(), strict=True):
+            kept = found.setdefault(number, [])
+            if len(kept) < CODE_LIMIT:
+                kept.append(place)
+        starts = _column([vad.start for vad in vads])
+        return found, set(owner[copied & image & (places == starts[owner])].tolist())
+
+    def _sections(self) -> tuple[Mask, Mask, Mask, Mask]:
+        """Which pages are in memory, which are private copies, which are neither, which are copies without a doubt.
 
         A valid page of a section's view is the section's where the prototype entry names the same frame.  Where the
         prototype entry cannot be read, the copy-on-write bit tells: it is set until the copy is made.  A page is
@@ -346,7 +376,8 @@ class _Judge:
         by_bits = (self.entry & COPY_ON_WRITE == 0) & ((self.rights & 2 != 0) | (self.entry & DIRTY != 0))
         other = compare & np.where(known, ~shared, by_bits)
         resident = picked.readable | ((state == PageState.PROTOTYPE) & there)
-        return resident, other & copying[owner], other & there & ~copying[owner]
+        private = other & copying[owner]
+        return resident, private, other & there & ~copying[owner], private & known
 
     def _exceeds(self, private: Mask) -> Mask:
         """Whether an entry lets through what the VAD's protection does not."""
@@ -415,6 +446,7 @@ class _Judge:
                 large=0 if small or moving else number,
                 resident=number,
                 hardware="" if moving else f"{RIGHTS[rights[head]]} {number}",
+                own_code=tuple(range(first, last, PAGE))[:CODE_LIMIT] if rights[head] & 1 and not moving else (),
             )
             rows.append((owner, first, row))
         return rows

@@ -99,10 +99,12 @@ class ProcessTable:
     Attributes:
         rows: in the order of the active list.
         problems: what was wrong with the list itself, one line each.
+        broken: directions of the list that ended before it closed.
     """
 
     rows: tuple[Process, ...]
     problems: tuple[str, ...]
+    broken: tuple[str, ...] = ()
 
     def select(self, pids: frozenset[int]) -> ProcessTable:
         """Only the processes with these ids; all of them where none is named.
@@ -117,7 +119,7 @@ class ProcessTable:
             raise RequestError(
                 f"no process has id {', '.join(map(str, missing))} (windows.anatomy.processes lists them)"
             )
-        return ProcessTable(tuple(row for row in self.rows if row.pid in pids), self.problems)
+        return ProcessTable(tuple(row for row in self.rows if row.pid in pids), self.problems, self.broken)
 
 
 def processes(kernel: Kernel) -> ProcessTable:
@@ -134,7 +136,7 @@ def processes(kernel: Kernel) -> ProcessTable:
         ring.notes.clear()
     notes = [ring.notes.get(link, []) for link in entries]
     rows = read_processes(kernel, [link - links for link in entries], seen, notes)
-    return ProcessTable(tuple(rows), tuple(ring.problems))
+    return ProcessTable(tuple(rows), tuple(ring.problems), ring.broken)
 
 
 def _implausible(kernel: Kernel, link: int, links: int) -> str:

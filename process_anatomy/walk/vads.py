@@ -47,6 +47,7 @@ VAD_TYPES = (
     "VadLargePageSection",
 )
 """MI_VAD_TYPE by value."""
+IMAGE_MAP = VAD_TYPES[2]
 
 PAGE_PROTECTIONS = (
     "PAGE_NOACCESS",
@@ -137,10 +138,12 @@ class VadTable:
     Attributes:
         rows: in the order of the processes, each tree in tree order.
         problems: what was wrong with trees that have no row to say it, one line each.
+        broken: addresses of the processes whose tree may hold more than its rows, or rows without a known range.
     """
 
     rows: tuple[Vad, ...]
     problems: tuple[str, ...]
+    broken: frozenset[int] = frozenset()
 
 
 def vads(kernel: Kernel, processes: Sequence[Process]) -> VadTable:
@@ -168,7 +171,11 @@ def vads(kernel: Kernel, processes: Sequence[Process]) -> VadTable:
         if process.address not in rooted
         for problem in nodes.problems.get(-1 - owner, [])
     ]
-    return VadTable(rows, tuple(lost))
+    owners = {int(nodes.owner[number]) if number >= 0 else -1 - number for number in nodes.problems}
+    broken = {processes[owner].address for owner in owners}
+    broken |= {row.process.address for row in rows if isinstance(row.start, Absent) or isinstance(row.end, Absent)}
+    broken |= {process.address for process in processes if isinstance(process.vad_root, Absent)}
+    return VadTable(rows, tuple(lost), frozenset(broken))
 
 
 def _walk(kernel: Kernel, structure: Structure, roots: Addresses) -> _Nodes:

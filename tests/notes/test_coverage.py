@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
+from process_anatomy.findings import RULES, Finding, Severity
 from process_anatomy.kernel.identify import Crash
 from process_anatomy.memory.paging import PageState
 from process_anatomy.notes import FAMILIES, Level, default, module_rows, page_rows, rows, security_rows
 from process_anatomy.notes.block_rows import ELSEWHERE, global_flag_notes, peb_note, teb_note, variable_note
 from process_anatomy.notes.explainer import TEMPLATES, about
+from process_anatomy.notes.finding_rows import finding_note
 from process_anatomy.notes.working_set_rows import working_set_note
 from process_anatomy.walk import creation
 from process_anatomy.walk.acls import ACE_FLAGS, ACE_TYPES, RIGHTS, Ace, Acl
@@ -107,6 +109,7 @@ PLUGINS = {
     "peb": "Peb",
     "envars": "Environments",
     "tebs": "Tebs",
+    "findings": "Findings",
     "dt": "Dt",
     "explain": "Explain",
 }
@@ -138,6 +141,18 @@ def told(chosen: Iterable[tuple[str, dict[str, object]]]) -> set[str]:
             assert "NOT_APPLICABLE" not in text
         keys.add(key)
     return keys
+
+
+def test_every_rule_has_its_note_and_every_note_its_rule() -> None:
+    """In the order of the rules; each can be told of a process, and of the image as a whole."""
+    about_processes = [Finding(r.id, r.severity, PROCESS, "x", ("y",)) for r in RULES.values()]
+    assert told(map(finding_note, about_processes)) == set(default().ids("finding/")) == {f"finding/{r}" for r in RULES}
+    assert told(finding_note(replace(f, process=None)) for f in about_processes)
+
+
+def test_every_severity_has_its_note_with_its_value() -> None:
+    """In rising order."""
+    assert by_value("severity") == {each.value: str(each) for each in Severity}
 
 
 def test_every_family_has_notes() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from process_anatomy.findings import RULES
 from process_anatomy.notes import FAMILIES, Level, Library, Note, NoteError, default
 from process_anatomy.notes.explainer import about
 
@@ -102,6 +103,7 @@ ALLOWED: dict[str, set[str]] = {
     "peb-row": {"process", "pid", "peb", "root", "other", "there"},
     "environment-row": {"process", "pid", "name", "block"},
     "teb-row": {"process", "pid", "tid", "teb", "root", "low", "high"},
+    "finding": {"process", "pid", "about"},
 }
 COLUMNS = {
     "processes": "PID PPID ImageFileName Offset(V) Threads Handles SessionId Wow64 CreateTime ExitTime DTB PEB VadRoot"
@@ -138,6 +140,7 @@ COLUMNS = {
     "images": "PID Process Base Size Name Path Role TimeDateStamp Machine Subsystem Checksum FileSize Overlay"
     " EntryPoint EntrySection Sections VadProtection Imphash Imports Exports PdbPath PdbGuid CompanyName FileVersion"
     " OriginalFilename RichHash Mitigations Pages PagesMissing File_output Problems Explanation",
+    "findings": "PID Process Rule Severity Evidence Technique Innocent Problems Explanation",
     "dt": "Structure Offset Field Type Value Address Meaning Problems Explanation",
     "explain": "Term Kind Title Explanation Analogy Command Source",
 }
@@ -190,6 +193,8 @@ NAMES = {
     " FLG_HEAP_VALIDATE_PARAMETERS FLG_HEAP_VALIDATE_ALL FLG_APPLICATION_VERIFIER FLG_MONITOR_SILENT_PROCESS_EXIT"
     " FLG_HEAP_ENABLE_TAGGING FLG_USER_STACK_TRACE_DB FLG_HEAP_ENABLE_TAG_BY_DLL FLG_DISABLE_STACK_EXTENSION"
     " FLG_HEAP_DISABLE_COALESCING FLG_HEAP_PAGE_ALLOCS",
+    "finding": " ".join(RULES),
+    "severity": "info low medium high critical",
     "page-row": "agreeing empty guarded private-copy beyond strange uncovered shared-data unreadable",
     "region": "KUSER_SHARED_DATA hypervisor-shared-page PEB TEB stack heap process-parameters API-set-map"
     " subsystem-shared-memory image mapped-file shared-memory private unknown",
@@ -255,6 +260,21 @@ def test_every_note_can_be_explained_at_every_level(key: str, level: Level) -> N
     text = default().explain(key, level, facts_for(key))
     assert bool(text) is (level is not Level.OFF)
     assert "{" not in text
+
+
+@pytest.mark.parametrize("key", IDS)
+def test_findings_and_they_alone_say_what_would_be_innocent(key: str) -> None:
+    note = default()[key]
+    assert bool(note.innocent) is (family(key) == "finding")
+    assert "{" not in note.innocent + note.technique
+
+
+@pytest.mark.parametrize("key", [key for key in IDS if default()[key].technique])
+def test_a_technique_is_an_id_of_attack_and_its_source_says_so_where_the_finding_is_about_it(key: str) -> None:
+    note = default()[key]
+    assert family(key) == "finding"
+    assert re.fullmatch(r"T1\d{3}(\.\d{3})?", note.technique)
+    assert "MITRE ATT&CK" not in note.source or f"MITRE ATT&CK {note.technique};" in note.source
 
 
 def test_no_two_notes_share_a_brief() -> None:

@@ -1,0 +1,12 @@
+"""What does not fit together: pure rules over the tables that the walks give.
+
+No rule reads memory, and none takes a value that could not be read for evidence.
+"""
+
+from process_anatomy.findings import creation, hiding, image, memory, names, security, smear, threads
+from process_anatomy.findings.rules import RULES, Finding, Rule, Severity, findings
+
+__all__ = [
+    "RULES", "Finding", "Rule", "Severity", "creation", "findings", "hiding", "image", "memory", "names", "security",
+    "smear", "threads",
+]  # fmt: skip

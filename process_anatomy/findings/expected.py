@@ -1,0 +1,104 @@
+"""What Windows' own processes are expected to be: the data of ``processes.toml``, checked and joined with processes."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from process_anatomy.absent import Absent
+from process_anatomy.walk.processes import PROTECTED_SIGNERS, PROTECTED_TYPES, Process
+
+SHORT_NAME = 14
+"""Characters of a name that the kernel keeps for certain."""
+VOLUME = re.compile(r"^\\device\\harddiskvolume\d+(?=\\)")
+DRIVE = re.compile(r"^(?:\\\?\?\\)?[a-z]:(?=\\)")
+SYSTEM_ROOT = "\\systemroot\\"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What one of Windows' own processes is expected to be; ``None`` is not judged.
+
+    Attributes:
+        name: of its program, in lower case.
+        path: places of its program, from the root of a volume; empty where it runs no file.
+        parents: names of the processes that start it.
+        session: ``none``, ``zero`` or ``user``.
+        users: SIDs; one that ends with ``*`` stands for any ending.
+        unique: ``system`` or ``session``: there is one in each.
+        code: whether it may make code while it runs.
+        protection: (type, signer) that it has at least.
+        since: the first build with that protection.
+    """
+
+    name: str
+    path: tuple[str, ...] | None = None
+    parents: tuple[str, ...] | None = None
+    session: str | None = None
+    users: tuple[str, ...] | None = None
+    unique: str | None = None
+    code: bool = True
+    protection: tuple[int, int] | None = None
+    since: int = 0
+
+    def is_user(self, sid: str) -> bool:
+        """Whether a process of this kind acts as this user."""
+        return self.users is None or any(
+            sid.startswith(user[:-1]) if user.endswith("*") else sid == user for user in self.users
+        )
+
+
+@cache
+def expectations() -> dict[str, Expected]:
+    """What is expected, by the name of the program in lower case."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    text = files(__package__).joinpath("processes.toml").read_text("utf-8")
+    found: dict[str, Expected] = {}
+    for name, table in tomllib.loads(text).items():
+        facts: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
+        }
+        if "protection" in facts:
+            kind, _, signer = facts["protection"].partition("-")
+            facts["protection"] = _number(PROTECTED_TYPES, kind), _number(PROTECTED_SIGNERS, signer)
+        found[name] = Expected(name, **facts)
+    return found
+
+
+def _number(names: dict[int, str], wanted: str) -> int:
+    return next(value for value, name in names.items() if name == wanted)
+
+
+def file_name(process: Process) -> str | Absent:
+    """The name of a process's program: from its audited path, which is whole; else the kernel's short one."""
+    path = process.image_path
+    if isinstance(path, str) and path:
+        return path.rpartition("\\")[2]
+    return process.name
+
+
+def core_name(process: Process) -> str | None:
+    """The name of a process that never makes code while it runs, ``None`` for all others."""
+    expected = expected_of(process)
+    return expected.name if expected is not None and not expected.code else None
+
+
+def expected_of(process: Process) -> Expected | None:
+    """What is expected of a process by its name, ``None`` where it has none of Windows' own names."""
+    name = file_name(process)
+    return expectations().get(name.lower()) if isinstance(name, str) else None
+
+
+def from_volume(path: str) -> str:
+    r"""A path from the root of its volume, in lower case; a path of a network or an odd device stays as it is."""
+    small = path.lower()
+    if small.startswith(SYSTEM_ROOT):
+        return "\\windows\\" + small.removeprefix(SYSTEM_ROOT)
+    return VOLUME.sub("", DRIVE.sub("", small, count=1), count=1)

@@ -1,0 +1,128 @@
+"""Rules over memory: code that no file gave, and pages that do not go with the VADs.
+
+The kernel's own processes are left out: their user half is not theirs to fill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from process_anatomy.findings.expected import core_name
+from process_anatomy.findings.rules import Clue, Severity, rule
+from process_anatomy.walk.code import Code
+from process_anatomy.walk.tables import Tables
+from process_anatomy.walk.vads import IMAGE_MAP
+
+PAYLOADS = {
+    "fc4883e4f0e8": "clears the direction flag, aligns the stack and calls past data, as generated x64 payloads begin",
+    "fce8": "clears the direction flag and calls past data, as generated x86 payloads begin",
+    "4d5a4152554889e5": "an image's signature that runs as code, as self-loading libraries begin",
+    "4d5ae8000000005b": "an image's signature that runs as code, as self-loading libraries begin",
+}
+"""First bytes of payload generators' code, which compilers and just-in-time compilers do not make.
+
+Source: the block_api stubs of the Metasploit Framework (external/source/shellcode); Fewer, "Reflective DLL injection".
+"""
+SHORT_STUB = bytes.fromhex("fce8")
+TOLD = 4
+"""Addresses that one line of evidence names at the most."""
+
+
+def _region(row: Code) -> str:
+    vad = row.range.vad
+    where = f"{row.range.start:#x}" if isinstance(row.range.start, int) else "an unknown range"
+    if vad is None:
+        return f"pages at {where} that no VAD covers"
+    kind = "private memory" if vad.private == 1 else "mapped memory"
+    return f"{kind} at {where} ({vad.protection}), VAD {vad.address:#x}"
+
+
+def _of_image(row: Code) -> bool:
+    return row.range.vad is not None and row.range.vad.vad_type == IMAGE_MAP
+
+
+def _told(addresses: tuple[int, ...]) -> str:
+    more = f" and {len(addresses) - TOLD} more" if len(addresses) > TOLD else ""
+    return ", ".join(f"{address:#x}" for address in addresses[:TOLD]) + more
+
+
+@rule("injected-image", Severity.HIGH)
+def injected_image(tables: Tables) -> Iterator[Clue]:
+    """Executable memory that no file backs, with a PE header in it."""
+    for row in tables.code:
+        if row.headers and not _of_image(row):
+            places = tuple(at for at, _ in row.headers)
+            lines = [_region(row), f"a PE header at {_told(places)}"]
+            if wiped := tuple(at for at, signed in row.headers if not signed):
+                lines.append(f'without "MZ" before it at {_told(wiped)}')
+            yield row.process, f"{places[0]:#x}", tuple(lines)
+
+
+def _payload(head: bytes) -> str:
+    """What first bytes are known to be the start of, empty for nothing known."""
+    for start, what in PAYLOADS.items():
+        octets = bytes.fromhex(start)
+        if head.startswith(octets):
+            # the short one is common by chance: the call behind it goes a short way forward
+            if octets == SHORT_STUB and not 0x40 <= int.from_bytes(head[2:6], "little") <= 0x200:
+                continue
+            return what
+    return ""
+
+
+@rule("injected-code", Severity.HIGH)
+def injected_code(tables: Tables) -> Iterator[Clue]:
+    """Executable memory that no file backs, and that begins as injected code does, or lies where nobody makes code."""
+    for row in tables.code:
+        if row.headers or _of_image(row) or row.range.vad is None:
+            continue
+        lines = [_region(row), f"{row.first:#x} begins {row.head[:16].hex(' ')}"]
+        if known := _payload(row.head):
+            yield row.process, f"{row.first:#x}", (*lines, known)
+        elif "WRITE" in str(row.range.vad.protection) and (name := core_name(row.process)) is not None:
+            line = f"{name} compiles no code while it runs, yet this memory can be written and run"
+            yield row.process, f"{row.first:#x}", (*lines, line)
+
+
+@rule("executable-memory", Severity.INFO)
+def executable_memory(tables: Tables) -> Iterator[Clue]:
+    """Executable memory that no file backs: the places where injected code would be."""
+    for row in tables.code:
+        if not _of_image(row) and row.range.vad is not None:
+            begins = f"{row.first:#x} begins {row.head[:16].hex(' ')}"
+            yield row.process, f"{row.range.start:#x}", (_region(row), begins)
+
+
+@rule("beyond-vad", Severity.MEDIUM)
+def beyond_vad(tables: Tables) -> Iterator[Clue]:
+    """Pages that the page tables let run, in a range whose VAD does not."""
+    for row in tables.code:
+        vad = row.range.vad
+        if vad is None or not isinstance(vad.protection, str) or "EXECUTE" in vad.protection:
+            continue
+        line = f"the page tables let it run: {row.range.hardware}; {row.range.disagreement}"
+        yield row.process, f"{row.first:#x}", (_region(row), line)
+
+
+@rule("uncovered-code", Severity.HIGH)
+def uncovered_code(tables: Tables) -> Iterator[Clue]:
+    """Executable pages that no VAD covers, in a process whose tree is known to its last node."""
+    for row in tables.code:
+        if row.range.vad is None and row.process.address not in tables.vads.broken and row.process.minimal is False:
+            begins = f"{row.first:#x} begins {row.head[:16].hex(' ')}"
+            yield row.process, f"{row.first:#x}", (_region(row), row.range.hardware, begins)
+
+
+@rule("patched-code", Severity.MEDIUM)
+def patched_code(tables: Tables) -> Iterator[Clue]:
+    """Code pages of a mapped image that this process has changed for itself."""
+    for row in tables.code:
+        if not _of_image(row) or row.range.vad is None:
+            continue
+        places = row.range.own_code
+        file = row.range.vad.file if isinstance(row.range.vad.file, str) else "an image"
+        lines = (
+            f"{file} at {row.range.start:#x}, VAD {row.range.vad.address:#x}",
+            f"not the section's pages any more: {_told(places)}",
+        )
+        yield row.process, f"{file.rsplit(chr(92), 1)[-1]} at {places[0]:#x}", lines

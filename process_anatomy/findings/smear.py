@@ -1,0 +1,77 @@
+"""Rules over the image itself: what contradicts itself as memory changed while it was taken, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+
+from process_anatomy.absent import NOT_APPLICABLE, Absent
+from process_anatomy.findings.rules import Clue, Severity, rule
+from process_anatomy.walk.processes import NOT_READ, Process
+from process_anatomy.walk.tables import Tables
+
+LINES = 4
+"""Lines of one kind of trouble that are told of one process at the most."""
+MISSING = frozenset(f.name for f in fields(Process))
+"""How problems begin that tell of a fact that is not there, and of nothing that contradicts another."""
+
+
+@rule("smear", Severity.LOW)
+def smear(tables: Tables) -> Iterator[Clue]:
+    """Records that contradict one another in a way that a change during the capture explains."""
+    if not tables.whole:  # a small dump holds pieces, which need not go together
+        return
+    for problem in tables.everyone.problems:
+        yield None, "the list of processes", (problem,)
+    found: dict[int, list[str]] = {process.address: [] for process in tables.processes}
+    for process in tables.processes:
+        here = found[process.address]
+        here += [line for line in process.problems if line.partition(":")[0] not in MISSING]
+    trees: dict[int, list[str]] = {}
+    for vad in tables.vads.rows:
+        lines = [line for line in vad.problems if line.startswith(("its left ", "its right ", "VAD root ", "names "))]
+        trees.setdefault(vad.process.address, []).extend(f"VAD {vad.address:#x}: {line}" for line in lines)
+    for thread in tables.threads.rows:
+        lines = [line for line in thread.problems if line.startswith("it says that it belongs to")]
+        trees.setdefault(thread.process.address, []).extend(f"thread {thread.address:#x}: {line}" for line in lines)
+    for process in tables.processes:
+        lines = found[process.address] + _few(trees.get(process.address, []))
+        if lines:
+            yield process, f"_EPROCESS {process.address:#x}", tuple(lines)
+
+
+@rule("not-judged", Severity.INFO)
+def not_judged(tables: Tables) -> Iterator[Clue]:
+    """What could not be read of a process, so that rules over it had nothing to judge."""
+    if not tables.whole:
+        return
+    unknown = {row.process.address: 0 for row in tables.pages.rows}
+    for row in tables.pages.rows:
+        unknown[row.process.address] += row.unknown
+    for process in tables.processes:
+        if process.exit_time != NOT_APPLICABLE:
+            continue
+        lines = [line for line in process.problems if line.partition(":")[0] in MISSING]
+        token = tables.primary[process.address]
+        lines += [f"token, {fact}" for fact in _gone(token, ("user", "integrity", "present", "enabled"))]
+        if process.address in tables.vads.broken:
+            lines.append("its VAD tree is not known to its last node")
+        if pages := unknown.get(process.address, 0):
+            lines.append(f"{pages} pages lie under page tables that are not in memory")
+        for peb in tables.pebs:
+            if peb.process is process:
+                lines += [f"{peb.bits}-bit PEB, {fact}" for fact in _gone(peb, ("image_base", "image_path"))]
+        if lines:
+            yield process, f"_EPROCESS {process.address:#x}", tuple(lines)
+
+
+def _gone(row: object, names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        value = getattr(row, name)
+        if isinstance(value, Absent) and value.kind in NOT_READ:
+            yield f"{name}: {value}"
+
+
+def _few(lines: list[str]) -> list[str]:
+    more = len(lines) - LINES
+    return [*lines[:LINES], f"and {more} more of the like"] if more > 0 else lines

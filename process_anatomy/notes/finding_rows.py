@@ -1,0 +1,17 @@
+"""Which note belongs to a finding, and the facts that fill it in.
+
+As :mod:`process_anatomy.notes.rows`: pure functions; the words are in the notes.
+"""
+
+from __future__ import annotations
+
+from process_anatomy.findings import Finding
+from process_anatomy.notes.rows import who
+
+Fact = tuple[str, dict[str, object]]
+
+
+def finding_note(row: Finding) -> Fact:
+    """The note of a finding."""
+    subject = {"process": "this image", "pid": "all of it"} if row.process is None else who(row.process)
+    return f"finding/{row.rule}", {**subject, "about": row.about}

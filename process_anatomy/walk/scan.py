@@ -1,0 +1,413 @@
+"""Processes and threads found by what they look like, in one pass over physical memory.
+
+No list, table or symbol leads here.  A process and a thread are dispatcher objects: each begins with its kind, and
+with list heads that are empty most of the time.  An empty list head points to itself, so it tells the address that the
+object believes to have; where the kernel's page tables map that very address to the place where the object was found,
+the object is in place.  Pool tags lead to objects whose beginning was overwritten.  What was found is proved by what
+must be true of it before it is believed; what is not in place (left over in freed memory, copied, or of a guest system)
+must pass every check.
+
+Sources: _DISPATCHER_HEADER, _KPROCESS.ProfileListHead, _KTHREAD.MutantListHead, _POOL_HEADER of the kernel's symbols;
+Microsoft Learn, ExAllocatePoolWithTag and the pool tags ``Proc`` and ``Thre``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.paging import READABLE
+from process_anatomy.memory.physical import PAGE, PhysicalMemory, gather
+from process_anatomy.memory.space import Addresses, Mask, Octets
+from process_anatomy.walk.processes import PID_LIMIT
+from structs.eprocess import EPROCESS
+from structs.ethread import ETHREAD
+from structs.layout import Layout
+from structs.object import OBJECT_HEADER, POOL_HEADER
+
+UNIT = 16
+"""Objects lie at multiples of the pool's unit."""
+PAGES_AT_ONCE = 1 << 11
+"""Pages that are looked at in one step: 8 MB."""
+PAGE_LIMIT = 1 << 26
+"""Pages that are looked at altogether: 256 GB."""
+SIFTED = 1 << 10
+"""Objects that are proved in one step."""
+TAGS = 1 << 13
+"""Pool tags that are followed in one step."""
+FOUND_LIMIT = 1 << 16
+"""Objects of one kind that are kept; a Windows with as many processes or threads has not been seen."""
+OPTIONAL_HEADERS = range(0, 0xD0, UNIT)
+"""Sizes that the optional headers between a pool header and an object's own header can have together."""
+TAG_MASK, LOCK_MASK = 0x7FFF_FFFF, 0x7F
+"""Without the bit that marks a protected pool block, and without that of a locked dispatcher object."""
+EARLIEST, LATEST = 0x01A8_0000_0000_0000, 0x0290_0000_0000_0000
+"""FILETIMEs that a running system can have: from 1985 to 2186."""
+
+Numbers = npt.NDArray[np.int64]
+Check = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What one kind of object looks like.
+
+    Attributes:
+        layout: its declaration.
+        number: the kind that its header states.
+        tag: of its pool block, as a number.
+        heads: list heads that are empty most of the time.
+        entries: list heads and links that an entry elsewhere points back to.
+        allowed: checks that an object in place may fail.
+    """
+
+    layout: Layout
+    number: int
+    tag: int
+    heads: tuple[str, ...]
+    entries: tuple[str, ...]
+    allowed: int
+
+
+PROCESS = Kind(
+    EPROCESS,
+    3,
+    int.from_bytes(b"Proc", "little"),
+    ("HeaderWaitListHead", "ProfileListHead"),
+    ("ThreadListHeadPcb", "ThreadListHead", "ActiveProcessLinks"),
+    2,
+)
+THREAD = Kind(
+    ETHREAD,
+    6,
+    int.from_bytes(b"Thre", "little"),
+    ("HeaderWaitListHead", "MutantListHead"),
+    ("ThreadListEntry",),
+    1,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """An object that was found.
+
+    Attributes:
+        address: virtual, as the object itself tells it; 0 where it tells none.
+        physical: where it was found.
+        in_place: the kernel's page tables map that address to where it was found.
+        by: what led to it: ``header``, ``tag`` or both.
+        owner: address of the process of a thread; 0 for a process.
+        doubts: checks that it failed, in words.
+    """
+
+    address: int
+    physical: int
+    in_place: bool
+    by: tuple[str, ...]
+    owner: int
+    doubts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What one pass over physical memory found.
+
+    Attributes:
+        processes: in the order of physical memory.
+        threads: likewise.
+        pages: pages that were looked at.
+        problems: what was left out, one line each.
+    """
+
+    processes: tuple[Sighting, ...]
+    threads: tuple[Sighting, ...]
+    pages: int
+    problems: tuple[str, ...]
+
+
+def scan(kernel: Kernel) -> Scan:
+    """Look for processes and threads in all of physical memory; nothing is found in a small dump, which has none."""
+    space = kernel.space
+    if not isinstance(space, AddressSpace):
+        return Scan((), (), 0, ("a small dump holds no physical memory to look through",))
+    finders = [_Finder(kernel, space, kind) for kind in (PROCESS, THREAD) if kind.layout in kernel.build]
+    pages = 0
+    problems: list[str] = []
+    for first, block in sweep(space.memory):
+        if pages >= PAGE_LIMIT:
+            problems.append(f"memory was looked through up to {int(first[0]):#x} only")
+            break
+        pages += len(first)
+        kinds = block[:, ::UNIT] & np.uint8(LOCK_MASK)
+        tags = block.view("<u4")[:, kernel.build[POOL_HEADER].offset("PoolTag") // 4 :: UNIT // 4] & np.uint32(TAG_MASK)
+        for finder in finders:
+            finder.look(first, block, kinds, tags)
+    found = {finder.kind.layout.name: finder for finder in finders}
+    problems += [
+        f"{finder.dropped} more that look like {finder.kind.layout.name} were left out"
+        for finder in finders
+        if finder.dropped
+    ]
+    return Scan(
+        tuple(found[EPROCESS.name].found) if EPROCESS.name in found else (),
+        tuple(found[ETHREAD.name].found) if ETHREAD.name in found else (),
+        pages,
+        tuple(problems),
+    )
+
+
+def sweep(memory: PhysicalMemory) -> Iterator[tuple[Addresses, Octets]]:
+    """Every whole page that the image holds, once: physical addresses, shape (n,), and contents, shape (n, 4096)."""
+    for start, end in memory.stretches():
+        at, last = -(-start // PAGE) * PAGE, end // PAGE * PAGE
+        while at < last:
+            count = min(PAGES_AT_ONCE, (last - at) // PAGE)
+            pages = np.arange(at, at + count * PAGE, PAGE, dtype=np.uint64)
+            at += count * PAGE
+            offsets = memory.locate(pages, PAGE)
+            there = offsets >= 0
+            if not there.all():
+                pages, offsets = pages[there], offsets[there]
+            if not len(pages):
+                continue
+            octets = memory.octets()
+            low, high = int(offsets[0]), int(offsets[-1]) + PAGE
+            if high - low == len(pages) * PAGE and (np.diff(offsets) == PAGE).all():
+                yield pages, octets[low:high].reshape(-1, PAGE)
+            else:
+                yield pages, gather(octets, offsets, PAGE)
+
+
+class _Finder:
+    """Finds the objects of one kind.
+
+    Args:
+        kernel: the kernel.
+        space: its address space.
+        kind: what to look for.
+
+    Attributes:
+        found: what was found and proved.
+        dropped: how many were found beyond :data:`FOUND_LIMIT`.
+    """
+
+    def __init__(self, kernel: Kernel, space: AddressSpace, kind: Kind) -> None:
+        self.kernel, self.space, self.kind = kernel, space, kind
+        self.structure = kernel.build[kind.layout]
+        self.heads = [self.structure.offset(name) for name in kind.heads if name in self.structure]
+        self.entries = [self.structure.offset(name) for name in kind.entries if name in self.structure]
+        self.body = kernel.build[POOL_HEADER].sizeof + kernel.build[OBJECT_HEADER].offset("Body")
+        self.found: list[Sighting] = []
+        self.dropped = 0
+
+    def look(self, pages: Addresses, block: Octets, kinds: Octets, tags: npt.NDArray[Any]) -> None:
+        """Look through some pages.
+
+        Args:
+            pages: their physical addresses.
+            block: their contents, shape (n, 4096).
+            kinds: the octet at every unit, shape (n, 256), without its highest bit.
+            tags: the pool tag that a header at every unit would have, shape (n, 256).
+        """
+        headed = np.flatnonzero(kinds == self.kind.number) * UNIT
+        headed = headed[self._leads_somewhere(block, headed)]
+        tagged = np.flatnonzero(tags == self.kind.tag) * UNIT
+        behind = [self._behind_tags(block, tagged[first : first + TAGS]) for first in range(0, len(tagged), TAGS)]
+        for part in behind:
+            self._sift(pages, block, part, True, headed)
+        seen = np.concatenate([np.zeros(0, dtype=np.int64), *behind])
+        self._sift(pages, block, headed[~np.isin(headed, seen)], False, headed)
+
+    def _leads_somewhere(self, block: Octets, places: Numbers) -> Mask:
+        """Of places in a block, those with a list head that may be its own, or with a list of threads."""
+        leads = np.zeros(len(places), dtype=np.bool_)
+        for head in self.heads:
+            value = _word(block, places, head)
+            leads |= kernel_address(value) & ((value.astype(np.int64) - head - places) % PAGE == 0)
+        if self.kind is PROCESS:
+            leads |= self._plausible_start(block, places)
+        return leads
+
+    def _plausible_start(self, block: Octets, places: Numbers) -> Mask:
+        """Of places in a block, those where a process with threads can begin, whatever its empty lists say."""
+        table = _word(block, places, self.structure.offset("DirectoryTableBase"))
+        plausible = (table >> np.uint64(12) > 0) & (table < np.uint64(min(self.space.memory.end, 1 << 52)))
+        for side in (0, 8):
+            plausible &= kernel_address(_word(block, places, self.entries[0] + side))
+        return plausible
+
+    def _behind_tags(self, block: Octets, tagged: Numbers) -> Numbers:
+        """Places where the objects of tagged pool blocks may begin: behind any choice of optional headers."""
+        places = (tagged[:, None] + self.body + np.array(OPTIONAL_HEADERS, dtype=np.int64)).reshape(-1)
+        places = places[np.repeat(tagged, len(OPTIONAL_HEADERS)) // PAGE == places // PAGE]
+        return np.unique(places[self._leads_somewhere(block, places)])
+
+    def _sift(self, pages: Addresses, block: Octets, places: Numbers, tagged: bool, headed: Numbers) -> None:
+        """Prove the objects that may begin at places in a block, and keep those that pass."""
+        for first in range(0, len(places), SIFTED):
+            part = places[first : first + SIFTED]
+            physical = pages[part // PAGE] + (part % PAGE).astype(np.uint64)
+            address, in_place = self._address(block, part, physical)
+            octets, known = self._octets(physical, address, in_place)
+            by_header = np.isin(part, headed)
+            for row, doubts, owner in self._proved(octets, known, in_place, by_header):
+                if len(self.found) >= FOUND_LIMIT:
+                    self.dropped += 1
+                    continue
+                by = (("header",) if by_header[row] else ()) + (("tag",) if tagged else ())
+                self.found.append(
+                    Sighting(int(address[row]), int(physical[row]), bool(in_place[row]), by, owner, doubts)
+                )
+
+    def _address(self, block: Octets, places: Numbers, physical: Addresses) -> tuple[Addresses, Mask]:
+        """Virtual address of each object, and whether the kernel's page tables have the object there."""
+        address = np.zeros(len(places), dtype=np.uint64)
+        in_place = np.zeros(len(places), dtype=np.bool_)
+        for offset, is_head in [(head, True) for head in self.heads] + [(entry, False) for entry in self.entries]:
+            rest = np.flatnonzero(~in_place)
+            if not len(rest):
+                break
+            value = _word(block, places[rest], offset)
+            if not is_head:  # the entry after it points back to it
+                data, there = self.space.read_many(value + np.uint64(8), 8)
+                value = np.where(there & kernel_address(value), data.view("<u8").reshape(-1), np.uint64(0))
+            claim = value - np.uint64(offset)
+            claim[~kernel_address(value) | ((claim ^ physical[rest]) % np.uint64(PAGE) != 0)] = 0
+            where, state, _ = self.space.translate(claim)
+            right = (claim != 0) & (state <= READABLE) & (where == physical[rest])
+            address[rest] = np.where(right | (address[rest] == 0), claim, address[rest])
+            in_place[rest[right]] = True
+        return address, in_place
+
+    def _octets(self, physical: Addresses, address: Addresses, in_place: Mask) -> tuple[Octets, Numbers]:
+        """The octets of each object, and how many of them are certain to be its own.
+
+        What is in place is read by its virtual address; of the rest, what lies in the page after it is taken for
+        its own too, as in a large page, and has to pass every check.
+        """
+        size = self.structure.sizeof
+        octets = np.zeros((len(physical), size), dtype=np.uint8)
+        known = np.full(len(physical), size, dtype=np.int64)
+        here = np.flatnonzero(in_place)
+        octets[here], whole = self.space.read_many(address[here], size)
+        known[here[~whole]] = PAGE - (physical[here[~whole]] % np.uint64(PAGE)).astype(np.int64)
+        there = np.flatnonzero(~in_place)
+        inside = (physical[there] % np.uint64(PAGE)).astype(np.int64)
+        starts = physical[there] - inside.astype(np.uint64)
+        memory = self.space.memory
+        two: list[Octets] = []
+        for page in (starts, starts + np.uint64(PAGE)):
+            offsets = memory.locate(page, PAGE)
+            two.append(gather(memory.octets(), offsets, PAGE))
+        both = np.concatenate(two, axis=1) if len(there) else np.zeros((0, 2 * PAGE), dtype=np.uint8)
+        octets[there] = both[np.arange(len(there))[:, None], inside[:, None] + np.arange(size)]
+        return octets, np.minimum(known, size)
+
+    def _proved(
+        self, octets: Octets, known: Numbers, in_place: Mask, by_header: Mask
+    ) -> Iterator[tuple[int, tuple[str, ...], int]]:
+        """Of objects, those that pass: row, checks that failed, address of the owner."""
+        records = octets.view(self.structure.dtype).reshape(-1)
+        checks = self._checks(records, known)
+        checks["kind"] = by_header
+        failed = sum((~passed).astype(np.int64) for passed in checks.values())
+        good = np.where(in_place, failed <= self.kind.allowed, failed == 0)
+        owners = self.structure.column(records, "Process") if "Process" in self.structure else None
+        for row in np.flatnonzero(good).tolist():
+            doubts = tuple(name for name, passed in checks.items() if not passed[row])
+            yield row, doubts, 0 if owners is None else int(owners[row])
+
+    def _checks(self, records: npt.NDArray[np.void], known: Numbers) -> dict[str, Mask]:
+        """What must be true of an object of this kind, each for all records; what is not readable passes."""
+        if self.kind is THREAD:
+            return {
+                "client id": self._all(records, known, _is_id, "UniqueThread", "UniqueProcess"),
+                "process": self._all(records, known, kernel_address, "Process"),
+                "links": self._links(records, known, "ThreadListEntry"),
+                "times": self._all(records, known, _is_time, "CreateTime"),
+            }
+        end = np.uint64(self.space.memory.end)
+        ended = self.structure.column(records, "ExitTime") != 0
+        table = self.structure.column(records, "DirectoryTableBase") & ~np.uint64(PAGE - 1)
+        return {
+            "process id": self._all(records, known, _is_id, "UniqueProcessId"),
+            "page-table root": self._unknown(known, "DirectoryTableBase")
+            | ((table > 0) & (table < end))
+            | (ended & (table == 0)),
+            "links": self._links(records, known, "ActiveProcessLinks"),
+            "name": self._unknown(known, "ImageFileName") | self._named(records),
+            "times": self._all(records, known, _is_time, "CreateTime", "ExitTime"),
+            "token": self._all(records, known, lambda v: kernel_address(v & ~np.uint64(15)), "Token"),
+        }
+
+    def _unknown(self, known: Numbers, field: str) -> Mask:
+        place = self.structure.place(field)
+        unknown: Mask = known < place.offset + place.size
+        return unknown
+
+    def _all(self, records: npt.NDArray[np.void], known: Numbers, check: Check, *fields: str) -> Mask:
+        """Whether each of these fields passes a check, or cannot be read."""
+        passed = np.ones(len(records), dtype=np.bool_)
+        for field in fields:
+            passed &= self._unknown(known, field) | check(self.structure.column(records, field))
+        return passed
+
+    def _links(self, records: npt.NDArray[np.void], known: Numbers, field: str) -> Mask:
+        both = self.structure.column(records, field)
+        return self._unknown(known, field) | (kernel_address(both["Flink"]) & kernel_address(both["Blink"]))
+
+    def _named(self, records: npt.NDArray[np.void]) -> Mask:
+        """Whether a name begins with a character that is printed, and has no control characters up to its end."""
+        names = np.ascontiguousarray(self.structure.column(records, "ImageFileName"))
+        letters = names.view(np.uint8).reshape(len(records), -1)
+        inside = np.logical_and.accumulate(letters != 0, axis=1)
+        named: Mask = inside[:, 0] & ~(inside & ((letters < 0x20) | (letters == 0x7F))).any(axis=1)
+        return named
+
+
+def kernel_address(values: Addresses) -> Mask:
+    """Which values can be the address of something in the kernel's half, at a multiple of 8."""
+    found: Mask = (values >= np.uint64(KERNEL_HALF)) & (values % np.uint64(8) == 0)
+    return found
+
+
+def _is_id(values: Addresses) -> Mask:
+    found: Mask = (values % np.uint64(4) == 0) & (values < np.uint64(PID_LIMIT))
+    return found
+
+
+def _is_time(values: Addresses) -> Mask:
+    found: Mask = (values == 0) | ((values >= np.uint64(EARLIEST)) & (values < np.uint64(LATEST)))
+    return found
+
+
+def _word(block: Octets, places: Numbers, offset: int) -> Addresses:
+    """The eight-octet number at an offset from each place in a block, 0 where it lies in another page."""
+    inside = places % PAGE + offset <= PAGE - 8
+    numbers = block.reshape(-1).view("<u8")
+    found: Addresses = np.where(inside, numbers[np.where(inside, (places + offset) >> 3, 0)], np.uint64(0))
+    return found
+
+
+def proved(kernel: Kernel, addresses: Addresses) -> Mask:
+    """Which virtual addresses are those of a process: it passes the checks that a process in place must pass."""
+    structure = kernel.build[EPROCESS]
+    data, whole = kernel.space.read_many(np.where(kernel_address(addresses), addresses, np.uint64(0)), structure.sizeof)
+    if not isinstance(kernel.space, AddressSpace):
+        return whole
+    finder = _Finder(kernel, kernel.space, PROCESS)
+    known = np.where(whole, structure.sizeof, PAGE - (addresses % np.uint64(PAGE)).astype(np.int64))
+    kind = structure.column(data.view(structure.dtype).reshape(-1), "HeaderType") & LOCK_MASK == PROCESS.number
+    good = np.zeros(len(addresses), dtype=np.bool_)
+    everywhere = np.ones(len(addresses), dtype=np.bool_)
+    for row, _, _ in finder._proved(data, np.minimum(known, structure.sizeof), everywhere, kind):
+        good[row] = True
+    _, there = kernel.space.read_many(addresses, 1)
+    good &= there & kernel_address(addresses)
+    return good
