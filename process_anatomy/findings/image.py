@@ -8,7 +8,7 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.findings.expected import from_volume
 from process_anatomy.findings.rules import Clue, Severity, rule
 from process_anatomy.walk.modules import DIFFERS, NO_IMAGE, NOT_LISTED, Module
-from process_anatomy.walk.pages import PageRow
+from process_anatomy.walk.page_comparison import PageRow
 from process_anatomy.walk.processes import Process
 from process_anatomy.walk.tables import Tables
 from process_anatomy.walk.vads import IMAGE_MAP, Vad

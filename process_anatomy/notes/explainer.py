@@ -20,7 +20,7 @@ from process_anatomy.walk.groups import Group
 from process_anatomy.walk.images import Image
 from process_anatomy.walk.kin import Kin
 from process_anatomy.walk.modules import Module
-from process_anatomy.walk.pages import PageRow
+from process_anatomy.walk.page_comparison import PageRow
 from process_anatomy.walk.pebs import Peb
 from process_anatomy.walk.privileges import Privilege
 from process_anatomy.walk.processes import Process

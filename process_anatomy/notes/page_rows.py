@@ -5,7 +5,7 @@ from __future__ import annotations
 from process_anatomy.absent import Absent
 from process_anatomy.notes.library import Library
 from process_anatomy.notes.rows import count, who, word
-from process_anatomy.walk.pages import PageRow
+from process_anatomy.walk.page_comparison import PageRow
 from process_anatomy.walk.regions import REGIONS
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import addresses_of
-from process_anatomy.walk.pages import PageRow
+from process_anatomy.walk.page_comparison import PageRow
 from process_anatomy.walk.processes import Process
 
 PAGE = 0x1000

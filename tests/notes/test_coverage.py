@@ -39,7 +39,7 @@ from process_anatomy.walk.images import MODULE, PEB_PROGRAM, PROGRAM, Image
 from process_anatomy.walk.kin import Kin, Relative
 from process_anatomy.walk.loader import LOAD_REASONS, LoaderEntry
 from process_anatomy.walk.modules import LISTED, NO_IMAGE, NO_LOADER, NOT_LISTED, UNREADABLE, Module
-from process_anatomy.walk.pages import PageRow
+from process_anatomy.walk.page_comparison import PageRow
 from process_anatomy.walk.pebs import FACTS, Peb
 from process_anatomy.walk.portable import MITIGATIONS, PeFacts
 from process_anatomy.walk.privileges import PRIVILEGES, Privilege, privileges

@@ -19,9 +19,10 @@ from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.notes import Level
 from process_anatomy.notes.explainer import Explainer
+from process_anatomy.walk.page_comparison import PageRow
 from process_anatomy.walk.page_entries import entries_of, invalid_mask
 from process_anatomy.walk.page_ranges import NO_VAD, Ranges
-from process_anatomy.walk.pages import PageRow, PageTable, pages
+from process_anatomy.walk.pages import PageTable, pages
 from process_anatomy.walk.processes import processes
 from process_anatomy.walk.regions import regions
 from process_anatomy.walk.sections import sections
