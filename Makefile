@@ -34,7 +34,7 @@ demo: install
 	$(VOL) -f $(SAMPLE) windows.anatomy.privileges --pid 5212
 
 test: $(VENV)/.dev install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

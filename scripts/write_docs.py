@@ -16,6 +16,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -28,20 +30,21 @@ TABLE = re.compile(r"<!-- columns: (?P<plugin>\w+) -->\n(?:\|.*\n)+")
 BANNER = "Volatility 3 Framework"
 
 
-def run(arguments: str) -> str:
-    """What a command line of `vol` prints, without the banner and empty lines at its ends."""
+def run_vol(arguments: list[str]) -> str:
+    """What `vol` prints with these arguments, and what it complains of where it fails."""
     program = shutil.which("vol", path=str(Path(sys.executable).parent)) or "vol"
-    command = [program, "-q", "--offline", *shlex.split(arguments)]
+    command = [program, "-q", "--offline", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
-    lines = (done.stdout + (done.stderr if done.returncode else "")).splitlines()
-    kept = [line.rstrip() for line in lines if not line.startswith(BANNER)]
-    return "\n".join(kept).strip("\n")
+    return done.stdout + (done.stderr if done.returncode else "")
 
 
-def fence(found: re.Match[str]) -> str:
-    """A code block with a command and its output."""
+def fence(found: re.Match[str], run: Callable[[list[str]], str]) -> str:
+    """A code block with a command and its output, without the banner and empty lines at its ends."""
     arguments = found["arguments"]
-    return f"<!-- vol: {arguments} -->\n```text\n$ vol -q {arguments}\n{run(arguments)}\n```\n"
+    lines = run(shlex.split(arguments)).splitlines()
+    kept = [line.rstrip() for line in lines if not line.startswith(BANNER)]
+    output = "\n".join(kept).strip("\n")
+    return f"<!-- vol: {arguments} -->\n```text\n$ vol -q {arguments}\n{output}\n```\n"
 
 
 def table(found: re.Match[str]) -> str:
@@ -52,12 +55,12 @@ def table(found: re.Match[str]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def main(check: bool) -> int:
+def main(check: bool, run: Callable[[list[str]], str] = run_vol) -> int:
     """Rewrite or check every page; the number of pages that were out of date."""
     stale = 0
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         text = page.read_text("utf-8")
-        fresh = TABLE.sub(table, FENCE.sub(fence, text))
+        fresh = TABLE.sub(table, FENCE.sub(partial(fence, run=run), text))
         if fresh != text:
             stale += 1
             print(f"{page.relative_to(ROOT)} {'is out of date' if check else 'rewritten'}")

@@ -10,15 +10,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.warm_vol import WarmVol
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+SAMPLE = ROOT / "samples" / "lab-win11-22621.dmp"
 CHUNK = 1 << 20
 
 
@@ -51,29 +54,42 @@ class Answer:
 Vol = Callable[..., Answer]
 
 
-def run_vol(*arguments: str | Path, cwd: Path | None = None) -> Answer:
-    """Run `vol`, offline and quiet, as an installed program."""
-    program = shutil.which("vol", path=str(Path(sys.executable).parent))
-    assert program, "vol is not installed beside the Python that runs the tests"
-    with tempfile.TemporaryDirectory(
-        prefix="vol-cache-"
-    ) as cache:  # runs that share a cache can evict each other's tables
-        return _run([program, "-q", "--offline", "--cache-path", cache, *map(str, arguments)], cwd)
-
-
-def _run(command: list[str], cwd: Path | None) -> Answer:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment |= {"PYTHONIOENCODING": "utf-8", "COLUMNS": "200"}
-    done = subprocess.run(
-        command, capture_output=True, text=True, encoding="utf-8", timeout=300, cwd=cwd or ROOT, env=environment
-    )
-    return Answer(done.returncode, done.stdout, done.stderr)
+def environment() -> dict[str, str]:
+    """What runs of `vol` see of the environment: only what is installed, and a wide screen."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return kept | {"PYTHONIOENCODING": "utf-8", "COLUMNS": "200"}
 
 
 @pytest.fixture(scope="session")
-def vol() -> Vol:
-    """`vol` of the environment that the tests run in; our plugins must be installed there."""
-    return run_vol
+def cold_vol() -> Vol:
+    """`vol` started as an installed program; slow, for tests of just that."""
+    program = shutil.which("vol", path=str(Path(sys.executable).parent))
+    assert program, "vol is not installed beside the Python that runs the tests"
+
+    def run(*arguments: str | Path, cwd: Path | None = None) -> Answer:
+        with tempfile.TemporaryDirectory(prefix="vol-cache-") as cache:
+            done = subprocess.run(
+                [program, "-q", "--offline", "--cache-path", cache, *map(str, arguments)],
+                capture_output=True, text=True, encoding="utf-8", timeout=300, cwd=cwd or ROOT, env=environment(),
+            )  # fmt: skip
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def vol(cold_vol: Vol) -> Iterator[Vol]:
+    """`vol` of the environment that the tests run in, offline and quiet; our plugins must be installed there."""
+    if not hasattr(os, "fork"):
+        yield cold_vol
+        return
+    warm = WarmVol(environment(), SAMPLE)
+
+    def run(*arguments: str | Path, cwd: Path | None = None) -> Answer:
+        return Answer(*warm.run([*map(str, arguments)], cwd or ROOT))
+
+    yield run
+    warm.close()
 
 
 @pytest.fixture(scope="session")

@@ -244,6 +244,7 @@ class Users:
         assert self.build[PEB].sizeof <= PAGE
         if actor.memory != PAGED_OUT:
             self.private(space, user.peb)
+        ended = {plan.thread for plan in actor.plans if plan.ended is not None}
         for index in range(actor.threads):
             stack = area + 0x200000 + 0x100000 * index
             size = 0x80000 if index else 0x100000
@@ -251,6 +252,8 @@ class Users:
             user.stacks.append((base, base - 0x3000))
             teb = user.peb + PAGE * (first_teb + pages * index)
             user.tebs.append(teb)
+            if index in ended:
+                continue  # its TEB and its stack went with it
             if actor.memory == ALL:
                 tid = first_tid + 4 * index
                 small = teb + SMALL_TEB if actor.wow64 else 0

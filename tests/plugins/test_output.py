@@ -6,8 +6,6 @@ import csv
 import io
 import json
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from hypothesis import strategies as st
 
 from process_anatomy.forge import LAB, Image, forge, write_bitmap_dump, write_raw
 from process_anatomy.volatility import process_ids, repeated_option, safe_text
+from scripts import write_docs
 from structs import builds
 from structs.eprocess import EPROCESS
 from tests.conftest import ROOT, Vol
@@ -233,10 +232,21 @@ def test_a_process_taken_off_the_list_is_not_on_it(scenario_hidden: bool, tmp_pa
     assert len(names) == len(LAB.cast) - scenario_hidden
 
 
-def test_generated_documentation_is_up_to_date() -> None:
+def test_generated_documentation_is_up_to_date(vol: Vol, capsys: pytest.CaptureFixture[str]) -> None:
     """README and docs hold what the commands print now."""
 
-    done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "write_docs.py", "--check"], capture_output=True, text=True
-    )
-    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    def run(arguments: list[str]) -> str:
+        answer = vol(*arguments)
+        return answer.out + (answer.err if answer.status else "")
+
+    assert (write_docs.main(check=True, run=run), capsys.readouterr().out) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("-f", SAMPLE, "windows.anatomy.privileges", "--pid", "5212"), ("-f", "nowhere")]
+)
+def test_the_installed_program_answers_as_the_tests_see_it(
+    arguments: tuple[str | Path, ...], vol: Vol, cold_vol: Vol
+) -> None:
+    """The runs of the tests share their start; a run of its own prints the same."""
+    assert vol(*arguments) == cold_vol(*arguments)
