@@ -138,16 +138,14 @@ def resembled(name: str) -> str | None:
     """The name of one of Windows' own processes that a name is almost, but not, the same as."""
     small = name.lower()
     known = [each for each in expectations() if each.endswith(".exe")]
-    if small in expectations():
+    if small in expectations() or not small.endswith(".exe"):
         return None
     stem = small.removesuffix(".exe")
     for model in known:
         letters = model.removesuffix(".exe")
         if _plain(stem) == _plain(letters):
             return model
-        if len(letters) >= LEAST_LETTERS and not small.isascii():
-            continue
-        if len(letters) >= LEAST_LETTERS and small.endswith(".exe") and one_step(stem, letters):
+        if len(letters) >= LEAST_LETTERS and one_step(stem, letters):
             return model
     return None
 

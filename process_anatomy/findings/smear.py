@@ -26,7 +26,8 @@ def smear(tables: Tables) -> Iterator[Clue]:
     found: dict[int, list[str]] = {process.address: [] for process in tables.processes}
     for process in tables.processes:
         here = found[process.address]
-        here += [line for line in process.problems if line.partition(":")[0] not in MISSING]
+        lines = [line for line in process.problems if line.partition(":")[0] not in MISSING]
+        here += [f"_EPROCESS {process.address:#x}: {line}" for line in lines]
     trees: dict[int, list[str]] = {}
     for vad in tables.vads.rows:
         lines = [line for line in vad.problems if line.startswith(("its left ", "its right ", "VAD root ", "names "))]

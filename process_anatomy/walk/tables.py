@@ -58,7 +58,8 @@ class Tables:
         if not hidden or not isinstance(kernel.space, AddressSpace):
             return cls(kernel, listed, listed.select(pids).rows)
         crossed = crossview(kernel, listed)
-        more = tuple(row.process for row in crossed.rows if row.verdict == HIDDEN and not row.listed)
+        found = (row.process for row in crossed.rows if row.verdict == HIDDEN and not row.listed)
+        more = tuple(p for p in found if isinstance(p.pid, int) and isinstance(p.name, str) and isinstance(p.dtb, int))
         everyone = ProcessTable(listed.rows + more, listed.problems)
         tables = cls(kernel, everyone, everyone.select(pids).rows)
         tables.crossings = crossed
