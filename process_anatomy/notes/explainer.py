@@ -8,11 +8,13 @@ from process_anatomy.errors import RequestError
 from process_anatomy.kernel.identify import Crash
 from process_anatomy.notes import module_rows, page_rows, rows, security_rows
 from process_anatomy.notes.block_rows import global_flag_notes, peb_note, teb_note, variable_note
+from process_anatomy.notes.crossview_rows import absence_notes, crossview_note
 from process_anatomy.notes.library import FAMILIES, Level, Note, default
 from process_anatomy.notes.working_set_rows import working_set_note
 from process_anatomy.walk.acls import Ace
 from process_anatomy.walk.attributes import Attribute
 from process_anatomy.walk.creation import Creation
+from process_anatomy.walk.crossview import Crossing
 from process_anatomy.walk.environments import Variable
 from process_anatomy.walk.groups import Group
 from process_anatomy.walk.images import Image
@@ -44,6 +46,7 @@ TEMPLATES = (
     "peb-row",
     "environment-row",
     "teb-row",
+    "crossview-row",
 )
 """Families whose notes are for rows: they hold placeholders."""
 
@@ -152,6 +155,13 @@ class Explainer:
     def teb(self, row: Teb) -> str | None:
         """Of a TEB."""
         return None if self.level is Level.OFF else self._text(*teb_note(row))
+
+    def crossing(self, row: Crossing) -> str | None:
+        """Of who sees a process, with the reasons of those that do not."""
+        if self.level is Level.OFF:
+            return None
+        reasons = "" if self.level is Level.ANALOGY else absence_notes(row, self.library)
+        return (self._text(*crossview_note(row)) or "") + reasons or None
 
     def field(self, row: FieldRow) -> str | None:
         """Of a field of a structure."""

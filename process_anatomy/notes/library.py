@@ -62,6 +62,10 @@ FAMILIES: dict[str, str] = {
     "teb-row": "peb",
     "global-flag": "peb",
     "working-set-row": "working_sets",
+    "crossview-row": "crossview",
+    "absence": "crossview",
+    "view": "crossview",
+    "verdict": "crossview",
     "column": "columns",
 }
 """First part of an id to the file (without ``.toml``) that holds the notes of that family."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
+from process_anatomy.errors import RequestError
 from process_anatomy.kernel.identify import SYSTEM_PID, Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.remains import Remains
@@ -81,6 +82,7 @@ class Crossing:
     Attributes:
         process: the process; its address is the one that the object itself tells.
         physical: where its object lies in physical memory.
+        in_place: the kernel's page tables lead to it from its address.
         views: by view, whether it sees the process; absent, with the reason, where the view cannot be had.
         absences: for each view that does not see it, why.
         verdict: one of :data:`VERDICTS`.
@@ -90,6 +92,7 @@ class Crossing:
 
     process: Process
     physical: int | Absent
+    in_place: bool
     views: Mapping[str, bool | Absent]
     absences: tuple[Absence, ...]
     verdict: str
@@ -120,6 +123,17 @@ class CrossTable:
 
     rows: tuple[Crossing, ...]
     problems: tuple[str, ...]
+
+    def select(self, pids: frozenset[int]) -> CrossTable:
+        """Only the processes with these ids, hidden ones too; all of them where none is named.
+
+        Raises:
+            RequestError: no process has one of the ids.
+        """
+        missing = sorted(pids - {row.process.pid for row in self.rows if isinstance(row.process.pid, int)})
+        if missing:
+            raise RequestError(f"no view has a process with id {', '.join(map(str, missing))}")
+        return CrossTable(tuple(r for r in self.rows if not pids or r.process.pid in pids), self.problems)
 
 
 def crossview(kernel: Kernel, listed: ProcessTable | None = None) -> CrossTable:
@@ -161,7 +175,7 @@ class _Judge:
         problems = list(row.problems)
         problems += self._contradictions(row, views)
         verdict, confidence = self._verdict(row, views, absences)
-        return Crossing(row, physical, views, absences, verdict, confidence, tuple(problems))
+        return Crossing(row, physical, True, views, absences, verdict, confidence, tuple(problems))
 
     def _sees(self, view: str, row: Process) -> bool | Absent:
         """Whether a view sees a process."""
@@ -336,5 +350,5 @@ def _left_over(kernel: Kernel, seen: Sightings, rows: Sequence[Process]) -> list
             where = f"it says that it lies at {sighting.address:#x}, where the kernel has something else"
         problems = (where, *row.problems)
         process = replace(row, address=sighting.address)
-        found.append(Crossing(process, sighting.physical, views, absences, REMNANT, HIGH, problems))
+        found.append(Crossing(process, sighting.physical, False, views, absences, REMNANT, HIGH, problems))
     return found

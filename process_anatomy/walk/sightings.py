@@ -26,7 +26,7 @@ CID, HANDLES, CSRSS_HANDLES, CSR, SESSION, JOB, WIN32 = (
     "CID",
     "Handles",
     "csrss",
-    "CSR_PROCESS",
+    "CsrProcess",
     "Session",
     "Job",
     "Win32Process",

@@ -102,6 +102,7 @@ ALLOWED: dict[str, set[str]] = {
     "peb-row": {"process", "pid", "peb", "root", "other", "there"},
     "environment-row": {"process", "pid", "name", "block"},
     "teb-row": {"process", "pid", "tid", "teb", "root", "low", "high"},
+    "crossview-row": {"process", "pid", "seen", "missed", "missing", "confidence", "offset", "physical"},
 }
 COLUMNS = {
     "processes": "PID PPID ImageFileName Offset(V) Threads Handles SessionId Wow64 CreateTime ExitTime DTB PEB VadRoot"
@@ -137,6 +138,8 @@ COLUMNS = {
     "images": "PID Process Base Size Name Path Role TimeDateStamp Machine Subsystem Checksum EntryPoint EntrySection"
     " Sections VadProtection Imphash Imports Exports PdbPath PdbGuid CompanyName FileVersion OriginalFilename RichHash"
     " Mitigations Pages PagesMissing File_output Problems Explanation",
+    "crossview": "Offset(Virtual) Name PID pslist psscan thrdscan csrss Exit_Time Forward Backward CID Handles"
+    " CsrProcess Session Job Win32Process Verdict Confidence HiddenFrom Absences Offset(Physical) Problems Explanation",
     "dt": "Structure Offset Field Type Value Address Meaning Problems Explanation",
     "explain": "Term Kind Title Explanation Analogy Command Source",
 }
@@ -171,6 +174,11 @@ NAMES = {
     " FAILED_ACCESS",
     "access-right": "GENERIC_READ GENERIC_WRITE GENERIC_EXECUTE GENERIC_ALL MAXIMUM_ALLOWED ACCESS_SYSTEM_SECURITY"
     " SYNCHRONIZE WRITE_OWNER WRITE_DAC READ_CONTROL DELETE",
+    "crossview-row": "consistent idle hidden hidden-one-way hidden-from-subsystem ended remnant elsewhere smeared",
+    "absence": "idle system minimal no-session csrss ended starting no-threads no-windows not-listed unreadable"
+    " broken-list left-over unexplained",
+    "view": "Forward Backward psscan thrdscan csrss CID Handles CsrProcess Session Job Win32Process",
+    "verdict": "consistent hidden ended remnant smeared",
     "creation-row": "kernel create-process restricted as-user with-logon service elevation app-container orphan"
     " reused-parent unreadable",
     "confidence": "high medium low",
