@@ -107,6 +107,8 @@ PLUGINS = {
     "peb": "Peb",
     "envars": "Environments",
     "tebs": "Tebs",
+    "handles": "Handles",
+    "access": "Access",
     "dt": "Dt",
     "explain": "Explain",
 }
