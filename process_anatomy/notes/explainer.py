@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from process_anatomy.errors import RequestError
 from process_anatomy.kernel.identify import Crash
 from process_anatomy.notes import module_rows, page_rows, rows, security_rows
 from process_anatomy.notes.block_rows import global_flag_notes, peb_note, teb_note, variable_note
 from process_anatomy.notes.crossview_rows import absence_notes, crossview_note
+from process_anatomy.notes.handle_rows import handle_note, step_note, way_note
 from process_anatomy.notes.library import FAMILIES, Level, Note, default
 from process_anatomy.notes.working_set_rows import working_set_note
 from process_anatomy.walk.acls import Ace
@@ -30,6 +32,10 @@ from process_anatomy.walk.tokens import Token
 from process_anatomy.walk.vads import Vad
 from process_anatomy.walk.working_sets import WorkingSet
 
+if TYPE_CHECKING:
+    from process_anatomy.walk.access import Step, Way
+    from process_anatomy.walk.handles import Handle
+
 TEMPLATES = (
     "privilege-state",
     "vad-row",
@@ -47,6 +53,8 @@ TEMPLATES = (
     "environment-row",
     "teb-row",
     "crossview-row",
+    "handle-row",
+    "access-row",
 )
 """Families whose notes are for rows: they hold placeholders."""
 
@@ -162,6 +170,18 @@ class Explainer:
             return None
         reasons = "" if self.level is Level.ANALOGY else absence_notes(row, self.library)
         return (self._text(*crossview_note(row)) or "") + reasons or None
+
+    def handle(self, row: Handle) -> str | None:
+        """Of an open handle."""
+        return None if self.level is Level.OFF else self._text(*handle_note(row))
+
+    def step(self, row: Step) -> str | None:
+        """Of a handle that gives power over another process."""
+        return None if self.level is Level.OFF else self._text(*step_note(row))
+
+    def way(self, row: Way) -> str | None:
+        """Of a way to a higher integrity level."""
+        return None if self.level is Level.OFF else self._text(*way_note(row))
 
     def field(self, row: FieldRow) -> str | None:
         """Of a field of a structure."""

@@ -111,6 +111,8 @@ PLUGINS = {
     "envars": "Environments",
     "tebs": "Tebs",
     "crossview": "CrossView",
+    "handles": "Handles",
+    "access": "Access",
     "dt": "Dt",
     "explain": "Explain",
 }
