@@ -9,10 +9,13 @@ from process_anatomy.kernel.identify import Crash
 from process_anatomy.notes import module_rows, page_rows, rows, security_rows
 from process_anatomy.notes.block_rows import global_flag_notes, peb_note, teb_note, variable_note
 from process_anatomy.notes.library import FAMILIES, Level, Note, default
+from process_anatomy.notes.thread_rows import csr_gap_note, csr_note, thread_note
 from process_anatomy.notes.working_set_rows import working_set_note
 from process_anatomy.walk.acls import Ace
 from process_anatomy.walk.attributes import Attribute
 from process_anatomy.walk.creation import Creation
+from process_anatomy.walk.csr_roots import CsrRoot
+from process_anatomy.walk.csrss import CsrProcess
 from process_anatomy.walk.environments import Variable
 from process_anatomy.walk.groups import Group
 from process_anatomy.walk.images import Image
@@ -22,6 +25,7 @@ from process_anatomy.walk.pages import PageRow
 from process_anatomy.walk.pebs import Peb
 from process_anatomy.walk.privileges import Privilege
 from process_anatomy.walk.processes import Process
+from process_anatomy.walk.starts import Starts
 from process_anatomy.walk.structures import FieldRow
 from process_anatomy.walk.tebs import Teb
 from process_anatomy.walk.tokens import Token
@@ -44,6 +48,8 @@ TEMPLATES = (
     "peb-row",
     "environment-row",
     "teb-row",
+    "thread-row",
+    "csr-row",
 )
 """Families whose notes are for rows: they hold placeholders."""
 
@@ -152,6 +158,18 @@ class Explainer:
     def teb(self, row: Teb) -> str | None:
         """Of a TEB."""
         return None if self.level is Level.OFF else self._text(*teb_note(row))
+
+    def thread(self, row: Starts) -> str | None:
+        """Of a thread, with where it starts."""
+        return None if self.level is Level.OFF else self._text(*thread_note(row, self.library))
+
+    def csr_process(self, row: CsrProcess, others: int) -> str | None:
+        """Of an entry of the Windows subsystem's list, of which there are so many others."""
+        return None if self.level is Level.OFF else self._text(*csr_note(row, others))
+
+    def csr_gap(self, root: CsrRoot) -> str | None:
+        """Of a csrss.exe whose list was not found."""
+        return None if self.level is Level.OFF else self._text(*csr_gap_note(root))
 
     def field(self, row: FieldRow) -> str | None:
         """Of a field of a structure."""

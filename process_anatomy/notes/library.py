@@ -61,6 +61,13 @@ FAMILIES: dict[str, str] = {
     "environment-row": "peb",
     "teb-row": "peb",
     "global-flag": "peb",
+    "thread-row": "threads",
+    "thread-state": "threads",
+    "wait-reason": "threads",
+    "thread-flag": "threads",
+    "start-kind": "threads",
+    "csr-row": "csr",
+    "csr-flag": "csr",
     "working-set-row": "working_sets",
     "column": "columns",
 }

@@ -107,6 +107,8 @@ PLUGINS = {
     "peb": "Peb",
     "envars": "Environments",
     "tebs": "Tebs",
+    "threads": "Threads",
+    "csrss": "Csrss",
     "dt": "Dt",
     "explain": "Explain",
 }
