@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from structs import (
     attributes,
+    csr,
     eprocess,
     ethread,
     handle,
@@ -26,6 +27,7 @@ LAYOUTS: dict[str, Layout] = {
     declaration.name: declaration
     for family in (
         attributes,
+        csr,
         eprocess,
         ethread,
         handle,

@@ -185,6 +185,7 @@ class Layout:
             size = width if isinstance(width, int) else width(pointer_size)
             kind = self.fields[name].type
             alignment = pointer_size if kind in (ListEntry, UnicodeString) else 8 if kind is Bytes else size
+            alignment = 4 if kind is Luid else alignment  # two numbers of four bytes
             here += -here % alignment
             places[name] = Place(here, size)
             here += size

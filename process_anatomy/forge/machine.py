@@ -142,10 +142,10 @@ class _Machine:
         self._open_handles(processes)
         open_subsystem_handles(processes)
         open_handles_to_ended(processes)
-        self.table.write(processes)
+        modules = self._load_drivers()
+        self.table.write(processes, {module["name"]: module["base"] for module in modules})
         self.kernel_image.point("PspCidTable", self.objects.cid_table(self.ids))
         self.tokens.write_sessions()
-        modules = self._load_drivers()
         self.kernel_image.write_debugger_data()
         self.kernel_image.point("MmPfnDatabase", PFN_DATABASE)
         self.kernel_image.store("KeBootTime", struct.pack("<Q", filetime(self.scenario.boot_time)))
@@ -172,7 +172,7 @@ class _Machine:
         eprocess = self.table.reserve("Process")
         space = self.kernel if actor.pid == 4 else Space(self.memory, self._self_index())
         token = self.tokens.make(actor.context, actor.session, actor.protection)
-        count = 0 if actor.ended is not None else actor.threads
+        count = len(actor.plans) if actor.ended is not None else actor.threads
         first = actor.pid + 4
         taken = {other.pid for other in self.scenario.cast} | self.ids.keys()
         while any(first + 4 * index in taken for index in range(count)):

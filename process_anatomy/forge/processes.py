@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from process_anatomy.forge.clock import filetime, written_time
-from process_anatomy.forge.memory import PAGE, Space
+from process_anatomy.forge.clock import filetime
+from process_anatomy.forge.memory import Space
 from process_anatomy.forge.objects import Handle, ObjectManager
 from process_anatomy.forge.pool import Pool
-from process_anatomy.forge.records import link, record, ring, signed, text, utf16
+from process_anatomy.forge.records import dispatcher, record, ring, signed, text, utf16
 from process_anatomy.forge.scenario import Actor, Impersonation
+from process_anatomy.forge.threads import write_threads
 from process_anatomy.forge.tokens import Tokens
 from process_anatomy.forge.user_space import UserSpace
 from process_anatomy.forge.vads import Region
@@ -19,19 +21,14 @@ from process_anatomy.forge.views import NO_LINKS, active_links, job_links, sessi
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
 from structs.handle import HANDLE_TABLE
-from structs.layout import Layout
 from structs.object import OBJECT_NAME_INFORMATION
 from structs.peb import EWOW64PROCESS
 from structs.session import MM_SESSION_SPACE, PSP_SESSION_SPACE_SESSION_ID
 
 STILL_ACTIVE = 259
-PROCESS_OBJECT, THREAD_OBJECT = 3, 6
-"""Types of dispatcher objects."""
-WAITING, USER_REQUEST = 5, 6
+PROCESS_OBJECT = 3
+"""Type of dispatcher object."""
 DEVICE = "\\Device\\HarddiskVolume3"
-THREAD_FLAGS = 0x5402
-IMPERSONATING, EFFECTIVE_ONLY_BIT = 0x8, 2
-"""Flag of a thread that impersonates; the bit of its ImpersonationData for "only what is enabled counts"."""
 PSEUDO_SESSION_SIZE = 0x100
 DEBUG_OBJECT_SIZE = 0x68
 
@@ -82,6 +79,7 @@ class ProcessTable:
         self.objects, self.build, self.kernel = objects, objects.build, objects.kernel
         self.session_pool, self.boot_time = session_pool, boot_time
         self.sessions: dict[int, int] = {}
+        self.drivers: Mapping[str, int] = {}
 
     def reserve(self, type_name: str) -> int:
         """Room for a process or thread object."""
@@ -101,8 +99,14 @@ class ProcessTable:
             self.sessions[number] = self.session_pool.put(data, b"MmSe")
         return self.sessions[number]
 
-    def write(self, processes: list[Process]) -> None:
-        """Write every process with its threads, and the lists that run through them."""
+    def write(self, processes: list[Process], drivers: Mapping[str, int]) -> None:
+        """Write every process with its threads, and the lists that run through them.
+
+        Args:
+            processes: all of them.
+            drivers: bases of the drivers by file name, for threads that start there.
+        """
+        self.drivers = drivers
         structure = self.build[EPROCESS]
         head = self.objects.image.address("PsActiveProcessHead")
         links = structure.offset("ActiveProcessLinks")
@@ -158,14 +162,14 @@ class ProcessTable:
         actor, structure = process.actor, self.build[EPROCESS]
         dice = self.objects.dice
         process.windows = windows_data(self.session_pool, process)
-        heads = self._threads(process)
+        heads = write_threads(self.objects, process, self.boot_time, self.drivers)
         program = process.user.modules[0] if process.user.modules else None
         if actor.debugged:
             process.debug_port = self.objects.nonpaged.put(bytes(DEBUG_OBJECT_SIZE), b"DbgO")
         virtual = sum(region.size for region in process.regions)
         section = self.objects.reserve("Section", 0x40, b"Sect", quota=False) if program else 0
         values: dict[str, Any] = {
-            **self._waiting(EPROCESS, process.eprocess, PROCESS_OBJECT),
+            **dispatcher(self.build, EPROCESS, process.eprocess, PROCESS_OBJECT),
             "DirectoryTableBase": process.space.dtb,
             "BasePriority": 8,
             "KernelTime": dice.between(1, 900),
@@ -190,7 +194,7 @@ class ProcessTable:
             "ImageFilePointer": program.section.file_object if program else 0,
             "SeAuditProcessCreationInfo": self._audit(process),
             "PriorityClass": 2,
-            "ActiveThreads": len(process.threads),
+            "ActiveThreads": sum(thread["exit_time"] is None for thread in process.thread_facts),
             "HighestUserAddress": 0x7FFFFFFF0000,
             "VirtualSize": virtual,
             "PeakVirtualSize": virtual + 0x10000 * dice.below(40),
@@ -214,99 +218,3 @@ class ProcessTable:
         data = bytearray(record(self.build, EPROCESS, **values))
         data[2] = structure.offset("UniqueProcessId") // 4 & 0xFF
         self.kernel.write(process.eprocess, bytes(data))
-
-    def _threads(self, process: Process) -> dict[str, dict[str, int]]:
-        """Write the threads; gives the list heads of the process."""
-        heads: dict[str, dict[str, int]] = {}
-        structure, inside = self.build[EPROCESS], self.build[ETHREAD]
-        head = process.eprocess + structure.offset("ThreadListHead")
-        chain = ring([head, *(thread + inside.offset("ThreadListEntry") for thread in process.threads)])
-        heads["ThreadListHead"] = chain[head]
-        if "ThreadListHeadPcb" in structure:
-            own = process.eprocess + structure.offset("ThreadListHeadPcb")
-            heads["ThreadListHeadPcb"] = link(own, own)
-        for index, thread in enumerate(process.threads):
-            self._thread(process, index, chain[thread + inside.offset("ThreadListEntry")])
-        return heads
-
-    def _thread(self, process: Process, index: int, links: dict[str, int]) -> None:
-        thread, user, dice = process.threads[index], process.user, self.objects.dice
-        if user.modules:
-            start = user.modules[1].base + 0x2A4D0
-            win32 = user.modules[0].facts()["entry"] if index == 0 else user.modules[1].base + 0x31F80
-        else:
-            start = win32 = self.objects.image.base + 0x6A1000 + 0x40 * dice.below(99)
-        created = self.boot_time + process.actor.started + index
-        teb = user.tebs[index] if user.tebs else 0
-        stack = 0xFFFFF00000000000 | dice.bits(32) << 12
-        flags, client, facts = self._client(process, index)
-        data = record(
-            self.build,
-            ETHREAD,
-            **self._waiting(ETHREAD, thread, THREAD_OBJECT),
-            Teb=teb,
-            State=WAITING,
-            WaitReason=USER_REQUEST,
-            Priority=8 + index % 3,
-            BasePriority=8,
-            InitialStack=stack,
-            StackLimit=stack - 6 * PAGE,
-            KernelStack=stack - 0x900,
-            ApcStateProcess=process.eprocess,
-            Process=process.eprocess,
-            CreateTime=filetime(created),
-            StartAddress=start,
-            Win32StartAddress=win32,
-            UniqueProcess=process.actor.pid,
-            UniqueThread=process.tids[index],
-            ThreadListEntry=links,
-            CrossThreadFlags=flags,
-            ImpersonationData=client,
-        )
-        self.kernel.write(thread, data)
-        process.thread_facts.append(
-            {
-                "base_priority": 8,
-                "create_time": written_time(created),
-                "cross_thread_flags": flags,
-                "ethread": thread,
-                "ethread_pa": self.kernel.physical(thread),
-                "exit_status": 0,
-                "priority": 8 + index % 3,
-                "start": start,
-                "state": WAITING,
-                "teb": teb,
-                "tid": process.tids[index],
-                "wait_reason": USER_REQUEST,
-                "win32_start": win32,
-                **facts,
-            }
-        )
-
-    def _waiting(self, layout: Layout, address: int, kind: int) -> dict[str, Any]:
-        """What a dispatcher object that nobody waits for begins with: its kind, and lists that are empty."""
-        inside = self.build[layout]
-        empty = ("HeaderWaitListHead", "ProfileListHead", "MutantListHead")
-        heads = {name: address + inside.offset(name) for name in empty if name in inside}
-        return {"HeaderType": kind} | {name: link(head, head) for name, head in heads.items()}
-
-    @staticmethod
-    def _client(process: Process, index: int) -> tuple[int, int, dict[str, Any]]:
-        """Whom a thread acts for: its flags, the client's token with the level in the low bits, and the facts."""
-        facts: dict[str, Any] = {"effective_only": None, "impersonation_level": None, "impersonation_token": None}
-        if index not in process.impersonations:
-            return THREAD_FLAGS, 0, facts | {"impersonation_data": 0}
-        plan, token = process.impersonations[index]
-        data = token["va"] | plan.level | plan.effective_only << EFFECTIVE_ONLY_BIT
-        if not plan.active:
-            return THREAD_FLAGS, data, facts | {"impersonation_data": data}
-        return (
-            THREAD_FLAGS | IMPERSONATING,
-            data,
-            {
-                "effective_only": plan.effective_only,
-                "impersonation_data": data,
-                "impersonation_level": plan.level,
-                "impersonation_token": {name: value for name, value in token.items() if name != "fast_ref"},
-            },
-        )

@@ -40,6 +40,14 @@ def ring(members: list[int]) -> dict[int, dict[str, int]]:
     return {member: link(members[(i + 1) % count], members[i - 1]) for i, member in enumerate(members)}
 
 
+def dispatcher(build: Build, layout: Layout, address: int, kind: int) -> dict[str, Any]:
+    """What a dispatcher object that nobody waits for begins with: its kind, and lists that are empty."""
+    structure = build[layout]
+    empty = ("HeaderWaitListHead", "ProfileListHead", "MutantListHead")
+    heads = {name: address + structure.offset(name) for name in empty if name in structure}
+    return {"HeaderType": kind} | {name: link(head, head) for name, head in heads.items()}
+
+
 def signed(value: int) -> int:
     """A 32-bit status as the signed number that the declarations use."""
     return value - (1 << 32) if value >> 31 else value

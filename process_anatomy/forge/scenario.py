@@ -39,6 +39,40 @@ class Impersonation:
 
 
 @dataclass(frozen=True)
+class ThreadPlan:
+    """A thread that is not like the others of its process.
+
+    Attributes:
+        thread: number of the thread in its process.
+        state: scheduler state; 5 waits.
+        reason: why it waits or last waited; 6 is a program's own request.
+        priority: that it runs with now, if not the usual one.
+        suspended: how often it was suspended.
+        ended: seconds from boot when it ended; only its object is left.
+        exit_status: status it ended with.
+        starts_in: ``injected`` for the private executable memory, ``nowhere`` for an address without a range, or
+            the file name of a driver.
+        flags: names of cross-thread flags that are set beyond the usual ones.
+        name: that the program gave it.
+    """
+
+    thread: int
+    state: int = 5
+    reason: int = 6
+    priority: int | None = None
+    suspended: int = 0
+    ended: int | None = None
+    exit_status: int = 0
+    starts_in: str = ""
+    flags: tuple[str, ...] = ()
+    name: str = ""
+
+
+INJECTED, NOWHERE = "injected", "nowhere"
+"""Where a planned thread may start, beside drivers."""
+
+
+@dataclass(frozen=True)
 class Actor:
     """One process of a scenario.
 
@@ -51,7 +85,8 @@ class Actor:
         session: session id, ``None`` outside any.
         arguments: command line behind the program's name.
         threads: number of threads.
-        ended: seconds from boot when the process ended, which leaves only its object behind.
+        ended: seconds from boot when the process ended, which leaves only its object behind, and those of the
+            threads that it has plans for.
         exit_status: status it ended with.
         minimal: without a user address space.
         protection: type and signer of a protected process, as one byte.
@@ -68,6 +103,7 @@ class Actor:
         memory: how much of its user half is in memory: :data:`ALL`; :data:`TRIMMED` leaves the PEB, the
             process parameters and the loader's lists; :data:`PAGED_OUT` nothing at all, not even page tables.
         impersonates: threads that act for somebody else.
+        plans: threads that are not like the others.
         unlisted: path of a library that is mapped, but taken out of the loader's lists.
         headless: the first page of the program, its header, is not in memory.
         asked_by: process id of whoever asked for the creation, where it chose another parent than itself.
@@ -99,6 +135,7 @@ class Actor:
     job: str = ""
     memory: str = ALL
     impersonates: tuple[Impersonation, ...] = ()
+    plans: tuple[ThreadPlan, ...] = ()
     unlisted: str = ""
     headless: bool = False
     asked_by: int | None = None
@@ -143,7 +180,14 @@ class Scenario:
 LAB = Scenario(
     "lab",
     (
-        Actor(4, 0, "System", threads=4, protection=0x72, minimal=True),
+        Actor(
+            4, 0, "System", threads=4, protection=0x72, minimal=True,
+            plans=(
+                ThreadPlan(1, reason=15, priority=12),
+                ThreadPlan(2, state=1, reason=26, priority=16),
+                ThreadPlan(3, reason=0, starts_in="afd.sys"),
+            ),
+        ),
         Actor(124, 4, "Registry", started=-5, protection=0x72, minimal=True),
         Actor(388, 4, SYSTEM32 + "smss.exe", started=4, protection=0x61, critical=True),
         Actor(
@@ -159,11 +203,12 @@ LAB = Scenario(
         Actor(716, 588, SYSTEM32 + "services.exe", started=11, session=0, protection=0x61, critical=True, threads=3),
         Actor(
             728, 588, SYSTEM32 + "lsass.exe", started=11, session=0, protection=0x41, threads=4,
+            plans=(ThreadPlan(3, reason=16),),
             impersonates=(Impersonation(2, "limited", IDENTIFICATION, effective_only=True),),
         ),
         Actor(
             868, 716, SERVICE_HOST, started=12, session=0, arguments="-k DcomLaunch -p", memory=TRIMMED,
-            impersonates=(Impersonation(1, "full"),),
+            impersonates=(Impersonation(1, "full"),), plans=(ThreadPlan(0, flags=("BreakOnTermination",)),),
         ),
         Actor(1004, 672, SYSTEM32 + "dwm.exe", "window-manager", 13, 1, threads=1, memory=PAGED_OUT),
         Actor(
@@ -182,7 +227,15 @@ LAB = Scenario(
             1480, 716, SERVICE_HOST, started=17, session=0, arguments="-k netsvcs -p", threads=1, memory=PAGED_OUT
         ),
         Actor(1900, 716, SYSTEM32 + "spoolsv.exe", started=19, session=0, threads=1, memory=PAGED_OUT),
-        Actor(3920, 3844, "C:\\Windows\\explorer.exe", "limited", 73, 1, threads=5, handles=300, large_page=True),
+        Actor(
+            3920, 3844, "C:\\Windows\\explorer.exe", "limited", 73, 1, threads=5, handles=300, large_page=True,
+            plans=(
+                ThreadPlan(0, reason=13, priority=12, name="Explorer message loop"),
+                ThreadPlan(1, state=2, reason=38, priority=9),
+                ThreadPlan(3, reason=5, suspended=2),
+                ThreadPlan(4, state=4, ended=1_300, exit_status=1, flags=("Terminated", "RundownFail")),
+            ),
+        ),
         Actor(4180, 3920, SYSTEM32 + "osk.exe", "accessibility", 96, 1, threads=1, memory=PAGED_OUT, asked_by=1480),
         Actor(
             4304, 716, "C:\\Program Files\\Contoso\\Agent\\ContosoAgent.exe", "agent", 131, 0, "--service", threads=1,
@@ -198,13 +251,23 @@ LAB = Scenario(
         ),
         Actor(
             5212, 3920, SYSTEM32 + "notepad.exe", "limited", 412, 1, "C:\\Users\\student\\Documents\\homework.txt",
-            injected=True, odd_pages=True, window_title="C:\\Users\\student\\Desktop\\homework.txt.lnk",
+            injected=True, odd_pages=True, threads=4,
+            plans=(
+                ThreadPlan(2, reason=4, starts_in=INJECTED, flags=("HideFromDebugger",)),
+                ThreadPlan(3, state=0, reason=0, starts_in=NOWHERE, suspended=1),
+            ),
+            window_title="C:\\Users\\student\\Desktop\\homework.txt.lnk",
             unlisted="C:\\Users\\student\\AppData\\Local\\Temp\\helper.dll",
         ),
         Actor(5740, 3920, SYSTEM32 + "cmd.exe", "full", 655, 1, threads=1, asked_by=1480),
-        Actor(5588, 3920, "C:\\Users\\student\\Downloads\\update.exe", "limited", 698, 1, ended=741, exit_status=1),
-        Actor(6044, 868, CALCULATOR, "low-box", 1_204, 1, "-ServerName:App.AppXsm3pg4n7er43kdh1qp4e79f1j7am68r8.mca",
-              job="application"),
+        Actor(
+            5588, 3920, "C:\\Users\\student\\Downloads\\update.exe", "limited", 698, 1, ended=741, exit_status=1,
+            plans=(ThreadPlan(0, state=4, ended=741, exit_status=1, flags=("Terminated", "RundownFail")),),
+        ),
+        Actor(
+            6044, 868, CALCULATOR, "low-box", 1_204, 1, "-ServerName:App.AppXsm3pg4n7er43kdh1qp4e79f1j7am68r8.mca",
+            job="application",
+        ),
         Actor(
             6276, 3920, "C:\\Program Files\\Lantern\\sandbox.exe", "sandboxed", 1_260, 1, "--broker=3920", threads=1,
             memory=PAGED_OUT, job="content",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from process_anatomy.forge.kernel_image import KernelImage
+from structs.ethread import ETHREAD
 from structs.families import LAYOUTS
 from structs.layout import Build, Layout, Place
 
@@ -252,6 +253,8 @@ def symbol_table(build: Build, image: KernelImage) -> Json:
     module = types["_LDR_DATA_TABLE_ENTRY"]["fields"]
     module["ObsoleteLoadCount"] = {"offset": 0x6C, "type": _named("unsigned short")}
     module["LoadTime"] = {"offset": 0x100, "type": _named("_LARGE_INTEGER")}
+    flags = build[ETHREAD].offset("Terminated")
+    types["_ETHREAD"]["fields"]["CrossThreadFlags"] = {"offset": flags, "type": _named("unsigned long")}
     types["_KUSER_SHARED_DATA"]["fields"]["NtProductType"]["type"] = {"kind": "enum", "name": "_NT_PRODUCT_TYPE"}
     for name in NAMED_ONLY:
         types[name]["size"] = max(types[name]["size"], 1)

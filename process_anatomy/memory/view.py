@@ -96,6 +96,15 @@ class Records:
                     values[row] = unreadable(space, address, place.size)
         return values
 
+    def units(self, field: str) -> list[Value]:
+        """The whole storage unit that a bit-field shares with others, as :meth:`values` gives a field."""
+        unit = self.structure.bits[field][0]
+        whole: list[Value] = self.data[unit].tolist()
+        if self.whole.all():
+            return whole
+        read = self.values(field)
+        return [value if isinstance(value, Absent) else unit for value, unit in zip(read, whole, strict=True)]
+
 
 def unreadable(space: Space, address: int, size: int) -> Absent:
     """An absent value for bytes that could not be read, saying where and why."""

@@ -12,11 +12,14 @@ from process_anatomy.notes.block_rows import global_flag_notes, peb_note, teb_no
 from process_anatomy.notes.crossview_rows import absence_notes, crossview_note
 from process_anatomy.notes.handle_rows import handle_note, step_note, way_note
 from process_anatomy.notes.library import FAMILIES, Level, Note, default
+from process_anatomy.notes.thread_rows import csr_gap_note, csr_note, thread_note
 from process_anatomy.notes.working_set_rows import working_set_note
 from process_anatomy.walk.acls import Ace
 from process_anatomy.walk.attributes import Attribute
 from process_anatomy.walk.creation import Creation
 from process_anatomy.walk.crossview import Crossing
+from process_anatomy.walk.csr_roots import CsrRoot
+from process_anatomy.walk.csrss import CsrProcess
 from process_anatomy.walk.environments import Variable
 from process_anatomy.walk.groups import Group
 from process_anatomy.walk.images import Image
@@ -26,6 +29,7 @@ from process_anatomy.walk.pages import PageRow
 from process_anatomy.walk.pebs import Peb
 from process_anatomy.walk.privileges import Privilege
 from process_anatomy.walk.processes import Process
+from process_anatomy.walk.starts import Starts
 from process_anatomy.walk.structures import FieldRow
 from process_anatomy.walk.tebs import Teb
 from process_anatomy.walk.tokens import Token
@@ -55,6 +59,8 @@ TEMPLATES = (
     "crossview-row",
     "handle-row",
     "access-row",
+    "thread-row",
+    "csr-row",
 )
 """Families whose notes are for rows: they hold placeholders."""
 
@@ -182,6 +188,18 @@ class Explainer:
     def way(self, row: Way) -> str | None:
         """Of a way to a higher integrity level."""
         return None if self.level is Level.OFF else self._text(*way_note(row))
+
+    def thread(self, row: Starts) -> str | None:
+        """Of a thread, with where it starts."""
+        return None if self.level is Level.OFF else self._text(*thread_note(row, self.library))
+
+    def csr_process(self, row: CsrProcess, others: int) -> str | None:
+        """Of an entry of the Windows subsystem's list, of which there are so many others."""
+        return None if self.level is Level.OFF else self._text(*csr_note(row, others))
+
+    def csr_gap(self, root: CsrRoot) -> str | None:
+        """Of a csrss.exe whose list was not found."""
+        return None if self.level is Level.OFF else self._text(*csr_gap_note(root))
 
     def field(self, row: FieldRow) -> str | None:
         """Of a field of a structure."""

@@ -149,7 +149,7 @@ def crossview(kernel: Kernel, listed: ProcessTable | None = None) -> CrossTable:
     judge = _Judge(kernel, seen, rows)
     places = physical_places(kernel, [row.address for row in rows])
     found = [judge.crossing(row, place) for row, place in zip(rows, places, strict=True)]
-    problems = list(seen.scan.problems) + list(seen.ids.problems)
+    problems = list(seen.scan.problems) + list(seen.ids.problems) + list(seen.subsystems.problems)
     problems += [line for lines in (*seen.sessions.broken.values(), *seen.jobs.broken.values()) for line in lines]
     problems += [f"{view} leads to {at:#x}, where no process is" for at, view in list(seen.unproved.items())[:8]]
     if len(seen.unproved) > 8:
@@ -201,7 +201,16 @@ class _Judge:
         if view == WIN32:
             value = self.windows[at]
             return value if isinstance(value, Absent) else value != 0
-        return Absent(Kind.NOT_PROVED, "the lists of the Windows subsystem are not read yet")
+        return self._csrss_knows(row)
+
+    def _csrss_knows(self, row: Process) -> bool | Absent:
+        """Whether the csrss.exe of its session keeps a record of a process."""
+        subsystems = self.seen.subsystems
+        if row.address in subsystems.known:
+            return True
+        own = [a for a, session in self.csrss.items() if session == row.session]
+        gone = subsystems.absent or next((r for a in own if isinstance(r := subsystems.rings.get(a), Absent)), None)
+        return False if gone is None or self._stands_outside(row) else gone
 
     def _csrss_holds(self, row: Process) -> bool | Absent:
         """Whether a csrss.exe has a handle to a process."""
@@ -248,22 +257,28 @@ class _Judge:
             return self._subsystem_reason(view, row)
         return UNEXPLAINED, HIGH
 
+    def _stands_outside(self, row: Process) -> str:
+        """Why no csrss.exe is ever told of such a process; empty where one is."""
+        if row.address == self.kernel.system or row.pid == SYSTEM_PID:
+            return "system"
+        if row.minimal is True or (row.peb == NOT_APPLICABLE and row.ppid == SYSTEM_PID):
+            return "minimal"
+        return "no-session" if row.session == NOT_APPLICABLE else ""
+
     def _subsystem_reason(self, view: str, row: Process) -> tuple[str, str]:
         """Why csrss.exe may know nothing of a process that lives."""
-        if row.address == self.kernel.system or row.pid == SYSTEM_PID:
-            return "system", HIGH
-        if row.minimal is True or (row.peb == NOT_APPLICABLE and row.ppid == SYSTEM_PID):
-            return "minimal", HIGH
-        if row.session == NOT_APPLICABLE:
-            return "no-session", HIGH
-        if row.address in self.csrss:
+        outside = self._stands_outside(row)
+        if outside:
+            return outside, HIGH
+        if row.address in self.csrss and view != CSR:
             return "csrss", HIGH
         if self._is_starting(row):
             return "starting", MEDIUM
-        holders = self.seen.holders
-        if any(s == row.session and a in holders.problems for a, s in self.csrss.items()):
+        own = [address for address, session in self.csrss.items() if session == row.session]
+        broken = {a for a in own if self.seen.subsystems.rings.get(a) is not True}
+        if own and (broken if view == CSR else self.seen.holders.problems.keys() & own):
             return "unreadable", MEDIUM
-        if not any(session == row.session for session in self.csrss.values()):
+        if not own:
             return "unreadable", LOW
         return UNEXPLAINED, MEDIUM
 

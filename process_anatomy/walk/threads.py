@@ -15,8 +15,6 @@ from structs.ethread import ETHREAD
 
 THREAD_LIMIT = 1 << 14
 """Threads of one process at the most; Windows itself runs out of handles or memory long before."""
-ACTIVE_IMPERSONATION = 0x8
-"""Bit of CrossThreadFlags: the thread impersonates now (ActiveImpersonationInfo)."""
 LEVEL_MASK, EFFECTIVE_ONLY, POINTER_MASK = 0x3, 0x4, ~0x7
 """Parts of ImpersonationData (_PS_CLIENT_SECURITY_CONTEXT): level, whether only enabled parts count, token."""
 
@@ -64,9 +62,7 @@ def threads(kernel: Kernel, processes: Sequence[Process]) -> ThreadTable:
         here = [(owner, kernel.crash.thread, list[str]())] if owner and kernel.crash.thread else []
         return ThreadTable(tuple(_read(kernel, here)), ())
     head, link = kernel.build[EPROCESS].offset("ThreadListHead"), kernel.build[ETHREAD].offset("ThreadListEntry")
-    # a process that has ended keeps its list head, but its threads are gone with it
-    heads = [p.address + head if isinstance(p.exit_time, Absent) else 0 for p in processes]
-    rings = follow_heads(kernel.space, addresses_of(heads), THREAD_LIMIT)
+    rings = follow_heads(kernel.space, addresses_of([p.address + head for p in processes]), THREAD_LIMIT)
     entries = [
         (process, at - link, ring.notes.get(at, []))
         for process, ring in zip(processes, rings, strict=True)
@@ -77,6 +73,7 @@ def threads(kernel: Kernel, processes: Sequence[Process]) -> ThreadTable:
         f"threads of process {process.pid}: {problem}"
         for process, ring in zip(processes, rings, strict=True)
         for problem in ring.problems
+        if ring.links or isinstance(process.exit_time, Absent)  # one that has ended need not keep a list
     ]
     return ThreadTable(tuple(_read(kernel, entries)), tuple(problems))
 
@@ -85,12 +82,12 @@ def _read(kernel: Kernel, entries: Sequence[tuple[Process, int, list[str]]]) -> 
     """The threads at these addresses, in one batch."""
     records = kernel.view.records(ETHREAD, addresses_of([address for _, address, _ in entries]))
     rows: list[Thread] = []
-    for (process, address, notes), tid, pid, data, flags in zip(
+    for (process, address, notes), tid, pid, data, active in zip(
         entries,
         records.values("UniqueThread"),
         records.values("UniqueProcess"),
         records.values("ImpersonationData"),
-        records.values("CrossThreadFlags"),
+        records.values("ActiveImpersonationInfo"),
         strict=True,
     ):
         problems = list(notes)
@@ -99,10 +96,10 @@ def _read(kernel: Kernel, entries: Sequence[tuple[Process, int, list[str]]]) -> 
         token: int | Absent
         level: int | Absent
         only: bool | Absent
-        if isinstance(flags, int) and not flags & ACTIVE_IMPERSONATION:
+        if isinstance(active, int) and not active:
             token = level = only = NOT_APPLICABLE
-        elif isinstance(flags, Absent) or isinstance(data, Absent):
-            token = level = only = flags if isinstance(flags, Absent) else data
+        elif isinstance(active, Absent) or isinstance(data, Absent):
+            token = level = only = active if isinstance(active, Absent) else data
             problems.append(f"impersonation: {token}")
         elif data & POINTER_MASK < KERNEL_HALF:
             token = level = only = Absent(Kind.IMPLAUSIBLE, f"{data & POINTER_MASK:#x} is no address of a token")

@@ -137,10 +137,12 @@ class VadTable:
     Attributes:
         rows: in the order of the processes, each tree in tree order.
         problems: what was wrong with trees that have no row to say it, one line each.
+        broken: addresses of the processes whose trees could not be followed whole.
     """
 
     rows: tuple[Vad, ...]
     problems: tuple[str, ...]
+    broken: frozenset[int] = frozenset()
 
 
 def vads(kernel: Kernel, processes: Sequence[Process]) -> VadTable:
@@ -168,7 +170,10 @@ def vads(kernel: Kernel, processes: Sequence[Process]) -> VadTable:
         if process.address not in rooted
         for problem in nodes.problems.get(-1 - owner, [])
     ]
-    return VadTable(rows, tuple(lost))
+    owners = (-1 - number if number < 0 else int(nodes.owner[number]) for number in nodes.problems)
+    broken = {processes[owner].address for owner in owners}
+    broken |= {process.address for process in processes if isinstance(process.vad_root, Absent)}
+    return VadTable(rows, tuple(lost), frozenset(broken))
 
 
 def _walk(kernel: Kernel, structure: Structure, roots: Addresses) -> _Nodes:

@@ -27,8 +27,9 @@ def time(written: str | None) -> str | None:
 def expected_processes(truth: dict[str, Any]) -> list[Any]:
     return [
         (
-            p["pid"], p["ppid"], p["image_file_name"], p["eprocess"] & SHOWN, len(p["threads"]), p["session"],
-            p["wow64"], time(p["create_time"]), time(p["exit_time"]),
+            p["pid"], p["ppid"], p["image_file_name"], p["eprocess"] & SHOWN,
+            sum(t["state"] != 4 for t in p["threads"]), p["session"], p["wow64"],
+            time(p["create_time"]), time(p["exit_time"]),
         )
         for p in truth["processes"]
     ]  # fmt: skip

@@ -279,9 +279,10 @@ def test_processes_and_threads_lead_to_their_tokens(reader: Reader) -> None:
         for thread in process["threads"]:
             raw = reader.parse(ETHREAD, thread["ethread"])
             assert raw.ImpersonationData == thread["impersonation_data"]
-            assert raw.CrossThreadFlags == thread["cross_thread_flags"]
+            bits = reader.build[ETHREAD].bits
+            assert sum(raw[name] << bits[name][1] for name in bits) == thread["cross_thread_flags"]
             token = thread["impersonation_token"]
-            assert bool(token) == bool(raw.CrossThreadFlags & 8)
+            assert bool(token) == bool(raw.ActiveImpersonationInfo)
             if token:
                 assert raw.ImpersonationData & ~7 == token["va"]
                 assert raw.ImpersonationData & 3 == thread["impersonation_level"] == token["impersonation_level"]

@@ -113,6 +113,8 @@ PLUGINS = {
     "crossview": "CrossView",
     "handles": "Handles",
     "access": "Access",
+    "threads": "Threads",
+    "csrss": "Csrss",
     "dt": "Dt",
     "explain": "Explain",
 }

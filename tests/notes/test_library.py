@@ -116,12 +116,16 @@ ALLOWED: dict[str, set[str]] = {
         "way",
         "steps",
     },
+    "thread-row": WHO
+    | {"doing", "meaning", "start", "start_name", "win32_start", "win32_name", "token", "ended", "status"}
+    | {"odd", "odd_protection", "where", "reason"},
+    "csr-row": {"process", "pid", "node", "client", "client_pid", "eprocess", "session", "threads", "count", "reason"},
 }
 COLUMNS = {
     "processes": "PID PPID ImageFileName Offset(V) Threads Handles SessionId Wow64 CreateTime ExitTime DTB PEB VadRoot"
     " Token Protection ImagePath SeenBy Layout Problems Explanation",
-    "handles": "PID Process Offset HandleValue Type GrantedAccess Name Target Rights Inherit ProtectFromClose AuditOnClose"
-    " Entry Header Problems Explanation",
+    "handles": "PID Process Offset HandleValue Type GrantedAccess Name Target Rights Inherit ProtectFromClose"
+    " AuditOnClose Entry Header Problems Explanation",
     "access": "PID Process Kind HandleValue GrantedAccess Powers TargetPID Target User Integrity TargetUser"
     " TargetIntegrity Upwards Steps Way Problems Explanation",
     "vads": "PID Process Offset Start_VPN End_VPN Tag Protection CommitCharge PrivateMemory Parent File VadType Depth"
@@ -157,6 +161,13 @@ COLUMNS = {
     " Mitigations Pages PagesMissing File_output Problems Explanation",
     "crossview": "Offset(Virtual) Name PID pslist psscan thrdscan csrss Exit_Time Forward Backward CID Handles"
     " CsrProcess Session Job Win32Process Verdict Confidence HiddenFrom Absences Offset(Physical) Problems Explanation",
+    "threads": "Offset PID TID StartAddress StartPath Win32StartAddress Win32StartPath CreateTime ExitTime"
+    " Process Name State WaitReason Priority BasePriority SuspendCount ExitStatus TEB KernelStack InitialStack"
+    " StackLimit CrossThreadFlags Flags ImpersonationToken ImpersonationLevel Attached StartIn StartProtection"
+    " Win32StartIn Win32StartProtection Alarm Problems Explanation",
+    "csrss": "PID Process SessionId Offset DTB ClientPID ClientTID Client EPROCESS Threads ThreadIds Flags"
+    " SequenceNumber ProcessHandle LogonSession NtSession ClientPort ClientViewBase ReferenceCount"
+    " ProcessGroupId ShutdownLevel ShutdownFlags CsrRootProcess SeenBy Problems Explanation",
     "dt": "Structure Offset Field Type Value Address Meaning Problems Explanation",
     "explain": "Term Kind Title Explanation Analogy Command Source",
 }
@@ -216,6 +227,26 @@ NAMES = {
     " FLG_HEAP_VALIDATE_PARAMETERS FLG_HEAP_VALIDATE_ALL FLG_APPLICATION_VERIFIER FLG_MONITOR_SILENT_PROCESS_EXIT"
     " FLG_HEAP_ENABLE_TAGGING FLG_USER_STACK_TRACE_DB FLG_HEAP_ENABLE_TAG_BY_DLL FLG_DISABLE_STACK_EXTENSION"
     " FLG_HEAP_DISABLE_COALESCING FLG_HEAP_PAGE_ALLOCS",
+    "thread-row": "user wow64 kernel impersonating ended private-executable nowhere no-driver no-image reused"
+    " unknown-start unreadable",
+    "thread-state": "Initialized Ready Running Standby Terminated Waiting Transition DeferredReady GateWait"
+    " WaitingForProcessInSwap",
+    "wait-reason": "Executive FreePage PageIn PoolAllocation DelayExecution Suspended UserRequest WrExecutive"
+    " WrFreePage WrPageIn WrPoolAllocation WrDelayExecution WrSuspended WrUserRequest WrEventPair WrQueue"
+    " WrLpcReceive WrLpcReply WrVirtualMemory WrPageOut WrRendezvous WrKeyedEvent WrTerminated WrProcessInSwap"
+    " WrCpuRateControl WrCalloutStack WrKernel WrResource WrPushLock WrMutex WrQuantumEnd WrDispatchInt"
+    " WrPreempted WrYieldExecution WrFastMutex WrGuardedMutex WrRundown WrAlertByThreadId WrDeferredPreempt"
+    " WrPhysicalFault WrIoRing WrMdlCache WrRcu",
+    "thread-flag": "Terminated ThreadInserted DeadThread HideFromDebugger ActiveImpersonationInfo SystemThread"
+    " HardErrorsAreDisabled BreakOnTermination SkipCreationMsg SkipTerminationMsg CopyTokenOnOpen"
+    " ThreadIoPriority ThreadPagePriority RundownFail NeedsWorkingSetAging UmsForceQueueTermination"
+    " IndirectCpuSets DisableDynamicCodeOptOut ExplicitCaseSensitivity PicoNotifyExit DbgWerUserReportActive"
+    " ForcedSelfTrimActive SamplingCoverage ImpersonationSchedulingGroup",
+    "start-kind": "image driver mapped-file shared-memory private private-executable nothing no-driver none"
+    " reused unknown",
+    "csr-row": "client root no-process ended contradicted unreadable no-ring",
+    "csr-flag": "Terminating SkipShutdown NormalPriority IdlePriority HighPriority RealtimePriority"
+    " CreateNewGroup Terminated LastThreadTerminated IsConsoleApp",
     "page-row": "agreeing empty guarded private-copy beyond strange uncovered shared-data unreadable",
     "region": "KUSER_SHARED_DATA hypervisor-shared-page PEB TEB stack heap process-parameters API-set-map"
     " subsystem-shared-memory image mapped-file shared-memory private unknown",

@@ -14,7 +14,8 @@ from process_anatomy.memory.small_dump import SmallDump
 from process_anatomy.walk.processes import Process, processes
 from process_anatomy.walk.structures import fields, layout_named, of_process
 from structs import builds
-from tests.walk.damaged import kernel_of
+from structs.eprocess import EPROCESS
+from tests.walk.damaged import Editor, kernel_of
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +41,13 @@ def test_a_threads_fields_are_those_of_the_first_thread(image: Image) -> None:
 
 def test_a_process_without_threads_has_no_thread_to_show(image: Image) -> None:
     """The list head is no thread."""
+    edit = Editor(image)
+    kernel = kernel_of(image)
     ended = next(row for row in rows_of(image) if row.name == "update.exe")
+    head = ended.address + kernel.build[EPROCESS].offset("ThreadListHead")
+    edit.write(head, 2 * head.to_bytes(8, "little"))
     with pytest.raises(RequestError, match="has no _ETHREAD: its list is empty"):
-        of_process(kernel_of(image), ended, layout_named("_ETHREAD"), None)
+        of_process(kernel_of(image, edit.frames), ended, layout_named("_ETHREAD"), None)
 
 
 @pytest.mark.parametrize("address", [-1, 1 << 64, 1 << 200])
