@@ -9,6 +9,7 @@ from process_anatomy.errors import RequestError
 from process_anatomy.kernel.identify import Crash
 from process_anatomy.notes import module_rows, page_rows, rows, security_rows
 from process_anatomy.notes.block_rows import global_flag_notes, peb_note, teb_note, variable_note
+from process_anatomy.notes.completeness_rows import completeness_note
 from process_anatomy.notes.crossview_rows import absence_notes, crossview_note
 from process_anatomy.notes.handle_rows import handle_note, step_note, way_note
 from process_anatomy.notes.library import FAMILIES, Level, Note, default
@@ -16,6 +17,7 @@ from process_anatomy.notes.thread_rows import csr_gap_note, csr_note, thread_not
 from process_anatomy.notes.working_set_rows import working_set_note
 from process_anatomy.walk.acls import Ace
 from process_anatomy.walk.attributes import Attribute
+from process_anatomy.walk.completeness import Completeness
 from process_anatomy.walk.creation import Creation
 from process_anatomy.walk.crossview import Crossing
 from process_anatomy.walk.csr_roots import CsrRoot
@@ -57,6 +59,7 @@ TEMPLATES = (
     "environment-row",
     "teb-row",
     "crossview-row",
+    "completeness-row",
     "handle-row",
     "access-row",
     "thread-row",
@@ -169,6 +172,10 @@ class Explainer:
     def teb(self, row: Teb) -> str | None:
         """Of a TEB."""
         return None if self.level is Level.OFF else self._text(*teb_note(row))
+
+    def completeness(self, row: Completeness) -> str | None:
+        """Of how much of a process could be read."""
+        return None if self.level is Level.OFF else self._text(*completeness_note(row))
 
     def crossing(self, row: Crossing) -> str | None:
         """Of who sees a process, with the reasons of those that do not."""

@@ -73,6 +73,8 @@ FAMILIES: dict[str, str] = {
     "absence": "crossview",
     "view": "crossview",
     "verdict": "crossview",
+    "completeness-row": "completeness",
+    "component-state": "completeness",
     "handle-row": "handles",
     "access-row": "handles",
     "object-right": "rights",

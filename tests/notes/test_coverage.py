@@ -16,6 +16,7 @@ from process_anatomy.kernel.identify import Crash
 from process_anatomy.memory.paging import PageState
 from process_anatomy.notes import FAMILIES, Level, default, module_rows, page_rows, rows, security_rows
 from process_anatomy.notes.block_rows import ELSEWHERE, global_flag_notes, peb_note, teb_note, variable_note
+from process_anatomy.notes.completeness_rows import WORDS, completeness_note
 from process_anatomy.notes.crossview_rows import absence_notes, crossview_note
 from process_anatomy.notes.explainer import TEMPLATES, about
 from process_anatomy.notes.working_set_rows import working_set_note
@@ -29,6 +30,17 @@ from process_anatomy.walk.attributes import (
     VALUE_TYPES,
     Attribute,
     Claims,
+)
+from process_anatomy.walk.completeness import (
+    COMPONENTS,
+    NONE,
+    NOT,
+    PART,
+    PROCESS_ID,
+    STATES,
+    WHOLE,
+    Completeness,
+    Component,
 )
 from process_anatomy.walk.creation import Creation
 from process_anatomy.walk.crossview import REASONS, UNEXPLAINED, VERDICTS, Absence, Crossing
@@ -111,6 +123,7 @@ PLUGINS = {
     "envars": "Environments",
     "tebs": "Tebs",
     "crossview": "CrossView",
+    "completeness": "Completeness",
     "handles": "Handles",
     "access": "Access",
     "threads": "Threads",
@@ -573,3 +586,19 @@ def test_every_verdict_reason_and_view_has_its_note_and_every_kind_of_row_is_rea
     ]
     assert told(map(crossview_note, cases)) == set(default().ids("crossview-row/"))
     assert "Forward and Backward: no reason is known" in absence_notes(cases[2], default())
+
+
+def test_every_state_of_a_component_has_its_note_and_every_kind_of_row_is_reached() -> None:
+    """Whole, with gaps, gone with the process, and unreadable."""
+    assert names("component-state") == list(STATES)
+    assert tuple(WORDS) == COMPONENTS
+    whole = dict.fromkeys(COMPONENTS, Component(WHOLE, 1, 1))
+    gap = Component(PART, 1, 3, ("2 of 3 handles could not be read", "a", "b", "c"))
+    cases = [
+        Completeness(PROCESS, whole),
+        Completeness(PROCESS, whole | {"Handles": gap}),
+        Completeness(replace(PROCESS, exit_time=2), whole | {"Threads": Component(NONE)}),
+        Completeness(replace(PROCESS, pid=GONE), whole | {PROCESS_ID: Component(NOT, obstacles=("process id: x",))}),
+    ]
+    assert told(map(completeness_note, cases)) == set(default().ids("completeness-row/"))
+    assert "and 1 more" in str(completeness_note(cases[1])[1]["obstacles"])

@@ -102,6 +102,7 @@ ALLOWED: dict[str, set[str]] = {
     "peb-row": {"process", "pid", "peb", "root", "other", "there"},
     "environment-row": {"process", "pid", "name", "block"},
     "teb-row": {"process", "pid", "tid", "teb", "root", "low", "high"},
+    "completeness-row": {"process", "pid", "whole", "partly", "obstacles"},
     "crossview-row": {"process", "pid", "seen", "missed", "missing", "confidence", "offset", "physical"},
     "handle-row": {"process", "pid", "value", "type", "address", "target", "rights", "kept"},
     "access-row": {
@@ -159,6 +160,8 @@ COLUMNS = {
     "images": "PID Process Base Size Name Path Role TimeDateStamp Machine Subsystem Checksum EntryPoint EntrySection"
     " Sections VadProtection Imphash Imports Exports PdbPath PdbGuid CompanyName FileVersion OriginalFilename RichHash"
     " Mitigations Pages PagesMissing File_output Problems Explanation",
+    "completeness": "PID Process Offset AddressSpace Program Handles SecurityContext ProcessId Threads Nodes"
+    " ProgramPages HandleEntries ThreadObjects Obstacles Problems Explanation",
     "crossview": "Offset(Virtual) Name PID pslist psscan thrdscan csrss Exit_Time Forward Backward CID Handles"
     " CsrProcess Session Job Win32Process Verdict Confidence HiddenFrom Absences Offset(Physical) Problems Explanation",
     "threads": "Offset PID TID StartAddress StartPath Win32StartAddress Win32StartPath CreateTime ExitTime"
@@ -202,6 +205,8 @@ NAMES = {
     " FAILED_ACCESS",
     "access-right": "GENERIC_READ GENERIC_WRITE GENERIC_EXECUTE GENERIC_ALL MAXIMUM_ALLOWED ACCESS_SYSTEM_SECURITY"
     " SYNCHRONIZE WRITE_OWNER WRITE_DAC READ_CONTROL DELETE",
+    "completeness-row": "whole part ended lost",
+    "component-state": "whole part not none",
     "crossview-row": "consistent idle hidden hidden-one-way hidden-from-subsystem ended remnant elsewhere smeared",
     "absence": "idle system minimal no-session csrss ended starting no-threads no-windows not-listed unreadable"
     " broken-list left-over unexplained",
