@@ -270,8 +270,10 @@ LAB = Scenario(
             5588, 3920, "C:\\Users\\student\\Downloads\\update.exe", "limited", 698, 1, ended=741, exit_status=1,
             plans=(ThreadPlan(0, state=4, ended=741, exit_status=1, flags=("Terminated", "RundownFail")),),
         ),
-        Actor(6044, 868, CALCULATOR, "low-box", 1_204, 1, "-ServerName:App.AppXsm3pg4n7er43kdh1qp4e79f1j7am68r8.mca",
-              job="application"),
+        Actor(
+            6044, 868, CALCULATOR, "low-box", 1_204, 1, "-ServerName:App.AppXsm3pg4n7er43kdh1qp4e79f1j7am68r8.mca",
+            job="application",
+        ),
         Actor(
             6276, 3920, "C:\\Program Files\\Lantern\\sandbox.exe", "sandboxed", 1_260, 1, "--broker=3920", threads=1,
             memory=PAGED_OUT, job="content",
