@@ -16,7 +16,8 @@ import process_anatomy.findings as room
 from process_anatomy.absent import NOT_APPLICABLE
 from process_anatomy.errors import RequestError
 from process_anatomy.findings import RULES, Finding, Severity, findings
-from process_anatomy.forge import INTRUSION, LAB, Image, Scenario, forge, write_raw
+from process_anatomy.forge import INTRUSION, LAB, Image, Scenario, forge
+from process_anatomy.forge.__main__ import write_all
 from process_anatomy.forge.misfits import NEED_CREATOR
 from process_anatomy.forge.scenario import HIDING
 from process_anatomy.volatility import open_path
@@ -143,24 +144,61 @@ def test_ranges_of_stock_malfind_are_among_ours_on_foreign_images(
     assert stock <= ranges(foreign_findings(name))
 
 
-def test_ranges_of_stock_malfind_are_among_ours_on_the_intrusion(
-    judged: Callable[..., Judged], tmp_path: Path, vol: Vol
-) -> None:
-    """What stock malfind shows of the intruders, rules tell."""
-    import json
+@pytest.fixture(scope="module")
+def stock(
+    judged: Callable[..., Judged], tmp_path_factory: pytest.TempPathFactory, vol: Vol
+) -> Callable[[str], list[dict[str, Any]]]:
+    """Rows of a stock plugin over the intrusion."""
+    folder = tmp_path_factory.mktemp("intrusion")
+    image, _ = judged(INTRUSION)
+    path = write_all(image, folder, "intrusion", "raw")[0]
 
+    def rows(plugin: str) -> list[dict[str, Any]]:
+        answer = vol("-s", folder / "symbols", "-r", "json", "-f", path, plugin)
+        assert answer.status == 0, answer.err
+        return answer.rows
+
+    return rows
+
+
+def holders(found: list[Finding], rule: str) -> set[Any]:
+    """Process ids in which a rule found something."""
+    return {each.process.pid for each in found if each.rule == rule and each.process is not None}
+
+
+def test_ranges_of_stock_malfind_are_among_ours_on_the_intrusion(
+    judged: Callable[..., Judged], stock: Callable[[str], list[dict[str, Any]]]
+) -> None:
+    """What stock malfind shows of the intruders, rules tell; its note of an image is our finding."""
+    found = judged(INTRUSION)[1]
+    rows = stock("windows.malware.malfind")
+    assert len(rows) == 3
+    assert {(row["PID"], row["Start VPN"]) for row in rows} <= ranges(found)
+    assert {row["PID"] for row in rows if row["Notes"] == "MZ header"} == holders(found, "injected-image")
+    assert {row["PID"] for row in rows if row["Notes"] is None} == holders(found, "injected-code")
+
+
+def test_programs_that_stock_calls_hollow_are_ours_but_for_one_that_was_written_over(
+    judged: Callable[..., Judged], stock: Callable[[str], list[dict[str, Any]]]
+) -> None:
+    """Stock does not look whether the header is still the file's."""
     image, found = judged(INTRUSION)
-    write_raw(image, tmp_path / "intrusion.raw")
-    folder = tmp_path / "symbols" / "windows" / "ntkrnlmp.pdb"
-    folder.mkdir(parents=True)
-    table = folder / f"{image.truth['pdb_guid']}-{image.truth['pdb_age']}.json"
-    table.write_text(json.dumps(image.symbols), "utf-8")
-    path = tmp_path / "intrusion.raw"
-    answer = vol("-s", tmp_path / "symbols", "-r", "json", "-f", path, "windows.malware.malfind")
-    assert answer.status == 0, answer.err
-    stock = {(row["PID"], row["Start VPN"]) for row in answer.rows}
-    assert len(stock) >= 3
-    assert stock <= ranges(found)
+    overwritten = {p["pid"] for p in image.truth["processes"] if p["name"] == "overwritten.exe"}
+    hollow = {row["PID"] for row in stock("windows.malware.hollowprocesses")}
+    assert hollow | overwritten == holders(found, "hollowed-program")
+    assert not hollow & overwritten
+
+
+def test_suspicious_threads_of_stock_are_our_threads_in_private_memory(
+    judged: Callable[..., Judged], stock: Callable[[str], list[dict[str, Any]]]
+) -> None:
+    found = judged(INTRUSION)[1]
+    ours = {
+        (each.process.pid, int(each.about.removeprefix("thread ")))
+        for each in found
+        if each.rule == "thread-in-private-memory" and each.process is not None
+    }
+    assert {(row["PID"], row["TID"]) for row in stock("windows.malware.suspicious_threads")} == ours
 
 
 def ranges(found: list[Finding]) -> set[tuple[Any, int]]:
