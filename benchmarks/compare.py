@@ -35,6 +35,7 @@ PAIRS = (
     ("windows.anatomy.tokens", "windows.getsids", 0.25),
     ("windows.anatomy.creation", "windows.pstree", 0.25),
     ("windows.anatomy.modules", "windows.dlllist", 0.5),
+    ("windows.anatomy.findings", "windows.malware.malfind", 1.0),
     ("windows.anatomy.peb", "windows.cmdline", 1.0),
     ("windows.anatomy.envars", "windows.envars", 1.0),
 )

@@ -210,6 +210,15 @@ def ranges(found: list[Finding]) -> set[tuple[Any, int]]:
     }
 
 
+def test_a_small_dump_is_judged_by_what_it_holds(shared: Path) -> None:
+    """Real crash dumps of healthy systems: nothing above information, and nothing raised."""
+    dumps = sorted((shared / "real").glob("triage-x64-*.dmp"))
+    assert dumps
+    for path in dumps:
+        found = findings(Tables.of(open_path(path)))
+        assert [each for each in found if each.severity > Severity.INFO] == [], path.name
+
+
 def test_no_rule_can_be_forgotten() -> None:
     """Each function over tables in a module of the room is a rule, and each module is loaded with the room."""
     judges = set()
