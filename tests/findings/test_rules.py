@@ -22,8 +22,11 @@ from process_anatomy.forge.misfits import NEED_CREATOR
 from process_anatomy.forge.scenario import HIDING
 from process_anatomy.volatility import open_path
 from process_anatomy.walk.tables import Tables
+from structs.eprocess import EPROCESS
+from structs.ethread import ETHREAD
+from structs.vad import MMVAD_SHORT
 from tests.conftest import Vol
-from tests.walk.damaged import kernel_of
+from tests.walk.damaged import Editor, kernel_of, process_truth
 
 FOREIGN = ["win10-19041.raw", "srv2019-17763.raw", "srv2016-14393.raw"]
 OLDEST, OLD, NEWEST = "x64-9600-16384", "x64-17763-0", "x64-26100-1742"
@@ -259,6 +262,27 @@ def test_every_finding_has_evidence_with_an_address(judged: Callable[..., Judged
     for each in judged(INTRUSION)[1] + judged(LAB)[1]:
         assert each.evidence
         assert any("0x" in line for line in each.evidence) or each.rule == "not-judged", each
+
+
+@pytest.mark.parametrize("layout", ["vad", "thread", "link"])
+def test_a_record_that_contradicts_another_is_smear_and_accuses_nobody(layout: str) -> None:
+    """A tree that loops, a thread that names another process, a list that is broken in one direction."""
+    image = forge()
+    known = accusations(findings(Tables.of(kernel_of(image), hidden=False)))
+    edit, victim = Editor(image), process_truth(image, "explorer.exe")
+    if layout == "vad":
+        leaf = next(vad["node"] for vad in victim["vads"] if edit.space.read(vad["node"], 16) == bytes(16))
+        edit.set(MMVAD_SHORT, leaf, "Left", victim["vad_root"])
+    elif layout == "thread":
+        edit.set(ETHREAD, victim["threads"][1]["ethread"], "UniqueProcess", 8)
+    else:
+        link = victim["eprocess"] + edit.build[EPROCESS].offset("ActiveProcessLinks")
+        edit.write(link, link.to_bytes(8, "little"))
+    found = findings(Tables.of(kernel_of(image, edit.frames), hidden=False))
+    told = [each for each in found if each.rule == "smear"]
+    assert told
+    others = accusations([each for each in found if each not in told])
+    assert all(others[pid] <= known.get(pid, set()) for pid in others)
 
 
 def test_a_process_that_ended_is_not_held_to_what_is_expected_of_a_running_one() -> None:
