@@ -37,6 +37,8 @@ PAIRS = (
     ("windows.anatomy.modules", "windows.dlllist", 0.5),
     ("windows.anatomy.peb", "windows.cmdline", 1.0),
     ("windows.anatomy.envars", "windows.envars", 1.0),
+    ("windows.anatomy.crossview", "windows.malware.psxview", 0.25),
+    ("windows.anatomy.completeness", "windows.malware.psxview", 0.5),
 )
 """Our plugin, the stock one that comes closest, and the ratio that we want to stay under."""
 
@@ -62,6 +64,13 @@ MEMPROCFS_TOKENS = """
 MEMPROCFS_MODULES = """
     for process in listed:
         count += len(process.module_list())
+"""
+MEMPROCFS_VIEWS = """
+    for process in listed:
+        try:
+            count += len(process.maps.handle()) + len(process.maps.thread())
+        except RuntimeError:
+            pass
 """
 MEMPROCFS = """
 import sys, time, memprocfs
@@ -111,6 +120,11 @@ from process_anatomy.walk.modules import modules
 def walk():
     return len(modules(kernel, listed).rows)
 """
+ENGINE_CROSSVIEW = """
+from process_anatomy.walk.crossview import crossview
+def walk():
+    return len(crossview(kernel).rows)
+"""
 ENGINE = """
 import sys, time
 from process_anatomy import open_image
@@ -127,6 +141,7 @@ WORK = (
     ("page states of all VADs", ENGINE_PAGES, MEMPROCFS_PAGES),
     ("all tokens with groups and privileges", ENGINE_TOKENS, MEMPROCFS_TOKENS),
     ("all modules", ENGINE_MODULES, MEMPROCFS_MODULES),
+    ("all processes by all views (theirs: handles and threads alone)", ENGINE_CROSSVIEW, MEMPROCFS_VIEWS),
     ("tokens compared for creation (theirs: tokens alone)", ENGINE_CREATION, MEMPROCFS_TOKENS),
 )
 """What the engine and MemProcFS both do, once the processes are listed."""
