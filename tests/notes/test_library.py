@@ -119,8 +119,8 @@ ALLOWED: dict[str, set[str]] = {
 COLUMNS = {
     "processes": "PID PPID ImageFileName Offset(V) Threads Handles SessionId Wow64 CreateTime ExitTime DTB PEB VadRoot"
     " Token Protection ImagePath SeenBy Layout Problems Explanation",
-    "handles": "PID Process Offset HandleValue Type GrantedAccess Name Target Rights Inherit ProtectFromClose AuditOnClose"
-    " Entry Header Problems Explanation",
+    "handles": "PID Process Offset HandleValue Type GrantedAccess Name Target Rights Inherit ProtectFromClose"
+    " AuditOnClose Entry Header Problems Explanation",
     "access": "PID Process Kind HandleValue GrantedAccess Powers TargetPID Target User Integrity TargetUser"
     " TargetIntegrity Upwards Steps Way Problems Explanation",
     "vads": "PID Process Offset Start_VPN End_VPN Tag Protection CommitCharge PrivateMemory Parent File VadType Depth"
