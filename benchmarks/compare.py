@@ -5,7 +5,7 @@
 IMAGE is a Windows memory image, SYMBOLS the folder with its symbol table for the stock plugins; the sample that ships
 and its table are taken without them. Whole processes run in turn, ours and theirs, so that a machine whose speed drifts
 slows both; the medians and their ratio are printed. Engine and MemProcFS are timed inside a fresh process each, for the
-VADs or the tokens of all processes once the processes are listed. MemProcFS is left out, and said so, where it is not
+VADs, tokens or handles of all processes once the processes are listed. MemProcFS is left out, and said so, where it is not
 installed.
 """
 
@@ -37,6 +37,8 @@ PAIRS = (
     ("windows.anatomy.modules", "windows.dlllist", 0.5),
     ("windows.anatomy.peb", "windows.cmdline", 1.0),
     ("windows.anatomy.envars", "windows.envars", 1.0),
+    ("windows.anatomy.handles", "windows.handles", 0.1),
+    ("windows.anatomy.access", "windows.handles", 0.1),
 )
 """Our plugin, the stock one that comes closest, and the ratio that we want to stay under."""
 
@@ -62,6 +64,10 @@ MEMPROCFS_TOKENS = """
 MEMPROCFS_MODULES = """
     for process in listed:
         count += len(process.module_list())
+"""
+MEMPROCFS_HANDLES = """
+    for process in listed:
+        count += len(process.maps.handle())
 """
 MEMPROCFS = """
 import sys, time, memprocfs
@@ -111,6 +117,11 @@ from process_anatomy.walk.modules import modules
 def walk():
     return len(modules(kernel, listed).rows)
 """
+ENGINE_HANDLES = """
+from process_anatomy.walk.handles import handles
+def walk():
+    return len(handles(kernel, listed).rows)
+"""
 ENGINE = """
 import sys, time
 from process_anatomy import open_image
@@ -127,6 +138,7 @@ WORK = (
     ("page states of all VADs", ENGINE_PAGES, MEMPROCFS_PAGES),
     ("all tokens with groups and privileges", ENGINE_TOKENS, MEMPROCFS_TOKENS),
     ("all modules", ENGINE_MODULES, MEMPROCFS_MODULES),
+    ("all handles with names", ENGINE_HANDLES, MEMPROCFS_HANDLES),
     ("tokens compared for creation (theirs: tokens alone)", ENGINE_CREATION, MEMPROCFS_TOKENS),
 )
 """What the engine and MemProcFS both do, once the processes are listed."""

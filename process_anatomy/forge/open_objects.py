@@ -12,10 +12,11 @@ from process_anatomy.forge.open_keys import OpenKeys
 from process_anatomy.forge.processes import DEVICE, Process
 from process_anatomy.forge.records import record, text
 from process_anatomy.forge.sections import Sections
+from process_anatomy.forge.security import MACHINE
 from structs.object import DEVICE_OBJECT, OBJECT_SYMBOLIC_LINK
 
 DEVICE_TYPE = 3
-USER_HIVE = "USER\\S-1-5-21-1085031214-1563985344-725345543-1001"
+USER_HIVE = f"USER\\{MACHINE}-1001"
 HIVES = ("MACHINE\\SYSTEM", "MACHINE\\SOFTWARE", USER_HIVE)
 SESSION = "\\Sessions\\1\\BaseNamedObjects\\"
 STATIONS = "\\Sessions\\1\\Windows\\WindowStations\\"
