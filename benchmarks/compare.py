@@ -5,8 +5,8 @@
 IMAGE is a Windows memory image, SYMBOLS the folder with its symbol table for the stock plugins; the sample that ships
 and its table are taken without them. Whole processes run in turn, ours and theirs, so that a machine whose speed drifts
 slows both; the medians and their ratio are printed. Engine and MemProcFS are timed inside a fresh process each, for the
-VADs, tokens or handles of all processes once the processes are listed. MemProcFS is left out, and said so, where it is not
-installed.
+VADs, tokens or handles of all processes once the processes are listed. MemProcFS is left out, and said so, where it is
+not installed.
 """
 
 from __future__ import annotations
