@@ -5,8 +5,8 @@
 IMAGE is a Windows memory image, SYMBOLS the folder with its symbol table for the stock plugins; the sample that ships
 and its table are taken without them. Whole processes run in turn, ours and theirs, so that a machine whose speed drifts
 slows both; the medians and their ratio are printed. Engine and MemProcFS are timed inside a fresh process each, for the
-VADs or the tokens of all processes once the processes are listed. MemProcFS is left out, and said so, where it is not
-installed.
+VADs, tokens or handles of all processes once the processes are listed. MemProcFS is left out, and said so, where it is
+not installed.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ PAIRS = (
     ("windows.anatomy.envars", "windows.envars", 1.0),
     ("windows.anatomy.crossview", "windows.malware.psxview", 0.25),
     ("windows.anatomy.completeness", "windows.malware.psxview", 0.5),
+    ("windows.anatomy.handles", "windows.handles", 0.1),
+    ("windows.anatomy.access", "windows.handles", 0.1),
 )
 """Our plugin, the stock one that comes closest, and the ratio that we want to stay under."""
 
@@ -71,6 +73,10 @@ MEMPROCFS_VIEWS = """
             count += len(process.maps.handle()) + len(process.maps.thread())
         except RuntimeError:
             pass
+"""
+MEMPROCFS_HANDLES = """
+    for process in listed:
+        count += len(process.maps.handle())
 """
 MEMPROCFS = """
 import sys, time, memprocfs
@@ -125,6 +131,11 @@ from process_anatomy.walk.crossview import crossview
 def walk():
     return len(crossview(kernel).rows)
 """
+ENGINE_HANDLES = """
+from process_anatomy.walk.handles import handles
+def walk():
+    return len(handles(kernel, listed).rows)
+"""
 ENGINE = """
 import sys, time
 from process_anatomy import open_image
@@ -142,6 +153,7 @@ WORK = (
     ("all tokens with groups and privileges", ENGINE_TOKENS, MEMPROCFS_TOKENS),
     ("all modules", ENGINE_MODULES, MEMPROCFS_MODULES),
     ("all processes by all views (theirs: handles and threads alone)", ENGINE_CROSSVIEW, MEMPROCFS_VIEWS),
+    ("all handles with names", ENGINE_HANDLES, MEMPROCFS_HANDLES),
     ("tokens compared for creation (theirs: tokens alone)", ENGINE_CREATION, MEMPROCFS_TOKENS),
 )
 """What the engine and MemProcFS both do, once the processes are listed."""
