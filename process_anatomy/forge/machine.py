@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from process_anatomy.forge.clock import filetime, written_time
+from process_anatomy.forge.csr import Subsystem
 from process_anatomy.forge.dice import Dice
 from process_anatomy.forge.kernel_image import KernelImage
 from process_anatomy.forge.memory import KERNEL_DATA, PAGE, USER_READ, WRITE, PhysicalMemory, Space
@@ -109,6 +110,7 @@ class _Machine:
         self.table = ProcessTable(self.objects, session, scenario.boot_time)
         self.registry = Registry(self.objects, filetime(scenario.boot_time))
         self.ids: dict[int, int] = {}
+        self.subsystem: list[dict[str, Any]] = []
 
     def _pool_bases(self, count: int) -> list[int]:
         """Places in the kernel half, each in a part of the root table that nobody else uses."""
@@ -139,6 +141,7 @@ class _Machine:
         for process in processes:
             self._fill(process)
         self._open_handles(processes)
+        self.subsystem = Subsystem(self.users, self.scenario).write(processes)
         modules = self._load_drivers()
         self.table.write(processes, {module["name"]: module["base"] for module in modules})
         self.kernel_image.point("PspCidTable", self.objects.cid_table(self.ids))
@@ -281,6 +284,7 @@ class _Machine:
             "arguments": {"build": self.build.name, "scenario": self.scenario.name, "seed": self.seed},
             "boot_time": written_time(self.scenario.boot_time),
             "build": self.build.number,
+            "csr": self.subsystem,
             "cid_table": {str(key): self.ids[key] for key in sorted(self.ids)},
             "dtb": self.kernel.dtb,
             "invalid_pte_mask": self.users.mask,
