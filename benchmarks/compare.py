@@ -37,6 +37,7 @@ PAIRS = (
     ("windows.anatomy.modules", "windows.dlllist", 0.5),
     ("windows.anatomy.peb", "windows.cmdline", 1.0),
     ("windows.anatomy.envars", "windows.envars", 1.0),
+    ("windows.anatomy.threads", "windows.threads", 0.25),
 )
 """Our plugin, the stock one that comes closest, and the ratio that we want to stay under."""
 
@@ -62,6 +63,10 @@ MEMPROCFS_TOKENS = """
 MEMPROCFS_MODULES = """
     for process in listed:
         count += len(process.module_list())
+"""
+MEMPROCFS_THREADS = """
+    for process in listed:
+        count += len(process.maps.thread())
 """
 MEMPROCFS = """
 import sys, time, memprocfs
@@ -111,6 +116,17 @@ from process_anatomy.walk.modules import modules
 def walk():
     return len(modules(kernel, listed).rows)
 """
+ENGINE_THREADS = """
+from process_anatomy.walk.thread_facts import thread_facts
+from process_anatomy.walk.threads import threads
+def walk():
+    return len(thread_facts(kernel, threads(kernel, listed).rows))
+"""
+ENGINE_STARTS = """
+from process_anatomy.walk.starts import placed_threads
+def walk():
+    return len(placed_threads(kernel, listed).rows)
+"""
 ENGINE = """
 import sys, time
 from process_anatomy import open_image
@@ -127,6 +143,8 @@ WORK = (
     ("page states of all VADs", ENGINE_PAGES, MEMPROCFS_PAGES),
     ("all tokens with groups and privileges", ENGINE_TOKENS, MEMPROCFS_TOKENS),
     ("all modules", ENGINE_MODULES, MEMPROCFS_MODULES),
+    ("all threads", ENGINE_THREADS, MEMPROCFS_THREADS),
+    ("all threads with what their starts lie in (theirs: threads alone)", ENGINE_STARTS, MEMPROCFS_THREADS),
     ("tokens compared for creation (theirs: tokens alone)", ENGINE_CREATION, MEMPROCFS_TOKENS),
 )
 """What the engine and MemProcFS both do, once the processes are listed."""

@@ -17,6 +17,8 @@ from process_anatomy.memory.space import Addresses, Mask, Octets, Space
 LIMIT = 1 << 17
 """Links followed in one direction at the most."""
 DIRECTIONS = ("forward", "backward")
+FEW = 128
+"""Links that are read one by one rather than in a batch."""
 
 
 @dataclass(slots=True)
@@ -112,6 +114,7 @@ def follow_heads(
     size = pointer_size or space.pointer_size
     reached: dict[str, list[list[int]]] = {}
     gone: list[list[int]] = [[] for _ in rings]
+    spaces: dict[int, AddressSpace] = {}
     for side, direction in enumerate(DIRECTIONS):
         orders: list[list[int]] = [[] for _ in rings]
         seen: list[set[int]] = [set() for _ in rings]
@@ -120,9 +123,8 @@ def follow_heads(
         for step in range(limit + 1):
             if not rows:
                 break
-            data, there = _read(
-                space, np.array(here, dtype=np.uint64), 2 * size, None if roots is None else roots[rows]
-            )
+            tables = None if roots is None else roots[rows]
+            data, there = _read(space, np.array(here, dtype=np.uint64), 2 * size, tables, spaces)
             links = data.view(f"<u{size}").tolist()
             next_rows: list[int] = []
             next_here: list[int] = []
@@ -159,11 +161,28 @@ def follow_heads(
     return rings
 
 
-def _read(space: Space, addresses: Addresses, size: int, roots: Addresses | None) -> tuple[Octets, Mask]:
-    """Read at each address, through a root each where roots are given."""
-    if roots is None or not isinstance(space, AddressSpace):
-        return space.read_many(addresses, size)
-    return space.read_many(addresses, size, roots)
+def _read(
+    space: Space, addresses: Addresses, size: int, roots: Addresses | None, spaces: dict[int, AddressSpace]
+) -> tuple[Octets, Mask]:
+    """Read at each address, through a root each where roots are given.
+
+    Few addresses are read one by one, for a space remembers its pages and a batch costs the same whatever its size.
+    """
+    own = roots is not None and isinstance(space, AddressSpace)
+    if len(addresses) > FEW or not isinstance(space, AddressSpace):
+        return space.read_many(addresses, size, roots) if own else space.read_many(addresses, size)  # type: ignore[call-arg]
+    parts: list[bytes | None] = []
+    for row, address in enumerate(addresses.tolist()):
+        place = space
+        if roots is not None:
+            root = int(roots[row])
+            if root not in spaces:
+                spaces[root] = AddressSpace(space.memory, root, space.mode)
+            place = spaces[root]
+        parts.append(place.read(address, size))
+    blank = bytes(size)
+    octets = np.frombuffer(b"".join(part or blank for part in parts), dtype=np.uint8).reshape(len(parts), size)
+    return octets, np.array([part is not None for part in parts], dtype=np.bool_)
 
 
 def _through(space: Space, roots: Addresses | None, row: int) -> Space:

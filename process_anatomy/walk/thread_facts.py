@@ -172,6 +172,8 @@ def _thread_names(kernel: Kernel, records: Records) -> list[Any]:
     pointers = records.values("ThreadName")
     found: list[Any] = [NOT_APPLICABLE if pointer == 0 else pointer for pointer in pointers]
     rows = [row for row, pointer in enumerate(pointers) if isinstance(pointer, int) and pointer]
+    if not rows:
+        return found
     headers = kernel.view.records(OBJECT_NAME_INFORMATION, addresses_of([pointers[row] for row in rows]))
     for row, text in zip(rows, headers.values("Name"), strict=True):
         if pointers[row] < KERNEL_HALF:
