@@ -1,4 +1,4 @@
-"""Handle tables: the list of what a process has open."""
+"""Handle tables: the list of what a process has open, and the table of process and thread ids, which is one too."""
 
 from __future__ import annotations
 
@@ -14,5 +14,20 @@ HANDLE_TABLE = Layout(
         "UniqueProcessId": at(UInt, "process id of the owner"),
         "NextHandleNeedingPool": at(UInt, "first handle value beyond the table"),
         "HandleCount": at(UInt, "handles in use", "HandleCount", "FreeLists.HandleCount"),
+    },
+)
+
+HANDLE_TABLE_ENTRY = Layout(
+    "_HANDLE_TABLE_ENTRY",
+    "one open handle, in a page of entries",
+    {
+        "Unlocked": at(UInt, "nobody is changing the entry now (since Windows 8)"),
+        "RefCnt": at(UInt, "references that may still be taken without touching the object (since Windows 8)"),
+        "Attributes": at(UInt, "1 protected from closing, 2 inherited by children, 4 audited when closed"),
+        "ObjectPointerBits": at(UInt, "address of the object's header, without its lowest and highest bits"),
+        "Object": at(Pointer, "address of the object's header with attributes in the lowest bits (up to Windows 7)"),
+        "GrantedAccessBits": at(UInt, "what the holder may do with the object (since Windows 8)"),
+        "NoRightsUpgrade": at(UInt, "no more rights can be had through this handle (since Windows 8.1)"),
+        "GrantedAccess": at(UInt, "what the holder may do with the object (up to Windows 7)"),
     },
 )

@@ -101,3 +101,38 @@ CM_KEY_INDEX = Layout(
         "List": at(UInt, "the first entry; the others follow"),
     },
 )
+
+CM_KEY_BODY = Layout(
+    "_CM_KEY_BODY",
+    "a key that is open: the object that a handle leads to",
+    {
+        "Type": at(UInt, "ky02"),
+        "KeyControlBlock": at(Pointer, "the key itself"),
+        "ProcessID": at(UInt, "process that opened it"),
+        "Trans": at(Bytes, "transaction that it was opened in, or none (since Windows 10 1607)"),
+    },
+)
+
+CM_KEY_CONTROL_BLOCK = Layout(
+    "_CM_KEY_CONTROL_BLOCK",
+    "a key that somebody has open, once for all who do",
+    {
+        "RefCount": at(UInt, "how many hold it"),
+        "Freed": at(UInt, "it is given back already (since Windows 10 1809)"),
+        "KeyHive": at(Pointer, "the hive that the key is in", "KeyHive", "KeyHash.KeyHive"),
+        "KeyCell": at(UInt, "cell of the key's _CM_KEY_NODE", "KeyCell", "KeyHash.KeyCell"),
+        "ParentKcb": at(Pointer, "the key above"),
+        "NameBlock": at(Pointer, "the key's own name, shared by all keys of that name"),
+        "Flags": at(UInt, "what sort of key: 0x4 the root of a hive, in older builds its entry"),
+    },
+)
+
+CM_NAME_CONTROL_BLOCK = Layout(
+    "_CM_NAME_CONTROL_BLOCK",
+    "a name of keys, kept once",
+    {
+        "Compressed": at(UInt, "the name has one byte a character"),
+        "NameLength": at(UInt, "bytes of the name"),
+        "Name": at(Bytes, "the name's first character; the others follow"),
+    },
+)

@@ -88,3 +88,18 @@ FILE_OBJECT = Layout(
         "FileName": at(UnicodeString, "name within the device"),
     },
 )
+
+SECTION = Layout(
+    "_SECTION",
+    "a section object: memory that can be mapped (since Windows 10)",
+    {
+        "ControlArea": at(Pointer, "the control area, its two lowest bits say otherwise", "u1.ControlArea"),
+        "SizeOfSection": at(UInt, "bytes"),
+    },
+)
+
+SECTION_OBJECT = Layout(
+    "_SECTION_OBJECT",
+    "a section object: memory that can be mapped (up to Windows 8.1)",
+    {"Segment": at(Pointer, "the segment, which begins with the address of the control area")},
+)

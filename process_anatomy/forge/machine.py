@@ -11,9 +11,11 @@ from process_anatomy.forge.csr import Subsystem
 from process_anatomy.forge.dice import Dice
 from process_anatomy.forge.kernel_image import KernelImage
 from process_anatomy.forge.memory import KERNEL_DATA, PAGE, USER_READ, WRITE, PhysicalMemory, Space
+from process_anatomy.forge.namespace import Namespace
 from process_anatomy.forge.objects import LEAF_ENTRIES, Handle, ObjectManager
+from process_anatomy.forge.open_objects import OpenObjects, power_facts
 from process_anatomy.forge.pool import NON_PAGED, PAGED, Pool
-from process_anatomy.forge.processes import Process, ProcessTable, impersonate
+from process_anatomy.forge.processes import DEVICE, Process, ProcessTable, impersonate
 from process_anatomy.forge.records import record, ring, text
 from process_anatomy.forge.registry import Registry
 from process_anatomy.forge.scenario import LAB, Actor, Scenario
@@ -47,6 +49,8 @@ DRIVERS = (
 )  # fmt: skip
 HANDLES_OF_A_LEAF = 4 * LEAF_ENTRIES
 """Windows gives out no multiple of it: the first entry of each leaf is its own."""
+FAR_HANDLE = 0x80000
+"""From this value on a table has three levels."""
 ACCESS = {"Process": 0x1FFFFF, "Thread": 0x1FFFFF, "Token": 0xF01FF, "File": 0x120089, "Event": 0x1F0003}
 
 
@@ -104,6 +108,9 @@ class _Machine:
         session = Pool(build, self.kernel, dice, PAGED, self._pool_bases(1))
         self.objects = ObjectManager(build, self.kernel, self.kernel_image, (nonpaged, paged), dice)
         self.sections = Sections(self.objects)
+        self.namespace = Namespace(self.objects)
+        self.open_objects = OpenObjects(self.objects, self.sections, self.namespace)
+        self.sections.disk = self.open_objects.device(DEVICE)
         self.users = Users(self.objects, self.sections, scenario.computer, scenario.invalid_pte_mask)
         self.tokens = Tokens(self.objects, scenario.boot_time)
         self.trees = VadTrees(self.objects)
@@ -141,7 +148,9 @@ class _Machine:
         for process in processes:
             self._fill(process)
         self._open_handles(processes)
+        self.open_objects.open(processes)
         self.subsystem = Subsystem(self.users, self.scenario).write(processes)
+        self.namespace.write()
         modules = self._load_drivers()
         self.table.write(processes, {module["name"]: module["base"] for module in modules})
         self.kernel_image.point("PspCidTable", self.objects.cid_table(self.ids))
@@ -198,6 +207,7 @@ class _Machine:
         else:
             process.user = self.users.make(actor, process.space, process.tids[0])
             process.regions = process.user.regions
+            process.section_object = self.sections.object(process.user.modules[0].section)
         process.vad_root, process.vads = self.trees.make(process.eprocess, process.regions)
 
     def _minimal_regions(self, actor: Actor) -> list[Region]:
@@ -223,13 +233,17 @@ class _Machine:
             actor, value = process.actor, 0
             if actor.name == "Registry":
                 continue
+            kin = [p for p in living if (p.actor.context, p.actor.session) == (actor.context, actor.session)]
+            if actor.sparse_handles:
+                value = FAR_HANDLE
             for number in range(actor.handles + len(process.threads)):
                 value += 4 * self.dice.pick((1, 1, 1, 2))
                 if value % HANDLES_OF_A_LEAF == 0:
                     value += 4
                 kind = ("File", "Event", "Process", "Thread", "Token", "Event")[number % 6]
-                other = process if number < 6 else self.dice.pick(living)
+                other = process if number < 6 else self.dice.pick(kin)
                 name: str | None
+                path: str | None = None
                 if kind == "Process":
                     target, name = other.eprocess, f"{other.actor.name[:14]} Pid {other.actor.pid}"
                 elif kind == "Thread":
@@ -238,8 +252,10 @@ class _Machine:
                     target, name = other.token["va"], None
                 else:
                     label, target = self.dice.pick(files if kind == "File" else events)
-                    name = label or None
-                process.handles[value] = Handle(target, kind, ACCESS[kind], name)
+                    name = path = label or None
+                    if kind == "File":
+                        name = path = DEVICE + label
+                process.handles[value] = Handle(target, kind, ACCESS[kind], name, path=path)
 
     def _load_drivers(self) -> list[dict[str, Any]]:
         """PsLoadedModuleList: the kernel first, then drivers."""
@@ -300,10 +316,12 @@ class _Machine:
             "nt_build_lab": image.lab,
             "number_of_processors": 2,
             "object_header_cookie": self.objects.cookie,
+            "object_directories": self.namespace.facts(),
             "object_types": self.objects.types,
             "pdb_age": image.age,
             "pdb_guid": image.guid,
             "pfn_database": PFN_DATABASE,
+            "ways": power_facts(processes),
             "processes": [process_facts(self.scenario, self.kernel, process) for process in processes],
             "runs": [{"base_page": first, "page_count": count} for first, count in self.memory.runs],
             "self_map_index": self.kernel.self_index,

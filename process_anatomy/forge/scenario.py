@@ -107,6 +107,7 @@ class Actor:
         window_title: title for its first window, where it is not the path; shortcuts put their own path there.
         debugged: was started under a debugger.
         wow64: a 32-bit program, which WOW64 runs: a second PEB, loader and libraries below 4 GB.
+        sparse_handles: its handles have values from 0x80000 on, in a table of three levels.
     """
 
     pid: int
@@ -137,6 +138,7 @@ class Actor:
     window_title: str = ""
     debugged: bool = False
     wow64: bool = False
+    sparse_handles: bool = False
 
     @property
     def creator(self) -> int:

@@ -29,6 +29,7 @@ MEMBER_TYPES = {
     ("_RTL_USER_PROCESS_PARAMETERS", "CurrentDirectory"): "_CURDIR",
     ("_CMHIVE", "Hive"): "_HHIVE",
     ("_CM_KEY_NODE", "ValueList"): "_CHILD_LIST",
+    ("_OBJECT_TYPE", "TypeInfo"): "_OBJECT_TYPE_INITIALIZER",
 }
 """(structure, member) to the name of the member's own type, where it has one."""
 AT_ZERO = {"Pcb", "Tcb", "VadNode", "Hive"}
@@ -58,6 +59,15 @@ POINTS_TO = {
     ("_PEB", "ProcessParameters"): "_RTL_USER_PROCESS_PARAMETERS",
     ("_HHIVE", "BaseBlock"): "_HBASE_BLOCK",
     ("_DUAL", "Map"): "_HMAP_DIRECTORY",
+    ("_FILE_OBJECT", "DeviceObject"): "_DEVICE_OBJECT",
+    ("_DEVICE_OBJECT", "AttachedDevice"): "_DEVICE_OBJECT",
+    ("_DEVICE_OBJECT", "NextDevice"): "_DEVICE_OBJECT",
+    ("_CM_KEY_BODY", "KeyControlBlock"): "_CM_KEY_CONTROL_BLOCK",
+    ("_CM_KEY_CONTROL_BLOCK", "ParentKcb"): "_CM_KEY_CONTROL_BLOCK",
+    ("_CM_KEY_CONTROL_BLOCK", "NameBlock"): "_CM_NAME_CONTROL_BLOCK",
+    ("_OBJECT_HEADER_NAME_INFO", "Directory"): "_OBJECT_DIRECTORY",
+    ("_OBJECT_DIRECTORY_ENTRY", "ChainLink"): "_OBJECT_DIRECTORY_ENTRY",
+    ("_SECTION", "ControlArea"): "_CONTROL_AREA",
 }
 NUMBERS = {("_RTL_BALANCED_NODE", "ParentValue"), ("_HANDLE_TABLE", "TableCode")} | {
     ("_HMAP_ENTRY", name) for name in ("BlockAddress", "BinAddress", "PermanentBinAddress")
@@ -83,14 +93,9 @@ STRUCTURES: dict[str, dict[str, tuple[Any, ...]]] = {
     },
     "_HMAP_DIRECTORY": {"Directory": (0, "[1024]*_HMAP_TABLE")},
     "_HMAP_TABLE": {"Table": (0, "[512]_HMAP_ENTRY")},
-    "_OBJECT_TYPE": {
-        "TypeList": (0, "_LIST_ENTRY"), "Name": (0x10, "_UNICODE_STRING"), "Index": (0x28, "unsigned char"),
-    },
     "_HANDLE_TABLE_ENTRY": {
         "VolatileLowValue": (0, "long long"), "LowValue": (0, "long long"), "HighValue": (8, "long long"),
-        "GrantedAccessBits": (8, "unsigned long", 0, 25), "ObjectPointerBits": (0, "unsigned long long", 20, 44),
     },
-    "_OBJECT_HEADER_NAME_INFO": {"Directory": (0, "*void"), "Name": (8, "_UNICODE_STRING")},
     "_DBGKD_GET_VERSION64": {
         "MajorVersion": (0, "unsigned short"), "MinorVersion": (2, "unsigned short"),
         "MachineType": (8, "unsigned short"), "KernBase": (16, "unsigned long long"),
@@ -100,16 +105,13 @@ STRUCTURES: dict[str, dict[str, tuple[Any, ...]]] = {
 """Types that structs does not declare: offset and type of each field (``*`` a pointer, ``[n]`` an array; then bit and
 bits)."""
 EXTRA_SIZES = {
-    "_KSYSTEM_TIME": 12, "_OBJECT_TYPE": 0xD8, "_HANDLE_TABLE_ENTRY": 16, "_OBJECT_HEADER_NAME_INFO": 32,
-    "_DBGKD_GET_VERSION64": 40, "_CELL_DATA": 80, "_CELL_CONTENT": 80, "_HMAP_DIRECTORY": 8192, "_HMAP_TABLE": 0,
+    "_KSYSTEM_TIME": 12, "_HANDLE_TABLE_ENTRY": 16, "_DBGKD_GET_VERSION64": 40, "_CELL_DATA": 80,
+    "_CELL_CONTENT": 80, "_HMAP_DIRECTORY": 8192, "_HMAP_TABLE": 0,
 }  # fmt: skip
 NAMED_ONLY = [
     "_ERESOURCE",
-    "_DEVICE_OBJECT",
-    "_CM_KEY_BODY",
     "_KMUTANT",
     "_DRIVER_OBJECT",
-    "_OBJECT_SYMBOLIC_LINK",
     "_SHARED_CACHE_MAP",
     "_VACB",
     "_POOL_TRACKER_BIG_PAGES",

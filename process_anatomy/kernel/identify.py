@@ -7,9 +7,9 @@ System looks like System through it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from structs.eprocess import EPROCESS
 from structs.layout import Build
 from structs.shared_data import KUSER_SHARED_DATA_ADDRESS
 
+Found = TypeVar("Found")
 KERNEL_HALF = 0xFFFF8000_00000000
 SEARCHED_PAGES = 1 << 16
 """Pages of all images together that are searched for a debugger block."""
@@ -82,6 +83,14 @@ class Kernel:
     system: int
     evidence: tuple[str, ...] = ()
     crash: Crash | None = None
+    _found: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, name: str, find: Callable[[Kernel], Found]) -> Found:
+        """What a search of this kernel gave, made the first time that somebody asks for it by this name."""
+        if name not in self._found:
+            self._found[name] = find(self)
+        found: Found = self._found[name]
+        return found
 
     @property
     def build(self) -> Build:

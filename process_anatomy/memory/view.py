@@ -187,3 +187,31 @@ class View:
         if data is None:
             return unreadable(where, buffer, length)
         return data.decode("utf-16-le", "replace")
+
+    def strings(
+        self, buffers: Sequence[int], lengths: Sequence[int], encoding: str = "utf-16-le"
+    ) -> list[str | Absent]:
+        """The characters of many strings in this view's space, all of one length in one batch, each place once.
+
+        Args:
+            buffers: address of each string's characters.
+            lengths: bytes of each.
+            encoding: how characters are kept: ``utf-16-le``, or ``latin-1`` with one byte each.
+        """
+        width = 2 if encoding == "utf-16-le" else 1
+        known: dict[tuple[int, int], str | Absent] = {}
+        by_length: dict[int, list[int]] = {}
+        for buffer, length in dict.fromkeys(zip(buffers, lengths, strict=True)):
+            if length == 0:
+                known[buffer, length] = ""
+            elif length % width or length > STRING_LIMIT or buffer == 0:
+                known[buffer, length] = Absent(Kind.IMPLAUSIBLE, f"a string of {length} bytes at {buffer:#x}")
+            else:
+                by_length.setdefault(length, []).append(buffer)
+        for length, wanted in by_length.items():
+            data, there = self.space.read_many(addresses_of(wanted), length)
+            for buffer, octets, readable in zip(wanted, data, there.tolist(), strict=True):
+                known[buffer, length] = (
+                    octets.tobytes().decode(encoding, "replace") if readable else unreadable(self.space, buffer, length)
+                )
+        return [known[asked] for asked in zip(buffers, lengths, strict=True)]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from process_anatomy.errors import RequestError
 from process_anatomy.kernel.identify import Crash
 from process_anatomy.notes import module_rows, page_rows, rows, security_rows
 from process_anatomy.notes.block_rows import global_flag_notes, peb_note, teb_note, variable_note
+from process_anatomy.notes.handle_rows import handle_note, step_note, way_note
 from process_anatomy.notes.library import FAMILIES, Level, Note, default
 from process_anatomy.notes.thread_rows import csr_gap_note, csr_note, thread_note
 from process_anatomy.notes.working_set_rows import working_set_note
@@ -32,6 +34,10 @@ from process_anatomy.walk.tokens import Token
 from process_anatomy.walk.vads import Vad
 from process_anatomy.walk.working_sets import WorkingSet
 
+if TYPE_CHECKING:
+    from process_anatomy.walk.access import Step, Way
+    from process_anatomy.walk.handles import Handle
+
 TEMPLATES = (
     "privilege-state",
     "vad-row",
@@ -50,6 +56,8 @@ TEMPLATES = (
     "teb-row",
     "thread-row",
     "csr-row",
+    "handle-row",
+    "access-row",
 )
 """Families whose notes are for rows: they hold placeholders."""
 
@@ -170,6 +178,18 @@ class Explainer:
     def csr_gap(self, root: CsrRoot) -> str | None:
         """Of a csrss.exe whose list was not found."""
         return None if self.level is Level.OFF else self._text(*csr_gap_note(root))
+
+    def handle(self, row: Handle) -> str | None:
+        """Of an open handle."""
+        return None if self.level is Level.OFF else self._text(*handle_note(row))
+
+    def step(self, row: Step) -> str | None:
+        """Of a handle that gives power over another process."""
+        return None if self.level is Level.OFF else self._text(*step_note(row))
+
+    def way(self, row: Way) -> str | None:
+        """Of a way to a higher integrity level."""
+        return None if self.level is Level.OFF else self._text(*way_note(row))
 
     def field(self, row: FieldRow) -> str | None:
         """Of a field of a structure."""

@@ -69,6 +69,9 @@ FAMILIES: dict[str, str] = {
     "csr-row": "csr",
     "csr-flag": "csr",
     "working-set-row": "working_sets",
+    "handle-row": "handles",
+    "access-row": "handles",
+    "object-right": "rights",
     "column": "columns",
 }
 """First part of an id to the file (without ``.toml``) that holds the notes of that family."""
@@ -104,8 +107,8 @@ class Note:
         id: family and name, for instance ``term/vad``.
         title: a short name for people.
         brief: one sentence or phrase; row templates hold placeholders such as ``{process}``.
-        full: a short paragraph, with the same placeholders; may be empty for a column.
-        analogy: the same as a gang would see it; may be empty for a column.
+        full: a short paragraph, with the same placeholders; may be empty for a column or a right.
+        analogy: the same as a gang would see it; may be empty for a column or a right.
         source: where the fact comes from.
         command: the command that shows it, for components and terms, else empty.
         value: the number that Windows uses for it (a privilege, a type, a flag), where there is one.

@@ -146,7 +146,7 @@ def _csr_kind(row: CsrProcess) -> str:
         return "unreadable"
     if row.root:
         return "root"
-    if row.process is None:
+    if row.process is None or "pid" not in row.tied_by:
         return "no-process"
     if isinstance(row.process.exit_time, int):
         return "ended"

@@ -14,10 +14,10 @@ import numpy as np
 
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
-from process_anatomy.kernel.image import KernelImage
 from process_anatomy.kernel.lists import follow
+from process_anatomy.kernel.variables import variables
 from process_anatomy.memory.address_space import AddressSpace
-from process_anatomy.memory.space import Space, distinct
+from process_anatomy.memory.space import Space
 from process_anatomy.memory.view import Records, addresses_of, unreadable
 from process_anatomy.walk.cells import Cells, Storage, shortened
 from process_anatomy.walk.keys import Data, Key, key_in
@@ -29,9 +29,6 @@ SIGNATURE, BASE_BLOCK_SIGNATURE = 0xBEE0BEE0, int.from_bytes(b"regf", "little")
 FIRST_CELL = 0x20
 """The cell behind the first bin's header, where the topmost key of nearly every hive lies."""
 HIVE_LIMIT, LIST_TRIES = 1 << 12, 64
-WRITABLE = 0x80000000
-"""IMAGE_SCN_MEM_WRITE."""
-PAGE = 0x1000
 NAMES = ("FileFullPath", "FileUserName", "HiveRootPath")
 """Where a hive's name may stand, in the order in which stock Volatility takes it."""
 CONTROL_SETS = range(1, 1000)
@@ -190,31 +187,18 @@ def _lacking(kernel: Kernel) -> str:
 
 def _candidates(kernel: Kernel) -> tuple[list[int], str]:
     """Words of the kernel's writable sections that point to the list entry of a hive, and else why there are none."""
-    try:
-        image = KernelImage(kernel.space, kernel.base)
-    except ValueError as error:
-        return [], str(error)
-    pages: set[int] = set()
-    for section in image.pe.sections:
-        if section.Characteristics & WRITABLE:
-            end = min(section.VirtualAddress + section.Misc_VirtualSize, kernel.size)
-            pages.update(range(section.VirtualAddress & -PAGE, end, PAGE))
-    if not pages:
-        return [], "the kernel's header names no section that can be written"
-    data, there = kernel.space.read_many(addresses_of([kernel.base + page for page in sorted(pages)]), PAGE)
-    words = data.reshape(-1).view(f"<u{kernel.build.pointer_size}").astype(np.uint64)
-    likely = (words >= np.uint64(KERNEL_HALF)) & (words % np.uint64(8) == 0)
-    likely &= words - np.uint64(kernel.base) >= np.uint64(kernel.size)
-    links, _ = distinct(words[likely])
+    found = variables(kernel)
+    if found.problem:
+        return [], found.problem
+    links = found.pointers(kernel, 8)
     structure = kernel.build[CMHIVE]
     place = structure.place("Signature")
     marks, _ = kernel.space.read_many(
         links - np.uint64(structure.offset("HiveList")) + np.uint64(place.offset), place.size
     )
-    found: list[int] = links[marks.view(f"<u{place.size}").reshape(-1) == SIGNATURE].tolist()
-    missing = int(np.count_nonzero(~there))
-    gone = f" ({missing} of them cannot be read)" if missing else ""
-    return found, f"no pointer to one in {len(pages)} pages of the kernel's writable sections{gone}"
+    listed: list[int] = links[marks.view(f"<u{place.size}").reshape(-1) == SIGNATURE].tolist()
+    gone = f" ({found.missing} of them cannot be read)" if found.missing else ""
+    return listed, f"no pointer to one in {len(found.pages)} pages of the kernel's writable sections{gone}"
 
 
 def _implausible(kernel: Kernel, link: int, hive: int) -> str:

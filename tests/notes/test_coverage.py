@@ -109,6 +109,8 @@ PLUGINS = {
     "tebs": "Tebs",
     "threads": "Threads",
     "csrss": "Csrss",
+    "handles": "Handles",
+    "access": "Access",
     "dt": "Dt",
     "explain": "Explain",
 }

@@ -122,7 +122,8 @@ def test_the_rings_are_those_of_the_answer_key(
         assert row.luid == process["token"]["authentication_id"]
         if row.root:
             assert (row.handle, row.process) == (OWN_HANDLE, row.server)
-        elif row.handle in handles[row.server.pid]:  # type: ignore[index]
+        else:
+            assert (row.tied_by, row.target) == (("pid", "handle"), process["eprocess"])
             assert handles[row.server.pid][row.handle] == process["eprocess"]  # type: ignore[index]
     for root in table.roots:
         numbers = [row.sequence for row in table.rows if row.server is root.process]
@@ -140,6 +141,7 @@ def test_the_labs_rings_are_those_of_its_answer_key(build: str) -> None:
         for node in ring["ring"]:
             row = rows.pop(node["va"])
             assert (row.pid, row.tid, row.handle) == (node["pid"], node["tid"], node["handle"])
+            assert row.tied_by == (("pid",) if row.root else ("pid", "handle"))
             assert (row.sequence, row.flags, row.luid) == (node["sequence"], node["flags"], node["luid"])
             threads = [(t.tid, t.address, t.handle, t.pid, t.node) for t in row.threads]
             assert threads == [(t["tid"], t["va"], t["handle"], node["pid"], node["va"]) for t in node["threads"]]
@@ -201,6 +203,22 @@ def test_a_node_of_a_process_that_is_not_listed_is_told(image: Image, edit: Edit
     (row,) = [row for row in damaged(image, edit).rows if row.problems]
     assert (row.address, row.process) == (ring["ring"][3]["va"], None)
     assert row.problems[0] == "no process on the active list has the id 31108: it has ended, or it hides"
+
+
+def test_a_process_that_was_unlinked_is_reached_through_its_handle(image: Image, edit: Editor) -> None:
+    """Off the kernel's list, but csrss.exe still holds a handle to it: the entry leads to the process object."""
+    victim = process_truth(image, "notepad.exe")
+    inside = edit.build[EPROCESS].offset("ActiveProcessLinks")
+    own = victim["eprocess"] + inside
+    data = edit.space.read(own, 16) or b""
+    following, before = int.from_bytes(data[:8], "little"), int.from_bytes(data[8:], "little")
+    edit.write(before, following.to_bytes(8, "little"))
+    edit.write(following + 8, before.to_bytes(8, "little"))
+    (row,) = [row for row in damaged(image, edit).rows if row.problems]
+    assert row.process is not None
+    assert (row.pid, row.process.address, row.process.name) == (victim["pid"], victim["eprocess"], "notepad.exe")
+    assert (row.tied_by, row.target) == (("handle",), victim["eprocess"])
+    assert any("it has ended, or it hides" in problem for problem in row.problems)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,72 @@
+"""The kernel's variables: the words of the parts of its image that can be written, where unexported globals lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.image import KernelImage
+from process_anatomy.memory.space import Addresses, distinct
+from process_anatomy.memory.view import addresses_of
+
+WRITABLE = 0x80000000
+"""IMAGE_SCN_MEM_WRITE."""
+PAGE = 0x1000
+
+
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """The words of the kernel's writable sections.
+
+    Attributes:
+        words: one row for each page, shape (pages, words in a page); zero where the page cannot be read.
+        pages: address of each page, shape (pages,).
+        missing: how many of the pages cannot be read.
+        problem: why there are none; empty where there are.
+    """
+
+    words: Addresses
+    pages: Addresses
+    missing: int
+    problem: str
+
+    def pointers(self, kernel: Kernel, alignment: int) -> Addresses:
+        """The words that could be addresses in the kernel's half, outside its image, each once and in order."""
+        flat = self.words.reshape(-1)
+        likely = (flat >= np.uint64(KERNEL_HALF)) & (flat % np.uint64(alignment) == 0)
+        likely &= flat - np.uint64(kernel.base) >= np.uint64(kernel.size)
+        return distinct(flat[likely])[0]
+
+    def places_of(self, value: int) -> list[int]:
+        """Addresses of the words that hold a value."""
+        rows, columns = np.nonzero(self.words == np.uint64(value))
+        size = PAGE // max(self.words.shape[1], 1)
+        return [int(self.pages[row]) + size * column for row, column in zip(rows, columns.tolist(), strict=True)]
+
+
+def variables(kernel: Kernel) -> Variables:
+    """The words of the kernel's writable sections, read once for all who look for a global."""
+    return kernel.once("variables", _read)
+
+
+def _read(kernel: Kernel) -> Variables:
+    width = kernel.build.pointer_size
+    nothing: npt.NDArray[np.uint64] = np.zeros((0, PAGE // width), dtype=np.uint64)
+    try:
+        image = KernelImage(kernel.space, kernel.base)
+    except ValueError as error:
+        return Variables(nothing, addresses_of([]), 0, str(error))
+    pages: set[int] = set()
+    for section in image.pe.sections:
+        if section.Characteristics & WRITABLE:
+            end = min(section.VirtualAddress + section.Misc_VirtualSize, kernel.size)
+            pages.update(range(section.VirtualAddress & -PAGE, end, PAGE))
+    if not pages:
+        return Variables(nothing, addresses_of([]), 0, "the kernel's header names no section that can be written")
+    where = addresses_of([kernel.base + page for page in sorted(pages)])
+    data, there = kernel.space.read_many(where, PAGE)
+    words = data.reshape(-1).view(f"<u{width}").astype(np.uint64).reshape(len(where), -1)
+    return Variables(words, where, int(np.count_nonzero(~there)), "")
