@@ -103,7 +103,7 @@ ALLOWED: dict[str, set[str]] = {
     "environment-row": {"process", "pid", "name", "block"},
     "teb-row": {"process", "pid", "tid", "teb", "root", "low", "high"},
     "thread-row": WHO
-    | {"doing", "meaning", "start", "start_name", "win32_start", "win32_name", "token", "ended", "status"}
+    | {"doing", "start", "start_name", "win32_start", "win32_name", "token", "ended", "status"}
     | {"odd", "odd_protection", "where", "reason"},
     "csr-row": {"process", "pid", "node", "client", "client_pid", "eprocess", "session", "threads", "count", "reason"},
     "handle-row": {"process", "pid", "value", "type", "address", "target", "rights", "kept"},
