@@ -126,7 +126,7 @@ ENGINE_THREADS = """
 from process_anatomy.walk.thread_facts import thread_facts
 from process_anatomy.walk.threads import threads
 def walk():
-    return len(thread_facts(kernel, threads(kernel, listed).rows))
+    return len(thread_facts(kernel, threads(kernel, listed)))
 """
 ENGINE_STARTS = """
 from process_anatomy.walk.starts import placed_threads

@@ -101,7 +101,8 @@ def follow_heads(
 ) -> list[Ring]:
     """Follow many lists at once, each from its head, forwards and backwards; the heads are no entries.
 
-    A link that cannot be read is an entry only where both directions end at it.
+    A link that cannot be read is an entry only where both directions end at it.  Where each link that the forward walk
+    reached points back to the one before it, and the head to the last, the backward walk is known without being made.
 
     Args:
         space: where the links are.
@@ -115,10 +116,15 @@ def follow_heads(
     reached: dict[str, list[list[int]]] = {}
     gone: list[list[int]] = [[] for _ in rings]
     spaces: dict[int, AddressSpace] = {}
+    last: dict[int, int] = {}
+    known: set[int] = set()
     for side, direction in enumerate(DIRECTIONS):
         orders: list[list[int]] = [[] for _ in rings]
         seen: list[set[int]] = [set() for _ in rings]
-        rows = [row for row, head in enumerate(heads.tolist()) if head]
+        if side == 1:
+            for row in known:
+                orders[row] = reached["forward"][row][::-1]
+        rows = [row for row, head in enumerate(heads.tolist()) if head and row not in known]
         here = [int(heads[row]) for row in rows]
         for step in range(limit + 1):
             if not rows:
@@ -136,11 +142,15 @@ def follow_heads(
                     gone[row].append(place)
                     continue
                 following, returning = pair[side], pair[1 - side]
+                if step == 0:
+                    last[row] = returning
                 if orders[row] and returning != (orders[row][-2] if len(orders[row]) > 1 else head):
                     ring.notes.setdefault(place, []).append(
                         f"it does not point back to the entry before it ({direction})"
                     )
                 if following == head:
+                    if not ring.notes and last[row] == (orders[row][-1] if orders[row] else head):
+                        known.add(row)
                     continue
                 if following in seen[row]:
                     ring.ended(place, f"the {direction} list loops at {place:#x}: back to {following:#x}")
@@ -195,6 +205,9 @@ def _through(space: Space, roots: Addresses | None, row: int) -> Space:
 def _join(ring: Ring, forward: list[int], backward: list[int]) -> None:
     """What both directions reached, as if the list went on forward."""
     known, behind = set(forward), set(backward)
+    if known == behind:
+        ring.links, ring.seen_by = forward, dict.fromkeys(forward, DIRECTIONS)
+        return
     ring.links = forward + [link for link in reversed(backward) if link not in known]
     for link in ring.links:
         ring.seen_by[link] = tuple(

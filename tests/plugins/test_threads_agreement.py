@@ -84,7 +84,7 @@ def test_memprocfs_says_the_same(
     image = foreign(f"{name}.raw")
     kernel = open_image(str(image))
     mine = {}
-    for row in thread_facts(kernel, threads(kernel, processes(kernel).rows).rows):
+    for row in thread_facts(kernel, threads(kernel, processes(kernel).rows)):
         token = number(row.thread.client_token)
         facts = [row.thread.process.pid, row.thread.address, row.state_number, row.reason_number, row.priority]
         facts += [row.base_priority, row.exit_status, row.teb, row.start, row.win32_start, row.create_time]

@@ -60,7 +60,7 @@ DUMPS = [
 def everything(kernel: Kernel) -> list[Starts]:
     """Every thread of an image, and where it starts."""
     listed = processes(kernel).rows
-    facts = thread_facts(kernel, threads(kernel, listed).rows)
+    facts = thread_facts(kernel, threads(kernel, listed))
     return thread_starts(kernel, facts, vads(kernel, listed), drivers(kernel))
 
 
@@ -301,7 +301,7 @@ def test_the_thread_of_a_real_dump_makes_sense(name: str, shared: Path) -> None:
     """One thread of a real Windows: it was running, and its numbers, stack and flags contradict nothing."""
     kernel = open_path(shared / "real" / name)
     listed = processes(kernel).rows
-    (row,) = thread_facts(kernel, threads(kernel, listed).rows)
+    (row,) = thread_facts(kernel, threads(kernel, listed))
     assert row.problems == ()
     assert row.state == "Running"
     assert isinstance(row.flag_names, tuple)
@@ -319,7 +319,7 @@ def test_the_thread_of_a_real_dump_makes_sense(name: str, shared: Path) -> None:
 def test_an_idle_thread_is_told_as_one_of_another_process(shared: Path) -> None:
     """The processor was idle: process id 0, thread id 0, but the address space of System."""
     kernel = open_path(shared / "real" / "triage-x64-9600-111217-27671-criticalrocket.dmp")
-    (row,) = thread_facts(kernel, threads(kernel, processes(kernel).rows).rows)
+    (row,) = thread_facts(kernel, threads(kernel, processes(kernel).rows))
     assert (row.thread.tid, row.state) == (0, "Running")
     assert row.problems[0] == "it says that it belongs to process 0"
     assert row.owner != row.thread.process.address
