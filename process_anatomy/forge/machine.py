@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from process_anatomy.forge.clock import filetime, written_time
+from process_anatomy.forge.csr import Subsystem
 from process_anatomy.forge.dice import Dice
 from process_anatomy.forge.kernel_image import KernelImage
 from process_anatomy.forge.memory import KERNEL_DATA, PAGE, USER_READ, WRITE, PhysicalMemory, Space
@@ -25,7 +26,7 @@ from process_anatomy.forge.truth import process_facts
 from process_anatomy.forge.user_data import shared_data, version_of
 from process_anatomy.forge.user_space import LIBRARIES, SHARED_PAGE, Users
 from process_anatomy.forge.vads import Region, VadTrees
-from process_anatomy.forge.views import in_cid_table, open_handles_to_ended, open_subsystem_handles, view_facts
+from process_anatomy.forge.views import in_cid_table, open_handles_to_ended, view_facts
 from process_anatomy.forge.working_sets import OWN_ENTRY, WorkingSets, lists_entries
 from structs import builds
 from structs.layout import Build
@@ -117,6 +118,7 @@ class _Machine:
         self.table = ProcessTable(self.objects, session, scenario.boot_time)
         self.registry = Registry(self.objects, filetime(scenario.boot_time))
         self.ids: dict[int, int] = {}
+        self.subsystem: list[dict[str, Any]] = []
 
     def _pool_bases(self, count: int) -> list[int]:
         """Places in the kernel half, each in a part of the root table that nobody else uses."""
@@ -148,8 +150,8 @@ class _Machine:
             self._fill(process)
         self._open_handles(processes)
         self.open_objects.open(processes)
-        open_subsystem_handles(processes)
         open_handles_to_ended(processes)
+        self.subsystem = Subsystem(self.users, self.scenario).write(processes)
         self.namespace.write()
         modules = self._load_drivers()
         self.table.write(processes, {module["name"]: module["base"] for module in modules})
@@ -302,6 +304,7 @@ class _Machine:
             "arguments": {"build": self.build.name, "scenario": self.scenario.name, "seed": self.seed},
             "boot_time": written_time(self.scenario.boot_time),
             "build": self.build.number,
+            "csr": self.subsystem,
             "cid_table": {str(key): self.ids[key] for key in sorted(self.ids)},
             "dtb": self.kernel.dtb,
             "invalid_pte_mask": self.users.mask,

@@ -206,7 +206,7 @@ class ObjectManager:
     def _leaf(self, entries: dict[int, bytes], first: int) -> int:
         data = bytearray(PAGE)
         free = [slot for slot in range(1, LEAF_ENTRIES) if first + slot not in entries]
-        for slot, following in zip(free, [*free[1:], 0], strict=True):
+        for slot, following in zip(free, [*free[1:], 0][: len(free)], strict=True):
             data[HANDLE_ENTRY * slot + 8 : HANDLE_ENTRY * slot + 16] = struct.pack("<Q", 4 * (first + following))
         for slot in range(LEAF_ENTRIES):
             if first + slot in entries:
