@@ -53,6 +53,7 @@ class Process:
     audit: str = ""
     debug_port: int = 0
     windows: int = 0
+    section_object: int = 0
     thread_facts: list[dict[str, Any]] = field(default_factory=list)
     working_set: dict[str, Any] = field(default_factory=dict)
     impersonations: dict[int, tuple[Impersonation, dict[str, Any]]] = field(default_factory=dict)
@@ -170,7 +171,6 @@ class ProcessTable:
         if actor.debugged:
             process.debug_port = self.objects.nonpaged.put(bytes(DEBUG_OBJECT_SIZE), b"DbgO")
         virtual = sum(region.size for region in process.regions)
-        section = self.objects.reserve("Section", 0x40, b"Sect", quota=False) if program else 0
         values: dict[str, Any] = {
             **dispatcher(self.build, EPROCESS, process.eprocess, PROCESS_OBJECT),
             "DirectoryTableBase": process.space.dtb,
@@ -187,7 +187,7 @@ class ProcessTable:
             "OwnerProcessId": actor.creator if self.objects.encoded else 0,
             "Peb": process.user.peb,
             "WoW64Process": self._wow64(process),
-            "SectionObject": section,
+            "SectionObject": process.section_object,
             "SectionBaseAddress": program.base if program else 0,
             "DebugPort": process.debug_port,
             "ObjectTable": process.table,

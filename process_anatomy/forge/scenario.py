@@ -114,6 +114,7 @@ class Actor:
         misfits: keys of :data:`process_anatomy.forge.misfits.RULES`: traces of tampering; they take all its memory.
         findings: rules that find something in it for what the scenario makes of it, beyond misfits.
         wow64: a 32-bit program, which WOW64 runs: a second PEB, loader and libraries below 4 GB.
+        sparse_handles: its handles have values from 0x80000 on, in a table of three levels.
     """
 
     pid: int
@@ -148,6 +149,7 @@ class Actor:
     misfits: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     wow64: bool = False
+    sparse_handles: bool = False
 
     @property
     def creator(self) -> int:

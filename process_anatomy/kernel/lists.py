@@ -17,6 +17,8 @@ from process_anatomy.memory.space import Addresses, Mask, Octets, Space
 LIMIT = 1 << 17
 """Links followed in one direction at the most."""
 DIRECTIONS = ("forward", "backward")
+FEW = 128
+"""Links that are read one by one rather than in a batch."""
 
 
 @dataclass(slots=True)
@@ -104,7 +106,8 @@ def follow_heads(
 ) -> list[Ring]:
     """Follow many lists at once, each from its head, forwards and backwards; the heads are no entries.
 
-    A link that cannot be read is an entry only where both directions end at it.
+    A link that cannot be read is an entry only where both directions end at it.  Where each link that the forward walk
+    reached points back to the one before it, and the head to the last, the backward walk is known without being made.
 
     Args:
         space: where the links are.
@@ -117,17 +120,22 @@ def follow_heads(
     size = pointer_size or space.pointer_size
     reached: dict[str, list[list[int]]] = {}
     gone: list[list[int]] = [[] for _ in rings]
+    spaces: dict[int, AddressSpace] = {}
+    last: dict[int, int] = {}
+    known: set[int] = set()
     for side, direction in enumerate(DIRECTIONS):
         orders: list[list[int]] = [[] for _ in rings]
         seen: list[set[int]] = [set() for _ in rings]
-        rows = [row for row, head in enumerate(heads.tolist()) if head]
+        if side == 1:
+            for row in known:
+                orders[row] = reached["forward"][row][::-1]
+        rows = [row for row, head in enumerate(heads.tolist()) if head and row not in known]
         here = [int(heads[row]) for row in rows]
         for step in range(limit + 1):
             if not rows:
                 break
-            data, there = _read(
-                space, np.array(here, dtype=np.uint64), 2 * size, None if roots is None else roots[rows]
-            )
+            tables = None if roots is None else roots[rows]
+            data, there = _read(space, np.array(here, dtype=np.uint64), 2 * size, tables, spaces)
             links = data.view(f"<u{size}").tolist()
             next_rows: list[int] = []
             next_here: list[int] = []
@@ -139,11 +147,15 @@ def follow_heads(
                     gone[row].append(place)
                     continue
                 following, returning = pair[side], pair[1 - side]
+                if step == 0:
+                    last[row] = returning
                 if orders[row] and returning != (orders[row][-2] if len(orders[row]) > 1 else head):
                     ring.notes.setdefault(place, []).append(
                         f"it does not point back to the entry before it ({direction})"
                     )
                 if following == head:
+                    if not ring.notes and last[row] == (orders[row][-1] if orders[row] else head):
+                        known.add(row)
                     continue
                 if following in seen[row]:
                     ring.ended(place, f"the {direction} list loops at {place:#x}: back to {following:#x}")
@@ -164,11 +176,28 @@ def follow_heads(
     return rings
 
 
-def _read(space: Space, addresses: Addresses, size: int, roots: Addresses | None) -> tuple[Octets, Mask]:
-    """Read at each address, through a root each where roots are given."""
-    if roots is None or not isinstance(space, AddressSpace):
-        return space.read_many(addresses, size)
-    return space.read_many(addresses, size, roots)
+def _read(
+    space: Space, addresses: Addresses, size: int, roots: Addresses | None, spaces: dict[int, AddressSpace]
+) -> tuple[Octets, Mask]:
+    """Read at each address, through a root each where roots are given.
+
+    Few addresses are read one by one, for a space remembers its pages and a batch costs the same whatever its size.
+    """
+    own = roots is not None and isinstance(space, AddressSpace)
+    if len(addresses) > FEW or not isinstance(space, AddressSpace):
+        return space.read_many(addresses, size, roots) if own else space.read_many(addresses, size)  # type: ignore[call-arg]
+    parts: list[bytes | None] = []
+    for row, address in enumerate(addresses.tolist()):
+        place = space
+        if roots is not None:
+            root = int(roots[row])
+            if root not in spaces:
+                spaces[root] = AddressSpace(space.memory, root, space.mode)
+            place = spaces[root]
+        parts.append(place.read(address, size))
+    blank = bytes(size)
+    octets = np.frombuffer(b"".join(part or blank for part in parts), dtype=np.uint8).reshape(len(parts), size)
+    return octets, np.array([part is not None for part in parts], dtype=np.bool_)
 
 
 def _through(space: Space, roots: Addresses | None, row: int) -> Space:
@@ -181,6 +210,9 @@ def _through(space: Space, roots: Addresses | None, row: int) -> Space:
 def _join(ring: Ring, forward: list[int], backward: list[int]) -> None:
     """What both directions reached, as if the list went on forward."""
     known, behind = set(forward), set(backward)
+    if known == behind:
+        ring.links, ring.seen_by = forward, dict.fromkeys(forward, DIRECTIONS)
+        return
     ring.links = forward + [link for link in reversed(backward) if link not in known]
     for link in ring.links:
         ring.seen_by[link] = tuple(

@@ -48,7 +48,6 @@ def thread_note(row: Starts, library: Library) -> Fact:
     facts = who(told.thread.process) | {
         "tid": word(told.thread.tid),
         "doing": _doing(row, library),
-        "meaning": _meaning(row, library),
         "start": place(row.start.address),
         "start_name": _name(row.start),
         "win32_start": place(row.win32.address),
@@ -93,16 +92,10 @@ def _doing(row: Starts, library: Library) -> str:
     state, reason = row.facts.state, row.facts.wait_reason
     if not isinstance(state, str) or state not in STATES:
         return "is in a state that no Windows has"
-    text = library[f"thread-state/{state}"].brief
-    return f"{text}, {reason}" if isinstance(reason, str) else text
-
-
-def _meaning(row: Starts, library: Library) -> str:
-    """Why it waits; for one that does not, its state's name."""
-    reason = row.facts.wait_reason
-    if isinstance(reason, str) and reason in WAIT_REASONS:
-        return library[f"wait-reason/{reason}"].brief
-    return f"state {row.facts.state}"
+    if not isinstance(reason, str):
+        return library[f"thread-state/{state}"].brief
+    why = library[f"wait-reason/{reason}"].brief if reason in WAIT_REASONS else "no Windows has that reason"
+    return f"waits ({reason}: {why})"
 
 
 def csr_note(row: CsrProcess, others: int) -> Fact:
@@ -146,7 +139,7 @@ def _csr_kind(row: CsrProcess) -> str:
         return "unreadable"
     if row.root:
         return "root"
-    if row.process is None:
+    if row.process is None or "pid" not in row.tied_by:
         return "no-process"
     if isinstance(row.process.exit_time, int):
         return "ended"

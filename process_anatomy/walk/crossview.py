@@ -319,6 +319,8 @@ class _Judge:
             main = [a for a in missed if a.view in (FORWARD, BACKWARD, SCAN, CID, THREADS)]
             if not main:
                 return HIDDEN, LOW
+            if not witnesses:  # nothing but its own contents speaks for it
+                return HIDDEN, LOW
             one_way = {a.view for a in main} in ({FORWARD}, {BACKWARD})
             return HIDDEN, MEDIUM if one_way or witnesses < 2 else HIGH
         if ended:

@@ -129,7 +129,7 @@ def placed_threads(kernel: Kernel, processes: Sequence[Process]) -> PlacedThread
         trees = vads(kernel, processes)
     except NotYet as error:
         trees = Absent(Kind.NOT_IN_BUILD, str(error))
-    rows = thread_starts(kernel, thread_facts(kernel, table.rows), trees, listed)
+    rows = thread_starts(kernel, thread_facts(kernel, table), trees, listed)
     return PlacedThreads(tuple(rows), (*table.problems, *listed.problems))
 
 

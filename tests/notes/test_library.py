@@ -172,7 +172,7 @@ COLUMNS = {
     " StackLimit CrossThreadFlags Flags ImpersonationToken ImpersonationLevel Attached StartIn StartProtection"
     " Win32StartIn Win32StartProtection Alarm Problems Explanation",
     "csrss": "PID Process SessionId Offset DTB ClientPID ClientTID Client EPROCESS Threads ThreadIds Flags"
-    " SequenceNumber ProcessHandle LogonSession NtSession ClientPort ClientViewBase ReferenceCount"
+    " SequenceNumber ProcessHandle HandleTo TiedBy LogonSession NtSession ClientPort ClientViewBase ReferenceCount"
     " ProcessGroupId ShutdownLevel ShutdownFlags CsrRootProcess SeenBy Problems Explanation",
     "dt": "Structure Offset Field Type Value Address Meaning Problems Explanation",
     "explain": "Term Kind Title Explanation Analogy Command Source",

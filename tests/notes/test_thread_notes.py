@@ -23,7 +23,7 @@ FACTS_OF_ONE = ThreadFacts(
 CODE = Start(0x7FF000001000, IMAGE, "\\Windows\\ntdll.dll", "PAGE_EXECUTE_WRITECOPY")
 PLAIN = Starts(FACTS_OF_ONE, CODE, CODE)
 ENTRY = CsrProcess(
-    PROCESS, 0x1000, False, 8, 12, PROCESS, (), seen_by=("forward", "backward"), problems=(),
+    PROCESS, 0x1000, False, 8, 12, PROCESS, ("pid",), 1, (), seen_by=("forward", "backward"), problems=(),
     **dict.fromkeys(CSR_FACTS, 1),
 )  # fmt: skip
 

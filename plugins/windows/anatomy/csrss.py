@@ -32,6 +32,8 @@ class Csrss(Anatomy, interfaces.plugins.PluginInterface):
         Column("Flags", str),
         Column("SequenceNumber", int),
         Column("ProcessHandle", format_hints.Hex),
+        Column("HandleTo", format_hints.Hex),
+        Column("TiedBy", str),
         Column("LogonSession", format_hints.Hex),
         Column("NtSession", format_hints.Hex),
         Column("ClientPort", format_hints.Hex),
@@ -81,6 +83,8 @@ class Csrss(Anatomy, interfaces.plugins.PluginInterface):
                         row.flag_names,
                         row.sequence,
                         row.handle,
+                        short_address(row.target),
+                        ", ".join(row.tied_by) or None,
                         row.luid,
                         row.nt_session,
                         row.client_port,
@@ -97,7 +101,7 @@ class Csrss(Anatomy, interfaces.plugins.PluginInterface):
                 )
             if not own and (not wanted or process.pid in wanted):
                 gone = root.node if isinstance(root.node, Absent) else NOT_APPLICABLE
-                facts = [gone] * 19
+                facts = [gone] * (len(self.columns) - 7)
                 yield (
                     0,
                     (
