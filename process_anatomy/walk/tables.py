@@ -131,7 +131,7 @@ class Tables:
     @cached_property
     def starts(self) -> list[Starts]:
         """Where the threads of the chosen processes start."""
-        facts = thread_facts(self.kernel, self.threads.rows)
+        facts = thread_facts(self.kernel, self.threads)
         return thread_starts(self.kernel, facts, self.vads, self.drivers)
 
     @cached_property
