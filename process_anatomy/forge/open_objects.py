@@ -77,10 +77,12 @@ POWERS = (
     Power(5212, "Thread", 4180, 0x1A),
     Power(6276, "Token", 3920, 0xA),
     Power(6808, "Section", 5212, 0xF),
+    Power(6160, "Process", 5760, 0x2A),
 )
 """Who holds whom: the shell its child; a renderer at low integrity may write into an elevated program; the
 calculator, at low integrity, may take handles from notepad.exe, which steers a thread of an elevated program; a
-sandboxed program may copy the token of the shell; and invoice.exe may write to the program of notepad.exe."""
+sandboxed program may copy the token of the shell; and invoice.exe may write to the program of notepad.exe.
+In the intrusion, reach.exe may write into lift.exe."""
 WAYS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("high", (6420, 5740)),
     ("medium", (6044, 5212)),
@@ -89,6 +91,7 @@ WAYS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("high", (5212, 4180)),
     ("high", (3920, 5212, 4180)),
     ("high", (6808, 5212, 4180)),
+    ("high", (6160, 5760)),
 )
 """What follows from them: the shortest ways up, by the level that each leads to."""
 

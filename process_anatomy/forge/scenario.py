@@ -259,7 +259,7 @@ LAB = Scenario(
         ),
         Actor(
             5212, 3920, SYSTEM32 + "notepad.exe", "limited", 412, 1, "C:\\Users\\student\\Documents\\homework.txt",
-            injected=True, odd_pages=True, threads=4,
+            injected=True, odd_pages=True, threads=4, findings=("power-over-higher",),
             plans=(
                 ThreadPlan(2, reason=4, starts_in=INJECTED, flags=("HideFromDebugger",)),
                 ThreadPlan(3, state=0, reason=0, starts_in=NOWHERE, suspended=1),
@@ -274,15 +274,15 @@ LAB = Scenario(
         ),
         Actor(
             6044, 868, CALCULATOR, "low-box", 1_204, 1, "-ServerName:App.AppXsm3pg4n7er43kdh1qp4e79f1j7am68r8.mca",
-            job="application",
+            job="application", findings=("power-over-higher",),
         ),
         Actor(
             6276, 3920, "C:\\Program Files\\Lantern\\sandbox.exe", "sandboxed", 1_260, 1, "--broker=3920", threads=1,
-            memory=PAGED_OUT, job="content",
+            memory=PAGED_OUT, job="content", findings=("power-over-higher",),
         ),
         Actor(
             6420, 3920, "C:\\Program Files\\Lantern\\renderer.exe", "renderer", 1_262, 1, "--type=renderer", threads=1,
-            memory=PAGED_OUT, job="content",
+            memory=PAGED_OUT, job="content", findings=("power-over-higher",),
         ),
         Actor(
             6612, 3920, "C:\\Tools\\bobtool.exe", "bob", 1_432, 1, "/inventory", threads=1, memory=TRIMMED,

@@ -8,6 +8,7 @@ from functools import cached_property
 from process_anatomy.errors import NotYet
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.walk.access import AccessTable, access
 from process_anatomy.walk.code import Code, code
 from process_anatomy.walk.creation import Creation, creations
 from process_anatomy.walk.crossview import HIDDEN, CrossTable, crossview
@@ -117,6 +118,11 @@ class Tables:
     def pebs(self) -> list[Peb]:
         """The PEBs of the chosen processes."""
         return pebs(self.kernel, self.processes)
+
+    @cached_property
+    def access(self) -> AccessTable:
+        """Who can touch whom, by the handles of every process of the image."""
+        return access(self.kernel, self.everyone.rows)
 
     @cached_property
     def crossings(self) -> CrossTable:
