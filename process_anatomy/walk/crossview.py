@@ -47,6 +47,7 @@ REASONS = (
     "unreadable", "broken-list", "left-over", UNEXPLAINED,
 )  # fmt: skip
 """Why a view may not see a process."""
+NOT_IN_DUMP = Absent(Kind.NOT_IN_DUMP, "a small dump holds pieces of memory, so an absence from them says nothing")
 LISTS = {FORWARD: "forward", BACKWARD: "backward"}
 SUBSYSTEM = frozenset({CSRSS_HANDLES, HANDLES, CSR})
 """Views that depend on what the Windows subsystem (csrss.exe) was told of a process."""
@@ -171,6 +172,8 @@ class _Judge:
     def crossing(self, row: Process, physical: int | Absent) -> Crossing:
         """The row of a process whose object is in place."""
         views = {view: self._sees(view, row) for view in VIEWS}
+        if not isinstance(self.kernel.space, AddressSpace):  # fragments: what is not seen may only not be in the dump
+            views = {view: NOT_IN_DUMP if seen is False else seen for view, seen in views.items()}
         absences = tuple(self._absence(view, row, views) for view in VIEWS if views[view] is False)
         problems = list(row.problems)
         problems += self._contradictions(row, views)
@@ -246,8 +249,10 @@ class _Judge:
         if view == THREADS:
             if self._is_starting(row):
                 return "starting", MEDIUM
-            return ("no-threads", MEDIUM) if row.threads == 0 else (UNEXPLAINED, HIGH)
-        if view == CID and self.seen.ids.problems:
+            if row.threads == 0:
+                return "no-threads", MEDIUM
+            return (UNEXPLAINED, HIGH) if self._has_thread(row) else ("unreadable", MEDIUM)
+        if view == CID and self.seen.ids.broken:
             return "unreadable", LOW
         if view == SESSION:
             group = self.seen.sessions.group.get(row.address)
@@ -259,7 +264,7 @@ class _Judge:
 
     def _stands_outside(self, row: Process) -> str:
         """Why no csrss.exe is ever told of such a process; empty where one is."""
-        if row.address == self.kernel.system or row.pid == SYSTEM_PID:
+        if row.pid == SYSTEM_PID and (row.address == self.kernel.system or row.peb == NOT_APPLICABLE):
             return "system"
         if row.minimal is True or (row.peb == NOT_APPLICABLE and row.ppid == SYSTEM_PID):
             return "minimal"
@@ -276,11 +281,17 @@ class _Judge:
             return "starting", MEDIUM
         own = [address for address, session in self.csrss.items() if session == row.session]
         broken = {a for a in own if self.seen.subsystems.rings.get(a) is not True}
-        if own and (broken if view == CSR else self.seen.holders.problems.keys() & own):
+        if own and (broken if view == CSR else self.seen.holders.broken & set(own)):
             return "unreadable", MEDIUM
         if not own:
             return "unreadable", LOW
         return UNEXPLAINED, MEDIUM
+
+    def _has_thread(self, row: Process) -> bool:
+        """Whether the first thread on a process's own list is in memory."""
+        view = self.kernel.view
+        first = view.pointer(row.address + view.build[EPROCESS].offset("ThreadListHead"))
+        return first is not None and view.pointer(first) is not None
 
     def _is_starting(self, row: Process) -> bool:
         """Whether a process has no thread yet: it is younger than all that have, or nearly so."""
@@ -329,7 +340,7 @@ class _Judge:
             return SMEARED, MEDIUM
         if any(isinstance(fact, Absent) and fact.kind in NOT_READ for fact in (row.pid, row.name, row.create_time)):
             return SMEARED, LOW
-        return CONSISTENT, HIGH
+        return CONSISTENT, HIGH if isinstance(self.kernel.space, AddressSpace) else LOW
 
 
 def _subsystems(rows: Sequence[Process]) -> dict[int, int]:

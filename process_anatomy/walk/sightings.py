@@ -45,12 +45,14 @@ class Ids:
         processes: address of a process to the ids that the table has for it.
         threads: addresses of threads.
         absent: why there is no table, else ``None``.
+        broken: parts of the table could not be read.
         problems: what is odd or could not be read, one line each.
     """
 
     processes: dict[int, tuple[int, ...]]
     threads: frozenset[int]
     absent: Absent | None
+    broken: bool
     problems: tuple[str, ...]
 
 
@@ -61,12 +63,12 @@ class Holders:
     Attributes:
         of: address of a process to the addresses of the processes with a handle to it.
         absent: by the address of a process, why its own handles cannot be told.
-        problems: by the address of a process, what of its own handles is odd or could not be read.
+        broken: addresses of the processes of whose handles a part could not be read.
     """
 
     of: dict[int, frozenset[int]]
     absent: dict[int, Absent]
-    problems: dict[int, tuple[str, ...]]
+    broken: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,7 @@ def _ids(kernel: Kernel, listed: Sequence[Process]) -> Ids:
     """The table of client ids, its entries told apart by what they lead to."""
     table = cid_table(kernel, listed)
     if isinstance(table.address, Absent):
-        return Ids({}, frozenset(), table.address, table.problems)
+        return Ids({}, frozenset(), table.address, True, table.problems)
     bodies = table.entries.object
     headers = object_headers(kernel, bodies)
     place = kernel.build[EPROCESS].place("HeaderType")
@@ -186,11 +188,18 @@ def _ids(kernel: Kernel, listed: Sequence[Process]) -> Ids:
     ids: dict[int, list[int]] = {}
     for value, address in zip(table.entries.value[process].tolist(), bodies[process].tolist(), strict=True):
         ids.setdefault(address, []).append(value)
-    problems = list(table.problems)
+    problems, broken = list(table.problems), _has_gaps(table.problems)
     rest = int(np.count_nonzero(~process & ~thread))
     if rest:
         problems.append(f"the table of ids has {rest} entries that lead to no process and no thread")
-    return Ids({at: tuple(v) for at, v in ids.items()}, frozenset(bodies[thread].tolist()), None, tuple(problems))
+    return Ids(
+        {at: tuple(v) for at, v in ids.items()}, frozenset(bodies[thread].tolist()), None, broken, tuple(problems)
+    )
+
+
+def _has_gaps(problems: Sequence[str]) -> bool:
+    """Whether a table has parts that could not be read; a count that does not fit is none: hiding leaves that, too."""
+    return any(" counts " not in problem for problem in problems)
 
 
 def _owners(kernel: Kernel, swept: Scan, ids: Ids) -> dict[int, frozenset[int]]:
@@ -219,7 +228,7 @@ def _holders(kernel: Kernel, rows: Sequence[Process]) -> Holders:
     return Holders(
         {target: frozenset(owners) for target, owners in of.items()},
         {r.address: t.address for r, t in zip(rows, tables.tables, strict=True) if isinstance(t.address, Absent)},
-        {r.address: t.problems for r, t in zip(rows, tables.tables, strict=True) if t.problems},
+        frozenset(r.address for r, t in zip(rows, tables.tables, strict=True) if _has_gaps(t.problems)),
     )
 
 

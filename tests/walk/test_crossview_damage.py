@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +15,21 @@ from process_anatomy.errors import Error
 from process_anatomy.forge import LAB, Image, forge
 from process_anatomy.memory.physical import CachedMemory
 from process_anatomy.notes.explainer import Explainer
+from process_anatomy.volatility import open_path
 from process_anatomy.walk.crossview import CONSISTENT, ENDED, HIDDEN, REMNANT, SMEARED, CrossTable, crossview
-from process_anatomy.walk.scan import FOUND_LIMIT, scan, sweep
+from process_anatomy.walk.handle_tables import cid_table
+from process_anatomy.walk.scan import FOUND_LIMIT, LOCK_MASK, PROCESS, THREAD, UNIT, scan, sweep
 from process_anatomy.walk.sightings import BACKWARD, CID, FORWARD, SCAN, THREADS
 from structs.eprocess import EPROCESS
 from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, process_truth
 
+REAL = [
+    "triage-x64-9600-111317-27812-criticalrocket.dmp",
+    "triage-x64-17763-011620-8250-proxyrule.dmp",
+    "triage-x64-19041-102622-15671-daimuvg.dmp",
+    "triage-x64-19041-102622-12546-daimuvg.dmp",
+]
+"""Small dumps of machines that nobody set up for this; two of the processes are being waited for."""
 TAGS = b"".join(bytes((0, 0, 0x90, 2)) + b"Proc" + bytes(8) for _ in range(PAGE // 16))
 """A page of nothing but pool headers of processes."""
 
@@ -94,6 +104,53 @@ def test_a_process_that_wiped_its_links_is_hidden_from_both_directions(image: Im
     assert set(row.hidden_from) == {FORWARD, BACKWARD}
     assert {view: row.views[view] for view in (SCAN, THREADS, CID)} == {SCAN: True, THREADS: True, CID: True}
     assert {a: v for a, v in verdicts(table).items() if a != victim["eprocess"]} == undamaged(image, victim)
+
+
+def test_an_id_that_was_taken_out_of_its_table_is_told(image: Image, edit: Editor) -> None:
+    """The table's count no longer fits, which excuses nothing."""
+    victim = process_truth(image, "notepad.exe")
+    kernel = kernel_of(image)
+    entries = cid_table(kernel).entries
+    at = int(entries.entry[entries.value == victim["pid"]][0])
+    edit.write(at, bytes(8))
+    table = crossed(image, edit)
+    row = next(row for row in table.rows if row.process.address == victim["eprocess"])
+    assert (row.verdict, row.hidden_from, row.confidence) == (HIDDEN, (CID,), "high")
+    assert any("counts" in problem for problem in table.problems)
+    assert {a: v for a, v in verdicts(table).items() if a != victim["eprocess"]} == undamaged(image, victim)
+
+
+def test_threads_that_are_not_in_the_image_hide_nobody(image: Image, edit: Editor) -> None:
+    """No thread leads to the process, but its own list leads out of memory as well."""
+    victim = process_truth(image, "osk.exe")
+    frames = {t["ethread_pa"] // PAGE for t in victim["threads"]} - {victim["eprocess_pa"] // PAGE}
+    for frame in frames:
+        del edit.frames[frame]
+    row = next(row for row in crossed(image, edit).rows if row.process.address == victim["eprocess"])
+    assert {a.reason for a in row.absences if a.view == THREADS} <= {"unreadable"}
+    assert row.verdict in (SMEARED, CONSISTENT)
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_small_dumps_accuse_nobody(name: str, shared: Path) -> None:
+    """They hold pieces of memory: what no piece shows may well have been there."""
+    for row in crossview(open_path(shared / "real" / name)).rows:
+        assert row.verdict in (CONSISTENT, SMEARED, ENDED)
+        assert False not in row.views.values()
+        assert row.confidence == "low" or row.verdict == ENDED
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_processes_and_threads_begin_as_the_search_expects(name: str, shared: Path) -> None:
+    """Kind, and at least one list head that points to itself, at multiples of 16."""
+    kernel = open_path(shared / "real" / name)
+    assert kernel.crash is not None
+    for kind, address in ((PROCESS, kernel.crash.process), (THREAD, kernel.crash.thread)):
+        found = kernel.view.parse(kind.layout, address)
+        assert address % UNIT == 0
+        assert found["HeaderType"] & LOCK_MASK == kind.number
+        heads = {name: address + kernel.build[kind.layout].offset(name) for name in kind.heads}
+        assert any(found[name].Flink == found[name].Blink == head for name, head in heads.items())
 
 
 @pytest.mark.parametrize("frames", [64, 3072])
