@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from process_anatomy.absent import Absent
 from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.objects import object_types
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.acls import RIGHTS
-from process_anatomy.walk.handles import Handle, handles
+from process_anatomy.walk.handles import Handle, Handles, handles
 from process_anatomy.walk.processes import Process, read_processes
 from process_anatomy.walk.rights import all_rights
 from process_anatomy.walk.sids import INTEGRITY_LEVELS, sid_name
@@ -139,7 +140,9 @@ def access(kernel: Kernel, processes: Sequence[Process]) -> AccessTable:
 
     Processes that only a handle leads to are targets too, and said to be on no list.
     """
-    found = handles(kernel, processes, frozenset(POWERS))
+    known = object_types(kernel)
+    wanted = frozenset(POWERS) & {row.name for row in known.rows.values()}
+    found = handles(kernel, processes, wanted) if wanted else Handles((), (), known.problems)
     rows = [row for row in found.rows if isinstance(row.type, str) and row.access & POWERS[row.type]]
     unlisted = _unlisted(kernel, processes, rows)
     own = tokens(kernel, [*processes, *unlisted])

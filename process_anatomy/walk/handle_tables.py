@@ -19,7 +19,7 @@ from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
 from process_anatomy.kernel.variables import variables
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
-from process_anatomy.memory.space import Addresses, distinct
+from process_anatomy.memory.space import Addresses, Mask, Octets, distinct
 from process_anatomy.memory.view import Records, addresses_of, unreadable
 from process_anatomy.walk.processes import Process
 from structs.eprocess import EPROCESS
@@ -35,7 +35,7 @@ HANDLE_LIMIT = 1 << 24
 LEVELS = 3
 PROTECT, INHERIT, AUDIT = 0x1, 0x2, 0x4
 """Attributes of an entry: closing it is refused; children get it too; closing it is audited."""
-ENTRY_LIMIT = 1 << 21
+ENTRY_LIMIT = 1 << 20
 """Entries in use that are read of all tables together; the rest are counted and told."""
 LIST_LIMIT, PAGE_LIMIT = 1 << 13, 1 << 17
 """Pages of pointers, and pages of entries, of all tables together; where there are more, small tables come first."""
@@ -266,12 +266,8 @@ class _Walk:
         if not len(owner):
             return owner, first, address
         data, there = self.kernel.space.read_many(address, width * self.size)
-        for row in np.flatnonzero(~there).tolist():
-            self._unread(int(owner[row]), int(address[row]), width * self.size, "handle table")
-            for column in range(width):  # what is there of a list that is not whole
-                place = slice(column * self.size, (column + 1) * self.size)
-                part = self.kernel.space.read(int(address[row]) + column * self.size, self.size) or bytes(self.size)
-                data[row, place] = np.frombuffer(part, dtype=np.uint8)
+        self._unread(owner[~there], address[~there], width * self.size, "list of a handle table's pages")
+        self._piecewise(data, there, address, self.size)
         pointers = data.view(f"<u{self.size}").astype(np.uint64)
         rows, columns = np.nonzero(pointers)
         return self._plausible(owner[rows], first[rows] + columns * span, pointers[rows, columns], PAGE)
@@ -304,8 +300,8 @@ class _Walk:
     def _read(self, structure: Structure, owner: Numbers, first: Numbers, leaf: Addresses, body: int) -> Entries:
         """The entries in use of some pages."""
         data, there = self.kernel.space.read_many(leaf, PAGE)
-        for row in np.flatnonzero(~there).tolist():
-            self._unread(int(owner[row]), int(leaf[row]), PAGE, "page of handles")
+        self._unread(owner[~there], leaf[~there], PAGE, "page of handles")
+        self._piecewise(data, there, leaf, structure.sizeof)
         count = PAGE // structure.sizeof
         records = data.view(structure.dtype).reshape(len(leaf), count)
         bits = structure.column(records, "ObjectPointerBits")
@@ -322,8 +318,23 @@ class _Walk:
             leaf[rows] + columns.astype(np.uint64) * np.uint64(structure.sizeof),
         )
 
-    def _unread(self, table: int, address: int, size: int, what: str) -> None:
-        self.problems[table].append(f"{what} at {unreadable(self.kernel.space, address, size)}")
+    def _piecewise(self, data: Octets, there: Mask, address: Addresses, size: int) -> None:
+        """Fill in what is there of parts that are not whole: a page is there or not, but a small dump has pieces."""
+        aligned = isinstance(self.kernel.space, AddressSpace) & (address % np.uint64(PAGE) == 0)
+        for row in np.flatnonzero(~there & ~aligned).tolist():
+            for place in range(0, data.shape[1], size):
+                part = self.kernel.space.read(int(address[row]) + place, size) or bytes(size)
+                data[row, place : place + size] = np.frombuffer(part, dtype=np.uint8)
+
+    def _unread(self, owner: Numbers, address: Addresses, size: int, what: str) -> None:
+        """Note which parts could not be read: for each table the first, and how many more."""
+        counts: dict[int, list[int]] = {}
+        for row, table in enumerate(owner.tolist()):
+            counts.setdefault(table, [row, 0])[1] += 1
+        for table, (row, count) in counts.items():
+            more = f" (and {count - 1} more)" if count > 1 else ""
+            reason = unreadable(self.kernel.space, int(address[row]), size)
+            self.problems[table].append(f"a {what} cannot be read{more}: {reason}")
 
 
 def _sign_extended(bits: Addresses, structure: Structure) -> tuple[Addresses, np.uint64]:

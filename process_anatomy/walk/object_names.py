@@ -70,11 +70,13 @@ def _own_names(kernel: Kernel, bodies: Addresses) -> tuple[list[Name], Addresses
     places = headers.optional(OBJECT_HEADER_NAME_INFO)
     if OBJECT_HEADER_NAME_INFO not in kernel.build:
         return [NOT_APPLICABLE] * len(bodies), np.zeros(len(bodies), dtype=np.uint64)
-    records = kernel.view.records(OBJECT_HEADER_NAME_INFO, places)
-    names = _texts(kernel, records, "Name")
-    found = [name if place else NOT_APPLICABLE for name, place in zip(names, places.tolist(), strict=True)]
-    found = [NOT_APPLICABLE if name == "" else name for name in found]
-    above = records.array("Directory").astype(np.uint64)
+    rows = np.flatnonzero(places)
+    records = kernel.view.records(OBJECT_HEADER_NAME_INFO, places[rows])
+    found: list[Name] = [NOT_APPLICABLE] * len(bodies)
+    for row, name in zip(rows.tolist(), _texts(kernel, records, "Name"), strict=True):
+        found[row] = NOT_APPLICABLE if name == "" else name
+    above = np.zeros(len(bodies), dtype=np.uint64)
+    above[rows] = records.array("Directory")
     return found, np.where(above >= np.uint64(KERNEL_HALF), above, np.uint64(0))
 
 
