@@ -61,6 +61,12 @@ EPROCESS = Layout(
         "PeakVirtualSize": at(UInt, "most bytes of address space ever in use"),
         "NumberOfPrivatePages": at(UInt, "private pages of the process"),
         "CommitCharge": at(UInt, "pages charged against the commit limit"),
+        "CommitChargePeak": at(UInt, "most pages ever charged against the commit limit"),
+        "CommitChargeLimit": at(UInt, "pages that it may be charged for, zero for no limit of its own"),
+        "ProcessQuotaUsage": at(
+            Bytes, "bytes charged against its quota: pool that is not paged, then paged", "ProcessQuotaUsage"
+        ),
+        "ProcessQuotaPeak": at(Bytes, "the most that was ever charged, in the same order", "ProcessQuotaPeak"),
         "WorkingSetSize": at(
             UInt, "pages in memory, page tables included", "Vm.Instance.WorkingSetSize", "Vm.WorkingSetSize"
         ),

@@ -73,7 +73,22 @@ SEGMENT = Layout(
         "TotalNumberOfPtes": at(UInt, "number of prototype entries"),
         "NumberOfCommittedPages": at(UInt, "committed pages of the section"),
         "SizeOfSegment": at(UInt, "bytes"),
+        "ImageInformation": at(
+            Pointer, "of an image: what its file's headers said when it was mapped", "u2.ImageInformation", "u2"
+        ),
         "PrototypePte": at(Pointer, "the prototype entries"),
+    },
+)
+
+SECTION_IMAGE_INFORMATION = Layout(
+    "_SECTION_IMAGE_INFORMATION",
+    "what the headers of an image file said when the kernel mapped it; out of the reach of the process",
+    {
+        "TransferAddress": at(Pointer, "entry point, at the base that the header asks for"),
+        "DllCharacteristics": at(UInt, "what the file asks for: DYNAMIC_BASE, NX_COMPAT, GUARD_CF ..."),
+        "Machine": at(UInt, "processor that it is for"),
+        "ImageFileSize": at(UInt, "bytes of the file"),
+        "CheckSum": at(UInt, "check sum of the file, as its header has it"),
     },
 )
 

@@ -5,6 +5,7 @@ Source: "PE Format", learn.microsoft.com/windows/win32/debug/pe-format (COFF fil
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import uuid
 from collections.abc import Mapping
@@ -51,6 +52,8 @@ class Program:
         pages: number of a page to its bytes, for pages besides the header that hold something.
         facts: what a tool should find in them.
         bits: :data:`BITS_64` for PE32+, :data:`BITS_32` for PE32.
+        overlay: bytes of the file behind its last section.
+        rich: the Rich header between stub and PE header, empty for none.
     """
 
     size: int
@@ -65,12 +68,19 @@ class Program:
     pages: Mapping[int, bytes] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     bits: int = BITS_64
+    overlay: int = 0
+    rich: bytes = b""
+
+    @property
+    def file_end(self) -> int:
+        """Where the last section ends in the file."""
+        return 0x600 + sum(part.end - part.start for part in self.sections)
 
     def headers(self, base: int) -> bytes:
         """The first page of the image, loaded at ``base``."""
         dos = b"MZ" + struct.pack("<HHHHHHH", 0x90, 3, 0, 4, 0, 0xFFFF, 0)
         dos = dos.ljust(0x18, b"\0") + struct.pack("<H", 0x40)
-        dos = dos.ljust(0x3C, b"\0") + struct.pack("<I", 0x80)
+        dos = dos.ljust(0x3C, b"\0") + struct.pack("<I", 0x80 + len(self.rich))
         stub = b"\x0e\x1f\xba\x0e\x00\xb4\x09\xcd\x21\xb8\x01\x4c\xcd\x21This program cannot be run in DOS mode.\r\r\n$"
         characteristics = CHARACTERISTICS[self.bits] | (LIBRARY if self.library else 0)
         narrow = self.bits == BITS_32
@@ -100,9 +110,23 @@ class Program:
             table += part.name.encode().ljust(8, b"\0")
             table += struct.pack("<IIIIIIHHI", length, part.start, length, raw, 0, 0, 0, 0, part.characteristics)
             raw += length
-        whole = (dos + stub).ljust(0x80, b"\0") + b"PE\0\0" + file_header + optional + table
+        whole = (dos + stub).ljust(0x80, b"\0") + self.rich + b"PE\0\0" + file_header + optional + table
         assert len(whole) <= 0x600
         return whole
+
+
+def rich(tools: Mapping[int, int], key: int) -> tuple[bytes, str]:
+    """A Rich header and the MD5 of what it says.
+
+    Args:
+        tools: product id and build of each tool (the id in the upper half) to how many objects it made.
+        key: what the header is masked with; real linkers take a check sum.
+    """
+    clear = struct.pack("<IIII", 0x536E6144, 0, 0, 0)  # "DanS"
+    clear += b"".join(struct.pack("<II", tool, count) for tool, count in tools.items())
+    masked = b"".join(struct.pack("<I", word ^ key) for (word,) in struct.iter_unpack("<I", clear))
+    whole = masked + b"Rich" + struct.pack("<I", key)
+    return whole.ljust(-(-len(whole) // 16) * 16, b"\0"), hashlib.md5(clear, usedforsecurity=False).hexdigest()
 
 
 def exports(image_name: str, at: int, names: Mapping[str, int], timestamp: int) -> bytes:

@@ -19,6 +19,10 @@ IMPORTED = {
 }
 WINDOWS_VERSION = "10.0.22621.382"
 LANGUAGE = 0x409
+TOOLS = {0x0105_7A64: 12, 0x0104_7A64: 31, 0x0102_7A64: 1, 0x0001_0000: 9}
+"""What a Rich header counts: compilers and linker by product and build, and imported functions."""
+SIGNATURE = 0x2B38
+"""Bytes of the signature of a signed file, behind its last section."""
 VERSION_RESOURCE = 16
 BOUND = {pe.BITS_64: 0x7FF800001000, pe.BITS_32: 0x77001000}
 """What the loader writes over the import address table; any address will do."""
@@ -32,11 +36,13 @@ class Contents:
         directories: data-directory index to (relative address, size).
         pages: number of the page in the image to its bytes.
         facts: what a tool should find in them.
+        rich: the Rich header.
     """
 
     directories: Mapping[int, tuple[int, int]]
     pages: Mapping[int, bytes]
     facts: Mapping[str, Any]
+    rich: bytes
 
 
 def contents(path: str, rdata: int, rsrc: int, timestamp: int, bits: int = pe.BITS_64) -> Contents:
@@ -67,15 +73,17 @@ def contents(path: str, rdata: int, rsrc: int, timestamp: int, bits: int = pe.BI
         RESOURCES: (rsrc, len(resources)),
         pe.DEBUG_DIRECTORY: (rdata + len(whole), 28),
     }
+    rich, rich_hash = pe.rich(TOOLS, timestamp | 1)
     hashed = ",".join(f"{dll[:-4]}.{name}".lower() for dll, names in IMPORTED.items() for name in names)
     facts = {
         "imphash": hashlib.md5(hashed.encode(), usedforsecurity=False).hexdigest(),
         "imports": sum(map(len, IMPORTED.values())),
         "pdb": pdb,
+        "rich": rich_hash,
         "pdb_guid": guid.replace("-", "").upper(),
         "version": version,
     }
-    return Contents(directories, {rdata >> 12: whole + debug, rsrc >> 12: resources}, facts)
+    return Contents(directories, {rdata >> 12: whole + debug, rsrc >> 12: resources}, facts, rich)
 
 
 def _imports(at: int, bits: int) -> tuple[int, bytes]:

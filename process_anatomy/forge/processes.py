@@ -171,6 +171,8 @@ class ProcessTable:
         if actor.debugged:
             process.debug_port = self.objects.nonpaged.put(bytes(DEBUG_OBJECT_SIZE), b"DbgO")
         virtual = sum(region.size for region in process.regions)
+        commit = sum(region.commit for region in process.regions)
+        quota = [16 * dice.between(100, 4000), 64 * dice.between(100, 9000)]  # pool that is not paged, paged pool
         values: dict[str, Any] = {
             **dispatcher(self.build, EPROCESS, process.eprocess, PROCESS_OBJECT),
             "DirectoryTableBase": process.space.dtb,
@@ -202,7 +204,10 @@ class ProcessTable:
             "VirtualSize": virtual,
             "PeakVirtualSize": virtual + 0x10000 * dice.below(40),
             "NumberOfPrivatePages": sum(r.commit for r in process.regions if r.section is None),
-            "CommitCharge": sum(r.commit for r in process.regions),
+            "CommitCharge": commit,
+            "CommitChargePeak": commit + dice.below(200),
+            "ProcessQuotaUsage": struct.pack("<QQ", *quota),
+            "ProcessQuotaPeak": struct.pack("<QQ", *(used + 64 * dice.below(300) for used in quota)),
             "VadRoot": process.vad_root,
             "VadHint": process.vad_root,
             "VadCount": len(process.vads),

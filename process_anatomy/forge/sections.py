@@ -9,7 +9,15 @@ from process_anatomy.forge import pe
 from process_anatomy.forge.memory import ACCESSED, DIRTY, GLOBAL, NO_EXECUTE, PAGE, PROTOTYPE, TRANSITION, VALID
 from process_anatomy.forge.objects import ObjectManager
 from process_anatomy.forge.records import record, text
-from structs.section import CONTROL_AREA, FILE_OBJECT, SECTION, SECTION_OBJECT, SEGMENT, SUBSECTION
+from structs.section import (
+    CONTROL_AREA,
+    FILE_OBJECT,
+    SECTION,
+    SECTION_IMAGE_INFORMATION,
+    SECTION_OBJECT,
+    SEGMENT,
+    SUBSECTION,
+)
 
 PROTECTION_SHIFT = 5
 READ_ONLY, EXECUTE, EXECUTE_READ, READ_WRITE, WRITE_COPY, EXECUTE_READ_WRITE, EXECUTE_WRITE_COPY = range(1, 8)
@@ -70,8 +78,13 @@ class Sections:
         self.kernel.write(address, data)
         return address
 
-    def _make(self, file: str | None, parts: list[int], entries: list[int], flags: int) -> tuple[int, int, int]:
-        """Segment, prototype entries, control area and subsections; gives subsection, entries and file object."""
+    def _make(
+        self, file: str | None, parts: list[int], entries: list[int], flags: int, headers: int = 0
+    ) -> tuple[int, int, int]:
+        """Segment, prototype entries, control area and subsections; gives subsection, entries and file object.
+
+        ``headers`` is the address of the kernel's note of an image file's headers.
+        """
         dice = self.objects.dice
         control, sub = self.build[CONTROL_AREA].sizeof, self.build[SUBSECTION].sizeof
         area = self.objects.nonpaged.allocate(control + sub * len(parts), b"MmCa")
@@ -85,6 +98,7 @@ class Sections:
                 TotalNumberOfPtes=total,
                 SizeOfSegment=total * PAGE,
                 PrototypePte=prototypes,
+                ImageInformation=headers,
             ),
             b"MmSm",
         )
@@ -124,7 +138,17 @@ class Sections:
             entries = [0] * max(4, max(frames) + 1)
             for page, frame in frames.items():
                 entries[page] = frame * PAGE | VALID | ACCESSED | GLOBAL
-            subsection, prototypes, opened = self._make(file, parts, entries, IMAGE_FLAG | FILE_FLAG)
+            noted = record(
+                self.build,
+                SECTION_IMAGE_INFORMATION,
+                TransferAddress=base + program.entry,
+                DllCharacteristics=program.mitigations,
+                Machine=pe.MACHINES[program.bits],
+                ImageFileSize=program.file_end + program.overlay,
+                CheckSum=program.checksum,
+            )
+            headers = self.objects.paged.put(noted, b"MmIm")
+            subsection, prototypes, opened = self._make(file, parts, entries, IMAGE_FLAG | FILE_FLAG, headers)
             self._files[file] = Section(subsection, prototypes, file, frames, program, opened)
         return self._files[file]
 

@@ -122,6 +122,7 @@ def _thread(
             "state": plan.state,
             "suspend_count": plan.suspended,
             "teb": teb,
+            "teb32": user.small.tebs[index] if user.small else 0,
             "tid": process.tids[index],
             "wait_reason": plan.reason,
             "win32_start": win32,

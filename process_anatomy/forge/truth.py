@@ -66,8 +66,10 @@ def process_facts(
             "modules": user.listed,
             "program": {
                 **user.modules[0].program.facts,
+                "file_size": user.modules[0].program.file_end + user.modules[0].program.overlay,
                 "headless": actor.headless,
                 "mitigations": user.modules[0].program.mitigations,
+                "overlay": user.modules[0].program.overlay,
                 "pages_in_memory": 0 if actor.memory != ALL else len(user.modules[0].section.frames) - actor.headless,
             },
             "unlisted": [module.facts() for module in user.unlisted],

@@ -25,12 +25,14 @@ LISTS = ("InLoadOrder", "InMemoryOrder", "InInitializationOrder")
 
 
 def thread_block(
-    build: Build, teb: int, peb: int, stack: tuple[int, int], deallocation: int, pid: int, tid: int
+    build: Build, teb: int, peb: int, stack: tuple[int, int], deallocation: int, pid: int, tid: int, small: int = 0
 ) -> bytes:
-    """A TEB; ``stack`` is its base and its limit."""
+    """A TEB; ``stack`` is its base and its limit, ``small`` the 32-bit TEB that it leads to."""
     return record(
         build,
         TEB,
+        ExceptionList=small if "WowTebOffset" not in build[TEB] else 0,
+        WowTebOffset=small - teb if small else 0,
         StackBase=stack[0],
         StackLimit=stack[1],
         DeallocationStack=deallocation,

@@ -24,7 +24,7 @@ from process_anatomy.forge.memory import (
 from process_anatomy.forge.misfits import loaded, shape
 from process_anatomy.forge.objects import ObjectManager
 from process_anatomy.forge.odd_pages import odd_pages
-from process_anatomy.forge.pe_contents import contents
+from process_anatomy.forge.pe_contents import SIGNATURE, contents
 from process_anatomy.forge.scenario import ALL, PAGED_OUT, SYSTEM32, Actor
 from process_anatomy.forge.sections import Section, Sections
 from process_anatomy.forge.security import CONTEXTS
@@ -36,6 +36,7 @@ from process_anatomy.forge.wow64 import (
     LIBRARY_TOP,
     NATIVE_LIBRARIES,
     PROGRAM_BASE,
+    SMALL_TEB,
     TEB_PAGES,
     SmallHalf,
     small_half,
@@ -148,8 +149,8 @@ class Users:
                 held = contents(path, rdata, rsrc, timestamp, bits)
                 windows = path.lower().startswith("c:\\windows\\")
                 program = replace(
-                    program, directories=held.directories, pages=held.pages, facts=held.facts,
-                    mitigations=pe.RANDOMISED if windows else pe.OLD_FASHIONED,
+                    program, directories=held.directories, pages=held.pages, facts=held.facts, rich=held.rich,
+                    mitigations=pe.RANDOMISED if windows else pe.OLD_FASHIONED, overlay=SIGNATURE if windows else 0,
                 )  # fmt: skip
             section = self.sections.image(path[2:], program, base)
             self._images[path] = Module(path.rpartition("\\")[2], path, base, section)
@@ -199,7 +200,7 @@ class Users:
             self._mapped_files(actor, space, user, zone)
         self._heap(actor, space, user, zone + 0x100000)
         if actor.wow64 and actor.memory != PAGED_OUT:
-            user.small = small_half(self, actor, space, user, [program, *small], zone + 0x500000)
+            user.small = small_half(self, actor, space, user, [program, *small], zone + 0x500000, first_tid)
         add(Region(zone + 0x200000, 0x100000, sec.READ_WRITE, "heap", commit=self.dice.between(3, 40)))
         add(Region(zone + 0x400000, 0x20000, sec.NO_ACCESS, "reserved"))
         if actor.odd_pages:
@@ -255,9 +256,11 @@ class Users:
             user.tebs.append(teb)
             if actor.memory == ALL:
                 tid = first_tid + 4 * index
-                content = thread_block(self.build, teb, user.peb, user.stacks[-1], stack, actor.pid, tid)
+                small = teb + SMALL_TEB if actor.wow64 else 0
+                content = thread_block(self.build, teb, user.peb, user.stacks[-1], stack, actor.pid, tid, small)
                 self.private(space, teb, content[:PAGE])
-                if index == 0:  # the second halves of the others are not in memory, which keeps the image small
+                # the second halves of most others are not in memory, which keeps the image small
+                if index == 0 or actor.wow64:
                     self.private(space, teb + PAGE, content[PAGE:])
             commit = self.dice.between(3, 9)
             user.regions.append(Region(stack, size, sec.READ_WRITE, "stack", commit=commit))

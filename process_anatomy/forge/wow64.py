@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from process_anatomy.forge import pe
 from process_anatomy.forge import sections as sec
 from process_anatomy.forge.memory import PAGE, Space
-from process_anatomy.forge.user_data import ParameterBlock, loader_lists, process_block
+from process_anatomy.forge.user_data import ParameterBlock, loader_lists, process_block, thread_block
 from process_anatomy.forge.vads import Region
 from structs import builds
 from structs.peb import PEB
@@ -33,7 +33,11 @@ LIBRARY_TOP, LIBRARY_STEPS = 0x76000000, 0x180
 FIRST_TEB = {False: 1, True: 2}
 """Pages from the PEB to the first TEB: a 32-bit PEB lies on the page behind the 64-bit one."""
 TEB_PAGES = {False: 2, True: 3}
-"""Pages of a thread's blocks: a 32-bit TEB follows the 64-bit one, here never in memory."""
+"""Pages of a thread's blocks: a 32-bit TEB follows the 64-bit one."""
+SMALL_TEB = 2 * PAGE
+"""From a thread's 64-bit TEB to its 32-bit one."""
+STACKS, STACK_SIZE = 0x400000, 0x100000
+"""From the 32-bit heap to the first 32-bit stack, and from one to the next."""
 HEAP_SIZE = 0x100000
 ARCHITECTURE = {"PROCESSOR_ARCHITECTURE": "x86", "PROCESSOR_ARCHITEW6432": "AMD64"}
 
@@ -48,6 +52,7 @@ class SmallHalf:
         heaps: the 32-bit heaps, the default one first.
         modules: what the 32-bit loader lists.
         environment: what the 32-bit parameters lead to.
+        tebs: the 32-bit TEB of each thread.
     """
 
     peb: int
@@ -55,6 +60,7 @@ class SmallHalf:
     heaps: list[int]
     modules: list[Module]
     environment: dict[str, str]
+    tebs: list[int]
 
 
 def small_libraries(users: Users) -> list[Module]:
@@ -63,9 +69,9 @@ def small_libraries(users: Users) -> list[Module]:
 
 
 def small_half(
-    users: Users, actor: Actor, space: Space, user: UserSpace, modules: list[Module], heap: int
+    users: Users, actor: Actor, space: Space, user: UserSpace, modules: list[Module], heap: int, first_tid: int
 ) -> SmallHalf:
-    """Write the 32-bit half of a process whose 64-bit half is there; ``heap`` is a free range below 4 GB."""
+    """Write the 32-bit half of a process whose 64-bit half is there; ``heap`` starts a free range below 4 GB."""
     build = builds.wow64(users.build.number)
     at, heaps = user.peb + PAGE, [heap]
     assert build[PEB].sizeof <= PAGE
@@ -82,4 +88,11 @@ def small_half(
     space.write(lists_at, data)
     content = process_block(build, at, modules[0].base, ldr, block.address, heaps, actor, users.build)
     users.note(user, at, "valid", "32-bit PEB", users.private(space, at, content))
-    return SmallHalf(at, ldr, heaps, modules, environment)
+    tebs = [teb + SMALL_TEB for teb in user.tebs]
+    for index, teb in enumerate(tebs):
+        low = heap + STACKS + STACK_SIZE * index
+        base = low + STACK_SIZE
+        user.regions.append(Region(low, STACK_SIZE, sec.READ_WRITE, "32-bit stack", commit=4))
+        tid = first_tid + 4 * index
+        users.private(space, teb, thread_block(build, teb, at, (base, base - 0x2000), low, actor.pid, tid)[:PAGE])
+    return SmallHalf(at, ldr, heaps, modules, environment, tebs)

@@ -116,64 +116,95 @@ def follow_heads(
         roots: page-table root of each list, for lists that lie in several processes.
         pointer_size: bytes of a link's pointers, where they are not the space's own (32-bit lists).
     """
-    rings = [Ring() for _ in range(len(heads))]
     size = pointer_size or space.pointer_size
-    reached: dict[str, list[list[int]]] = {}
-    gone: list[list[int]] = [[] for _ in rings]
+    tops = heads.tolist()
+    walks = [_Walk(row, side, head, head) for side in (0, 1) for row, head in enumerate(tops)]
+    forwards, backwards = walks[: len(tops)], walks[len(tops) :]
     spaces: dict[int, AddressSpace] = {}
-    last: dict[int, int] = {}
-    known: set[int] = set()
-    for side, direction in enumerate(DIRECTIONS):
-        orders: list[list[int]] = [[] for _ in rings]
-        seen: list[set[int]] = [set() for _ in rings]
-        if side == 1:
-            for row in known:
-                orders[row] = reached["forward"][row][::-1]
-        rows = [row for row, head in enumerate(heads.tolist()) if head and row not in known]
-        here = [int(heads[row]) for row in rows]
-        for step in range(limit + 1):
-            if not rows:
-                break
-            tables = None if roots is None else roots[rows]
-            data, there = _read(space, np.array(here, dtype=np.uint64), 2 * size, tables, spaces)
-            links = data.view(f"<u{size}").tolist()
-            next_rows: list[int] = []
-            next_here: list[int] = []
-            for row, place, pair, readable in zip(rows, here, links, there.tolist(), strict=True):
-                ring, head = rings[row], int(heads[row])
-                if not readable:
-                    reason = _through(space, roots, row).why(place, 2 * size) or "not readable"
-                    ring.ended(place, f"the {direction} list ends at {place:#x}: {reason}")
-                    gone[row].append(place)
-                    continue
-                following, returning = pair[side], pair[1 - side]
-                if step == 0:
-                    last[row] = returning
-                if orders[row] and returning != (orders[row][-2] if len(orders[row]) > 1 else head):
-                    ring.notes.setdefault(place, []).append(
-                        f"it does not point back to the entry before it ({direction})"
-                    )
-                if following == head:
-                    if not ring.notes and last[row] == (orders[row][-1] if orders[row] else head):
-                        known.add(row)
-                    continue
-                if following in seen[row]:
-                    ring.ended(place, f"the {direction} list loops at {place:#x}: back to {following:#x}")
-                elif following % size or not following:
-                    ring.ended(place, f"the {direction} list ends at {place:#x}: {following:#x} is no link")
-                elif step == limit:
-                    ring.ended(place, f"the {direction} list ends at {place:#x}: more than {limit} links")
-                else:
-                    seen[row].add(following)
-                    orders[row].append(following)
-                    next_rows.append(row)
-                    next_here.append(following)
-            rows, here = next_rows, next_here
-        reached[direction] = orders
-    for row, ring in enumerate(rings):
-        lost = set(gone[row]) if len(set(gone[row])) == len(gone[row]) else set()
-        _join(ring, *([at for at in reached[direction][row] if at not in lost] for direction in DIRECTIONS))
+    _follow(space, [walk for walk in forwards if walk.head], limit, roots, size, spaces)
+    for forward, backward in zip(forwards, backwards, strict=True):
+        if forward.closed:
+            backward.seen = dict.fromkeys(reversed(forward.seen))
+    rest = [b for f, b in zip(forwards, backwards, strict=True) if b.head and not f.closed]
+    _follow(space, rest, limit, roots, size, spaces)
+    rings: list[Ring] = []
+    for forward, backward in zip(forwards, backwards, strict=True):
+        ring = forward.ring
+        ring.problems += backward.ring.problems
+        for link, lines in backward.ring.notes.items():
+            ring.notes.setdefault(link, []).extend(lines)
+        # a link that cannot be read is an entry where both directions end at it, else one of them went astray
+        lost = {forward.gone, backward.gone} if forward.gone != backward.gone else set()
+        _join(ring, *([at for at in walk.seen if at not in lost] for walk in (forward, backward)))
+        rings.append(ring)
     return rings
+
+
+def _follow(
+    space: Space,
+    going: list[_Walk],
+    limit: int,
+    roots: Addresses | None,
+    size: int,
+    spaces: dict[int, AddressSpace],
+) -> None:
+    """Go on with each of these walks, a link of all of them at a time, until it ends."""
+    for step in range(limit + 1):
+        if not going:
+            break
+        here = np.array([walk.here for walk in going], dtype=np.uint64)
+        through = None if roots is None else roots[[walk.row for walk in going]]
+        data, there = _read(space, here, 2 * size, through, spaces)
+        moved: list[_Walk] = []
+        for walk, pair, readable in zip(going, data.view(f"<u{size}").tolist(), there.tolist(), strict=True):
+            place, direction = walk.here, DIRECTIONS[walk.side]
+            if not readable:
+                reason = _through(space, roots, walk.row).why(place, 2 * size) or "not readable"
+                walk.ring.ended(place, f"the {direction} list ends at {place:#x}: {reason}")
+                walk.gone = place
+                continue
+            following, returning = pair[walk.side], pair[1 - walk.side]
+            if place == walk.head:
+                walk.last = returning
+            elif returning != walk.before:
+                walk.ring.notes.setdefault(place, []).append(
+                    f"it does not point back to the entry before it ({direction})"
+                )
+            if following == walk.head:
+                walk.closed = walk.last == place and not walk.ring.notes
+                continue
+            if following in walk.seen:
+                walk.ring.ended(place, f"the {direction} list loops at {place:#x}: back to {following:#x}")
+            elif following % size or not following:
+                walk.ring.ended(place, f"the {direction} list ends at {place:#x}: {following:#x} is no link")
+            elif step == limit:
+                walk.ring.ended(place, f"the {direction} list ends at {place:#x}: more than {limit} links")
+            else:
+                walk.seen[following] = None
+                walk.before, walk.here = place, following
+                moved.append(walk)
+        going = moved
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One direction of one list: where it began and is, what it came from and has seen, in order.
+
+    Attributes:
+        last: the link that the head has on its other side.
+        closed: it came back to the head, every link points back, and the head to the last one.
+    """
+
+    row: int
+    side: int
+    head: int
+    here: int
+    before: int = 0
+    gone: int = 0
+    last: int = 0
+    closed: bool = False
+    seen: dict[int, None] = field(default_factory=dict)
+    ring: Ring = field(default_factory=Ring)
 
 
 def _read(

@@ -28,7 +28,7 @@ TRANSITION = np.uint64(1 << 11)
 FRAME = np.uint64(0x0000_FFFF_FFFF_F000)
 LOW_32 = np.uint64(32)
 TABLE_LIMIT = 1 << 18
-"""Page tables that one enumeration reads at the most; hostile tables can point at one another for ever."""
+"""Page tables that are read under one root at the most; hostile tables can point at one another for ever."""
 CHUNK = 1024
 """Page tables that are read in one step: 4 MB."""
 
@@ -47,10 +47,8 @@ class PageState(IntEnum):
     NOT_IN_IMAGE = 8
 
 
-MOVING, SHARED, IN_FILE, NEVER_TOUCHED, NOTHING = np.array(
-    [PageState.TRANSITION, PageState.PROTOTYPE, PageState.PAGEFILE, PageState.DEMAND_ZERO, PageState.INVALID],
-    dtype=np.uint8,
-)
+SMALL, _, _, MOVING, SHARED, IN_FILE, NEVER_TOUCHED, NOTHING, MISSING = np.array(PageState, dtype=np.uint8)
+"""The states as numpy numbers, in their order: to look up a member of an enumeration takes longer than to compare."""
 READABLE = int(PageState.TRANSITION)
 """States up to this one have their octets in physical memory."""
 
@@ -94,18 +92,20 @@ class Translation(NamedTuple):
 
 
 class Leaves(NamedTuple):
-    """Pages found in the page tables: virtual address, physical address, state, entry; one row a page."""
+    """Pages found in the page tables, a row each: virtual and physical address, state, entry, number of the root."""
 
     virtual: Addresses
     physical: Addresses
     state: npt.NDArray[np.uint8]
     entry: Addresses
+    root: npt.NDArray[np.int64]
 
 
 class Gap(NamedTuple):
-    """Tables that could not be read: first address that each would map, and how many bytes it would map."""
+    """Tables that could not be read: first address that each would map, number of its root, bytes each would map."""
 
     virtual: Addresses
+    root: npt.NDArray[np.int64]
     size: int
 
 
@@ -149,7 +149,7 @@ def translate(memory: PhysicalMemory, addresses: Addresses, roots: Addresses | i
     """
     count = len(addresses)
     physical = np.zeros(count, dtype=np.uint64)
-    state = np.full(count, PageState.INVALID, dtype=np.uint8)
+    state = np.full(count, NOTHING)
     last = np.zeros(count, dtype=np.uint64)
     whole = canonical(addresses, mode)
     rows = np.arange(count) if whole.all() else np.flatnonzero(whole)
@@ -163,13 +163,13 @@ def translate(memory: PhysicalMemory, addresses: Addresses, roots: Addresses | i
         valid = entry & VALID != 0
         leaf = shift == 12
         if leaf or not (there & valid).all():
-            kind = np.where(valid, np.uint8(PageState.VALID), software_state(entry))
-            kind[~there] = PageState.NOT_IN_IMAGE
+            kind = np.where(valid, SMALL, software_state(entry))
+            kind[~there] = MISSING
             state[rows] = kind
             readable = kind <= READABLE
         else:
             kind, readable = np.zeros(len(rows), dtype=np.uint8), there
-        frame = np.where(kind == PageState.TRANSITION, entry & movable, entry & FRAME)
+        frame = np.where(kind == MOVING, entry & movable, entry & FRAME)
         if leaf:
             physical[rows] = frame | virtual & np.uint64(0xFFF)
             break
@@ -215,7 +215,7 @@ def translate_one(memory: PhysicalMemory, address: int, root: int, mode: Mode = 
 
 def leaves(
     memory: PhysicalMemory,
-    root: int,
+    roots: int | Addresses,
     first: int = 0,
     last: int = 0xFFFF_FFFF_FFFF_FFFF,
     mode: Mode = X64,
@@ -227,28 +227,43 @@ def leaves(
     if such a list is given, else left out.
 
     Tables are read whole and in batches, depth first, so a large address
-    space costs little memory.  At most :data:`TABLE_LIMIT` tables are read.
+    space costs little memory.  At most :data:`TABLE_LIMIT` tables are read of each root.
+
+    Args:
+        memory: where the tables lie.
+        roots: physical address of the top table, one or shape (n,); rows say by its number which they come from.
+        first: lowest address of interest.
+        last: highest address of interest.
+        mode: format of the tables.
+        gaps: where to put what could not be read.
     """
     movable = transition_frames(memory)
-    budget = TABLE_LIMIT
-    pending: list[tuple[int, Addresses, Addresses]] = [
-        (0, np.zeros(1, dtype=np.uint64), np.array([root], dtype=np.uint64) & FRAME)
-    ]
+    tops = np.atleast_1d(np.asarray(roots, dtype=np.uint64)) & FRAME
+    pending = [(0, np.zeros(len(tops), dtype=np.uint64), tops, np.arange(len(tops)))]
+    read = np.zeros(len(tops), dtype=np.int64)
     low, high = np.uint64(first), np.uint64(last)
-    while pending and budget > 0:
-        level, prefix, tables = pending.pop()
-        take = min(CHUNK, budget)
-        if len(tables) > take:
-            pending.append((level, prefix[take:], tables[take:]))
-            prefix, tables = prefix[:take], tables[:take]
-        budget -= len(tables)
+    while pending:
+        level, prefix, tables, root = pending.pop()
+        if len(tables) > CHUNK:
+            pending.append((level, prefix[CHUNK:], tables[CHUNK:], root[CHUNK:]))
+            prefix, tables, root = prefix[:CHUNK], tables[:CHUNK], root[:CHUNK]
         shift = mode.shifts[level]
+        before, read = read, read + np.bincount(root, minlength=len(read))
+        if (read > TABLE_LIMIT).any():
+            order = np.argsort(root, kind="stable")
+            rank = np.empty_like(order)  # how many tables of the same root stand before each
+            rank[order] = np.arange(len(root)) - np.searchsorted(root[order], root[order])
+            within = before[root] + rank < TABLE_LIMIT
+            if gaps is not None and not within.all():
+                gaps.append(Gap(prefix[~within], root[~within], 1 << min(shift + 9, 64)))
+            prefix, tables, root = prefix[within], tables[within], root[within]
         offsets = memory.locate(tables, 0x1000)
         if gaps is not None and not (offsets >= 0).all():
-            gaps.append(Gap(prefix[offsets < 0], 1 << min(shift + 9, 64)))
+            lost = offsets < 0
+            gaps.append(Gap(prefix[lost], root[lost], 1 << min(shift + 9, 64)))
         entries = gather(memory.octets(), offsets, 0x1000).view("<u8")
         table, index = np.nonzero(entries)
-        entry = entries[table, index]
+        entry, root = entries[table, index], root[table]
         virtual = prefix[table] | index.astype(np.uint64) << np.uint64(shift)
         if level == 0:
             virtual = np.where(
@@ -256,10 +271,10 @@ def leaves(
             )
         wanted = (virtual <= high) & (virtual + np.uint64((1 << shift) - 1) >= low)
         if not wanted.all():
-            entry, virtual = entry[wanted], virtual[wanted]
+            entry, virtual, root = entry[wanted], virtual[wanted], root[wanted]
         valid = entry & VALID != 0
-        state = np.where(valid, np.uint8(PageState.VALID), software_state(entry))
-        frame = np.where(state == PageState.TRANSITION, entry & movable, entry & FRAME)
+        state = np.where(valid, SMALL, software_state(entry))
+        frame = np.where(state == MOVING, entry & movable, entry & FRAME)
         final = np.full(len(entry), shift == 12)
         if shift in LARGE_STATES:
             big = valid & (entry & LARGE != 0)
@@ -267,11 +282,10 @@ def leaves(
             frame[big] &= ~np.uint64((1 << shift) - 1)
             final = big
         if final.any():
-            yield Leaves(virtual[final], frame[final], state[final], entry[final])
+            yield Leaves(virtual[final], frame[final], state[final], entry[final], root[final])
         deeper = ~final & (state <= READABLE)
         if gaps is not None and shift != 12 and not (deeper | final).all():
-            gaps.append(Gap(virtual[~(deeper | final)], 1 << shift))
+            lost = ~(deeper | final)
+            gaps.append(Gap(virtual[lost], root[lost], 1 << shift))
         if shift != 12 and deeper.any():
-            pending.append((level + 1, virtual[deeper], frame[deeper]))
-    if gaps is not None:
-        gaps += [Gap(prefix, 1 << min(mode.shifts[level] + 9, 64)) for level, prefix, _ in pending]
+            pending.append((level + 1, virtual[deeper], frame[deeper], root[deeper]))

@@ -15,11 +15,13 @@ import numpy.typing as npt
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.small_dump import SmallDump
-from process_anatomy.memory.space import Addresses, Space
+from process_anatomy.memory.space import Addresses, Mask, Octets, Space
 from structs.layout import Build, Layout, MissingField, Structure
 
 STRING_LIMIT = 0xFFFE
 """The longest _UNICODE_STRING, in bytes."""
+SHORT_TEXT = 128
+"""Bytes of a string that are read in one step with all other strings."""
 
 Value = Any
 """What one field of one record holds: an int, bytes, a mapping of a nested structure, or :class:`Absent`."""
@@ -48,10 +50,7 @@ class Records:
         self.structure = structure
         self.addresses = addresses
         self.roots = roots if isinstance(space, AddressSpace) else None
-        if isinstance(space, AddressSpace):
-            data, self.whole = space.read_many(addresses, structure.sizeof, roots)
-        else:
-            data, self.whole = space.read_many(addresses, structure.sizeof)
+        data, self.whole = self._read_many(addresses, structure.sizeof)
         for row in np.flatnonzero(~self.whole & (addresses != 0)).tolist():
             space = self.space_of(row)
             first, last = int(addresses[row]), int(addresses[row]) + structure.sizeof - 1
@@ -64,6 +63,12 @@ class Records:
 
     def __len__(self) -> int:
         return len(self.addresses)
+
+    def _read_many(self, addresses: Addresses, size: int) -> tuple[Octets, Mask]:
+        """Octets at an address for each record, through its own page tables."""
+        if isinstance(self.space, AddressSpace):
+            return self.space.read_many(addresses, size, self.roots)
+        return self.space.read_many(addresses, size)
 
     def space_of(self, row: int) -> Space:
         """The space that a record was read from."""
@@ -88,22 +93,45 @@ class Records:
             values = [construct.Container(zip(column.dtype.names, value, strict=True)) for value in values]
         elif column.dtype.kind == "V":
             values = [value.tobytes() for value in column]
-        if not self.whole.all():
-            place = self.structure.place(field)
-            for row in np.flatnonzero(~self.whole).tolist():
-                address, space = int(self.addresses[row]) + place.offset, self.space_of(row)
-                if space.read(address, place.size) is None:
-                    values[row] = unreadable(space, address, place.size)
+        for row, gone in self._gone(field).items():
+            values[row] = gone
         return values
 
     def units(self, field: str) -> list[Value]:
         """The whole storage unit that a bit-field shares with others, as :meth:`values` gives a field."""
         unit = self.structure.bits[field][0]
         whole: list[Value] = self.data[unit].tolist()
-        if self.whole.all():
-            return whole
-        read = self.values(field)
-        return [value if isinstance(value, Absent) else unit for value, unit in zip(read, whole, strict=True)]
+        for row, gone in self._gone(field).items():
+            whole[row] = gone
+        return whole
+
+    def _gone(self, field: str) -> dict[int, Absent]:
+        """Why a field could not be read, of the records where it could not."""
+        found: dict[int, Absent] = {}
+        place = self.structure.place(field)
+        for row in np.flatnonzero(~self.whole).tolist():
+            address, space = int(self.addresses[row]) + place.offset, self.space_of(row)
+            if space.read(address, place.size) is None:
+                found[row] = unreadable(space, address, place.size)
+        return found
+
+    def texts(self, field: str) -> list[str | Absent]:
+        """The characters of a _UNICODE_STRING of all records; :class:`Absent` where they could not be read."""
+        if field not in self.structure:
+            return self.values(field)
+        column = self.structure.column(self.data, field)
+        gone = self._gone(field)
+        lengths, buffers = column["Length"].tolist(), column["Buffer"].astype(np.uint64)
+        data, there = self._read_many(buffers, SHORT_TEXT)
+        found: list[str | Absent] = []
+        for row, (length, buffer, readable) in enumerate(zip(lengths, buffers.tolist(), there.tolist(), strict=True)):
+            if row in gone:
+                found.append(gone[row])
+            elif readable and buffer and 0 < length <= SHORT_TEXT and length % 2 == 0:
+                found.append(data[row, :length].tobytes().decode("utf-16-le", "replace"))
+            else:  # long, odd, or near the end of what is there
+                found.append(View(self.space_of(row), self.structure.build).string(buffer, length))
+        return found
 
 
 def unreadable(space: Space, address: int, size: int) -> Absent:

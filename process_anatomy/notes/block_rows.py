@@ -93,6 +93,8 @@ def _teb_kind(row: Teb) -> str:
         return "unreadable" if row.address.kind in NOT_READ else "none"
     if isinstance(row.stack_base, Absent) and isinstance(row.own_address, Absent):
         return "unreadable"
+    if row.bits == 32:
+        return "small"
     return "wow64" if row.thread.process.wow64 is True else "user"
 
 

@@ -49,9 +49,9 @@ def thread_note(row: Starts, library: Library) -> Fact:
         "tid": word(told.thread.tid),
         "doing": _doing(row, library),
         "start": place(row.start.address),
-        "start_name": _name(row.start),
+        "start_name": _name(row.start, library),
         "win32_start": place(row.win32.address),
-        "win32_name": _name(row.win32),
+        "win32_name": _name(row.win32, library),
         "token": place(told.thread.client_token),
         "ended": moment_text(told.exit_time) or "an unknown time",
         "status": f"{told.exit_status & 0xFFFFFFFF:#x}" if isinstance(told.exit_status, int) else "unknown",
@@ -82,9 +82,11 @@ def _thread_kind(row: Starts) -> str:
     return "wow64" if told.thread.process.wow64 is True else "user"
 
 
-def _name(start: Start) -> str:
+def _name(start: Start, library: Library) -> str:
     """What a start lies in, as a sentence holds it."""
-    return start.name if isinstance(start.name, str) and start.name else start.kind
+    if isinstance(start.name, str) and start.name:
+        return start.name
+    return library[f"start-kind/{start_key(start.kind)}"].brief
 
 
 def _doing(row: Starts, library: Library) -> str:

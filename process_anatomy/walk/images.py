@@ -21,6 +21,7 @@ from process_anatomy.memory.view import addresses_of, unreadable
 from process_anatomy.walk.modules import modules
 from process_anatomy.walk.portable import PeFacts, pe_facts
 from process_anatomy.walk.processes import NOT_READ, Process
+from process_anatomy.walk.sections import FileHeader, file_headers, sections
 from process_anatomy.walk.vads import IMAGE_MAP, Vad, vads
 from structs.eprocess import EPROCESS
 from structs.peb import PEB
@@ -43,6 +44,8 @@ class Image:
         name: file name of what is mapped, else as the loader or the kernel names it.
         vad: the node of the VAD tree that its base lies in.
         facts: what the image says of itself, absent where its headers are missing or are none.
+        file: what the kernel noted of the file's headers when it mapped it; absent where no file is mapped, or where
+            what was found there is of another machine and so no such note.
         size: bytes that were looked at: SizeOfImage, or what is mapped; never more than 64 MB.
         missing: pages of these that are not in memory.
         problems: what is odd or could not be read, one line each.
@@ -54,6 +57,7 @@ class Image:
     name: str | Absent
     vad: Vad | None
     facts: PeFacts | Absent
+    file: FileHeader | Absent
     size: int
     missing: int
     problems: tuple[str, ...]
@@ -62,6 +66,15 @@ class Image:
     def path(self) -> str | Absent:
         """The mapped file, not applicable without one."""
         return self.vad.file if self.vad is not None else NOT_APPLICABLE
+
+    @property
+    def overlay(self) -> int | Absent:
+        """Bytes of the file behind its last section, which are never mapped: signatures, installers' data ..."""
+        if isinstance(self.facts, Absent):
+            return self.facts
+        if isinstance(self.file, Absent):
+            return self.file
+        return max(self.file.size - self.facts.file_end, 0)
 
     @property
     def pages(self) -> int:
@@ -105,15 +118,18 @@ def images(kernel: Kernel, processes: Sequence[Process], name: str = "", everyth
         wanted, problems = _programs(kernel, space, processes)
     trees = vads(kernel, list({w.process.address: w.process for w in wanted}.values())).rows
     places: dict[int, list[Vad]] = {}
-    for vad in trees:
-        if isinstance(vad.start, int) and isinstance(vad.end, int):
-            places.setdefault(vad.process.address, []).append(vad)
+    for node in trees:
+        if isinstance(node.start, int) and isinstance(node.end, int):
+            places.setdefault(node.process.address, []).append(node)
     spaces: dict[int, AddressSpace] = {}
+    around = [_around(places.get(each.process.address, ()), each.base) for each in wanted]
+    mapped = [vad for vad in around if vad is not None]
+    headers = iter(file_headers(kernel, sections(kernel, mapped)))
     rows = []
-    for each in wanted:
+    for each, vad in zip(wanted, around, strict=True):
         root = each.process.dtb if isinstance(each.process.dtb, int) else 0
         own = spaces.setdefault(root, AddressSpace(space.memory, root, space.mode))
-        rows.append(_image(own, each, _around(places.get(each.process.address, ()), each.base)))
+        rows.append(_image(own, each, vad, NOT_APPLICABLE if vad is None else next(headers)))
     return ImageTable(tuple(rows), tuple(problems))
 
 
@@ -165,7 +181,7 @@ def _programs(kernel: Kernel, space: AddressSpace, processes: Sequence[Process])
     return wanted, problems
 
 
-def _image(own: AddressSpace, wanted: _Wanted, vad: Vad | None) -> Image:
+def _image(own: AddressSpace, wanted: _Wanted, vad: Vad | None, file: FileHeader | Absent) -> Image:
     process, role, base, name, told = wanted
     problems = list(told)
     facts: PeFacts | Absent
@@ -192,12 +208,21 @@ def _image(own: AddressSpace, wanted: _Wanted, vad: Vad | None) -> Image:
         problems.append(f"it does not start where the mapped image does ({vad.start:#x})")
     elif isinstance(facts, PeFacts) and isinstance(vad.pages, int) and -(-facts.size // PAGE) != vad.pages:
         problems.append(f"its header says {facts.size:#x} bytes, but {vad.pages * PAGE:#x} are mapped")
+    if isinstance(facts, PeFacts) and isinstance(file, FileHeader):
+        for what, here, noted in (
+            ("check sum", facts.checksum, file.checksum),
+            ("DllCharacteristics", facts.characteristics, file.characteristics),
+        ):
+            if here != noted:
+                problems.append(
+                    f"its header in memory has {what} {here:#x}, its file had {noted:#x} when it was mapped"
+                )
     if vad is not None and isinstance(vad.file, str):
         name = vad.file.rsplit("\\", 1)[-1]
     if isinstance(name, Absent) and name.kind in NOT_READ:
         problems.append(f"name: {name}")
     missing = sum(int((~there).sum()) for _, there in _pages(own, base, size))
-    return Image(process, role, base, name, vad, facts, size, missing, tuple(dict.fromkeys(problems)))
+    return Image(process, role, base, name, vad, facts, file, size, missing, tuple(dict.fromkeys(problems)))
 
 
 def _pages(own: AddressSpace, base: int, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

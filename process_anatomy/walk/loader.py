@@ -9,23 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
 from process_anatomy.kernel.lists import follow_heads
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.space import Addresses
-from process_anatomy.memory.view import Records, View, addresses_of, unreadable
+from process_anatomy.memory.view import View, addresses_of, unreadable
 from process_anatomy.walk.pebs import small_pebs
 from process_anatomy.walk.processes import NOT_READ, Process
 from structs import builds
 from structs.eprocess import EPROCESS
-from structs.layout import Build, Layout
+from structs.layout import Build
 from structs.peb import LDR_DATA_TABLE_ENTRY, LDR_DDAG_NODE, PEB, PEB_LDR_DATA
 
 ORDERS = ("InLoadOrder", "InMemoryOrder", "InInitializationOrder")
@@ -46,8 +44,6 @@ LOAD_REASONS = {
 """_LDR_DLL_LOAD_REASON by value, without its prefix (ntdll's public symbols)."""
 MODULE_LIMIT = 1 << 13
 """Entries of one list at the most."""
-SHORT_TEXT = 128
-"""Bytes of a name that are read in one step with all other names."""
 WANTED = (
     "DllBase", "EntryPoint", "SizeOfImage", "FullDllName", "BaseDllName", "Flags", "ObsoleteLoadCount",
     "TimeDateStamp", "DdagNode", "LoadTime", "LoadReason",
@@ -120,50 +116,6 @@ class _Loader:
     bits: int
     data: int
     root: int
-
-
-class _Batch:
-    """One structure at many addresses, each read through its own process's page tables."""
-
-    def __init__(self, space: AddressSpace, build: Build, layout: Layout, at: Addresses, roots: Addresses) -> None:
-        self.space, self.build, self.layout, self.at, self.roots = space, build, layout, at, roots
-        self.structure = build[layout]
-        data, self.whole = space.read_many(at, self.structure.sizeof, roots)
-        self.data: npt.NDArray[np.void] = data.reshape(-1).view(self.structure.dtype)
-
-    @cached_property
-    def _parts(self) -> dict[int, Records]:
-        """Records that are not there as a whole, one by one."""
-        return {
-            row: Records(_own(self.space, int(self.roots[row])), self.structure, self.at[row : row + 1])
-            for row in np.flatnonzero(~self.whole).tolist()
-        }
-
-    def values(self, name: str) -> list[Any]:
-        """One field of all records; text for a counted string."""
-        if name not in self.structure:
-            missing = Absent(Kind.NOT_IN_BUILD, f"{self.layout.name}.{name} is not in the layout of {self.build.name}")
-            return [missing] * len(self.at)
-        values: list[Any] = self.structure.column(self.data, name).tolist()
-        for row, record in self._parts.items():
-            values[row] = record.values(name)[0]
-        return values
-
-    def texts(self, name: str) -> list[str | Absent]:
-        """The characters of a counted string of all records."""
-        values = self.values(name)
-        told = [(0, 0) if isinstance(v, Absent) else (v[0], v[2]) if isinstance(v, tuple) else (v.Length, v.Buffer)
-                for v in values]  # fmt: skip
-        data, there = self.space.read_many(addresses_of([buffer for _, buffer in told]), SHORT_TEXT, self.roots)
-        found: list[str | Absent] = []
-        for row, (value, (length, buffer)) in enumerate(zip(values, told, strict=True)):
-            if isinstance(value, Absent):
-                found.append(value)
-            elif there[row] and buffer and 0 < length <= SHORT_TEXT and length % 2 == 0:
-                found.append(data[row, :length].tobytes().decode("utf-16-le", "replace"))
-            else:  # long, odd, or near the end of what is there
-                found.append(View(_own(self.space, int(self.roots[row])), self.build).string(buffer, length))
-        return found
 
 
 def _own(space: AddressSpace, root: int) -> AddressSpace:
@@ -276,9 +228,9 @@ def _of(space: AddressSpace, build: Build, loaders: list[_Loader]) -> _Found:
             notes.append(said.get(address, []))
     at = addresses_of([address for _, address in places])
     through = addresses_of([loader.root for loader, _ in places])
-    batch = _Batch(space, build, LDR_DATA_TABLE_ENTRY, at, through)
+    records = View(space, build).records(LDR_DATA_TABLE_ENTRY, at, through)
     columns: dict[str, list[Any]] = {
-        name: batch.texts(name) if name in ("FullDllName", "BaseDllName") else batch.values(name) for name in WANTED
+        name: records.texts(name) if name in ("FullDllName", "BaseDllName") else records.values(name) for name in WANTED
     }
     columns["DdagNode"] = _references(space, build, columns["DdagNode"], through)
     columns["LoadTime"] = [NOT_APPLICABLE if v == 0 else v for v in columns["LoadTime"]]
@@ -307,7 +259,7 @@ def _references(space: AddressSpace, build: Build, nodes: list[Any], roots: Addr
     rows = [row for row, node in enumerate(nodes) if isinstance(node, int) and node]
     at = addresses_of([nodes[row] for row in rows])
     found: list[int | Absent] = [node if isinstance(node, Absent) else NOT_APPLICABLE for node in nodes]
-    counts = _Batch(space, build, LDR_DDAG_NODE, at, roots[rows]).values("LoadCount")
+    counts = View(space, build).records(LDR_DDAG_NODE, at, roots[rows]).values("LoadCount")
     for row, count in zip(rows, counts, strict=True):
         found[row] = -1 if count == 0xFFFFFFFF else count
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
@@ -43,8 +42,8 @@ def logon_sessions(kernel: Kernel, addresses: list[int]) -> dict[int, LogonSessi
         found.values("LogonId"),
         [NOT_APPLICABLE if linked == 0 else linked for linked in found.values("BuddyLogonId")],
         [
-            _account(kernel, authority, account)
-            for authority, account in zip(found.values("AuthorityName"), found.values("AccountName"), strict=True)
+            _account(authority, account)
+            for authority, account in zip(found.texts("AuthorityName"), found.texts("AccountName"), strict=True)
         ],
         found.values("ReferenceCount"),
         found.values("SharedClaimAttributes"),
@@ -53,8 +52,7 @@ def logon_sessions(kernel: Kernel, addresses: list[int]) -> dict[int, LogonSessi
     return {row[0]: LogonSession(*row) for row in columns}
 
 
-def _account(kernel: Kernel, *names: Any) -> str | Absent:
+def _account(*names: str | Absent) -> str | Absent:
     r"""``authority\account``, of what both strings hold."""
-    parts = [p if isinstance(p, Absent) else kernel.view.string(p.Buffer, p.Length) for p in names]
-    absent = [p for p in parts if isinstance(p, Absent)]
-    return absent[0] if absent else "\\".join(str(p) for p in parts if p) or NOT_APPLICABLE
+    absent = [p for p in names if isinstance(p, Absent)]
+    return absent[0] if absent else "\\".join(str(p) for p in names if p) or NOT_APPLICABLE

@@ -1,4 +1,6 @@
-"""The page-table entries of one process's user half: states, frames, and what prototype entries add.
+"""The page-table entries of the user halves of some processes: states, frames, and what prototype entries add.
+
+Halves are laid out one behind the other, as :mod:`process_anatomy.walk.page_ranges` has them.
 
 Source: Intel's manual, volume 3, chapter 4; Windows Internals, memory management, invalid PTEs and prototype PTEs;
 _MMPTE_HARDWARE, _MMPTE_SOFTWARE, _MMPTE_TRANSITION and _MMPTE_PROTOTYPE of the kernel's symbols.
@@ -6,7 +8,6 @@ _MMPTE_HARDWARE, _MMPTE_SOFTWARE, _MMPTE_TRANSITION and _MMPTE_PROTOTYPE of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 
@@ -18,7 +19,6 @@ from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import PageState
 from process_anatomy.memory.space import Addresses, Mask
-from process_anatomy.walk.processes import Process
 
 ENTRY_LIMIT = 1 << 23
 """Entries of one process at the most: 32 GB of small pages; tables that point at one another would give more."""
@@ -40,19 +40,19 @@ SIZES = {PageState.LARGE_2MB: 512, PageState.LARGE_1GB: 512 * 512}
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """Entries in the order of their addresses; each array has one element an entry.
+    """Entries in the order of their places; each array has one element an entry.
 
     Attributes:
-        virtual: first address that it maps.
+        place: number of the process times the size of a user half, plus the first address that it maps.
         pages: number of 4 KB pages that it maps.
         state: :class:`~process_anatomy.memory.paging.PageState`.
         entry: as it would be without flipped bits.
         physical: where its octets are, for states that can be read.
-        gaps: (first address, bytes) of what lies under tables that could not be read.
-        cut: there were more than :data:`ENTRY_LIMIT`.
+        gaps: (first place, bytes) of what lies under tables that could not be read.
+        cut: there were more than were asked for.
     """
 
-    virtual: Addresses
+    place: Addresses
     pages: npt.NDArray[np.int64]
     state: npt.NDArray[np.uint8]
     entry: Addresses
@@ -72,17 +72,25 @@ class Entries:
         return self.entry >> PROTECTION_SHIFT & PROTECTION_MASK
 
 
-def invalid_mask(space: AddressSpace, processes: Iterable[Process]) -> np.uint64:
+def user_half(space: AddressSpace) -> int:
+    """Bytes of the half of the address space that a process has for itself."""
+    return 1 << (space.mode.bits - 1)
+
+
+def invalid_mask(space: AddressSpace, roots: Addresses) -> np.uint64:
     """The bits that this kernel flips in entries that are not valid (MiState.Hardware.InvalidPteMask).
 
     No symbol is needed: they lie above all memory, so in transition entries, which hold the number of a frame that
     there is, they are the bits of the frame number that cannot be.  0 where no transition entry was found.
+
+    Args:
+        space: the kernel's.
+        roots: page-table roots of processes, whose entries are looked at before the kernel's own.
     """
     above = paging.FRAME & ~paging.transition_frames(space.memory)
     if not above:
         return np.uint64(0)
-    roots = [p.dtb for p in processes if isinstance(p.dtb, int)]
-    walks = [paging.leaves(space.memory, root, 0, KERNEL_HALF - 1, space.mode) for root in roots]
+    walks = [paging.leaves(space.memory, roots, 0, user_half(space) - 1, space.mode)]
     walks.append(paging.leaves(space.memory, space.root, KERNEL_HALF, mode=space.mode))
     found: list[Addresses] = []
     count = seen = 0
@@ -100,33 +108,48 @@ def invalid_mask(space: AddressSpace, processes: Iterable[Process]) -> np.uint64
     return np.uint64(mask)
 
 
-def entries_of(space: AddressSpace, root: int, mask: np.uint64, limit: int = ENTRY_LIMIT) -> Entries:
-    """Every entry of the user half under a page-table root, at most ``limit`` of them."""
+def entries_of(space: AddressSpace, roots: Addresses, mask: np.uint64, limit: int = ENTRY_LIMIT) -> Entries:
+    """Every entry of the user halves under some page-table roots, at most ``limit`` of them.
+
+    Args:
+        space: the kernel's.
+        roots: a page-table root for each process, shape (n,).
+        mask: the bits that are flipped in entries that are not valid.
+        limit: entries to read, rounded up to the end of a table.
+    """
+    half = user_half(space)
     gaps: list[paging.Gap] = []
     parts: list[paging.Leaves] = []
     count, cut = 0, False
-    last = (1 << (space.mode.bits - 1)) - 1
-    for part in paging.leaves(space.memory, root, 0, last, space.mode, gaps):
+    for part in paging.leaves(space.memory, roots, 0, half - 1, space.mode, gaps):
         parts.append(part)
         count += len(part.virtual)
         if count >= limit:
             cut = True
             break
+    spans = tuple(
+        sorted(
+            (number * half + first, min(gap.size, half - first))
+            for gap in gaps
+            for first, number in zip(gap.virtual.tolist(), gap.root.tolist(), strict=True)
+        )
+    )
     if not parts:
         nothing = np.zeros(0, dtype=np.uint64)
         none = np.zeros(0, dtype=np.int64)
-        return Entries(nothing, none, np.zeros(0, dtype=np.uint8), nothing, nothing, _spans(gaps), cut)
-    virtual, physical, state, entry = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    order = np.argsort(virtual, kind="stable")
-    virtual, physical, state, entry = virtual[order], physical[order], state[order], entry[order]
+        return Entries(nothing, none, np.zeros(0, dtype=np.uint8), nothing, nothing, spans, cut)
+    virtual, physical, state, entry, root = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    place = virtual + root.astype(np.uint64) * np.uint64(half)
+    order = np.argsort(place, kind="stable")
+    place, physical, state, entry = place[order], physical[order], state[order], entry[order]
     flipped = _flipped(entry)
     if mask and flipped.any():
         entry = np.where(flipped, entry ^ mask, entry)
         state = np.where(flipped, paging.software_state(entry), state)
-    pages = np.ones(len(virtual), dtype=np.int64)
+    pages = np.ones(len(place), dtype=np.int64)
     for large, size in SIZES.items():
         pages[state == large] = size
-    return Entries(virtual, pages, state, entry, physical, _spans(gaps), cut)
+    return Entries(place, pages, state, entry, physical, spans, cut)
 
 
 def _flipped(entry: Addresses) -> Mask:
@@ -142,21 +165,17 @@ def _flipped(entry: Addresses) -> Mask:
     return swizzled
 
 
-def _spans(gaps: list[paging.Gap]) -> tuple[tuple[int, int], ...]:
-    return tuple(sorted((int(first), gap.size) for gap in gaps for first in gap.virtual.tolist()))
-
-
 def prototype_addresses(entries: Entries, first: Addresses, start: Addresses, mask: np.uint64) -> Addresses:
     """Where the prototype entry of each entry lies; 0 where that is not known.
 
     Args:
-        entries: of one process.
+        entries: the entries.
         first: for each, the prototype entry of the first page of its range; 0 where the VAD has none.
-        start: for each, the first address of its range.
+        start: for each, the first place of its range.
         mask: the bits that are flipped in entries that are not valid.
     """
     told = _pointer(entries.entry)
-    by_vad = np.where(first != 0, first + (entries.virtual - start >> PAGE_SHIFT << np.uint64(3)), np.uint64(0))
+    by_vad = np.where(first != 0, first + (entries.place - start >> PAGE_SHIFT << np.uint64(3)), np.uint64(0))
     # where the entry was stored without flipping its bits, it points to just that entry as it is
     ask = (entries.state != PageState.PROTOTYPE) | (told == ASK_VAD) | (_pointer(entries.entry ^ mask) == by_vad)
     where = np.where(ask, by_vad, told)

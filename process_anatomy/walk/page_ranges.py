@@ -1,4 +1,8 @@
-"""The user half of one process cut into ranges that touch and never overlap: VADs, and what lies between them."""
+"""The user halves of some processes cut into ranges that touch and never overlap: VADs, and what lies between them.
+
+The halves are laid out one behind the other, so that one sorted array holds the ranges of all: a place is the number of
+the process times the size of a half, plus the address.
+"""
 
 from __future__ import annotations
 
@@ -15,28 +19,32 @@ NO_VAD = -1
 
 
 class Ranges:
-    """Ranges by address.
+    """Ranges by place.
 
     Where VADs overlap, the one that starts first keeps the pages, so that every page is counted once.
 
     Args:
         vads: first and last address of each VAD, as they are; one that is not known or not possible has no range.
-        top: first address behind the user half.
+        numbers: for each VAD the number of its process, from 0.
+        count: number of processes.
+        half: bytes of a user half; a process's number times this is less than 2**64.
 
     Attributes:
-        start: first address of each range.
-        end: last address of each range.
+        start: first place of each range.
+        end: last place of each range.
         owner: number of the VAD, or :data:`NO_VAD`.
         clipped: numbers of VADs that lost pages to another.
     """
 
-    def __init__(self, vads: Sequence[tuple[int | Absent, int | Absent]], top: int) -> None:
+    def __init__(
+        self, vads: Sequence[tuple[int | Absent, int | Absent]], numbers: Sequence[int], count: int, half: int
+    ) -> None:
         self.size = len(vads)
         self.clipped: set[int] = set()
         known = sorted(
-            (start, min(end, top - 1), number)
-            for number, (start, end) in enumerate(vads)
-            if isinstance(start, int) and isinstance(end, int) and start <= end and start < top
+            (process * half + start, process * half + min(end, half - 1), number)
+            for number, ((start, end), process) in enumerate(zip(vads, numbers, strict=True))
+            if isinstance(start, int) and isinstance(end, int) and start <= end and start < half
         )
         pieces: list[tuple[int, int, int]] = []
         here = 0
@@ -50,8 +58,8 @@ class Ranges:
                 pieces.append((here, start - 1, NO_VAD))
             pieces.append((start, end, number))
             here = end + 1
-        if here < top:
-            pieces.append((here, top - 1, NO_VAD))
+        if here < half * count:
+            pieces.append((here, half * count - 1, NO_VAD))
         self.start: Addresses = np.array([piece[0] for piece in pieces], dtype=np.uint64)
         self.end: Addresses = np.array([piece[1] for piece in pieces], dtype=np.uint64)
         self.owner = np.array([piece[2] for piece in pieces], dtype=np.int64)
@@ -62,7 +70,7 @@ class Ranges:
         """Pair entries with the ranges that they reach into.
 
         Args:
-            virtual: first address of each entry, in the user half.
+            virtual: first place of each entry.
             pages: how many pages it maps.
 
         Returns:
@@ -78,7 +86,7 @@ class Ranges:
         return pick, where, (high + np.uint64(1) - low >> PAGE_SHIFT).astype(np.int64)
 
     def covered(self, spans: Sequence[tuple[int, int]]) -> npt.NDArray[np.int64]:
-        """Pages of each VAD that lie within spans (first address, bytes), which do not overlap."""
+        """Pages of each VAD that lie within spans (first place, bytes), which do not overlap."""
         found = np.zeros(self.size, dtype=np.int64)
         if spans:
             virtual = np.array([first for first, _ in spans], dtype=np.uint64)

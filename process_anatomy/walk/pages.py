@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,7 @@ from process_anatomy.walk.page_entries import (
     invalid_mask,
     prototype_addresses,
     prototypes,
+    user_half,
 )
 from process_anatomy.walk.page_ranges import Ranges
 from process_anatomy.walk.processes import Process
@@ -40,6 +42,10 @@ from process_anatomy.walk.vads import IMAGE_MAP, Vad
 
 TOTAL_LIMIT = 1 << 26
 """Entries of all processes together."""
+GROUP = 64
+"""Processes whose page tables are walked and compared at once."""
+GROUP_LIMIT = 1 << 21
+"""Entries of such a group at the most; processes with more are taken one by one."""
 RUN_LIMIT = 1 << 10
 """Runs of pages without a VAD that are told of one process at the most."""
 CODE_LIMIT = 1 << 8
@@ -49,6 +55,10 @@ DIRTY, COPY_ON_WRITE, SOFTWARE_WRITE = np.uint64(1 << 6), np.uint64(1 << 9), np.
 WRITE, NO_EXECUTE = np.uint64(1 << 1), np.uint64(1 << 63)
 RIGHTS = ("R--", "R-X", "RW-", "RWX")
 """Rights by number: 1 for execution, 2 for writing."""
+COUNTED = 6
+"""Kinds of entries that a row counts: valid, large, transition, prototype, page file, demand zero."""
+_COLUMN_OF = np.array([0, 1, 1, 2, 3, 4, 5, 6, 6])
+"""Number of a page's state to that of its kind; what is neither counts for none."""
 GUARD, NO_ACCESS = 2, 3
 """Modifiers of a protection index (its two upper bits); the second means no access where no protection is beside it."""
 
@@ -145,113 +155,168 @@ def pages(
     space = kernel.space
     if not isinstance(space, AddressSpace):
         return PageTable((), ("the processes' own memory is not in a small dump",))
-    mask = invalid_mask(space, processes)
     own: dict[int, list[int]] = {}
     for number, vad in enumerate(vads):
         own.setdefault(vad.process.address, []).append(number)
-    rows: list[PageRow] = []
     problems: list[str] = []
-    budget = TOTAL_LIMIT
+    walked: list[Process] = []
     for process in processes:
-        mine = own.get(process.address, [])
-        if isinstance(process.exit_time, int) and not mine:
+        if isinstance(process.exit_time, int) and process.address not in own:
             continue  # its tables went with its last VAD, and their frame may be another's by now
-        if not isinstance(process.dtb, int):
+        if isinstance(process.dtb, int):
+            walked.append(process)
+        else:
             problems.append(f"process {process.pid}: its page tables are not known ({process.dtb})")
+    mask = invalid_mask(space, _roots(walked))
+    rows: list[PageRow] = []
+    budget = TOTAL_LIMIT
+    pending = [walked[first : first + GROUP] for first in range(0, len(walked), GROUP)][::-1]
+    while pending:
+        group = pending.pop()
+        limit = GROUP_LIMIT if len(group) > 1 else max(min(ENTRY_LIMIT, budget), 1)
+        entries = entries_of(space, _roots(group), mask, limit)
+        if entries.cut and len(group) > 1:
+            pending += [[process] for process in reversed(group)]
             continue
-        entries = entries_of(space, process.dtb, mask, min(ENTRY_LIMIT, max(budget, 1)))
-        budget -= len(entries.virtual)
+        budget -= len(entries.place)
         if entries.cut:
-            problems.append(f"process {process.pid}: its page tables hold more entries than are read")
+            problems.append(f"process {group[0].pid}: its page tables hold more entries than are read")
+        mine = [number for process in group for number in own.get(process.address, ())]
         judge = _Judge(
-            space, process, [vads[n] for n in mine], [names[n] for n in mine], [backing[n] for n in mine], mask
+            space, group, [vads[n] for n in mine], [names[n] for n in mine], [backing[n] for n in mine], entries, mask
         )
-        rows += judge.rows(entries)
+        rows += judge.rows()
         problems += judge.problems
     return PageTable(tuple(rows), tuple(problems))
 
 
+def _roots(processes: Sequence[Process]) -> Addresses:
+    return addresses_of([p.dtb for p in processes if isinstance(p.dtb, int)])
+
+
 class _Judge:
-    """Compares the entries of one process with its VADs."""
+    """Compares the entries of some processes with their VADs.
+
+    An entry that maps a large page may reach over several ranges, so facts have one element for each pair of an entry
+    and a range.
+
+    Attributes:
+        pick: which entry.
+        where: which range.
+        owner: whose range: the VAD's number, -1 for none.
+        count: how many pages of it.
+        state: the entry's state.
+        entry: the entry.
+        rights: what it lets through, a number in :data:`RIGHTS`.
+        problems: what has no row to say it, one line each.
+    """
 
     def __init__(
         self,
         space: AddressSpace,
-        process: Process,
+        processes: Sequence[Process],
         vads: Sequence[Vad],
         names: Sequence[tuple[str, ...]],
         backing: Sequence[Section],
+        entries: Entries,
         mask: np.uint64,
     ) -> None:
-        self.space, self.process, self.mask = space, process, mask
+        self.space, self.processes, self.entries, self.mask = space, processes, entries, mask
         self.vads, self.names, self.backing = vads, names, backing
-        self.ranges = Ranges([(v.start, v.end) for v in vads], 1 << (space.mode.bits - 1))
+        self.half = user_half(space)
+        numbers = {process.address: number for number, process in enumerate(processes)}
+        self.numbers = [numbers[vad.process.address] for vad in vads]
+        self.ranges = Ranges([(v.start, v.end) for v in vads], self.numbers, len(processes), self.half)
         self.problems: list[str] = []
+        self.pick, self.where, self.count = self.ranges.join(entries.place, entries.pages)
+        self.owner = self.ranges.owner[self.where]
+        self.state, self.entry = entries.state[self.pick], entries.entry[self.pick]
+        writable, executable = self.entry & (WRITE | SOFTWARE_WRITE) != 0, self.entry & NO_EXECUTE == 0
+        self.rights = writable.astype(np.int64) << 1 | executable
 
-    def rows(self, entries: Entries) -> list[PageRow]:
+    def rows(self) -> list[PageRow]:
         """One row for each VAD, and one for each run of present pages between them."""
-        # an entry that maps a large page may reach over several ranges: from here on one element an entry and range
-        pick, where, count = self.ranges.join(entries.virtual, entries.pages)
-        owner = self.ranges.owner[where]
-        state, entry = entries.state[pick], entries.entry[pick]
-        facts = _Facts(entries, pick, where, owner, count, len(self.vads))
-        valid = (state <= PageState.LARGE_1GB) & (owner >= 0)
-        rights = (((entry & (WRITE | SOFTWARE_WRITE) != 0).astype(np.int64) << 1) | (entry & NO_EXECUTE == 0)).astype(
-            np.int64
-        )
-        resident, private, strange, copied = self._sections(entries, facts, rights)
-        code, headers = self._own_code(facts, valid, rights, copied)
-        beyond = valid & self._exceeds(owner, rights, private)
-        protection = entries.protection[pick]
-        waiting = (state >= PageState.TRANSITION) & (state != PageState.PROTOTYPE)
+        valid = (self.state <= PageState.LARGE_1GB) & (self.owner >= 0)
+        resident, private, strange, copied = self._sections()
+        code, headers = self._own_code(valid, copied)
+        beyond = valid & self._exceeds(private)
+        protection = self.entries.protection[self.pick]
+        waiting = (self.state >= PageState.TRANSITION) & (self.state != PageState.PROTOTYPE)
         guard = waiting & (protection >> np.uint64(3) == GUARD) & (protection & np.uint64(7) != 0)
         closed = waiting & (protection == NO_ACCESS << 3)
-        total = {
-            "valid": facts.sum(state == PageState.VALID),
-            "large": facts.sum((state == PageState.LARGE_2MB) | (state == PageState.LARGE_1GB)),
-            "transition": facts.sum(state == PageState.TRANSITION),
-            "prototype": facts.sum(state == PageState.PROTOTYPE),
-            "pagefile": facts.sum(state == PageState.PAGEFILE),
-            "demand_zero": facts.sum(state == PageState.DEMAND_ZERO),
-            "resident": facts.sum(resident),
-            "guard": facts.sum(guard),
-            "no_access": facts.sum(closed),
-            "beyond": facts.sum(beyond),
-            "strange": facts.sum(strange),
-        }
-        copies = facts.sum(private)
-        by_right = [facts.sum(valid & (rights == number)) for number in range(len(RIGHTS))]
-        beyond_right = [facts.sum(beyond & (rights == number)) for number in range(len(RIGHTS))]
-        unknown = self.ranges.covered(entries.gaps)
-        found: list[tuple[int, PageRow]] = []
-        for number, vad in enumerate(self.vads):
-            numbers = {name: int(values[number]) for name, values in total.items()}
-            touched = sum(numbers[name] for name in ("valid", "large", "transition", "prototype", "pagefile"))
+        states = self._table(_COLUMN_OF[self.state], _COLUMN_OF.max() + 1)[:, :COUNTED]
+        columns = zip(
+            self.vads,
+            self.numbers,
+            states.tolist(),
+            self.ranges.covered(self.entries.gaps).tolist(),
+            self._sum(resident),
+            self._sum(guard),
+            self._sum(closed),
+            self._table(self.rights, len(RIGHTS), valid).tolist(),
+            self._sum(private),
+            self._sum(beyond),
+            self._sum(strange),
+            self._disagreements(beyond, strange),
+            strict=True,
+        )
+        found: list[tuple[int, int, PageRow]] = []
+        for number, (vad, process, states, unknown, there, guards, none, rights, copies, more, odd, told) in enumerate(
+            columns
+        ):
+            small, large, moving, shared, filed, never = states
             whole = vad.pages if isinstance(vad.pages, int) else 0
-            lost = int(unknown[number])
             row = PageRow(
-                self.process,
+                vad.process,
                 "vad",
                 vad,
                 self.names[number],
                 vad.start,
                 vad.end,
-                **numbers,
-                unknown=lost,
-                untouched=max(whole - touched - numbers["demand_zero"] - lost, 0),
-                hardware=_list_rights([int(values[number]) for values in by_right]),
-                private=int(copies[number]) if self.backing[number] != NO_SECTION else NOT_APPLICABLE,
-                disagreement=self._disagreement(
-                    number, [int(values[number]) for values in beyond_right], beyond, strange, facts
-                ),
+                valid=small,
+                large=large,
+                transition=moving,
+                prototype=shared,
+                pagefile=filed,
+                demand_zero=never,
+                unknown=unknown,
+                untouched=max(whole - sum(states) - unknown, 0),
+                resident=there,
+                guard=guards,
+                no_access=none,
+                hardware=_list_rights(rights),
+                private=NOT_APPLICABLE if self.backing[number] == NO_SECTION else copies,
+                beyond=more,
+                strange=odd,
+                disagreement=told,
                 own_code=tuple(code.get(number, ())),
                 own_header=number in headers,
-                problems=self._problems(number, lost),
+                problems=self._problems(number, unknown),
             )
-            found.append((vad.start if isinstance(vad.start, int) else 0, row))
-        found += self._uncovered(entries, facts, rights)
-        found.sort(key=lambda pair: pair[0])
-        return [row for _, row in found]
+            found.append((process, vad.start if isinstance(vad.start, int) else 0, row))
+        found += self._uncovered()
+        found.sort(key=lambda one: one[:2])
+        return [row for _, _, row in found]
+
+    def _table(self, kind: npt.NDArray[Any], kinds: int, chosen: Mask | bool = True) -> npt.NDArray[np.int64]:
+        """Pages of the chosen elements for each VAD and kind."""
+        kept = chosen & (self.owner >= 0)
+        cell = self.owner[kept] * kinds + kind[kept]
+        size = len(self.vads)
+        return np.bincount(cell, self.count[kept], size * kinds).astype(np.int64).reshape(size, kinds)
+
+    def _sum(self, chosen: Mask) -> list[int]:
+        """Pages of the chosen elements for each VAD."""
+        kept = np.flatnonzero(chosen & (self.owner >= 0))
+        sums: list[int] = np.bincount(self.owner[kept], self.count[kept], len(self.vads)).astype(np.int64).tolist()
+        return sums
+
+    def _first(self, chosen: Mask) -> dict[int, int]:
+        """The lowest address of the chosen elements, for each VAD that has any."""
+        rows = np.flatnonzero(chosen & (self.owner >= 0))
+        owner, first = np.unique(self.owner[rows], return_index=True)
+        places = self.entries.place[self.pick[rows[first]]] % np.uint64(self.half)
+        return dict(zip(owner.tolist(), places.tolist(), strict=True))
 
     def _problems(self, number: int, lost: int) -> tuple[str, ...]:
         vad = self.vads[number]
@@ -262,19 +327,18 @@ class _Judge:
             problems.append("another range overlaps it; pages are counted once")
         return tuple(dict.fromkeys(problems))
 
-    def _own_code(
-        self, facts: _Facts, valid: Mask, rights: npt.NDArray[np.int64], copied: Mask
-    ) -> tuple[dict[int, list[int]], set[int]]:
+    def _own_code(self, valid: Mask, copied: Mask) -> tuple[dict[int, list[int]], set[int]]:
         """For each VAD the first pages of code that no file gave, and the VADs whose first page is a proved copy.
 
         In ranges that may be executed and map no image, pages that wait in memory (transition) count as well.
         """
-        vads, owner = self.vads, facts.owner
+        vads, owner = self.vads, self.owner
         image = np.array([v.vad_type == IMAGE_MAP for v in vads] + [False])[owner]
         may = np.array([isinstance(v.protection, str) and "EXECUTE" in v.protection for v in vads] + [False])[owner]
-        waiting = (facts.entries.state[facts.pick] == PageState.TRANSITION) & (owner >= 0)
-        wanted = np.where(image, copied & (rights & 1 != 0), (valid & (rights & 1 != 0)) | (waiting & may))
-        places = facts.entries.virtual[facts.pick]
+        waiting = (self.state == PageState.TRANSITION) & (owner >= 0)
+        runs = self.rights & 1 != 0
+        wanted = np.where(image, copied & runs, (valid & runs) | (waiting & may))
+        places = self.entries.place[self.pick] % np.uint64(self.half)
         found: dict[int, list[int]] = {}
         for number, place in zip(owner[wanted].tolist(), places[wanted].tolist(), strict=True):
             kept = found.setdefault(number, [])
@@ -283,23 +347,22 @@ class _Judge:
         starts = _column([vad.start for vad in vads])
         return found, set(owner[copied & image & (places == starts[owner])].tolist())
 
-    def _sections(
-        self, entries: Entries, facts: _Facts, rights: npt.NDArray[np.int64]
-    ) -> tuple[Mask, Mask, Mask, Mask]:
+    def _sections(self) -> tuple[Mask, Mask, Mask, Mask]:
         """Which pages are in memory, which are private copies, which are neither, which are copies without a doubt.
 
         A valid page of a section's view is the section's where the prototype entry names the same frame.  Where the
         prototype entry cannot be read, the copy-on-write bit tells: it is set until the copy is made.  A page is
         neither only where the prototype entry names another frame that is in memory.
         """
-        pick, owner = facts.pick, facts.owner
-        state, entry, inside = entries.state[pick], entries.entry[pick], owner >= 0
+        entries, pick, owner, state = self.entries, self.pick, self.owner, self.state
+        inside = owner >= 0
         firsts = _column([section.first_prototype for section in self.backing])
         lasts = _column([section.last_prototype for section in self.backing])
         starts = _column([vad.start for vad in self.vads])
+        starts += _column(self.numbers) * np.uint64(self.half)
         copying = np.array([isinstance(v.protection, str) and "WRITECOPY" in v.protection for v in self.vads] + [False])
         picked = Entries(
-            entries.virtual[pick], facts.count, state, entry, entries.physical[pick], entries.gaps, entries.cut
+            entries.place[pick], self.count, state, self.entry, entries.physical[pick], entries.gaps, entries.cut
         )
         place = prototype_addresses(picked, firsts[owner], starts[owner], self.mask)
         compare = (state == PageState.VALID) & inside & (firsts[owner] >= np.uint64(KERNEL_HALF))
@@ -311,13 +374,13 @@ class _Judge:
         rows = np.flatnonzero(ask)
         frame[rows], there[rows], known[rows] = prototypes(self.space, place[rows], self.mask)
         shared = there & (frame == picked.physical)
-        by_bits = (entry & COPY_ON_WRITE == 0) & ((rights & 2 != 0) | (entry & DIRTY != 0))
+        by_bits = (self.entry & COPY_ON_WRITE == 0) & ((self.rights & 2 != 0) | (self.entry & DIRTY != 0))
         other = compare & np.where(known, ~shared, by_bits)
         resident = picked.readable | ((state == PageState.PROTOTYPE) & there)
         private = other & copying[owner]
         return resident, private, other & there & ~copying[owner], private & known
 
-    def _exceeds(self, owner: npt.NDArray[np.int64], rights: npt.NDArray[np.int64], private: Mask) -> Mask:
+    def _exceeds(self, private: Mask) -> Mask:
         """Whether an entry lets through what the VAD's protection does not."""
         allowed, copied = [], []
         for vad in self.vads:
@@ -325,45 +388,55 @@ class _Judge:
             executable, writable = "EXECUTE" in name, "READWRITE" in name
             allowed.append(-1 if name == "PAGE_NOACCESS" else executable | writable << 1)
             copied.append("WRITECOPY" in name)
-        may = np.array([*allowed, 3], dtype=np.int64)[owner]
-        may = may | np.where(np.array([*copied, False])[owner] & private, 2, 0)
-        exceeds: Mask = (may < 0) | (rights & ~may != 0)
+        may = np.array([*allowed, 3], dtype=np.int64)[self.owner]
+        may = may | np.where(np.array([*copied, False])[self.owner] & private, 2, 0)
+        exceeds: Mask = (may < 0) | (self.rights & ~may != 0)
         return exceeds
 
-    def _disagreement(self, number: int, numbers: list[int], beyond: Mask, strange: Mask, facts: _Facts) -> str:
-        """What the tables give beyond the VAD, with the first address of each."""
-        told: list[str] = []
-        if any(numbers):
-            first = facts.first(beyond, number)
-            told.append(f"{_list_rights(numbers)} beyond {self.vads[number].protection}, first at {first:#x}")
-        count = int(((facts.owner == number) & strange).sum()) if strange.any() else 0
-        if count:
-            told.append(f"{count} not the section's, first at {facts.first(strange, number):#x}")
-        return "; ".join(told)
+    def _disagreements(self, beyond: Mask, strange: Mask) -> list[str]:
+        """What the tables give beyond each VAD, with the first address of each kind; empty for most."""
+        told: list[list[str]] = [[] for _ in self.vads]
+        if beyond.any():
+            numbers = self._table(self.rights, len(RIGHTS), beyond).tolist()
+            for vad, first in self._first(beyond).items():
+                rights = _list_rights(numbers[vad])
+                told[vad].append(f"{rights} beyond {self.vads[vad].protection}, first at {first:#x}")
+        if strange.any():
+            elements = np.bincount(self.owner[strange], minlength=len(self.vads)).tolist()
+            for vad, first in self._first(strange).items():
+                told[vad].append(f"{elements[vad]} not the section's, first at {first:#x}")
+        return ["; ".join(parts) for parts in told]
 
-    def _uncovered(self, entries: Entries, facts: _Facts, rights: npt.NDArray[np.int64]) -> list[tuple[int, PageRow]]:
+    def _uncovered(self) -> list[tuple[int, int, PageRow]]:
         """Runs of present pages that no VAD covers: neighbours with the same state and rights make one run."""
-        loose = np.flatnonzero((facts.owner < 0) & entries.readable[facts.pick])
+        loose = np.flatnonzero((self.owner < 0) & self.entries.readable[self.pick])
         if not len(loose):
             return []
-        pick, count = facts.pick[loose], facts.count[loose]
-        state, kind = entries.state[pick], rights[loose]
-        start = np.maximum(entries.virtual[pick], self.ranges.start[facts.where[loose]])
+        state, rights, count = self.state[loose], self.rights[loose], self.count[loose]
+        start = np.maximum(self.entries.place[self.pick[loose]], self.ranges.start[self.where[loose]])
         end = start + (count.astype(np.uint64) << PAGE_SHIFT)
+        process = (start // np.uint64(self.half)).astype(np.int64)
         new = np.ones(len(loose), dtype=np.bool_)
-        new[1:] = (start[1:] != end[:-1]) | (state[1:] != state[:-1]) | (kind[1:] != kind[:-1])
+        new[1:] = (start[1:] != end[:-1]) | (process[1:] != process[:-1])
+        new[1:] |= (state[1:] != state[:-1]) | (rights[1:] != rights[:-1])
         heads = np.flatnonzero(new)
-        if len(heads) > RUN_LIMIT:
-            self.problems.append(f"process {self.process.pid}: {len(heads)} runs of pages without a VAD, not all told")
-            heads = heads[:RUN_LIMIT]
-        tails = np.append(np.flatnonzero(new)[1:], len(loose)) - 1
-        rows: list[tuple[int, PageRow]] = []
-        for head, tail in zip(heads.tolist(), tails.tolist(), strict=False):
-            first, last = int(start[head]), int(end[tail]) - 1
+        tails = np.append(heads[1:], len(loose)) - 1
+        runs = np.bincount(process[heads], minlength=len(self.processes)).tolist()
+        told = [0] * len(runs)
+        for number, whole in enumerate(runs):
+            if whole > RUN_LIMIT:
+                pid = self.processes[number].pid
+                self.problems.append(f"process {pid}: {whole} runs of pages without a VAD, not all told")
+        rows: list[tuple[int, int, PageRow]] = []
+        for head, tail, owner in zip(heads.tolist(), tails.tolist(), process[heads].tolist(), strict=True):
+            told[owner] += 1
+            if told[owner] > RUN_LIMIT:
+                continue
+            first, last = int(start[head]) - owner * self.half, int(end[tail]) - 1 - owner * self.half
             number = int(count[head : tail + 1].sum())
             small, moving = state[head] == PageState.VALID, state[head] == PageState.TRANSITION
             row = PageRow(
-                self.process,
+                self.processes[owner],
                 "no-vad",
                 None,
                 (fixed_name(first, last) or "unknown",),
@@ -373,41 +446,11 @@ class _Judge:
                 transition=number if moving else 0,
                 large=0 if small or moving else number,
                 resident=number,
-                hardware="" if moving else f"{RIGHTS[kind[head]]} {number}",
-                own_code=tuple(range(first, last, PAGE))[:CODE_LIMIT] if kind[head] & 1 and not moving else (),
+                hardware="" if moving else f"{RIGHTS[rights[head]]} {number}",
+                own_code=tuple(range(first, last, PAGE)[:CODE_LIMIT]) if rights[head] & 1 and not moving else (),
             )
-            rows.append((first, row))
+            rows.append((owner, first, row))
         return rows
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """Entries joined with ranges, one element for each pair.
-
-    Attributes:
-        entries: of the process.
-        pick: which entry.
-        where: which range.
-        owner: whose range: the VAD's number, -1 for none.
-        count: how many pages of it.
-        size: number of VADs.
-    """
-
-    entries: Entries
-    pick: npt.NDArray[np.int64]
-    where: npt.NDArray[np.int64]
-    owner: npt.NDArray[np.int64]
-    count: npt.NDArray[np.int64]
-    size: int
-
-    def sum(self, chosen: Mask) -> npt.NDArray[np.int64]:
-        """Pages of the chosen elements for each VAD."""
-        kept = chosen & (self.owner >= 0)
-        return np.bincount(self.owner[kept], weights=self.count[kept], minlength=self.size).astype(np.int64)
-
-    def first(self, chosen: Mask, number: int) -> int:
-        """The lowest address of the chosen elements of a VAD."""
-        return int(self.entries.virtual[self.pick[np.flatnonzero(chosen & (self.owner == number))[0]]])
 
 
 def _column(values: Sequence[int | Absent]) -> Addresses:

@@ -7,6 +7,7 @@ for the numbers in it are whatever the image holds.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -82,6 +83,8 @@ class PeFacts:
         subsystem: IMAGE_SUBSYSTEM_* without its prefix.
         size: SizeOfImage.
         checksum: of the file.
+        characteristics: DllCharacteristics; :attr:`mitigations` names its bits.
+        file_end: where the file ends by its header: behind the last octet of a section, from its start.
         entry: entry point from the base, 0 without one.
         entry_section: name of the section that holds it, not applicable without one or outside all.
         sections: in the order of the headers.
@@ -91,7 +94,6 @@ class PeFacts:
         pdb: the PDB that the linker named.
         version: CompanyName, FileVersion and so on.
         rich: MD5 of the Rich header, which tells the compilers; not applicable without one.
-        mitigations: DllCharacteristics by name.
         problems: what is odd, one line each.
     """
 
@@ -101,6 +103,8 @@ class PeFacts:
     subsystem: str
     size: int
     checksum: int
+    characteristics: int
+    file_end: int
     entry: int
     entry_section: str | Absent
     sections: tuple[PeSection, ...]
@@ -110,8 +114,12 @@ class PeFacts:
     pdb: Pdb | Absent
     version: dict[str, str] | Absent
     rich: str | Absent
-    mitigations: tuple[str, ...]
     problems: tuple[str, ...]
+
+    @property
+    def mitigations(self) -> tuple[str, ...]:
+        """DllCharacteristics by name."""
+        return tuple(name for bit, name in MITIGATIONS.items() if self.characteristics & bit)
 
 
 class _MissingError(Exception):
@@ -141,6 +149,8 @@ def pe_facts(image: PeImage) -> PeFacts:
         problems.append(f"its entry point {entry:#x} lies in none of its sections")
     if holder is not None and entry and not holder.characteristics & EXECUTABLE:
         problems.append(f"its entry point {entry:#x} lies in {holder.name}, which is not executable")
+    ends = [s.PointerToRawData + s.SizeOfRawData for s in image.pe.sections[:SECTION_LIMIT] if s.SizeOfRawData]
+    end = max([optional.SizeOfHeaders, *ends])
     imphash, imports = _imports(image)
     pdb, version, exports = _pdb(image), _version(image), _exports(image)
     for what, fact in (("imports", imphash), ("exports", exports), ("debug", pdb), ("version", version)):
@@ -148,9 +158,10 @@ def pe_facts(image: PeImage) -> PeFacts:
             problems.append(f"{what}: {fact}")
     return PeFacts(
         file.TimeDateStamp, image.machine, 64 if optional.Magic == 0x20B else 32, _subsystem(optional.Subsystem),
-        optional.SizeOfImage, optional.CheckSum, entry, holder.name if holder and entry else NOT_APPLICABLE,
+        optional.SizeOfImage, optional.CheckSum, optional.DllCharacteristics, end, entry,
+        holder.name if holder and entry else NOT_APPLICABLE,
         sections, imphash, imports, exports, pdb, version, _rich(image),
-        tuple(name for bit, name in MITIGATIONS.items() if optional.DllCharacteristics & bit), tuple(problems),
+        tuple(problems),
     )  # fmt: skip
 
 
@@ -160,9 +171,10 @@ def _subsystem(value: int) -> str:
 
 def _rich(image: PeImage) -> str | Absent:
     try:
-        return str(image.pe.get_rich_header_hash()) or NOT_APPLICABLE
+        found = image.pe.parse_rich_header()  # pefile's own hash of it wants a whole file
     except PEFILE_TROUBLE:
-        return NOT_APPLICABLE
+        found = None
+    return hashlib.md5(found["clear_data"], usedforsecurity=False).hexdigest() if found else NOT_APPLICABLE
 
 
 def _bytes(image: PeImage, rva: int, size: int) -> bytes:

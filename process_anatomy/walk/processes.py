@@ -282,13 +282,11 @@ def _image_paths(kernel: Kernel, pointers: list[int | Absent]) -> list[str | Abs
         OBJECT_NAME_INFORMATION, addresses_of([p if isinstance(p, int) else 0 for p in pointers])
     )
     found: list[str | Absent] = []
-    for pointer, name in zip(pointers, names.values("Name"), strict=True):
+    for pointer, name in zip(pointers, names.texts("Name"), strict=True):
         if isinstance(pointer, Absent):
             found.append(pointer)
         elif pointer == 0:
             found.append(NOT_APPLICABLE)
-        elif isinstance(name, Absent):
-            found.append(name)
         else:
-            found.append(kernel.view.string(name.Buffer, name.Length) if name.Length else NOT_APPLICABLE)
+            found.append(NOT_APPLICABLE if name == "" else name)
     return found

@@ -20,10 +20,12 @@ from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.processes import Process
 from process_anatomy.walk.sections import has_section
+from process_anatomy.walk.tebs import small_tebs
 from process_anatomy.walk.threads import threads
 from process_anatomy.walk.vads import Vad
+from structs import builds
 from structs.ethread import ETHREAD
-from structs.layout import Layout
+from structs.layout import Build, Layout
 from structs.peb import PEB
 from structs.teb import TEB
 
@@ -115,10 +117,10 @@ def _names(row: Vad, own: set[str]) -> set[str]:
 
 
 def _fields(
-    kernel: Kernel, layout: Layout, addresses: Addresses, roots: Addresses, names: Iterable[str]
+    kernel: Kernel, build: Build, layout: Layout, addresses: Addresses, roots: Addresses, names: Iterable[str]
 ) -> dict[str, list[int]]:
     """Fields of user structures, each through its own process's tables; 0 where one cannot be read or is not there."""
-    structure = kernel.build[layout]
+    structure = build[layout]
     found: dict[str, list[int]] = {}
     for name in names:
         if name not in structure:
@@ -141,7 +143,7 @@ def _peb_marks(kernel: Kernel, processes: Sequence[Process]) -> Iterator[Mark]:
         return
     pebs, roots = addresses_of([_user(p.peb) for p in owners]), addresses_of([_user(p.dtb) for p in owners])
     names = [*(name for name, _ in POINTERS), "NumberOfHeaps", "ProcessHeaps"]
-    found = _fields(kernel, PEB, pebs, roots, names)
+    found = _fields(kernel, kernel.build, PEB, pebs, roots, names)
     for number, process in enumerate(owners):
         yield Mark(process.address, int(pebs[number]), "PEB")
         for field, name in POINTERS:
@@ -169,11 +171,22 @@ def _thread_marks(kernel: Kernel, processes: Sequence[Process]) -> Iterator[Mark
         return
     tebs = kernel.view.records(ETHREAD, addresses_of([row.address for row in table.rows])).values("Teb")
     kept = [(row.process, teb) for row, teb in zip(table.rows, tebs, strict=True) if _user(teb)]
-    addresses = addresses_of([teb for _, teb in kept])
-    roots = addresses_of([_user(process.dtb) for process, _ in kept])
-    found = _fields(kernel, TEB, addresses, roots, ("Self", "StackBase", "StackLimit"))
+    yield from _teb_marks(kernel, kernel.build, kept)
+    both = [(process, teb) for process, teb in kept if process.wow64 is True]
+    if both:
+        roots = addresses_of([_user(process.dtb) for process, _ in both])
+        small = small_tebs(kernel, addresses_of([teb for _, teb in both]), roots).tolist()
+        second = [(process, at) for (process, _), at in zip(both, small, strict=True) if at]
+        yield from _teb_marks(kernel, builds.wow64(kernel.number), second)
+
+
+def _teb_marks(kernel: Kernel, build: Build, tebs: Sequence[tuple[Process, int]]) -> Iterator[Mark]:
+    """TEBs in the layout of a build, and the stack that each tells of."""
+    addresses = addresses_of([teb for _, teb in tebs])
+    roots = addresses_of([_user(process.dtb) for process, _ in tebs])
+    found = _fields(kernel, build, TEB, addresses, roots, ("Self", "StackBase", "StackLimit"))
     for (process, teb), own, base, limit in zip(
-        kept, found["Self"], found["StackBase"], found["StackLimit"], strict=True
+        tebs, found["Self"], found["StackBase"], found["StackLimit"], strict=True
     ):
         yield Mark(process.address, teb, "TEB")
         # a TEB that does not know its own address is damaged or none, and its stack would be a guess

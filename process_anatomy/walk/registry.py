@@ -227,14 +227,10 @@ def _registry_space(kernel: Kernel, processes: Sequence[Process]) -> Space | Abs
 
 def _read_hives(kernel: Kernel, notes: Mapping[int, list[str]], registry: Space | Absent) -> Iterator[Hive]:
     records = kernel.view.records(CMHIVE, addresses_of(list(notes)))
-    names = [records.values(name) for name in NAMES]
+    names = [records.texts(name) for name in NAMES if name in records.structure]
     roots = _root_cells(kernel, records)
     for row, (address, storage) in enumerate(zip(notes, records.values("Storage"), strict=True)):
-        strings = [
-            kernel.view.string(n.Buffer, n.Length)
-            for n in (column[row] for column in names)
-            if not isinstance(n, Absent)
-        ]
+        strings = [column[row] for column in names]
         readable = tuple(s for s in strings if isinstance(s, str) and s)
         unreadable_name = next((s for s in strings if isinstance(s, Absent)), Absent(Kind.NOT_APPLICABLE, "no name"))
         root, problem = roots[row]

@@ -17,12 +17,14 @@ from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
 from process_anatomy.memory.space import Addresses, distinct
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.vads import SHORT_TAGS, Vad
-from structs.section import CONTROL_AREA, MMSECTION_FLAGS, SUBSECTION
+from structs.section import CONTROL_AREA, MMSECTION_FLAGS, SECTION_IMAGE_INFORMATION, SEGMENT, SUBSECTION
 from structs.vad import MMVAD
 
 SUBSECTION_LIMIT = 1024
 """Parts of one section that are counted at the most; an image has one for its headers and one for each part."""
 FAST_REF = 0xF
+MACHINES = {0x14C, 0x1C4, 0x8664, 0xAA64, 0xA641, 0xA64E}
+"""IMAGE_FILE_MACHINE_* of every file that Windows maps: x86, ARM, x64, ARM64 and its two x64 flavours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,46 @@ def sections(kernel: Kernel, rows: Sequence[Vad]) -> list[Section]:
             area, counts[part], flags, views, references, file_object, firsts[step], lasts[step], problems
         )
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class FileHeader:
+    """What the kernel noted of an image file's headers when it mapped it (_SECTION_IMAGE_INFORMATION).
+
+    Attributes:
+        characteristics: DllCharacteristics.
+        size: bytes of the file.
+        checksum: of the file.
+    """
+
+    characteristics: int
+    size: int
+    checksum: int
+
+
+def file_headers(kernel: Kernel, backing: Sequence[Section]) -> list[FileHeader | Absent]:
+    """The kernel's note of the file behind each of these sections, in their order; not applicable without one."""
+    if SECTION_IMAGE_INFORMATION not in kernel.build:
+        return [Absent(Kind.NOT_IN_BUILD, "the layout has no _SECTION_IMAGE_INFORMATION")] * len(backing)
+    found: list[Any] = [section.control_area for section in backing]
+    steps = (
+        (CONTROL_AREA, "Segment", "segment"),
+        (SEGMENT, "ImageInformation", "record of an image file"),
+    )
+    for layout, field, what in steps:
+        rows = [row for row, value in enumerate(found) if _kernel(value)]
+        values = kernel.view.records(layout, addresses_of([found[row] for row in rows])).values(field)
+        for row, value in zip(rows, values, strict=True):
+            found[row] = value if _kernel(value) else _gone(value, what)
+    rows = [row for row, value in enumerate(found) if _kernel(value)]
+    records = kernel.view.records(SECTION_IMAGE_INFORMATION, addresses_of([found[row] for row in rows]))
+    names = ("Machine", "DllCharacteristics", "ImageFileSize", "CheckSum")
+    for row, facts in zip(rows, zip(*(records.values(name) for name in names), strict=True), strict=True):
+        absent = next((fact for fact in facts if isinstance(fact, Absent)), None)
+        if absent is None and facts[0] not in MACHINES:
+            absent = Absent(Kind.IMPLAUSIBLE, f"{found[row]:#x} holds no record of an image file")
+        found[row] = FileHeader(*facts[1:]) if absent is None else absent
+    return [value if isinstance(value, (FileHeader, Absent)) else NOT_APPLICABLE for value in found]
 
 
 def _kernel(value: Any) -> int:

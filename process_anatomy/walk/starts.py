@@ -124,11 +124,12 @@ def placed_threads(kernel: Kernel, processes: Sequence[Process]) -> PlacedThread
     """Every thread of these processes, with where it starts."""
     table = threads(kernel, processes)
     listed = drivers(kernel)
-    trees: VadTable | Absent
-    try:
-        trees = vads(kernel, processes)
-    except NotYet as error:
-        trees = Absent(Kind.NOT_IN_BUILD, str(error))
+    trees: VadTable | Absent = Absent(Kind.NOT_IN_DUMP, "a small dump does not hold the ranges of processes")
+    if isinstance(kernel.space, AddressSpace):
+        try:
+            trees = vads(kernel, processes)
+        except NotYet as error:
+            trees = Absent(Kind.NOT_IN_BUILD, str(error))
     rows = thread_starts(kernel, thread_facts(kernel, table), trees, listed)
     return PlacedThreads(tuple(rows), (*table.problems, *listed.problems))
 

@@ -1,5 +1,7 @@
 """TEBs: what threads keep of themselves in their process's own (user) address space.
 
+A thread of a WOW64 process has two: that of the 64-bit layer leads to the 32-bit one, which knows the program's stack.
+
 As with PEBs, user code can change all of it; what it repeats of the kernel's record is compared.
 """
 
@@ -9,13 +11,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
 from process_anatomy.memory.address_space import AddressSpace
-from process_anatomy.memory.view import addresses_of
+from process_anatomy.memory.space import Addresses
+from process_anatomy.memory.view import View, addresses_of
 from process_anatomy.walk.processes import NOT_READ
 from process_anatomy.walk.threads import Thread
+from structs import builds
 from structs.ethread import ETHREAD
+from structs.layout import Build
 from structs.teb import TEB
 
 FACTS = {
@@ -38,6 +45,7 @@ class Teb:
 
     Attributes:
         thread: whose it is.
+        bits: 64, or 32 for the second TEB of a WOW64 process's thread.
         address: user address, not applicable for a thread that never leaves the kernel.
         stack_base: upper end of the user stack.
         stack_limit: lowest address of it that is committed.
@@ -52,6 +60,7 @@ class Teb:
     """
 
     thread: Thread
+    bits: int
     address: int | Absent
     stack_base: int | Absent
     stack_limit: int | Absent
@@ -66,16 +75,47 @@ class Teb:
 
 
 def tebs(kernel: Kernel, threads: Sequence[Thread]) -> list[Teb]:
-    """The TEB of each thread, all in one batch, each through its process's page-table root."""
+    """The TEBs of each thread, the 32-bit one behind the other, in two batches through the processes' own tables."""
     pointers = kernel.view.records(ETHREAD, addresses_of([thread.address for thread in threads])).values("Teb")
     if not isinstance(kernel.space, AddressSpace):
         gone = Absent(Kind.NOT_IN_DUMP, "the process's own memory is not in a small dump")
         return [_without(t, _address(p), gone) for t, p in zip(threads, pointers, strict=True)]
-    places = [_address(pointer) for pointer in pointers]
-    where = addresses_of([place if isinstance(place, int) else 0 for place in places])
+    rows = _read(kernel, kernel.build, threads, [_address(pointer) for pointer in pointers])
+    both = [row for row in rows if row.thread.process.wow64 is True and isinstance(row.address, int)]
+    tables = addresses_of([_number(row.thread.process.dtb) for row in both])
+    small = small_tebs(kernel, addresses_of([_number(row.address) for row in both]), tables).tolist()
+    found = [(row.thread, at) for row, at in zip(both, small, strict=True) if at]
+    if not found:
+        return rows
+    second = _read(kernel, builds.wow64(kernel.number), [thread for thread, _ in found], [at for _, at in found])
+    behind = {row.thread.address: row for row in second}
+    return [each for row in rows for each in (row, behind.get(row.thread.address)) if each is not None]
+
+
+def small_tebs(kernel: Kernel, tebs: Addresses, roots: Addresses) -> Addresses:
+    """Where the 32-bit TEBs of WOW64 threads are; 0 where a 64-bit TEB names none or cannot be read.
+
+    WowTebOffset tells from Windows 10 on; before, the first word of the 64-bit TEB does, which 64-bit code has no use
+    for (Windows Internals, WOW64).
+
+    Args:
+        kernel: the kernel.
+        tebs: the 64-bit ones, shape (n,).
+        roots: page-table root of each one's process, shape (n,).
+    """
+    records = kernel.view.records(TEB, tebs, roots)
+    offsets, words = records.array("WowTebOffset").astype(np.int64), records.array("ExceptionList")
+    places = np.where(offsets != 0, (tebs.astype(np.int64) + offsets).astype(np.uint64), words.astype(np.uint64))
+    fits = records.whole & (places < np.uint64(1 << 32)) & (places % np.uint64(4) == 0)
+    return np.where(fits, places, np.uint64(0))
+
+
+def _read(kernel: Kernel, build: Build, threads: Sequence[Thread], places: Sequence[int | Absent]) -> list[Teb]:
+    """The TEBs at these addresses, in the layout of a build."""
+    bits = 8 * build.pointer_size
     roots = [thread.process.dtb for thread in threads]
-    tables = addresses_of([root if isinstance(root, int) else 0 for root in roots])
-    records = kernel.view.records(TEB, where, tables)
+    tables = addresses_of([_number(root) for root in roots])
+    records = View(kernel.space, build).records(TEB, addresses_of([_number(place) for place in places]), tables)
     columns = {fact: records.values(field) for fact, field in FACTS.items()}
     rows = []
     for row, (thread, place, root) in enumerate(zip(threads, places, roots, strict=True)):
@@ -84,9 +124,13 @@ def tebs(kernel: Kernel, threads: Sequence[Thread]) -> list[Teb]:
             rows.append(_without(thread, place, gone))
             continue
         facts = {fact: column[row] for fact, column in columns.items()}
-        problems = (*_unread(facts), *_contradictions(thread, place, facts))
-        rows.append(Teb(thread, place, problems=problems, **facts))
+        problems = (*_unread(facts), *_contradictions(thread, bits, place, facts))
+        rows.append(Teb(thread, bits, place, problems=problems, **facts))
     return rows
+
+
+def _number(value: int | Absent) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _address(pointer: int | Absent) -> int | Absent:
@@ -99,7 +143,7 @@ def _without(thread: Thread, address: int | Absent, gone: Absent) -> Teb:
     """The row of a thread without a TEB that could be read."""
     gone = address if isinstance(address, Absent) else gone
     facts: dict[str, Any] = dict.fromkeys(FACTS, gone)
-    return Teb(thread, address, problems=(f"the TEB: {gone}",) if gone.kind in NOT_READ else (), **facts)
+    return Teb(thread, 64, address, problems=(f"the TEB: {gone}",) if gone.kind in NOT_READ else (), **facts)
 
 
 def _unread(facts: dict[str, Any]) -> Iterator[str]:
@@ -111,7 +155,7 @@ def _unread(facts: dict[str, Any]) -> Iterator[str]:
     yield from (f"{name}: {value}" for name, value in gone.items())
 
 
-def _contradictions(thread: Thread, address: int, facts: dict[str, Any]) -> Iterator[str]:
+def _contradictions(thread: Thread, bits: int, address: int, facts: dict[str, Any]) -> Iterator[str]:
     """What a TEB says otherwise than the kernel, or than itself."""
     if isinstance(facts["own_address"], int) and facts["own_address"] != address:
         yield f"it says that it lies at {facts['own_address']:#x}"
@@ -122,7 +166,7 @@ def _contradictions(thread: Thread, address: int, facts: dict[str, Any]) -> Iter
         if isinstance(facts[fact], int) and isinstance(known, int) and facts[fact] != known:
             yield f"it says that it {words} {facts[fact]}, the kernel {known}"
     peb = thread.process.peb
-    if isinstance(facts["peb"], int) and isinstance(peb, int) and facts["peb"] != peb:
+    if bits == 64 and isinstance(facts["peb"], int) and isinstance(peb, int) and facts["peb"] != peb:
         yield f"it names a PEB at {facts['peb']:#x}, the kernel one at {peb:#x}"
     base, limit, low = facts["stack_base"], facts["stack_limit"], facts["deallocation_stack"]
     if isinstance(base, int) and isinstance(limit, int) and limit > base:

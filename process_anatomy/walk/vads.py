@@ -364,13 +364,8 @@ def _files(kernel: Kernel, records: Records, tags: list[Any]) -> list[Any]:
         rows, where = rows[going], pointers[going]
     where = where & ~FAST_REF
     unique, back = distinct(where)
-    objects = kernel.view.records(FILE_OBJECT, unique)
-    names: list[Any] = []
-    for name in objects.values("FileName"):
-        if isinstance(name, Absent):
-            names.append(name)
-        else:
-            names.append(kernel.view.string(name.Buffer, name.Length) if name.Length else NOT_APPLICABLE)
+    texts = kernel.view.records(FILE_OBJECT, unique).texts("FileName")
+    names = [NOT_APPLICABLE if text == "" else text for text in texts]
     for row, which in zip(rows.tolist(), back.tolist(), strict=True):
         found[row] = names[which]
     return found

@@ -43,9 +43,13 @@ COUNTS = {
     "PageFaultCount": "page_faults",
     "NumberOfPrivatePages": "private_pages",
     "CommitCharge": "commit_charge",
+    "CommitChargePeak": "commit_peak",
+    "CommitChargeLimit": "commit_limit",
     "PeakVirtualSize": "peak_virtual_size",
 }
 """Fields of _EPROCESS to the facts of a row."""
+QUOTAS = {"ProcessQuotaUsage": ("nonpaged_quota", "paged_quota"), "ProcessQuotaPeak": ("nonpaged_peak", "paged_peak")}
+"""Fields of _EPROCESS that hold a number each for pool that is not paged and for paged pool (PS_QUOTA_TYPE)."""
 USER_ENTRIES = 256
 """Entries of a root table that map the user half."""
 TABLES_PER_PROCESS = 1 << 16
@@ -75,6 +79,12 @@ class WorkingSet:
         page_faults: page faults since creation.
         private_pages: private pages, in memory or not.
         commit_charge: pages charged against the commit limit.
+        commit_peak: the highest charge so far.
+        commit_limit: pages that it may be charged for, by its job; not applicable without a limit.
+        nonpaged_quota: bytes of pool that is not paged, charged against the quota of its user.
+        paged_quota: the same of paged pool.
+        nonpaged_peak: the highest of the first so far.
+        paged_peak: the highest of the second so far.
         peak_virtual_size: most bytes of address space ever in use.
         resident: pages of 4 KB that its page tables map as valid, user half.
         large: pages of 4 KB that its large pages cover.
@@ -95,6 +105,12 @@ class WorkingSet:
     page_faults: int | Absent
     private_pages: int | Absent
     commit_charge: int | Absent
+    commit_peak: int | Absent
+    commit_limit: int | Absent
+    nonpaged_quota: int | Absent
+    paged_quota: int | Absent
+    nonpaged_peak: int | Absent
+    paged_peak: int | Absent
     peak_virtual_size: int | Absent
     resident: int | Absent
     large: int | Absent
@@ -110,6 +126,10 @@ def working_sets(kernel: Kernel, processes: Sequence[Process]) -> list[WorkingSe
     """The working set of each process."""
     records = kernel.view.records(EPROCESS, addresses_of([process.address for process in processes]))
     columns: dict[str, list[Any]] = {fact: records.values(field) for field, fact in COUNTS.items()}
+    columns["commit_limit"] = [NOT_APPLICABLE if value == 0 else value for value in columns["commit_limit"]]
+    for field, (nonpaged, paged) in QUOTAS.items():
+        pairs = [_pair(value, kernel.build.pointer_size) for value in records.values(field)]
+        columns[nonpaged], columns[paged] = [first for first, _ in pairs], [second for _, second in pairs]
     lists = [_list_address(value) for value in records.values("VmWorkingSetList")]
     problems: list[list[str]] = [[] for _ in processes]
     columns |= _counted(kernel, processes, problems)
@@ -131,6 +151,13 @@ def working_sets(kernel: Kernel, processes: Sequence[Process]) -> list[WorkingSe
         lines = [f"{', '.join(names)}: {reason}" for reason, names in told.items()]
         rows.append(WorkingSet(process=process, problems=tuple(lines + problems[row]), **facts))
     return rows
+
+
+def _pair(value: bytes | Absent, size: int) -> tuple[int | Absent, int | Absent]:
+    """The first two numbers of an array."""
+    if isinstance(value, Absent):
+        return value, value
+    return int.from_bytes(value[:size], "little"), int.from_bytes(value[size : 2 * size], "little")
 
 
 def _worth_telling(value: Absent) -> bool:

@@ -178,7 +178,7 @@ def test_every_state_that_cannot_be_read_has_words() -> None:
 # leaves
 
 
-def rows(found: Iterator[paging.Leaves]) -> list[tuple[int, int, int, int]]:
+def rows(found: Iterator[paging.Leaves]) -> list[tuple[int, ...]]:
     """Every page that was found, as one list."""
     return [row for batch in found for row in zip(*(column.tolist() for column in batch), strict=True)]
 
@@ -192,7 +192,7 @@ def test_every_page_that_leaves_yields_is_translated_alike(tables: Tables, missi
     if not found:
         return
     answer = translate(memory, np.array([row[0] for row in found], dtype=np.uint64), ROOT)
-    for (virtual, at, state, entry), p, s, e in zip(found, *(c.tolist() for c in answer), strict=True):
+    for (virtual, at, state, entry, _), p, s, e in zip(found, *(c.tolist() for c in answer), strict=True):
         assert entry
         assert (s, e) == (state, entry), hex(virtual)
         if state <= paging.READABLE:
@@ -204,7 +204,7 @@ def test_every_page_that_leaves_yields_is_translated_alike(tables: Tables, missi
 def test_five_levels_are_enumerated_as_they_are_translated(tables: Tables) -> None:
     memory = memory_of(tables)
     found = rows(leaves(memory, ROOT, mode=LA57))
-    assert [(at if state <= paging.READABLE else None, state) for _, at, state, _ in found] == many(
+    assert [(at if state <= paging.READABLE else None, state) for _, at, state, *_ in found] == many(
         memory, [virtual for virtual, *_ in found], ROOT, LA57
     )
 
@@ -219,7 +219,7 @@ def test_leaves_leaves_out_no_page_that_can_be_translated(tables: Tables, missin
     ]
     found = rows(leaves(memory, ROOT))
     size = {PageState.LARGE_1GB: 1 << 30, PageState.LARGE_2MB: 1 << 21}
-    starts = {(virtual, size.get(PageState(state), PAGE)) for virtual, _, state, _ in found}
+    starts = {(virtual, size.get(PageState(state), PAGE)) for virtual, _, state, *_ in found}
     for address, (at, _) in zip(every, many(memory, every, ROOT), strict=True):
         if at is not None:
             assert any((address & -s, s) in starts for s in (PAGE, 1 << 21, 1 << 30)), hex(address)
@@ -232,6 +232,26 @@ def test_a_range_keeps_exactly_the_pages_that_touch_it(tables: Tables, first: in
     size = {PageState.LARGE_1GB: 1 << 30, PageState.LARGE_2MB: 1 << 21}
     expected = [r for r in rows(leaves(memory, ROOT)) if r[0] <= last and r[0] + size.get(r[2], PAGE) - 1 >= first]
     assert sorted(expected) == sorted(rows(leaves(memory, ROOT, first, last)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(strategies.tables(), st.lists(st.integers(0, FRAMES), min_size=1, max_size=4))
+def test_several_roots_at_once_give_what_each_gives_alone(tables: Tables, frames: list[int]) -> None:
+    memory = memory_of(tables)
+    roots, gaps = [frame * PAGE for frame in frames], list[paging.Gap]()
+    together = rows(leaves(memory, np.array(roots, dtype=np.uint64), gaps=gaps))
+    lost = {
+        (at, number, gap.size)
+        for gap in gaps
+        for at, number in zip(gap.virtual.tolist(), gap.root.tolist(), strict=True)
+    }
+    for number, root in enumerate(roots):
+        own = list[paging.Gap]()
+        alone = rows(leaves(memory, root, gaps=own))
+        assert sorted(row[:4] for row in together if row[4] == number) == sorted(row[:4] for row in alone)
+        assert {(at, size) for at, which, size in lost if which == number} == {
+            (at, gap.size) for gap in own for at in gap.virtual.tolist()
+        }
 
 
 class Counting(MappedMemory):
@@ -343,7 +363,7 @@ def test_a_machine_with_every_kind_of_page_is_mapped_alike() -> None:
     assert readable == len(pages)
     assert pages == {address: ours(memory, address) for address in pages}
     expected: set[int] = set()
-    for virtual, _, state, _ in rows(leaves(memory, ROOT)):
+    for virtual, _, state, *_ in rows(leaves(memory, ROOT)):
         if state <= paging.READABLE and (virtual >> 39 & 0x1FF) != 493:
             expected |= set(range(virtual, virtual + (1 << 21 if state == PageState.LARGE_2MB else PAGE), PAGE))
     assert expected == set(pages)

@@ -106,7 +106,7 @@ THREAD = Thread(
 PEB = Peb(
     PROCESS, 64, 0x1000, 0x2000, (PROCESS, "nothing"), problems=(), **dict.fromkeys(FACTS, NO) | {"image_base": 1}
 )  # fmt: skip
-TEB = Teb(THREAD, 0x1000, problems=(), **dict.fromkeys(TEB_FACTS, 1))
+TEB = Teb(THREAD, 64, 0x1000, problems=(), **dict.fromkeys(TEB_FACTS, 1))
 ACTING = replace(TOKEN, thread=THREAD, token_type="Impersonation", level="Impersonation")
 PLUGINS = {
     "processes": "Processes",
@@ -391,7 +391,9 @@ def test_every_kind_of_working_set_row_is_reached_and_has_its_note() -> None:
     """Each way a working set can be leads to its note."""
     row = WorkingSet(
         process=PROCESS, size=9, leaf_size=5, peak=7, minimum=50, maximum=345, page_faults=9, private_pages=3,
-        commit_charge=4, peak_virtual_size=4096, resident=5, large=0, transition=1, tables=4, list_address=1,
+        commit_charge=4, commit_peak=4, commit_limit=NO,
+        nonpaged_quota=9, paged_quota=9, nonpaged_peak=9, paged_peak=9,
+        peak_virtual_size=4096, resident=5, large=0, transition=1, tables=4, list_address=1,
         entries=GONE, through_another=SAME, problems=(),
     )  # fmt: skip
     kinds = [
@@ -474,9 +476,9 @@ def test_every_kind_of_module_row_is_reached_and_has_its_note() -> None:
 def test_every_kind_of_image_row_is_reached_and_has_its_note() -> None:
     """Each role, with and without a mapped image and a header."""
     mapped = replace(VAD, vad_type="VadImageMap", file="\\a.exe")
-    facts = PeFacts(0, "x64", 64, "NATIVE", 0, 0, 0, NO, (), NO, 0, 0, NO, NO, NO, (), ())
+    facts = PeFacts(0, "x64", 64, "NATIVE", 0, 0, 0, 0, 0, NO, (), NO, 0, 0, NO, NO, NO, ())
     kinds = [
-        Image(PROCESS, role, 0x1000, name, vad, fact, 0x1000, 1, ())
+        Image(PROCESS, role, 0x1000, name, vad, fact, NO, 0x1000, 1, ())
         for role in (PROGRAM, MODULE, PEB_PROGRAM)
         for name in ("a.exe", GONE)
         for vad in (mapped, VAD, None)
@@ -570,6 +572,7 @@ def test_every_kind_of_teb_is_reached_and_has_its_note() -> None:
         TEB,
         replace(TEB, thread=replace(THREAD, process=replace(PROCESS, wow64=True))),
         replace(TEB, address=NO),
+        replace(TEB, bits=32),
         replace(TEB, address=GONE),
         replace(TEB, stack_base=GONE, own_address=GONE),
     ]

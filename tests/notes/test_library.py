@@ -148,20 +148,18 @@ COLUMNS = {
     "creation": "PID PPID ImageFileName Offset(V) CreateTime Parent ParentState CreatorPID Creator Method Confidence"
     " TokenChanges Evidence User ParentUser TokenId ParentTokenId ImagePath CommandLine Problems Explanation",
     "workingset": "PID Process WorkingSetSize WorkingSetLeafSize PeakWorkingSetSize MinimumWorkingSetSize"
-    " MaximumWorkingSetSize PageFaultCount PrivatePages CommitCharge PeakVirtualSize Resident LargePages Transition"
-    " PageTables WorkingSetList ListEntries ThroughAnother Problems Explanation",
+    " MaximumWorkingSetSize PageFaultCount PrivatePages CommitCharge CommitChargePeak CommitChargeLimit"
+    " NonPagedPoolQuota PagedPoolQuota PeakNonPagedPoolQuota PeakPagedPoolQuota PeakVirtualSize Resident LargePages"
+    " Transition PageTables WorkingSetList ListEntries ThroughAnother Problems Explanation",
     "peb": "PID Process Bits PEB DTB ImageBaseAddress BeingDebugged NtGlobalFlag GlobalFlags Flags ImagePath"
     " CommandLine CurrentDirectory WindowTitle DesktopInfo ShellInfo OSVersion Subsystem SessionId Heaps ProcessHeap"
     " HeapList Ldr ProcessParameters Environment EnvironmentSize ApiSetMap ReadOnlySharedMemoryBase ShimData Problems"
     " Explanation",
     "envars": "PID Process Block Variable Value Bits Problems Explanation",
-    "tebs": "PID TID Process TEB DTB StackBase StackLimit DeallocationStack ClientId PEB LastErrorValue LastStatusValue"
-    " Problems Explanation",
+    "tebs": "PID TID Process Bits TEB DTB StackBase StackLimit DeallocationStack ClientId PEB LastErrorValue"
+    " LastStatusValue Problems Explanation",
     "modules": "PID Process Base Size Name Path LoadCount LoadTime InLoad InInit InMem MappedPath EntryPoint"
     " TimeDateStamp LoadReason References Bits State Header Offset Problems Explanation",
-    "images": "PID Process Base Size Name Path Role TimeDateStamp Machine Subsystem Checksum EntryPoint EntrySection"
-    " Sections VadProtection Imphash Imports Exports PdbPath PdbGuid CompanyName FileVersion OriginalFilename RichHash"
-    " Mitigations Pages PagesMissing File_output Problems Explanation",
     "findings": "PID Process Rule Severity Evidence Technique Innocent Problems Explanation",
     "completeness": "PID Process Offset AddressSpace Program Handles SecurityContext ProcessId Threads Nodes"
     " ProgramPages HandleEntries ThreadObjects Obstacles Problems Explanation",
@@ -174,6 +172,9 @@ COLUMNS = {
     "csrss": "PID Process SessionId Offset DTB ClientPID ClientTID Client EPROCESS Threads ThreadIds Flags"
     " SequenceNumber ProcessHandle HandleTo TiedBy LogonSession NtSession ClientPort ClientViewBase ReferenceCount"
     " ProcessGroupId ShutdownLevel ShutdownFlags CsrRootProcess SeenBy Problems Explanation",
+    "images": "PID Process Base Size Name Path Role TimeDateStamp Machine Subsystem Checksum FileSize Overlay"
+    " EntryPoint EntrySection Sections VadProtection Imphash Imports Exports PdbPath PdbGuid CompanyName FileVersion"
+    " OriginalFilename RichHash Mitigations Pages PagesMissing File_output Problems Explanation",
     "dt": "Structure Offset Field Type Value Address Meaning Problems Explanation",
     "explain": "Term Kind Title Explanation Analogy Command Source",
 }
@@ -228,9 +229,9 @@ NAMES = {
     "process-row": "system minimal exited wow64 session-zero user-session no-session protected small-dump unreadable",
     "peb-row": "native wow64 wow64-native debugged none ended unreadable small-dump",
     "environment-row": "variable search code drive odd unreadable",
-    "teb-row": "user wow64 none unreadable",
     "handle-row": "process self thread token file key section link named unnamed unreadable",
     "access-row": "process thread token section upwards way-direct way-steps",
+    "teb-row": "user wow64 small none unreadable",
     "global-flag": "FLG_STOP_ON_EXCEPTION FLG_SHOW_LDR_SNAPS FLG_HEAP_ENABLE_TAIL_CHECK FLG_HEAP_ENABLE_FREE_CHECK"
     " FLG_HEAP_VALIDATE_PARAMETERS FLG_HEAP_VALIDATE_ALL FLG_APPLICATION_VERIFIER FLG_MONITOR_SILENT_PROCESS_EXIT"
     " FLG_HEAP_ENABLE_TAGGING FLG_USER_STACK_TRACE_DB FLG_HEAP_ENABLE_TAG_BY_DLL FLG_DISABLE_STACK_EXTENSION"

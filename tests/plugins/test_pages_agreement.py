@@ -13,6 +13,7 @@ import pytest
 from process_anatomy import open_image
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import PageState
+from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.page_entries import entries_of, invalid_mask, prototype_addresses, prototypes
 from process_anatomy.walk.processes import processes
 from process_anatomy.walk.sections import sections
@@ -48,16 +49,16 @@ def test_every_listed_page_has_its_state_and_its_octets(image: str, foreign: For
     listed = processes(kernel).rows
     space = kernel.space
     assert isinstance(space, AddressSpace)
-    mask = invalid_mask(space, listed)
+    mask = invalid_mask(space, addresses_of([p.dtb for p in listed if isinstance(p.dtb, int)]))
     assert mask == whole["invalid_pte_mask"]
     table = vads(kernel, listed).rows
     backing = sections(kernel, table)
     compared = 0
     for process in whole["processes"]:
-        found = entries_of(space, process["dtb"], mask)
+        found = entries_of(space, addresses_of([process["dtb"]]), mask)
         for page in process.get("pages", ()):
-            number = int(np.searchsorted(found.virtual, np.uint64(page["va"]), "right")) - 1
-            inside = page["va"] - int(found.virtual[number])
+            number = int(np.searchsorted(found.place, np.uint64(page["va"]), "right")) - 1
+            inside = page["va"] - int(found.place[number])
             covered = inside < int(found.pages[number]) << 12
             state = PageState(int(found.state[number])) if covered else None
             assert (state.name if state is not None else "no entry") == STATES[page["state"]]
@@ -67,7 +68,7 @@ def test_every_listed_page_has_its_state_and_its_octets(image: str, foreign: For
                     n for n, v in enumerate(table)
                     if v.process.pid == process["pid"] and _int(v.start) <= page["va"] <= _int(v.end)
                 )  # fmt: skip
-                ones = np.ones(len(found.virtual), dtype=np.uint64)
+                ones = np.ones(len(found.place), dtype=np.uint64)
                 first, start = _int(backing[row].first_prototype), _int(table[row].start)
                 where = prototype_addresses(found, ones * np.uint64(first), ones * np.uint64(start), mask)
                 frame, there, _ = prototypes(space, where[number : number + 1], mask)

@@ -21,6 +21,7 @@ from process_anatomy.walk.images import image_bytes, images
 from process_anatomy.walk.modules import Module, ModuleTable, modules, same_file
 from process_anatomy.walk.portable import PeFacts
 from process_anatomy.walk.processes import Process, processes
+from process_anatomy.walk.sections import FileHeader
 from structs.eprocess import EPROCESS
 from structs.peb import LDR_DATA_TABLE_ENTRY, PEB
 from tests.walk.damaged import GARBAGE, PAGE, Editor, Frames, kernel_of, process_truth
@@ -148,8 +149,26 @@ def test_forged_programs_are_those_of_the_answer_key(image: Image) -> None:
         assert (facts.imphash, facts.imports, facts.version) == (
             program["imphash"], program["imports"], program["version"],
         )  # fmt: skip
+        assert facts.rich == program["rich"]
+        assert isinstance(row.file, FileHeader)
+        assert (row.file.size, row.overlay) == (program["file_size"], program["overlay"])
         assert row.problems == ()
+    assert {p["program"]["overlay"] > 0 for p in whole} == {True, False}
     assert {len(row.facts.mitigations) for row in rows.values() if isinstance(row.facts, PeFacts)} == {2, 4}
+
+
+def test_a_header_that_was_changed_in_memory_differs_from_what_the_kernel_noted(image: Image) -> None:
+    """DllCharacteristics in the process's memory without its bits: the kernel's note of the file still has them."""
+    truth = process_truth(image, "cmd.exe")
+    editor, base = UserEditor(image, "cmd.exe"), truth["image_base"]
+    header = int.from_bytes(editor.read(base + 0x3C, 4), "little")
+    editor.write(base + header + 0x18 + 0x46, bytes(2))
+    kernel = kernel_of(image, editor.editor.frames)
+    (row,) = images(kernel, [p for p in processes(kernel).rows if p.pid == truth["pid"]]).rows
+    mitigations = truth["program"]["mitigations"]
+    assert row.problems == (
+        f"its header in memory has DllCharacteristics 0x0, its file had {mitigations:#x} when it was mapped",
+    )
 
 
 def test_a_dumped_image_is_as_long_as_it_says_and_zero_where_pages_are_missing(image: Image) -> None:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from process_anatomy.errors import Error
 from process_anatomy.forge import LAB, Image, forge
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.view import addresses_of
 from process_anatomy.notes import Level
 from process_anatomy.notes.explainer import Explainer
 from process_anatomy.walk.page_entries import entries_of, invalid_mask
@@ -113,7 +113,8 @@ def test_the_flipped_bits_are_found_without_symbols(image: Image) -> None:
     kernel = kernel_of(image)
     space = kernel.space
     assert isinstance(space, AddressSpace)
-    assert invalid_mask(space, processes(kernel).rows) == image.truth["invalid_pte_mask"]
+    roots = addresses_of([p.dtb for p in processes(kernel).rows if isinstance(p.dtb, int)])
+    assert invalid_mask(space, roots) == image.truth["invalid_pte_mask"]
 
 
 def test_paged_out_processes_are_unknown_not_empty(image: Image) -> None:
@@ -232,9 +233,9 @@ def test_tables_that_point_at_themselves_end(image: Image) -> None:
     page = (np.full(512, root | 0x67, dtype="<u8")).tobytes()
     space = AddressSpace(memory_of({root // PAGE: page}, 1 << 30), root)
     start = time.perf_counter()
-    found = entries_of(space, root, np.uint64(0), 1 << 20)
+    found = entries_of(space, addresses_of([root]), np.uint64(0), 1 << 20)
     assert found.cut
-    assert 1 << 20 <= len(found.virtual) < 1 << 22
+    assert 1 << 20 <= len(found.place) < 1 << 22
     assert time.perf_counter() - start < 20
 
 
@@ -243,8 +244,7 @@ def test_gaps_cover_what_a_lost_table_would_map(image: Image) -> None:
     process = process_truth(image, "cmd.exe")
     frames = {n: f for n, f in image.physical.items() if n != process["dtb"] // PAGE}
     space = AddressSpace(memory_of(frames, image.memory_size), process["dtb"])
-    assert entries_of(space, process["dtb"], np.uint64(0)).gaps == ((0, 1 << 48),)
-    assert paging.Gap(np.zeros(1, dtype=np.uint64), 4).size == 4
+    assert entries_of(space, addresses_of([process["dtb"]]), np.uint64(0)).gaps == ((0, 1 << 47),)
 
 
 @given(
@@ -253,7 +253,7 @@ def test_gaps_cover_what_a_lost_table_would_map(image: Image) -> None:
 )
 def test_every_page_belongs_to_one_range(spans: list[tuple[int, int]], mapped: list[tuple[int, int]]) -> None:
     """Ranges touch and never overlap, whatever the VADs; joined entries keep their pages."""
-    ranges = Ranges([(a << 12, (a + n + 1 << 12) - 1) for a, n in spans], 1 << 24)
+    ranges = Ranges([(a << 12, (a + n + 1 << 12) - 1) for a, n in spans], [0] * len(spans), 1, 1 << 24)
     assert ranges.start[0] == 0
     assert ranges.end[-1] == (1 << 24) - 1
     assert (ranges.start[1:] == ranges.end[:-1] + np.uint64(1)).all()

@@ -21,8 +21,10 @@ from process_anatomy.walk import environments as module
 from process_anatomy.walk.environments import Variable, environments
 from process_anatomy.walk.pebs import FACTS, Peb, pebs
 from process_anatomy.walk.processes import processes
+from process_anatomy.walk.regions import regions
 from process_anatomy.walk.tebs import Teb, tebs
 from process_anatomy.walk.threads import threads
+from process_anatomy.walk.vads import vads
 from structs import builds
 from structs.eprocess import EPROCESS
 from structs.peb import PEB, PROCESS_PARAMETERS
@@ -137,7 +139,7 @@ def test_a_32_bit_peb_is_that_of_the_answer_key(build: str) -> None:
 
 
 def test_tebs_are_those_of_the_answer_key(image: Image, undamaged: Callable[[], Everything]) -> None:
-    rows = {row.thread.tid: row for row in undamaged()[2]}
+    rows = {row.thread.tid: row for row in undamaged()[2] if row.bits == 64}
     for process in image.truth["processes"]:
         for thread in process["threads"]:
             row = rows[thread["tid"]]
@@ -152,6 +154,27 @@ def test_tebs_are_those_of_the_answer_key(image: Image, undamaged: Callable[[], 
             first = rows[process["threads"][0]["tid"]]
             assert (first.problems, first.last_error) == ((), 0)
             assert first.deallocation_stack < first.stack_limit
+
+
+@pytest.mark.parametrize("build", ["x64-9600-16384", "x64-10240-16384", "x64-26100-1742"])
+def test_a_thread_of_a_32_bit_process_has_two_tebs_and_two_named_stacks(build: str) -> None:
+    """WowTebOffset, or in Windows 8.1 the first word of the 64-bit TEB, leads to the other one."""
+    made = forge(LAB, 3, build)
+    truth = process_truth(made, "oldledger.exe")
+    kernel = kernel_of(made)
+    listed = [row for row in processes(kernel).rows if row.pid == truth["pid"]]
+    rows = tebs(kernel, threads(kernel, listed).rows)
+    assert [(row.thread.tid, row.bits, row.address) for row in rows] == [
+        (t["tid"], bits, t[name]) for t in truth["threads"] for bits, name in ((64, "teb"), (32, "teb32"))
+    ]
+    small = [row for row in rows if row.bits == 32]
+    assert {(row.own_address == row.address, row.peb, row.problems) for row in small} == {(True, truth["peb32"], ())}
+    nodes = vads(kernel, listed).rows
+    for row, names in zip(nodes, regions(kernel, listed, nodes), strict=True):
+        held = [teb for teb in rows if row.start < teb.stack_base <= row.end + 1]
+        assert ("stack" in names) is bool(held)
+        assert "TEB" not in names or any(row.start <= teb.address <= row.end for teb in rows)
+    assert sum("stack" in names for names in regions(kernel, listed, nodes)) == 2 * len(truth["threads"])
 
 
 def test_the_same_address_means_something_else_in_another_process(undamaged: Callable[[], Everything]) -> None:
@@ -351,11 +374,13 @@ def test_missing_pages_never_give_a_wrong_value(
         if isinstance(variable.name, str) and isinstance(variable.value, str):
             before = was[variable.peb.process.address, variable.address]
             assert (variable.name, variable.value) == (before.name, before.value)
-    old = {row.thread.address: row for row in undamaged()[2]}
+    old = {(row.thread.address, row.bits): row for row in undamaged()[2]}
     for teb in blocks:
         for field in fields(Teb):
             if field.name not in ("thread", "problems"):
-                assert bears_out(getattr(teb, field.name), getattr(old[teb.thread.address], field.name)), field.name
+                assert bears_out(getattr(teb, field.name), getattr(old[teb.thread.address, teb.bits], field.name)), (
+                    field.name
+                )
 
 
 @settings(max_examples=30, deadline=None)

@@ -309,11 +309,21 @@ def test_the_thread_of_a_real_dump_makes_sense(name: str, shared: Path) -> None:
     assert isinstance(row.base_priority, int)
     assert 0 <= row.base_priority <= 31
     assert (row.exit_time, row.suspend_count, row.ended) == (NOT_APPLICABLE, 0, False)
-    (placed,) = thread_starts(kernel, [row], vads(kernel, listed), drivers(kernel))
+    (placed,) = explained(kernel).rows
+    assert placed.facts == row
     kernels_own = row.thread.process.pid == 4
     assert placed.start.kind == (DRIVER if kernels_own else REUSED if "47781" in name else UNKNOWN)
     assert placed.win32.kind == (DRIVER if kernels_own else UNKNOWN)
     assert placed.alarm == NOT_APPLICABLE
+
+
+def test_a_real_threads_name_is_read(shared: Path) -> None:
+    """A browser names the threads of its pools."""
+    kernel = open_path(shared / "real" / "triage-x64-19041-102622-12546-daimuvg.dmp")
+    (row,) = explained(kernel).rows
+    assert (row.facts.thread.process.name, row.facts.thread.tid) == ("opera.exe", 12112)
+    assert row.facts.name == "ThreadPoolSingleThreadCOMSTASharedForegroundBlocking2"
+    assert "a small dump does not hold the ranges of processes" in row.problems[0]
 
 
 def test_an_idle_thread_is_told_as_one_of_another_process(shared: Path) -> None:

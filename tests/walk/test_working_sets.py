@@ -175,6 +175,9 @@ def test_stock_volatility_reads_the_same_counters_through_published_symbols(
         assert row.page_faults == counts.PageFaultCount
         assert row.private_pages == stock.NumberOfPrivatePages
         assert row.commit_charge == stock.CommitCharge
+        assert row.commit_peak == stock.CommitChargePeak
+        assert (row.nonpaged_quota, row.paged_quota) == tuple(stock.ProcessQuotaUsage)
+        assert (row.nonpaged_peak, row.paged_peak) == tuple(stock.ProcessQuotaPeak)
         assert row.peak_virtual_size == stock.PeakVirtualSize
         address = int(counts.VmWorkingSetList)
         assert isinstance(row.list_address, Absent) is (address == 0)
