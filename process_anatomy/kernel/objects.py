@@ -205,12 +205,6 @@ class ObjectHeaders:
         places: Addresses = np.where(has, self.addresses - back.astype(np.uint64), np.uint64(0))
         return places
 
-    def starts(self) -> Addresses:
-        """Where the outermost optional header begins, shape (n,); padding in front of it (0x80) is not counted."""
-        back = self._front(len(OPTIONAL_HEADERS) - 1)[self.info_mask].astype(np.uint64)
-        starts: Addresses = np.where(self.addresses != 0, self.addresses - back, np.uint64(0))
-        return starts
-
     def _front(self, last: int) -> Indexes:
         """By InfoMask: bytes of the optional headers up to that of bit ``last``."""
         sizes = [self.kernel.build[layout].sizeof if layout in self.kernel.build else 0 for layout in OPTIONAL_HEADERS]

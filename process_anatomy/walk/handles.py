@@ -12,7 +12,8 @@ from process_anatomy.errors import RequestError
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.objects import ObjectHeaders, ObjectTypes, object_headers, object_types
 from process_anatomy.memory.space import Addresses, distinct
-from process_anatomy.walk.handle_tables import AUDIT, INHERIT, PROTECT, HandleTable, handle_tables
+from process_anatomy.walk.handle_entries import AUDIT, INHERIT, PROTECT
+from process_anatomy.walk.handle_tables import HandleTable, handle_tables
 from process_anatomy.walk.handle_targets import NO_TARGET, Target, targets
 from process_anatomy.walk.processes import Process
 from process_anatomy.walk.rights import rights_text
@@ -33,7 +34,7 @@ class Handle:
         header: address of the object's _OBJECT_HEADER, 0 where there can be none.
         type: name of the object's type.
         access: GrantedAccess.
-        attributes: a sum of :data:`~process_anatomy.walk.handle_tables.PROTECT`, ``INHERIT`` and ``AUDIT``.
+        attributes: a sum of :data:`~process_anatomy.walk.handle_entries.PROTECT`, ``INHERIT`` and ``AUDIT``.
         target: what it leads to.
         problems: what is odd or could not be read, one line each.
     """
@@ -104,7 +105,9 @@ def handles(kernel: Kernel, processes: Sequence[Process], types: frozenset[str] 
     entries = found.entries
     bodies, back = distinct(entries.object)
     headers = object_headers(kernel, bodies)
+    untold = 0
     if types:
+        untold = int(np.count_nonzero(headers.index[back] < 0))
         kept = np.isin(headers.index, np.array(sorted(wanted), dtype=np.int64))
         entries = entries.where(kept[back])
         bodies, back = distinct(entries.object)
@@ -131,6 +134,8 @@ def handles(kernel: Kernel, processes: Sequence[Process], types: frozenset[str] 
         for process, table in zip(processes, found.tables, strict=True)
         for problem in table.problems
     ]
+    if untold:
+        problems.append(f"{untold} handles are not shown, because the types of their objects could not be told")
     return Handles(tuple(rows), found.tables, (*known.problems, *problems))
 
 

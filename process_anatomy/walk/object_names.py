@@ -30,7 +30,6 @@ KEY_BODY = int.from_bytes(b"20yk", "little")
 HIVE_ENTRY = 0x4
 """Flag of the topmost key of a hive (KEY_HIVE_ENTRY)."""
 FILE_TYPE, DEVICE_TYPE = 5, 3
-NO_LAYOUT = "the layout has none"
 
 
 def objects_named(kernel: Kernel, bodies: Addresses) -> tuple[list[Name], list[Name]]:

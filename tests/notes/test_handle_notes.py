@@ -9,7 +9,7 @@ from process_anatomy.notes import default
 from process_anatomy.notes.explainer import Explainer
 from process_anatomy.notes.handle_rows import KINDS, handle_note, step_note, way_note
 from process_anatomy.walk.access import POWERS, Side, Step, Way
-from process_anatomy.walk.handle_tables import AUDIT, INHERIT, PROTECT
+from process_anatomy.walk.handle_entries import AUDIT, INHERIT, PROTECT
 from process_anatomy.walk.handle_targets import NO_TARGET, Target
 from process_anatomy.walk.handles import Handle
 from process_anatomy.walk.rights import all_rights, rights_text
