@@ -5,8 +5,8 @@
 IMAGE is a Windows memory image, SYMBOLS the folder with its symbol table for the stock plugins; the sample that ships
 and its table are taken without them. Whole processes run in turn, ours and theirs, so that a machine whose speed drifts
 slows both; the medians and their ratio are printed. Engine and MemProcFS are timed inside a fresh process each, for the
-VADs or the tokens of all processes once the processes are listed. MemProcFS is left out, and said so, where it is not
-installed.
+VADs, tokens, handles or threads of all processes once the processes are listed. MemProcFS is left out, and said so,
+where it is not installed.
 """
 
 from __future__ import annotations
@@ -35,8 +35,14 @@ PAIRS = (
     ("windows.anatomy.tokens", "windows.getsids", 0.25),
     ("windows.anatomy.creation", "windows.pstree", 0.25),
     ("windows.anatomy.modules", "windows.dlllist", 0.5),
+    ("windows.anatomy.findings", "windows.malware.malfind", 1.0),
     ("windows.anatomy.peb", "windows.cmdline", 1.0),
     ("windows.anatomy.envars", "windows.envars", 1.0),
+    ("windows.anatomy.crossview", "windows.malware.psxview", 0.25),
+    ("windows.anatomy.completeness", "windows.malware.psxview", 0.5),
+    ("windows.anatomy.threads", "windows.threads", 0.25),
+    ("windows.anatomy.handles", "windows.handles", 0.1),
+    ("windows.anatomy.access", "windows.handles", 0.1),
 )
 """Our plugin, the stock one that comes closest, and the ratio that we want to stay under."""
 
@@ -62,6 +68,21 @@ MEMPROCFS_TOKENS = """
 MEMPROCFS_MODULES = """
     for process in listed:
         count += len(process.module_list())
+"""
+MEMPROCFS_VIEWS = """
+    for process in listed:
+        try:
+            count += len(process.maps.handle()) + len(process.maps.thread())
+        except RuntimeError:
+            pass
+"""
+MEMPROCFS_THREADS = """
+    for process in listed:
+        count += len(process.maps.thread())
+"""
+MEMPROCFS_HANDLES = """
+    for process in listed:
+        count += len(process.maps.handle())
 """
 MEMPROCFS = """
 import sys, time, memprocfs
@@ -111,6 +132,27 @@ from process_anatomy.walk.modules import modules
 def walk():
     return len(modules(kernel, listed).rows)
 """
+ENGINE_CROSSVIEW = """
+from process_anatomy.walk.crossview import crossview
+def walk():
+    return len(crossview(kernel).rows)
+"""
+ENGINE_THREADS = """
+from process_anatomy.walk.thread_facts import thread_facts
+from process_anatomy.walk.threads import threads
+def walk():
+    return len(thread_facts(kernel, threads(kernel, listed)))
+"""
+ENGINE_STARTS = """
+from process_anatomy.walk.starts import placed_threads
+def walk():
+    return len(placed_threads(kernel, listed).rows)
+"""
+ENGINE_HANDLES = """
+from process_anatomy.walk.handles import handles
+def walk():
+    return len(handles(kernel, listed).rows)
+"""
 ENGINE = """
 import sys, time
 from process_anatomy import open_image
@@ -127,6 +169,10 @@ WORK = (
     ("page states of all VADs", ENGINE_PAGES, MEMPROCFS_PAGES),
     ("all tokens with groups and privileges", ENGINE_TOKENS, MEMPROCFS_TOKENS),
     ("all modules", ENGINE_MODULES, MEMPROCFS_MODULES),
+    ("all processes by all views (theirs: handles and threads alone)", ENGINE_CROSSVIEW, MEMPROCFS_VIEWS),
+    ("all threads", ENGINE_THREADS, MEMPROCFS_THREADS),
+    ("all threads with what their starts lie in (theirs: threads alone)", ENGINE_STARTS, MEMPROCFS_THREADS),
+    ("all handles with names", ENGINE_HANDLES, MEMPROCFS_HANDLES),
     ("tokens compared for creation (theirs: tokens alone)", ENGINE_CREATION, MEMPROCFS_TOKENS),
 )
 """What the engine and MemProcFS both do, once the processes are listed."""

@@ -7,6 +7,7 @@ A generated part follows a marker and is a code block or a table:
 
     <!-- vol: -f samples/... windows.anatomy.processes -->     the command and what it prints
     <!-- columns: processes -->                                 the plugin's columns with their notes
+    <!-- rules -->                                              all rules of findings with their notes
 """
 
 from __future__ import annotations
@@ -22,11 +23,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from process_anatomy.findings import RULES
 from process_anatomy.notes import default
 
 ROOT = Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"<!-- vol: (?P<arguments>.+?) -->\n```text\n.*?```\n", re.DOTALL)
 TABLE = re.compile(r"<!-- columns: (?P<plugin>\w+) -->\n(?:\|.*\n)+")
+RULE_TABLE = re.compile(r"<!-- rules -->\n(?:\|.*\n)+")
+ATTACK = "https://attack.mitre.org/techniques/"
 BANNER = "Volatility 3 Framework"
 
 
@@ -55,12 +59,27 @@ def table(found: re.Match[str]) -> str:
     return "\n".join(rows) + "\n"
 
 
+def rule_table(_: re.Match[str]) -> str:
+    """A table of all rules, the weightiest first."""
+    library = default()
+    rows = [
+        "<!-- rules -->",
+        "| rule | severity | technique | what it finds | what would be innocent |",
+        "|---|---|---|---|---|",
+    ]
+    for rule in sorted(RULES.values(), key=lambda rule: -rule.severity):
+        note = library[f"finding/{rule.id}"]
+        link = f"[{note.technique}]({ATTACK}{note.technique.replace('.', '/')}/)" if note.technique else ""
+        rows.append(f"| `{rule.id}` | {rule.severity} | {link} | {note.title} | {note.innocent} |")
+    return "\n".join(rows) + "\n"
+
+
 def main(check: bool, run: Callable[[list[str]], str] = run_vol) -> int:
     """Rewrite or check every page; the number of pages that were out of date."""
     stale = 0
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         text = page.read_text("utf-8")
-        fresh = TABLE.sub(table, FENCE.sub(partial(fence, run=run), text))
+        fresh = RULE_TABLE.sub(rule_table, TABLE.sub(table, FENCE.sub(partial(fence, run=run), text)))
         if fresh != text:
             stale += 1
             print(f"{page.relative_to(ROOT)} {'is out of date' if check else 'rewritten'}")

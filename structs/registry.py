@@ -109,6 +109,7 @@ CM_KEY_BODY = Layout(
         "Type": at(UInt, "ky02"),
         "KeyControlBlock": at(Pointer, "the key itself"),
         "ProcessID": at(UInt, "process that opened it"),
+        "Trans": at(Bytes, "transaction that it was opened in, or none (since Windows 10 1607)"),
     },
 )
 

@@ -3,10 +3,10 @@
 No rule reads memory, and none takes a value that could not be read for evidence.
 """
 
-from process_anatomy.findings import creation, hiding, image, memory, names, security, smear, threads
+from process_anatomy.findings import creation, handles, hiding, image, memory, names, security, smear, threads
 from process_anatomy.findings.rules import RULES, Finding, Rule, Severity, findings
 
 __all__ = [
-    "RULES", "Finding", "Rule", "Severity", "creation", "findings", "hiding", "image", "memory", "names", "security",
-    "smear", "threads",
+    "RULES", "Finding", "Rule", "Severity", "creation", "findings", "handles", "hiding", "image", "memory", "names",
+    "security", "smear", "threads",
 ]  # fmt: skip

@@ -33,6 +33,7 @@ class Expected:
         code: whether it may make code while it runs.
         protection: (type, signer) that it has at least.
         since: the first build with that protection.
+        first: the first build that all of this is true of.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Expected:
     code: bool = True
     protection: tuple[int, int] | None = None
     since: int = 0
+    first: int = 0
 
     def is_user(self, sid: str) -> bool:
         """Whether a process of this kind acts as this user."""

@@ -7,7 +7,15 @@ from collections.abc import Iterable, Iterator
 from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.findings.expected import from_volume
 from process_anatomy.findings.rules import Clue, Severity, rule
-from process_anatomy.walk.modules import DIFFERS, NO_IMAGE, NOT_LISTED, Module
+from process_anatomy.walk.modules import (
+    NO_IMAGE,
+    NOT_LISTED,
+    Header,
+    Module,
+    against_header,
+    against_lists,
+    against_mapping,
+)
 from process_anatomy.walk.page_comparison import PageRow
 from process_anatomy.walk.processes import Process
 from process_anatomy.walk.tables import Tables
@@ -66,8 +74,8 @@ def _changed(module: Module | None, pages: PageRow | None) -> Iterator[str]:
     """What was changed of the program after it was mapped."""
     if pages is not None and pages.own_header:
         yield "its header in memory is not the file's any more: the page was written to"
-    if module is not None and module.compared == DIFFERS:
-        yield from (problem for problem in module.problems if ", the header 0x" in problem)
+    if module is not None and module.entry is not None and isinstance(module.header, Header):
+        yield from against_header(module.entry, module.header)
 
 
 @rule("other-program", Severity.HIGH)
@@ -118,8 +126,10 @@ def _early(process: Process) -> bool:
 def half_listed_module(tables: Tables) -> Iterator[Clue]:
     """A module that some of the loader's lists hold and others, which must hold it as well, do not."""
     for row in tables.modules.rows:
-        lines = tuple(problem for problem in row.problems if "lists do not agree" in problem)
-        if lines and row.process.address not in tables.modules.cut:
+        if row.process.address in tables.modules.cut:
+            continue
+        entries = [entry for entry in (row.entry, row.entry32) if entry is not None]
+        if lines := [line for entry in entries for line in against_lists(entry)]:
             yield row.process, str(row.name), (*lines, f"at {_place(row.base)}")
 
 
@@ -139,7 +149,9 @@ def mistold_module(tables: Tables) -> Iterator[Clue]:
     for row in tables.modules.rows:
         if row.entry is None or row.base == tables.programs[row.process.address].base:
             continue
-        lines = tuple(problem for problem in row.problems if problem.startswith("the loader says "))
+        lines = list(against_mapping(row.entry, row.vad))
+        if isinstance(row.header, Header):
+            lines += against_header(row.entry, row.header)
         if lines:
             yield row.process, str(row.name), (*lines, f"at {_place(row.base)}")
 

@@ -1,7 +1,4 @@
-"""Rules over memory: code that no file gave, and pages that do not go with the VADs.
-
-The kernel's own processes are left out: their user half is not theirs to fill.
-"""
+"""Rules over memory: code that no file gave, and pages that do not go with the VADs."""
 
 from __future__ import annotations
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from functools import cache, lru_cache
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent
-from process_anatomy.findings.expected import SHORT_NAME, expectations, expected_of, file_name, from_volume
+from process_anatomy.findings.expected import SHORT_NAME, Expected, expectations, expected_of, file_name, from_volume
 from process_anatomy.findings.rules import Clue, Severity, rule
 from process_anatomy.kernel.identify import SYSTEM_PID
 from process_anatomy.walk.processes import PROTECTED_SIGNERS, PROTECTED_TYPES, Process
@@ -26,12 +26,20 @@ LOOK_ALIKES = str.maketrans(
 Source: Unicode Technical Standard 39, confusables.
 """
 PAIRS = (("rn", "m"), ("vv", "w"), ("cl", "d"), ("ii", "u"))
-WIN_TCB = 6
-"""The weakest signer that only Windows' own core has (_PS_PROTECTED_SIGNER)."""
+CORE_SIGNERS = {number for number, name in PROTECTED_SIGNERS.items() if name in ("WinTcb", "WinSystem")}
+"""Signers that only Windows' own core has (_PS_PROTECTED_SIGNER)."""
 
 
 def _running(tables: Tables) -> Iterator[Process]:
     yield from (p for p in tables.processes if p.exit_time == NOT_APPLICABLE)
+
+
+def _windows_own(tables: Tables) -> Iterator[tuple[Process, Expected]]:
+    """Running processes with the name of one of Windows' own, and what is expected of it in this Windows."""
+    for process in _running(tables):
+        expected = expected_of(process)
+        if expected is not None and tables.number >= expected.first:
+            yield process, expected
 
 
 def _at(process: Process) -> str:
@@ -41,9 +49,9 @@ def _at(process: Process) -> str:
 @rule("wrong-path", Severity.HIGH)
 def wrong_path(tables: Tables) -> Iterator[Clue]:
     """A process with the name of one of Windows' own, whose program lies elsewhere."""
-    for process in _running(tables):
-        expected, path = expected_of(process), process.image_path
-        if expected is None or expected.path is None or not isinstance(path, str) or not path:
+    for process, expected in _windows_own(tables):
+        path = process.image_path
+        if expected.path is None or not isinstance(path, str):
             continue
         if "\\" in path and from_volume(path) not in expected.path:
             usual = expected.path[0] if expected.path else "no file"
@@ -53,9 +61,8 @@ def wrong_path(tables: Tables) -> Iterator[Clue]:
 @rule("wrong-parent", Severity.HIGH)
 def wrong_parent(tables: Tables) -> Iterator[Clue]:
     """A process with the name of one of Windows' own, started by somebody who does not start it."""
-    for process in _running(tables):
-        expected = expected_of(process)
-        if expected is None or expected.parents is None or process.pid == SYSTEM_PID:
+    for process, expected in _windows_own(tables):
+        if expected.parents is None or process.pid == SYSTEM_PID:
             continue
         parent = tables.kin.relative(process.ppid, process)
         if parent.process is None or not _dated(process, parent.process):
@@ -76,9 +83,9 @@ def _dated(child: Process, parent: Process) -> bool:
 @rule("wrong-session", Severity.MEDIUM)
 def wrong_session(tables: Tables) -> Iterator[Clue]:
     """A process with the name of one of Windows' own, in a session where it does not run."""
-    for process in _running(tables):
-        expected, session = expected_of(process), process.session
-        if expected is None or expected.session is None or (isinstance(session, Absent) and session != NOT_APPLICABLE):
+    for process, expected in _windows_own(tables):
+        session = process.session
+        if expected.session is None or (isinstance(session, Absent) and session != NOT_APPLICABLE):
             continue
         kind = "none" if isinstance(session, Absent) else "user" if session else "zero"
         if kind != expected.session:
@@ -91,9 +98,9 @@ def wrong_session(tables: Tables) -> Iterator[Clue]:
 @rule("wrong-user", Severity.HIGH)
 def wrong_user(tables: Tables) -> Iterator[Clue]:
     """A process with the name of one of Windows' own that acts as somebody else."""
-    for process in _running(tables):
-        expected, token = expected_of(process), tables.primary.get(process.address)
-        if expected is None or token is None or not isinstance(token.user, str) or not isinstance(token.address, int):
+    for process, expected in _windows_own(tables):
+        token = tables.primary[process.address]
+        if not isinstance(token.user, str) or not isinstance(token.address, int):
             continue
         if not expected.is_user(token.user):
             line = f"it acts as {token.user}, token {token.address:#x}"
@@ -134,22 +141,25 @@ def look_alike(tables: Tables) -> Iterator[Clue]:
         yield process, model, (f"it is named {name!a}, which is almost {model}", _at(process))
 
 
+@lru_cache(maxsize=1 << 12)
 def resembled(name: str) -> str | None:
     """The name of one of Windows' own processes that a name is almost, but not, the same as."""
     small = name.lower()
-    known = [each for each in expectations() if each.endswith(".exe")]
-    if small in expectations():
+    if small in expectations() or not small.endswith(".exe"):
         return None
     stem = small.removesuffix(".exe")
-    for model in known:
-        letters = model.removesuffix(".exe")
-        if _plain(stem) == _plain(letters):
-            return model
-        if len(letters) >= LEAST_LETTERS and not small.isascii():
-            continue
-        if len(letters) >= LEAST_LETTERS and small.endswith(".exe") and one_step(stem, letters):
-            return model
+    plain = _plain(stem)
+    for letters, like in _models().items():
+        if plain == like or (len(letters) >= LEAST_LETTERS and one_step(stem, letters)):
+            return f"{letters}.exe"
     return None
+
+
+@cache
+def _models() -> dict[str, str]:
+    """The names of Windows' own programs without their endings, each with its letters made plain."""
+    names = [name.removesuffix(".exe") for name in expectations() if name.endswith(".exe")]
+    return {name: _plain(name) for name in names}
 
 
 def _plain(stem: str) -> str:
@@ -167,12 +177,10 @@ def one_step(left: str, right: str) -> bool:
         wrong = [place for place, (a, b) in enumerate(zip(left, right, strict=True)) if a != b]
         if len(wrong) == 1:
             return True
-        return (
-            len(wrong) == 2
-            and any(pair == tuple(wrong) for pair in pairwise(range(len(left))))
-            and left[wrong[0]] == right[wrong[1]]
-            and left[wrong[1]] == right[wrong[0]]
-        )
+        if len(wrong) != 2 or wrong[1] != wrong[0] + 1:
+            return False
+        first, second = wrong
+        return (left[first], left[second]) == (right[second], right[first])
     shorter, longer = sorted((left, right), key=len)
     return any(longer[:place] + longer[place + 1 :] == shorter for place in range(len(longer)))
 
@@ -193,9 +201,9 @@ def renamed(tables: Tables) -> Iterator[Clue]:
 @rule("weak-protection", Severity.HIGH)
 def weak_protection(tables: Tables) -> Iterator[Clue]:
     """One of Windows' own processes that is protected less than this Windows protects it."""
-    for process in _running(tables):
-        expected, protection = expected_of(process), process.protection
-        if expected is None or expected.protection is None or isinstance(protection, Absent):
+    for process, expected in _windows_own(tables):
+        protection = process.protection
+        if expected.protection is None or isinstance(protection, Absent):
             continue
         if tables.number >= expected.since and not _as_strong(protection, expected.protection):
             usual = _protection(expected.protection)
@@ -221,6 +229,6 @@ def foreign_protection(tables: Tables) -> Iterator[Clue]:
         if isinstance(protection, Absent) or not isinstance(path, str) or "\\" not in path:
             continue
         kind, signer = protection
-        if kind and signer >= WIN_TCB and signer in (6, 7) and not from_volume(path).startswith("\\windows\\"):
+        if kind and signer in CORE_SIGNERS and not from_volume(path).startswith("\\windows\\"):
             line = f"it is protected as {_protection(protection)}, its program is {path}"
             yield process, _protection(protection), (line, f"_EPROCESS {process.address:#x}, Protection")

@@ -23,20 +23,17 @@ def smear(tables: Tables) -> Iterator[Clue]:
         return
     for problem in tables.everyone.problems:
         yield None, "the list of processes", (problem,)
-    found: dict[int, list[str]] = {process.address: [] for process in tables.processes}
-    for process in tables.processes:
-        here = found[process.address]
-        here += [line for line in process.problems if line.partition(":")[0] not in MISSING]
-    trees: dict[int, list[str]] = {}
+    told: dict[int, list[str]] = {process.address: [] for process in tables.processes}
     for vad in tables.vads.rows:
         lines = [line for line in vad.problems if line.startswith(("its left ", "its right ", "VAD root ", "names "))]
-        trees.setdefault(vad.process.address, []).extend(f"VAD {vad.address:#x}: {line}" for line in lines)
+        told[vad.process.address] += [f"VAD {vad.address:#x}: {line}" for line in lines]
     for thread in tables.threads.rows:
         lines = [line for line in thread.problems if line.startswith("it says that it belongs to")]
-        trees.setdefault(thread.process.address, []).extend(f"thread {thread.address:#x}: {line}" for line in lines)
+        told[thread.process.address] += [f"thread {thread.address:#x}: {line}" for line in lines]
     for process in tables.processes:
-        lines = found[process.address] + _few(trees.get(process.address, []))
-        if lines:
+        own = [line for line in process.problems if line.partition(":")[0] not in MISSING]
+        lines = [f"_EPROCESS {process.address:#x}: {line}" for line in own]
+        if lines := lines + _few(told[process.address]):
             yield process, f"_EPROCESS {process.address:#x}", tuple(lines)
 
 

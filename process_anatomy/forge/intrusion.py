@@ -53,9 +53,10 @@ INTRUSION = Scenario(
         Actor(868, 716, SERVICE_HOST, started=12, session=0, arguments="-k DcomLaunch -p", memory=TRIMMED),
         Actor(1480, 716, SERVICE_HOST, started=17, session=0, arguments="-k netsvcs -p", threads=1, memory=PAGED_OUT),
         Actor(1900, 716, SYSTEM32 + "spoolsv.exe", started=19, session=0, threads=1, memory=PAGED_OUT),
-        Actor(EXPLORER, 3844, "C:\\Windows\\explorer.exe", STUDENT, 73, 1, threads=2, handles=40),
+        Actor(EXPLORER, 3844, "C:\\Windows\\explorer.exe", STUDENT, 73, 1, threads=2, handles=4),
         _intruder(
-            5000, "implant.exe", injected=True, odd_pages=True, unlisted=DOWNLOADS + "implant.dll", threads=3,
+            5000, "implant.exe", injected=True, odd_pages=True, unlisted=DOWNLOADS + "implant.dll",
+            threads=3, handles=3,
             plans=(ThreadPlan(1, starts_in=INJECTED, flags=("HideFromDebugger",)), ThreadPlan(2, starts_in=NOWHERE)),
         ),
         _intruder(5040, "copied.exe", "copied image"),
@@ -103,6 +104,7 @@ INTRUSION = Scenario(
             findings=("chosen-parent",),
         ),
         _intruder(6080, "shade.exe", memory=PAGED_OUT, hidden=True),
+        _intruder(6160, "reach.exe", memory=PAGED_OUT, findings=("power-over-higher",)),
         _intruder(6120, "noid.exe", memory=PAGED_OUT, unseen_by=("cid",)),
     ),
 )  # fmt: skip

@@ -8,12 +8,15 @@ from typing import Any
 
 from process_anatomy.forge import misfits
 from process_anatomy.forge.clock import filetime, written_time
+from process_anatomy.forge.csr import Subsystem
 from process_anatomy.forge.dice import Dice
 from process_anatomy.forge.kernel_image import KernelImage
 from process_anatomy.forge.memory import KERNEL_DATA, PAGE, USER_READ, WRITE, PhysicalMemory, Space
+from process_anatomy.forge.namespace import Namespace
 from process_anatomy.forge.objects import LEAF_ENTRIES, Handle, ObjectManager
+from process_anatomy.forge.open_objects import OpenObjects, power_facts
 from process_anatomy.forge.pool import NON_PAGED, PAGED, Pool
-from process_anatomy.forge.processes import Process, ProcessTable, impersonate
+from process_anatomy.forge.processes import DEVICE, Process, ProcessTable, impersonate
 from process_anatomy.forge.records import record, ring, text
 from process_anatomy.forge.registry import Registry
 from process_anatomy.forge.scenario import LAB, Actor, Scenario
@@ -24,7 +27,7 @@ from process_anatomy.forge.truth import process_facts
 from process_anatomy.forge.user_data import shared_data, version_of
 from process_anatomy.forge.user_space import LIBRARIES, SHARED_PAGE, Users
 from process_anatomy.forge.vads import Region, VadTrees
-from process_anatomy.forge.views import in_cid_table, open_handles_to_ended, open_subsystem_handles, view_facts
+from process_anatomy.forge.views import in_cid_table, open_handles_to_ended, view_facts
 from process_anatomy.forge.working_sets import OWN_ENTRY, WorkingSets, lists_entries
 from structs import builds
 from structs.layout import Build
@@ -48,6 +51,8 @@ DRIVERS = (
 )  # fmt: skip
 HANDLES_OF_A_LEAF = 4 * LEAF_ENTRIES
 """Windows gives out no multiple of it: the first entry of each leaf is its own."""
+FAR_HANDLE = 0x80000
+"""From this value on a table has three levels."""
 ACCESS = {"Process": 0x1FFFFF, "Thread": 0x1FFFFF, "Token": 0xF01FF, "File": 0x120089, "Event": 0x1F0003}
 
 
@@ -105,12 +110,16 @@ class _Machine:
         session = Pool(build, self.kernel, dice, PAGED, self._pool_bases(1))
         self.objects = ObjectManager(build, self.kernel, self.kernel_image, (nonpaged, paged), dice)
         self.sections = Sections(self.objects)
+        self.namespace = Namespace(self.objects)
+        self.open_objects = OpenObjects(self.objects, self.sections, self.namespace)
+        self.sections.disk = self.open_objects.device(DEVICE)
         self.users = Users(self.objects, self.sections, scenario.computer, scenario.invalid_pte_mask)
         self.tokens = Tokens(self.objects, scenario.boot_time)
         self.trees = VadTrees(self.objects)
         self.table = ProcessTable(self.objects, session, scenario.boot_time)
         self.registry = Registry(self.objects, filetime(scenario.boot_time))
         self.ids: dict[int, int] = {}
+        self.subsystem: list[dict[str, Any]] = []
 
     def _pool_bases(self, count: int) -> list[int]:
         """Places in the kernel half, each in a part of the root table that nobody else uses."""
@@ -142,8 +151,10 @@ class _Machine:
         for process in processes:
             self._fill(process)
         self._open_handles(processes)
-        open_subsystem_handles(processes)
+        self.open_objects.open(processes)
         open_handles_to_ended(processes)
+        self.subsystem = Subsystem(self.users, self.scenario).write(processes)
+        self.namespace.write()
         modules = self._load_drivers()
         self.table.write(processes, {module["name"]: module["base"] for module in modules})
         for process in processes:
@@ -203,6 +214,7 @@ class _Machine:
         else:
             process.user = self.users.make(actor, process.space, process.tids[0])
             process.regions = process.user.regions
+            process.section_object = self.sections.object(process.user.modules[0].section)
         process.vad_root, process.vads = self.trees.make(process.eprocess, process.regions)
 
     def _minimal_regions(self, actor: Actor) -> list[Region]:
@@ -228,13 +240,17 @@ class _Machine:
             actor, value = process.actor, 0
             if actor.name == "Registry":
                 continue
+            kin = [p for p in living if (p.actor.context, p.actor.session) == (actor.context, actor.session)]
+            if actor.sparse_handles:
+                value = FAR_HANDLE
             for number in range(actor.handles + len(process.threads)):
                 value += 4 * self.dice.pick((1, 1, 1, 2))
                 if value % HANDLES_OF_A_LEAF == 0:
                     value += 4
                 kind = ("File", "Event", "Process", "Thread", "Token", "Event")[number % 6]
-                other = process if number < 6 else self.dice.pick(living)
+                other = process if number < 6 else self.dice.pick(kin)
                 name: str | None
+                path: str | None = None
                 if kind == "Process":
                     target, name = other.eprocess, f"{other.actor.name[:14]} Pid {other.actor.pid}"
                 elif kind == "Thread":
@@ -243,8 +259,10 @@ class _Machine:
                     target, name = other.token["va"], None
                 else:
                     label, target = self.dice.pick(files if kind == "File" else events)
-                    name = label or None
-                process.handles[value] = Handle(target, kind, ACCESS[kind], name)
+                    name = path = label or None
+                    if kind == "File":
+                        name = path = DEVICE + label
+                process.handles[value] = Handle(target, kind, ACCESS[kind], name, path=path)
 
     def _load_drivers(self) -> list[dict[str, Any]]:
         """PsLoadedModuleList: the kernel first, then drivers."""
@@ -290,6 +308,7 @@ class _Machine:
             "arguments": {"build": self.build.name, "scenario": self.scenario.name, "seed": self.seed},
             "boot_time": written_time(self.scenario.boot_time),
             "build": self.build.number,
+            "csr": self.subsystem,
             "cid_table": {str(key): self.ids[key] for key in sorted(self.ids)},
             "dtb": self.kernel.dtb,
             "invalid_pte_mask": self.users.mask,
@@ -305,10 +324,12 @@ class _Machine:
             "nt_build_lab": image.lab,
             "number_of_processors": 2,
             "object_header_cookie": self.objects.cookie,
+            "object_directories": self.namespace.facts(),
             "object_types": self.objects.types,
             "pdb_age": image.age,
             "pdb_guid": image.guid,
             "pfn_database": PFN_DATABASE,
+            "ways": power_facts(processes),
             "processes": [
                 process_facts(self.scenario, self.kernel, process, views)
                 | {"findings": misfits.findings(process.actor, self.objects.encoded)}

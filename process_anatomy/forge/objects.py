@@ -9,10 +9,10 @@ from process_anatomy.forge.dice import Dice
 from process_anatomy.forge.kernel_image import KernelImage
 from process_anatomy.forge.memory import PAGE, Space
 from process_anatomy.forge.pool import Pool
-from process_anatomy.forge.records import record, text
+from process_anatomy.forge.records import link, record, text
 from structs.handle import HANDLE_TABLE
 from structs.layout import Build
-from structs.object import OBJECT_HEADER
+from structs.object import OBJECT_HEADER, OBJECT_HEADER_NAME_INFO, OBJECT_TYPE
 
 TYPES = [
     "Type",
@@ -60,26 +60,43 @@ EXPORTED_TYPES = {
     "LpcPortObjectType": "ALPC Port",
 }
 
-OBJECT_TYPE_SIZE, TYPE_NAME, TYPE_INDEX, TYPE_OBJECTS, TYPE_KEY = 0xD8, 0x10, 0x28, 0x2C, 0xC0
-"""Places in _OBJECT_TYPE, the same in every x64 kernel from Windows 8 on."""
 QUOTA_INFO_SIZE, QUOTA_INFO_MASK = 0x20, 0x08
 NAME_INFO_SIZE, NAME_INFO_MASK = 0x20, 0x02
 HANDLE_ENTRY = 16
+PROTECTED, INHERITED = 1, 2
+"""Attributes of a handle.  The lab has no third one (audited): MemProcFS takes its bit for one of the address."""
+VALID_ACCESS = {"Process": 0x1FFFFF, "Thread": 0x1FFFFF, "Token": 0xF01FF, "File": 0x1F01FF, "Key": 0xF003F}
+"""Rights that a type's objects have, where a test or a reader asks for them; else every right."""
+ANY_ACCESS = 0x1FFFFF
 TAG_BEFORE_BLOCK = 12
 """How far in front of a block its pool header has the tag."""
 LEAF_ENTRIES = PAGE // HANDLE_ENTRY
+POINTERS = PAGE // 8
+TOP_POINTERS = (1 << 24) // (LEAF_ENTRIES * POINTERS)
+"""Pages of pointers at the most: a process has no more than 16 million handles."""
 FIRST_ENCODED_BUILD = 10240
 """From this build on the type index in an object header is encoded."""
 
 
 @dataclass(frozen=True)
 class Handle:
-    """One open handle: what it refers to and what it allows."""
+    """One open handle.
+
+    Attributes:
+        object: address of the object's body.
+        type: name of its type.
+        access: what it allows.
+        name: what stock tools call the object, ``None`` for nothing.
+        attributes: a sum of :data:`PROTECTED` and :data:`INHERITED`.
+        path: what it leads to in full, ``None`` where the answer key does not say.
+    """
 
     object: int
     type: str
     access: int
     name: str | None = None
+    attributes: int = 0
+    path: str | None = None
 
 
 class ObjectManager:
@@ -102,27 +119,48 @@ class ObjectManager:
         self._make_types()
 
     def _make_types(self) -> None:
-        addresses = {name: self.reserve("Type", OBJECT_TYPE_SIZE, b"ObjT", quota=False) for name in self.types}
+        size = self.build[OBJECT_TYPE].sizeof
+        addresses = {name: self.reserve("Type", size, b"ObjT", quota=False) for name in self.types}
         table = [0, 0xBAD0B0B0, *addresses.values()]
         self.image.store("ObTypeIndexTable", struct.pack(f"<{len(table)}Q", *table))
         for name, address in addresses.items():
-            data = bytearray(OBJECT_TYPE_SIZE)
-            struct.pack_into("<QQ", data, 0, address, address)
-            counted = text(name, self.paged.string(name))
-            struct.pack_into(
-                "<HHIQ", data, TYPE_NAME, counted["Length"], counted["MaximumLength"], 0, counted["Buffer"]
+            data = record(
+                self.build,
+                OBJECT_TYPE,
+                TypeList=link(address, address),
+                Name=text(name, self.paged.string(name)),
+                Index=self.types[name],
+                TotalNumberOfObjects=self.dice.between(2, 900),
+                TotalNumberOfHandles=self.dice.between(2, 900),
+                ValidAccessMask=VALID_ACCESS.get(name, ANY_ACCESS),
+                Key=int.from_bytes(name.encode()[:4].ljust(4), "little"),
             )
-            data[TYPE_INDEX] = self.types[name]
-            struct.pack_into("<II", data, TYPE_OBJECTS, self.dice.between(2, 900), self.dice.between(2, 900))
-            data[TYPE_KEY : TYPE_KEY + 4] = name.encode()[:4].ljust(4)
-            self.kernel.write(address, bytes(data))
+            self.kernel.write(address, data)
         for symbol, name in EXPORTED_TYPES.items():
             self.image.point(symbol, addresses[name])
 
     def reserve(
-        self, type_name: str, size: int, tag: bytes, *, paged: bool = False, quota: bool = True, name: str = ""
+        self,
+        type_name: str,
+        size: int,
+        tag: bytes,
+        *,
+        paged: bool = False,
+        quota: bool = True,
+        name: str = "",
+        directory: int = 0,
     ) -> int:
-        """Room for an object with its header written in front; gives the address of the object's body."""
+        """Room for an object with its header written in front; gives the address of the object's body.
+
+        Args:
+            type_name: type of the object.
+            size: bytes of its body.
+            tag: pool tag.
+            paged: in paged pool.
+            quota: charged to somebody.
+            name: its name, empty for none.
+            directory: the directory that holds it, 0 for none.
+        """
         pool = self.paged if paged else self.nonpaged
         structure = self.build[OBJECT_HEADER]
         body = structure.offset("Body")
@@ -138,7 +176,7 @@ class ObjectManager:
             self.kernel.write(start - TAG_BEFORE_BLOCK, b"Free")
         if name:
             counted = text(name, self.paged.string(name))
-            info = struct.pack("<QHHIQII", 0, counted["Length"], counted["MaximumLength"], 0, counted["Buffer"], 0, 0)
+            info = record(self.build, OBJECT_HEADER_NAME_INFO, Directory=directory, Name=counted)
             self.kernel.write(header - NAME_INFO_SIZE, info)
         data = record(
             self.build,
@@ -161,14 +199,14 @@ class ObjectManager:
         """Address of the header of an object."""
         return body - self.build[OBJECT_HEADER].offset("Body")
 
-    def _entry(self, pointer: int, access: int) -> bytes:
-        low = (pointer & 0xFFFFFFFFFFFF) >> 4 << 20 | self.dice.between(1, 0x7FFF) << 1 | 1
+    def _entry(self, pointer: int, access: int, attributes: int = 0) -> bytes:
+        low = (pointer & 0xFFFFFFFFFFFF) >> 4 << 20 | attributes << 17 | self.dice.between(1, 0x7FFF) << 1 | 1
         return struct.pack("<QQ", low, access & 0x1FFFFFF)
 
     def _leaf(self, entries: dict[int, bytes], first: int) -> int:
         data = bytearray(PAGE)
         free = [slot for slot in range(1, LEAF_ENTRIES) if first + slot not in entries]
-        for slot, following in zip(free, [*free[1:], 0], strict=True):
+        for slot, following in zip(free, [*free[1:], 0][: len(free)], strict=True):
             data[HANDLE_ENTRY * slot + 8 : HANDLE_ENTRY * slot + 16] = struct.pack("<Q", 4 * (first + following))
         for slot in range(LEAF_ENTRIES):
             if first + slot in entries:
@@ -178,20 +216,36 @@ class ObjectManager:
         return address
 
     def code(self, entries: dict[int, bytes]) -> tuple[int, int]:
-        """Write the leaves (and the level above them if one does not do); gives TableCode and the end of handles."""
+        """Write the leaves and the levels above them; gives TableCode and the end of handles.
+
+        Pages of pointers have room for half a million handles; beyond that, a list of such pages stands above them,
+        and only those leaves that hold something are there.
+        """
         leaves = max(entries, default=0) // LEAF_ENTRIES + 1
-        addresses = [self._leaf(entries, LEAF_ENTRIES * index) for index in range(leaves)]
         end = 4 * LEAF_ENTRIES * leaves
+        sparse = leaves > POINTERS
+        used = {number // LEAF_ENTRIES for number in entries} if sparse else set(range(leaves))
+        addresses = {index: self._leaf(entries, LEAF_ENTRIES * index) for index in sorted(used)}
         if leaves == 1:
             return addresses[0], end
-        top = self.paged.pages(1)
-        self.kernel.write(top, struct.pack(f"<{leaves}Q", *addresses))
-        return top | 1, end
+        pages = [self._pointers(addresses, POINTERS * index) for index in range((leaves - 1) // POINTERS + 1)]
+        if not sparse:
+            return pages[0] | 1, end
+        top = self.paged.allocate(8 * TOP_POINTERS, b"Obtb")
+        self.kernel.write(top, struct.pack(f"<{len(pages)}Q", *pages).ljust(8 * TOP_POINTERS, b"\0"))
+        return top | 2, end
+
+    def _pointers(self, leaves: dict[int, int], first: int) -> int:
+        """A page of pointers to leaves, from one number on."""
+        page = self.paged.pages(1)
+        self.kernel.write(page, struct.pack(f"<{POINTERS}Q", *(leaves.get(first + i, 0) for i in range(POINTERS))))
+        return page
 
     def handle_table(self, process: int, pid: int, handles: dict[int, Handle]) -> int:
         """A process's handle table; gives the address of its _HANDLE_TABLE."""
         entries = {
-            value // 4: self._entry(self.header_of(handle.object), handle.access) for value, handle in handles.items()
+            value // 4: self._entry(self.header_of(handle.object), handle.access, handle.attributes)
+            for value, handle in handles.items()
         }
         return self._table(process, pid, entries)
 

@@ -13,6 +13,8 @@ NON_PAGED, PAGED = 2, 3
 """Pool types as the pool header of a block in use holds them."""
 
 ARENA = 0x200000
+SEARCHED_FOR = (b"Proc", b"Thre")
+"""Tags that tools search memory for: stock Volatility cannot search a large page that a dump holds in part."""
 
 
 class Pool:
@@ -52,6 +54,7 @@ class Pool:
         if units * UNIT >= PAGE:
             return self.pages((size + PAGE - 1) // PAGE)
         arena = self.dice.below(len(self._cursors))
+        arena = arena or int(tag in SEARCHED_FOR)
         start = self._cursors[arena] + UNIT * self.dice.below(4)
         self._advance(arena, start + units * UNIT)
         self._reach(start, start + units * UNIT)

@@ -12,7 +12,7 @@ from process_anatomy.forge.memory import Space
 from process_anatomy.forge.misfits import OTHER_FILE, OTHER_FOLDER
 from process_anatomy.forge.objects import Handle, ObjectManager
 from process_anatomy.forge.pool import Pool
-from process_anatomy.forge.records import record, ring, signed, text, utf16, waiting
+from process_anatomy.forge.records import dispatcher, record, ring, signed, text, utf16
 from process_anatomy.forge.scenario import Actor, Impersonation
 from process_anatomy.forge.threads import write_threads
 from process_anatomy.forge.tokens import Tokens
@@ -53,6 +53,7 @@ class Process:
     audit: str = ""
     debug_port: int = 0
     windows: int = 0
+    section_object: int = 0
     thread_facts: list[dict[str, Any]] = field(default_factory=list)
     working_set: dict[str, Any] = field(default_factory=dict)
     impersonations: dict[int, tuple[Impersonation, dict[str, Any]]] = field(default_factory=dict)
@@ -170,11 +171,10 @@ class ProcessTable:
         if actor.debugged:
             process.debug_port = self.objects.nonpaged.put(bytes(DEBUG_OBJECT_SIZE), b"DbgO")
         virtual = sum(region.size for region in process.regions)
-        section = self.objects.reserve("Section", 0x40, b"Sect", quota=False) if program else 0
         commit = sum(region.commit for region in process.regions)
         quota = [16 * dice.between(100, 4000), 64 * dice.between(100, 9000)]  # pool that is not paged, paged pool
         values: dict[str, Any] = {
-            **waiting(self.build, EPROCESS, process.eprocess, PROCESS_OBJECT),
+            **dispatcher(self.build, EPROCESS, process.eprocess, PROCESS_OBJECT),
             "DirectoryTableBase": process.space.dtb,
             "BasePriority": 8,
             "KernelTime": dice.between(1, 900),
@@ -189,7 +189,7 @@ class ProcessTable:
             "OwnerProcessId": actor.creator if self.objects.encoded else 0,
             "Peb": process.user.peb,
             "WoW64Process": self._wow64(process),
-            "SectionObject": section,
+            "SectionObject": process.section_object,
             "SectionBaseAddress": program.base if program else 0,
             "DebugPort": process.debug_port,
             "ObjectTable": process.table,

@@ -114,6 +114,7 @@ class Actor:
         misfits: keys of :data:`process_anatomy.forge.misfits.RULES`: traces of tampering; they take all its memory.
         findings: rules that find something in it for what the scenario makes of it, beyond misfits.
         wow64: a 32-bit program, which WOW64 runs: a second PEB, loader and libraries below 4 GB.
+        sparse_handles: its handles have values from 0x80000 on, in a table of three levels.
     """
 
     pid: int
@@ -148,6 +149,7 @@ class Actor:
     misfits: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     wow64: bool = False
+    sparse_handles: bool = False
 
     @property
     def creator(self) -> int:
@@ -257,7 +259,7 @@ LAB = Scenario(
         ),
         Actor(
             5212, 3920, SYSTEM32 + "notepad.exe", "limited", 412, 1, "C:\\Users\\student\\Documents\\homework.txt",
-            injected=True, odd_pages=True, threads=4,
+            injected=True, odd_pages=True, threads=4, findings=("power-over-higher",),
             plans=(
                 ThreadPlan(2, reason=4, starts_in=INJECTED, flags=("HideFromDebugger",)),
                 ThreadPlan(3, state=0, reason=0, starts_in=NOWHERE, suspended=1),
@@ -270,15 +272,17 @@ LAB = Scenario(
             5588, 3920, "C:\\Users\\student\\Downloads\\update.exe", "limited", 698, 1, ended=741, exit_status=1,
             plans=(ThreadPlan(0, state=4, ended=741, exit_status=1, flags=("Terminated", "RundownFail")),),
         ),
-        Actor(6044, 868, CALCULATOR, "low-box", 1_204, 1, "-ServerName:App.AppXsm3pg4n7er43kdh1qp4e79f1j7am68r8.mca",
-              job="application"),
+        Actor(
+            6044, 868, CALCULATOR, "low-box", 1_204, 1, "-ServerName:App.AppXsm3pg4n7er43kdh1qp4e79f1j7am68r8.mca",
+            job="application", findings=("power-over-higher",),
+        ),
         Actor(
             6276, 3920, "C:\\Program Files\\Lantern\\sandbox.exe", "sandboxed", 1_260, 1, "--broker=3920", threads=1,
-            memory=PAGED_OUT, job="content",
+            memory=PAGED_OUT, job="content", findings=("power-over-higher",),
         ),
         Actor(
             6420, 3920, "C:\\Program Files\\Lantern\\renderer.exe", "renderer", 1_262, 1, "--type=renderer", threads=1,
-            memory=PAGED_OUT, job="content",
+            memory=PAGED_OUT, job="content", findings=("power-over-higher",),
         ),
         Actor(
             6612, 3920, "C:\\Tools\\bobtool.exe", "bob", 1_432, 1, "/inventory", threads=1, memory=TRIMMED,

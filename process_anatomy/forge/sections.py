@@ -9,7 +9,15 @@ from process_anatomy.forge import pe
 from process_anatomy.forge.memory import ACCESSED, DIRTY, GLOBAL, NO_EXECUTE, PAGE, PROTOTYPE, TRANSITION, VALID
 from process_anatomy.forge.objects import ObjectManager
 from process_anatomy.forge.records import record, text
-from structs.section import CONTROL_AREA, FILE_OBJECT, SECTION_IMAGE_INFORMATION, SEGMENT, SUBSECTION
+from structs.section import (
+    CONTROL_AREA,
+    FILE_OBJECT,
+    SECTION,
+    SECTION_IMAGE_INFORMATION,
+    SECTION_OBJECT,
+    SEGMENT,
+    SUBSECTION,
+)
 
 PROTECTION_SHIFT = 5
 READ_ONLY, EXECUTE, EXECUTE_READ, READ_WRITE, WRITE_COPY, EXECUTE_READ_WRITE, EXECUTE_WRITE_COPY = range(1, 8)
@@ -47,15 +55,23 @@ class Sections:
     def __init__(self, objects: ObjectManager) -> None:
         self.objects, self.build, self.kernel = objects, objects.build, objects.kernel
         self._files: dict[str, Section] = {}
+        self.disk = 0
+        self._segments: dict[int, int] = {}
 
-    def file_object(self, name: str) -> int:
-        """A file object; gives its address."""
+    def file_object(self, name: str, device: int = 0) -> int:
+        """A file object; gives its address.
+
+        Args:
+            name: within the device.
+            device: the device; the lab's disk is taken without one, as soon as it is known.
+        """
         address = self.objects.reserve("File", self.build[FILE_OBJECT].sizeof, b"File")
         data = record(
             self.build,
             FILE_OBJECT,
             Type=FILE_TYPE,
             Size=self.build[FILE_OBJECT].sizeof,
+            DeviceObject=device or self.disk,
             Flags=FILE_OBJECT_FLAGS,
             FileName=text(name, self.objects.paged.string(name)),
         )
@@ -86,6 +102,7 @@ class Sections:
             ),
             b"MmSm",
         )
+        self._segments[area] = segment
         file_object = self.file_object(file) if file else 0
         data = record(
             self.build,
@@ -155,6 +172,27 @@ class Sections:
             self.kernel.write(prototypes + 8 * len(entries), struct.pack("<Q", in_file))
             self._files[file] = Section(subsection, prototypes, file, frames, file_object=opened)
         return self._files[file]
+
+    @property
+    def object_size(self) -> int:
+        """Bytes of a section object."""
+        return self.build[SECTION if SECTION in self.build else SECTION_OBJECT].sizeof
+
+    def object(self, section: Section) -> int:
+        """A section object for a section; gives its address."""
+        body = self.objects.reserve("Section", self.object_size, b"Sect", quota=False)
+        self.fill_object(body, section)
+        return body
+
+    def fill_object(self, body: int, section: Section) -> None:
+        """Let a section object lead to a section."""
+        area = section.subsection - self.build[CONTROL_AREA].sizeof
+        if SECTION in self.build:
+            data = record(self.build, SECTION, ControlArea=area, SizeOfSection=PAGE * max(len(section.frames), 1))
+        else:
+            segment = self._segments[area]
+            data = record(self.build, SECTION_OBJECT, Segment=segment)
+        self.kernel.write(body, data)
 
     def shared_memory(self, pages: int, content: bytes) -> Section:
         """A section that the page file backs; its first page is in memory."""

@@ -116,7 +116,6 @@ NAMED_ONLY = [
     "_DRIVER_OBJECT",
     "_SHARED_CACHE_MAP",
     "_VACB",
-    "_POOL_TRACKER_BIG_PAGES",
     "_IMAGE_DOS_HEADER",
     "_KTIMER",
     "_KPROCESS",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from process_anatomy.forge.clock import filetime, written_time
 from process_anatomy.forge.memory import PAGE
 from process_anatomy.forge.objects import ObjectManager
-from process_anatomy.forge.records import link, record, ring, signed, text, utf16, waiting
+from process_anatomy.forge.records import dispatcher, link, record, ring, signed, text, utf16
 from process_anatomy.forge.scenario import INJECTED, NOWHERE, ThreadPlan
 from structs.eprocess import EPROCESS
 from structs.ethread import CROSS_THREAD_FLAGS, ETHREAD
@@ -77,36 +77,34 @@ def _thread(
     flags = USUAL_FLAGS | dict.fromkeys(plan.flags, 1)
     if client.active:
         flags["ActiveImpersonationInfo"] = 1
-    objects.kernel.write(
-        thread,
-        record(
-            build,
-            ETHREAD,
-            **waiting(build, ETHREAD, thread, THREAD_OBJECT),
-            Teb=teb,
-            State=plan.state,
-            WaitReason=plan.reason,
-            Priority=priority,
-            BasePriority=8,
-            InitialStack=stack,
-            StackLimit=stack - 6 * PAGE,
-            KernelStack=stack - 0x900,
-            ApcStateProcess=process.eprocess,
-            Process=process.eprocess,
-            CreateTime=filetime(created),
-            ExitTime=0 if ended is None else filetime(ended),
-            ExitStatus=signed(plan.exit_status),
-            StartAddress=start,
-            Win32StartAddress=win32,
-            UniqueProcess=process.actor.pid,
-            UniqueThread=process.tids[index],
-            ThreadListEntry=links,
-            SuspendCount=plan.suspended,
-            ThreadName=_name(objects, plan.name),
-            ImpersonationData=client.data,
-            **flags,
-        ),
+    data = record(
+        build,
+        ETHREAD,
+        **dispatcher(build, ETHREAD, thread, THREAD_OBJECT),
+        Teb=teb,
+        State=plan.state,
+        WaitReason=plan.reason,
+        Priority=priority,
+        BasePriority=8,
+        InitialStack=stack,
+        StackLimit=stack - 6 * PAGE,
+        KernelStack=stack - 0x900,
+        ApcStateProcess=process.eprocess,
+        Process=process.eprocess,
+        CreateTime=filetime(created),
+        ExitTime=0 if ended is None else filetime(ended),
+        ExitStatus=signed(plan.exit_status),
+        StartAddress=start,
+        Win32StartAddress=win32,
+        UniqueProcess=process.actor.pid,
+        UniqueThread=process.tids[index],
+        ThreadListEntry=links,
+        SuspendCount=plan.suspended,
+        ThreadName=_name(objects, plan.name),
+        ImpersonationData=client.data,
+        **flags,
     )
+    objects.kernel.write(thread, data)
     bits = build[ETHREAD].bits
     process.thread_facts.append(
         {

@@ -6,6 +6,7 @@ from typing import Any
 
 from process_anatomy.forge.clock import written_time
 from process_anatomy.forge.memory import Space
+from process_anatomy.forge.open_objects import handle_facts
 from process_anatomy.forge.processes import STILL_ACTIVE, Process
 from process_anatomy.forge.scenario import ALL, Scenario
 from process_anatomy.forge.user_data import DESKTOP
@@ -29,10 +30,7 @@ def process_facts(
         "exit_time": None if actor.ended is None else written_time(scenario.boot_time + actor.ended),
         "exited": not process.alive,
         "handle_count": len(process.handles),
-        "handles": [
-            {"access": h.access, "handle": value, "name": h.name, "object": h.object, "type": h.type}
-            for value, h in process.handles.items()
-        ],
+        "handles": handle_facts(process.handles),
         "image_file_name": actor.name[:14],
         "in_active_list": listed(process, "forward") or listed(process, "backward"),
         "name": actor.name,

@@ -8,6 +8,8 @@ from typing import Any
 
 from process_anatomy.forge import pe
 from process_anatomy.forge import sections as sec
+from process_anatomy.forge.csr import LIBRARY as SUBSYSTEM_LIBRARY
+from process_anatomy.forge.csr import SERVER as SUBSYSTEM
 from process_anatomy.forge.memory import (
     COPY_ON_WRITE,
     NO_EXECUTE,
@@ -168,7 +170,8 @@ class Users:
         user, whole = UserSpace(), actor.memory == ALL
         if whole:
             space.map(SHARED_PAGE, self.shared_frame, USER_READ)
-        names = NATIVE_LIBRARIES if actor.wow64 else LIBRARIES
+        names: tuple[str, ...] = NATIVE_LIBRARIES if actor.wow64 else LIBRARIES
+        names += (SUBSYSTEM_LIBRARY,) if actor.name == SUBSYSTEM else ()
         libraries = [self.module(SYSTEM32 + name, library=True) for name in names]
         program = self.module(actor.path, bits=pe.BITS_32 if actor.wow64 else pe.BITS_64)
         user.modules = [program, *libraries]
@@ -182,7 +185,7 @@ class Users:
             add(
                 Region(module.base, module.program.size, sec.EXECUTE_WRITE_COPY, module.name, module.section, 2, commit)
             )
-        for module in [*user.modules[:2], *small, *user.unlisted] if whole else []:
+        for module in [*user.modules[:2], *user.modules[4:], *small, *user.unlisted] if whole else []:
             for page, frame in module.section.frames.items():
                 if page or not (actor.headless and module is program):
                     space.map(module.base + page * PAGE, frame, USER_READ | COPY_ON_WRITE)

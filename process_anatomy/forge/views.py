@@ -112,20 +112,6 @@ def windows_data(pool: Pool, process: Process) -> int:
     return pool.put(process.eprocess.to_bytes(8, "little").ljust(WINDOWS_DATA, b"\0"), b"Uspr")
 
 
-def open_subsystem_handles(processes: Sequence[Process]) -> None:
-    """Each csrss.exe has a handle to every process of its session but itself."""
-    for subsystem in processes:
-        if subsystem.actor.name != CSRSS:
-            continue
-        value = max(subsystem.handles, default=0)
-        for process in processes:
-            if process is subsystem or not known_to_subsystem(process, subsystem):
-                continue
-            value += 4 if (value + 4) % (4 * LEAF_ENTRIES) else 8
-            name = f"{process.actor.name[:14]} Pid {process.actor.pid}"
-            subsystem.handles[value] = Handle(process.eprocess, "Process", PROCESS_ALL_ACCESS, name)
-
-
 def open_handles_to_ended(processes: Sequence[Process]) -> None:
     """Whoever started a process that has ended still has the handle, which keeps the object."""
     by_id = {process.actor.pid: process for process in processes if process.alive}
@@ -174,13 +160,15 @@ def view_facts(processes: Sequence[Process]) -> dict[int, dict[str, bool | None]
     for process in processes:
         for handle in process.handles.values():
             held[handle.object].add(process.eprocess)
-    subsystems = {process.eprocess for process in processes if process.actor.name == CSRSS}
+    servers = [process for process in processes if process.actor.name == CSRSS]
+    subsystems = {server.eprocess for server in servers}
     found: dict[int, dict[str, bool | None]] = {}
     for process in processes:
         actor, holders = process.actor, held.get(process.eprocess, set())
         found[process.eprocess] = {
             "backward": listed(process, "backward"),
             "cid": in_cid_table(process),
+            "csr": actor.name == CSRSS or any(known_to_subsystem(process, each) for each in servers),
             "csrss_handles": bool(holders & subsystems),
             "forward": listed(process, "forward"),
             "handles": bool(holders),

@@ -17,6 +17,8 @@ from process_anatomy.memory.space import Addresses, Mask, Octets, Space
 LIMIT = 1 << 17
 """Links followed in one direction at the most."""
 DIRECTIONS = ("forward", "backward")
+FEW = 128
+"""Links that are read one by one rather than in a batch."""
 
 
 @dataclass(slots=True)
@@ -104,7 +106,8 @@ def follow_heads(
 ) -> list[Ring]:
     """Follow many lists at once, each from its head, forwards and backwards; the heads are no entries.
 
-    A link that cannot be read is an entry only where both directions end at it.
+    A link that cannot be read is an entry only where both directions end at it.  Where each link that the forward walk
+    reached points back to the one before it, and the head to the last, the backward walk is known without being made.
 
     Args:
         space: where the links are.
@@ -116,13 +119,42 @@ def follow_heads(
     size = pointer_size or space.pointer_size
     tops = heads.tolist()
     walks = [_Walk(row, side, head, head) for side in (0, 1) for row, head in enumerate(tops)]
-    going = [walk for walk in walks if walk.head]
+    forwards, backwards = walks[: len(tops)], walks[len(tops) :]
+    spaces: dict[int, AddressSpace] = {}
+    _follow(space, [walk for walk in forwards if walk.head], limit, roots, size, spaces)
+    for forward, backward in zip(forwards, backwards, strict=True):
+        if forward.closed:
+            backward.seen = dict.fromkeys(reversed(forward.seen))
+    rest = [b for f, b in zip(forwards, backwards, strict=True) if b.head and not f.closed]
+    _follow(space, rest, limit, roots, size, spaces)
+    rings: list[Ring] = []
+    for forward, backward in zip(forwards, backwards, strict=True):
+        ring = forward.ring
+        ring.problems += backward.ring.problems
+        for link, lines in backward.ring.notes.items():
+            ring.notes.setdefault(link, []).extend(lines)
+        # a link that cannot be read is an entry where both directions end at it, else one of them went astray
+        lost = {forward.gone, backward.gone} if forward.gone != backward.gone else set()
+        _join(ring, *([at for at in walk.seen if at not in lost] for walk in (forward, backward)))
+        rings.append(ring)
+    return rings
+
+
+def _follow(
+    space: Space,
+    going: list[_Walk],
+    limit: int,
+    roots: Addresses | None,
+    size: int,
+    spaces: dict[int, AddressSpace],
+) -> None:
+    """Go on with each of these walks, a link of all of them at a time, until it ends."""
     for step in range(limit + 1):
         if not going:
             break
         here = np.array([walk.here for walk in going], dtype=np.uint64)
         through = None if roots is None else roots[[walk.row for walk in going]]
-        data, there = _read(space, here, 2 * size, through)
+        data, there = _read(space, here, 2 * size, through, spaces)
         moved: list[_Walk] = []
         for walk, pair, readable in zip(going, data.view(f"<u{size}").tolist(), there.tolist(), strict=True):
             place, direction = walk.here, DIRECTIONS[walk.side]
@@ -132,11 +164,14 @@ def follow_heads(
                 walk.gone = place
                 continue
             following, returning = pair[walk.side], pair[1 - walk.side]
-            if returning != walk.before and place != walk.head:
+            if place == walk.head:
+                walk.last = returning
+            elif returning != walk.before:
                 walk.ring.notes.setdefault(place, []).append(
                     f"it does not point back to the entry before it ({direction})"
                 )
             if following == walk.head:
+                walk.closed = walk.last == place and not walk.ring.notes
                 continue
             if following in walk.seen:
                 walk.ring.ended(place, f"the {direction} list loops at {place:#x}: back to {following:#x}")
@@ -149,22 +184,16 @@ def follow_heads(
                 walk.before, walk.here = place, following
                 moved.append(walk)
         going = moved
-    rings: list[Ring] = []
-    for forward, backward in zip(walks[: len(tops)], walks[len(tops) :], strict=True):
-        ring = forward.ring
-        ring.problems += backward.ring.problems
-        for link, lines in backward.ring.notes.items():
-            ring.notes.setdefault(link, []).extend(lines)
-        # a link that cannot be read is an entry where both directions end at it, else one of them went astray
-        lost = {forward.gone, backward.gone} if forward.gone != backward.gone else set()
-        _join(ring, *([at for at in walk.seen if at not in lost] for walk in (forward, backward)))
-        rings.append(ring)
-    return rings
 
 
 @dataclass(slots=True)
 class _Walk:
-    """One direction of one list: where it began and is, what it came from and has seen, in order."""
+    """One direction of one list: where it began and is, what it came from and has seen, in order.
+
+    Attributes:
+        last: the link that the head has on its other side.
+        closed: it came back to the head, every link points back, and the head to the last one.
+    """
 
     row: int
     side: int
@@ -172,15 +201,34 @@ class _Walk:
     here: int
     before: int = 0
     gone: int = 0
+    last: int = 0
+    closed: bool = False
     seen: dict[int, None] = field(default_factory=dict)
     ring: Ring = field(default_factory=Ring)
 
 
-def _read(space: Space, addresses: Addresses, size: int, roots: Addresses | None) -> tuple[Octets, Mask]:
-    """Read at each address, through a root each where roots are given."""
-    if roots is None or not isinstance(space, AddressSpace):
-        return space.read_many(addresses, size)
-    return space.read_many(addresses, size, roots)
+def _read(
+    space: Space, addresses: Addresses, size: int, roots: Addresses | None, spaces: dict[int, AddressSpace]
+) -> tuple[Octets, Mask]:
+    """Read at each address, through a root each where roots are given.
+
+    Few addresses are read one by one, for a space remembers its pages and a batch costs the same whatever its size.
+    """
+    own = roots is not None and isinstance(space, AddressSpace)
+    if len(addresses) > FEW or not isinstance(space, AddressSpace):
+        return space.read_many(addresses, size, roots) if own else space.read_many(addresses, size)  # type: ignore[call-arg]
+    parts: list[bytes | None] = []
+    for row, address in enumerate(addresses.tolist()):
+        place = space
+        if roots is not None:
+            root = int(roots[row])
+            if root not in spaces:
+                spaces[root] = AddressSpace(space.memory, root, space.mode)
+            place = spaces[root]
+        parts.append(place.read(address, size))
+    blank = bytes(size)
+    octets = np.frombuffer(b"".join(part or blank for part in parts), dtype=np.uint8).reshape(len(parts), size)
+    return octets, np.array([part is not None for part in parts], dtype=np.bool_)
 
 
 def _through(space: Space, roots: Addresses | None, row: int) -> Space:
@@ -193,6 +241,9 @@ def _through(space: Space, roots: Addresses | None, row: int) -> Space:
 def _join(ring: Ring, forward: list[int], backward: list[int]) -> None:
     """What both directions reached, as if the list went on forward."""
     known, behind = set(forward), set(backward)
+    if known == behind:
+        ring.links, ring.seen_by = forward, dict.fromkeys(forward, DIRECTIONS)
+        return
     ring.links = forward + [link for link in reversed(backward) if link not in known]
     for link in ring.links:
         ring.seen_by[link] = tuple(

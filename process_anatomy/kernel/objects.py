@@ -177,9 +177,11 @@ class ObjectHeaders:
     def type_names(self) -> list[str | Absent]:
         """Name of each object's type; absent, with the reason, where none is to be had."""
         names = {index: row.name for index, row in self.types.rows.items()}
-        return [names[i] if i in names else self._no_type(row) for row, i in enumerate(self.index.tolist())]
+        reasons: dict[int, Absent] = {}
+        return [names[i] if i in names else self._no_type(row, reasons) for row, i in enumerate(self.index.tolist())]
 
-    def _no_type(self, row: int) -> Absent:
+    def _no_type(self, row: int, reasons: dict[int, Absent]) -> Absent:
+        """Why an object has no type; ``reasons`` remembers, by page, why nothing can be read there."""
         address, body, index = int(self.addresses[row]), int(self.bodies[row]), int(self.index[row])
         if not address:
             return Absent(Kind.IMPLAUSIBLE, f"{body:#x} is no address of an object")
@@ -187,8 +189,11 @@ class ObjectHeaders:
             return Absent(Kind.IMPLAUSIBLE, f"no object at {body:#x}: its type would be number {index}")
         if isinstance(self.types.cookie, Absent):
             return self.types.cookie
-        place = self.kernel.build[OBJECT_HEADER].place("TypeIndex")
-        return unreadable(self.kernel.space, address + place.offset, place.size)
+        at = address + self.kernel.build[OBJECT_HEADER].offset("TypeIndex")
+        if at >> 12 not in reasons:
+            reasons[at >> 12] = unreadable(self.kernel.space, at, 1)
+        known = reasons[at >> 12]
+        return Absent(known.kind, f"{at:#x}: {known.reason.partition(': ')[2]}")
 
     def optional(self, layout: Layout) -> Addresses:
         """Where the optional header of this layout stands, shape (n,); 0 for objects without it."""
@@ -199,12 +204,6 @@ class ObjectHeaders:
         has = (self.info_mask >> bit & 1 != 0) & (self.addresses != 0)
         places: Addresses = np.where(has, self.addresses - back.astype(np.uint64), np.uint64(0))
         return places
-
-    def starts(self) -> Addresses:
-        """Where the outermost optional header begins, shape (n,); padding in front of it (0x80) is not counted."""
-        back = self._front(len(OPTIONAL_HEADERS) - 1)[self.info_mask].astype(np.uint64)
-        starts: Addresses = np.where(self.addresses != 0, self.addresses - back, np.uint64(0))
-        return starts
 
     def _front(self, last: int) -> Indexes:
         """By InfoMask: bytes of the optional headers up to that of bit ``last``."""

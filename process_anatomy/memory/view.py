@@ -97,6 +97,14 @@ class Records:
             values[row] = gone
         return values
 
+    def units(self, field: str) -> list[Value]:
+        """The whole storage unit that a bit-field shares with others, as :meth:`values` gives a field."""
+        unit = self.structure.bits[field][0]
+        whole: list[Value] = self.data[unit].tolist()
+        for row, gone in self._gone(field).items():
+            whole[row] = gone
+        return whole
+
     def _gone(self, field: str) -> dict[int, Absent]:
         """Why a field could not be read, of the records where it could not."""
         found: dict[int, Absent] = {}
@@ -124,15 +132,6 @@ class Records:
             else:  # long, odd, or near the end of what is there
                 found.append(View(self.space_of(row), self.structure.build).string(buffer, length))
         return found
-
-    def units(self, field: str) -> list[Value]:
-        """The whole storage unit that a bit-field shares with others, as :meth:`values` gives a field."""
-        unit = self.structure.bits[field][0]
-        whole: list[Value] = self.data[unit].tolist()
-        if self.whole.all():
-            return whole
-        read = self.values(field)
-        return [value if isinstance(value, Absent) else unit for value, unit in zip(read, whole, strict=True)]
 
 
 def unreadable(space: Space, address: int, size: int) -> Absent:
@@ -216,3 +215,31 @@ class View:
         if data is None:
             return unreadable(where, buffer, length)
         return data.decode("utf-16-le", "replace")
+
+    def strings(
+        self, buffers: Sequence[int], lengths: Sequence[int], encoding: str = "utf-16-le"
+    ) -> list[str | Absent]:
+        """The characters of many strings in this view's space, all of one length in one batch, each place once.
+
+        Args:
+            buffers: address of each string's characters.
+            lengths: bytes of each.
+            encoding: how characters are kept: ``utf-16-le``, or ``latin-1`` with one byte each.
+        """
+        width = 2 if encoding == "utf-16-le" else 1
+        known: dict[tuple[int, int], str | Absent] = {}
+        by_length: dict[int, list[int]] = {}
+        for buffer, length in dict.fromkeys(zip(buffers, lengths, strict=True)):
+            if length == 0:
+                known[buffer, length] = ""
+            elif length % width or length > STRING_LIMIT or buffer == 0:
+                known[buffer, length] = Absent(Kind.IMPLAUSIBLE, f"a string of {length} bytes at {buffer:#x}")
+            else:
+                by_length.setdefault(length, []).append(buffer)
+        for length, wanted in by_length.items():
+            data, there = self.space.read_many(addresses_of(wanted), length)
+            for buffer, octets, readable in zip(wanted, data, there.tolist(), strict=True):
+                known[buffer, length] = (
+                    octets.tobytes().decode(encoding, "replace") if readable else unreadable(self.space, buffer, length)
+                )
+        return [known[asked] for asked in zip(buffers, lengths, strict=True)]

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from process_anatomy.errors import RequestError
 from process_anatomy.findings import Finding
 from process_anatomy.kernel.identify import Crash
 from process_anatomy.notes import module_rows, page_rows, rows, security_rows
 from process_anatomy.notes.block_rows import global_flag_notes, peb_note, teb_note, variable_note
+from process_anatomy.notes.completeness_rows import completeness_note
+from process_anatomy.notes.crossview_rows import absence_notes, crossview_note
 from process_anatomy.notes.finding_rows import finding_note
+from process_anatomy.notes.handle_rows import handle_note, step_note, way_note
 from process_anatomy.notes.library import FAMILIES, Level, Note, default
+from process_anatomy.notes.thread_rows import csr_gap_note, csr_note, thread_note
 from process_anatomy.notes.working_set_rows import working_set_note
 from process_anatomy.walk.acls import Ace
 from process_anatomy.walk.attributes import Attribute
+from process_anatomy.walk.completeness import Completeness
 from process_anatomy.walk.creation import Creation
+from process_anatomy.walk.crossview import Crossing
+from process_anatomy.walk.csr_roots import CsrRoot
+from process_anatomy.walk.csrss import CsrProcess
 from process_anatomy.walk.environments import Variable
 from process_anatomy.walk.groups import Group
 from process_anatomy.walk.images import Image
@@ -24,11 +33,16 @@ from process_anatomy.walk.page_comparison import PageRow
 from process_anatomy.walk.pebs import Peb
 from process_anatomy.walk.privileges import Privilege
 from process_anatomy.walk.processes import Process
+from process_anatomy.walk.starts import Starts
 from process_anatomy.walk.structures import FieldRow
 from process_anatomy.walk.tebs import Teb
 from process_anatomy.walk.tokens import Token
 from process_anatomy.walk.vads import Vad
 from process_anatomy.walk.working_sets import WorkingSet
+
+if TYPE_CHECKING:
+    from process_anatomy.walk.access import Step, Way
+    from process_anatomy.walk.handles import Handle
 
 TEMPLATES = (
     "privilege-state",
@@ -47,6 +61,12 @@ TEMPLATES = (
     "environment-row",
     "teb-row",
     "finding",
+    "crossview-row",
+    "completeness-row",
+    "handle-row",
+    "access-row",
+    "thread-row",
+    "csr-row",
 )
 """Families whose notes are for rows: they hold placeholders."""
 
@@ -167,6 +187,41 @@ class Explainer:
     def finding_technique(self, row: Finding) -> str:
         """The id of MITRE ATT&CK that a finding points to, empty where there is none."""
         return self.library[f"finding/{row.rule}"].technique
+
+    def completeness(self, row: Completeness) -> str | None:
+        """Of how much of a process could be read."""
+        return None if self.level is Level.OFF else self._text(*completeness_note(row))
+
+    def crossing(self, row: Crossing) -> str | None:
+        """Of who sees a process, with the reasons of those that do not."""
+        if self.level is Level.OFF:
+            return None
+        reasons = "" if self.level is Level.ANALOGY else absence_notes(row, self.library)
+        return (self._text(*crossview_note(row)) or "") + reasons or None
+
+    def handle(self, row: Handle) -> str | None:
+        """Of an open handle."""
+        return None if self.level is Level.OFF else self._text(*handle_note(row))
+
+    def step(self, row: Step) -> str | None:
+        """Of a handle that gives power over another process."""
+        return None if self.level is Level.OFF else self._text(*step_note(row))
+
+    def way(self, row: Way) -> str | None:
+        """Of a way to a higher integrity level."""
+        return None if self.level is Level.OFF else self._text(*way_note(row))
+
+    def thread(self, row: Starts) -> str | None:
+        """Of a thread, with where it starts."""
+        return None if self.level is Level.OFF else self._text(*thread_note(row, self.library))
+
+    def csr_process(self, row: CsrProcess, others: int) -> str | None:
+        """Of an entry of the Windows subsystem's list, of which there are so many others."""
+        return None if self.level is Level.OFF else self._text(*csr_note(row, others))
+
+    def csr_gap(self, root: CsrRoot) -> str | None:
+        """Of a csrss.exe whose list was not found."""
+        return None if self.level is Level.OFF else self._text(*csr_gap_note(root))
 
     def field(self, row: FieldRow) -> str | None:
         """Of a field of a structure."""

@@ -61,9 +61,25 @@ FAMILIES: dict[str, str] = {
     "environment-row": "peb",
     "teb-row": "peb",
     "global-flag": "peb",
+    "thread-row": "threads",
+    "thread-state": "threads",
+    "wait-reason": "threads",
+    "thread-flag": "threads",
+    "start-kind": "threads",
+    "csr-row": "csr",
+    "csr-flag": "csr",
     "working-set-row": "working_sets",
     "finding": "findings",
     "severity": "severities",
+    "crossview-row": "crossview",
+    "absence": "crossview",
+    "view": "crossview",
+    "verdict": "crossview",
+    "completeness-row": "completeness",
+    "component-state": "completeness",
+    "handle-row": "handles",
+    "access-row": "handles",
+    "object-right": "rights",
     "column": "columns",
 }
 """First part of an id to the file (without ``.toml``) that holds the notes of that family."""
@@ -99,8 +115,8 @@ class Note:
         id: family and name, for instance ``term/vad``.
         title: a short name for people.
         brief: one sentence or phrase; row templates hold placeholders such as ``{process}``.
-        full: a short paragraph, with the same placeholders; may be empty for a column.
-        analogy: the same as a gang would see it; may be empty for a column.
+        full: a short paragraph, with the same placeholders; may be empty for a column or a right.
+        analogy: the same as a gang would see it; may be empty for a column or a right.
         source: where the fact comes from.
         command: the command that shows it, for components and terms, else empty.
         innocent: what else than an attack gives the same picture, for findings.

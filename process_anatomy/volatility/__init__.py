@@ -20,10 +20,11 @@ from process_anatomy.volatility.cells import Column, cell, grid, safe_file_name,
 from process_anatomy.volatility.layers import ARCHITECTURES
 from process_anatomy.volatility.opening import open_kernel, open_path
 from process_anatomy.volatility.options import (
-    IdListRequirement,
+    GivenListRequirement,
     ImageRequirement,
     explain_requirement,
     integer,
+    names_given,
     process_ids,
     repeated_option,
 )
@@ -64,7 +65,7 @@ class Anatomy:
         """The options that every plugin over an image has."""
         return [
             ImageRequirement(name="primary", description="Memory layer of the kernel", architectures=ARCHITECTURES),
-            IdListRequirement(
+            GivenListRequirement(
                 name="pid", element_type=str, description="Process ids to show: 4,88 or repeated", optional=True
             ),
             explain_requirement(),
@@ -159,12 +160,14 @@ def stock_privilege_descriptions() -> dict[int, str]:
 __all__ = [
     "Anatomy",
     "Column",
+    "GivenListRequirement",
     "PluginError",
     "cell",
     "explain_requirement",
     "format_hints",
     "grid",
     "integer",
+    "names_given",
     "open_kernel",
     "open_path",
     "process_ids",

@@ -34,13 +34,13 @@ class ImageRequirement(requirements.TranslationLayerRequirement):
         return missing
 
 
-class IdListRequirement(requirements.ListRequirement):
-    """Process ids: several after one option, comma separated, or the option repeated."""
+class GivenListRequirement(requirements.ListRequirement):
+    """Several values of one option: after one another, comma separated, or the option repeated."""
 
     def unsatisfied(
         self, context: interfaces.context.ContextInterface, config_path: str
     ) -> dict[str, interfaces.configuration.RequirementInterface]:
-        """Nothing: any list will do, and malformed ids are told in one line when they are used."""
+        """Nothing: any list will do, and malformed values are told in one line when they are used."""
         path = interfaces.configuration.path_join(config_path, self.name)
         if context.config.get(path, None) is None:
             context.config[path] = []
@@ -66,6 +66,15 @@ def process_ids(given: Sequence[str | int] | str | int | None) -> frozenset[int]
             except ValueError:
                 raise RequestError(f"--pid takes process ids, not {safe_text(part)!r}") from None
     return frozenset(ids)
+
+
+def names_given(option: str, given: Sequence[str] | str | None) -> frozenset[str]:
+    """The names that the user gave an option: several after one, comma separated, or the option repeated."""
+    if given is None:
+        return frozenset()
+    values: list[str | int] = [given] if isinstance(given, str) else list(given)
+    parts = (part.strip() for value in repeated_option(option, values) for part in str(value).split(","))
+    return frozenset(part for part in parts if part)
 
 
 def repeated_option(option: str, given: list[str | int]) -> list[str | int]:

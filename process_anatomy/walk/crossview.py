@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
+from process_anatomy.errors import RequestError
 from process_anatomy.kernel.identify import SYSTEM_PID, Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.remains import Remains
@@ -46,6 +47,7 @@ REASONS = (
     "unreadable", "broken-list", "left-over", UNEXPLAINED,
 )  # fmt: skip
 """Why a view may not see a process."""
+NOT_IN_DUMP = Absent(Kind.NOT_IN_DUMP, "a small dump holds pieces of memory, so an absence from them says nothing")
 LISTS = {FORWARD: "forward", BACKWARD: "backward"}
 SUBSYSTEM = frozenset({CSRSS_HANDLES, HANDLES, CSR})
 """Views that depend on what the Windows subsystem (csrss.exe) was told of a process."""
@@ -81,6 +83,7 @@ class Crossing:
     Attributes:
         process: the process; its address is the one that the object itself tells.
         physical: where its object lies in physical memory.
+        in_place: the kernel's page tables lead to it from its address.
         views: by view, whether it sees the process; absent, with the reason, where the view cannot be had.
         absences: for each view that does not see it, why.
         verdict: one of :data:`VERDICTS`.
@@ -90,6 +93,7 @@ class Crossing:
 
     process: Process
     physical: int | Absent
+    in_place: bool
     views: Mapping[str, bool | Absent]
     absences: tuple[Absence, ...]
     verdict: str
@@ -121,6 +125,17 @@ class CrossTable:
     rows: tuple[Crossing, ...]
     problems: tuple[str, ...]
 
+    def select(self, pids: frozenset[int]) -> CrossTable:
+        """Only the processes with these ids, hidden ones too; all of them where none is named.
+
+        Raises:
+            RequestError: no process has one of the ids.
+        """
+        missing = sorted(pids - {row.process.pid for row in self.rows if isinstance(row.process.pid, int)})
+        if missing:
+            raise RequestError(f"no view has a process with id {', '.join(map(str, missing))}")
+        return CrossTable(tuple(r for r in self.rows if not pids or r.process.pid in pids), self.problems)
+
 
 def crossview(kernel: Kernel, listed: ProcessTable | None = None) -> CrossTable:
     """Compare all views of all processes.
@@ -135,7 +150,7 @@ def crossview(kernel: Kernel, listed: ProcessTable | None = None) -> CrossTable:
     judge = _Judge(kernel, seen, rows)
     places = physical_places(kernel, [row.address for row in rows])
     found = [judge.crossing(row, place) for row, place in zip(rows, places, strict=True)]
-    problems = list(seen.scan.problems) + list(seen.ids.problems)
+    problems = list(seen.scan.problems) + list(seen.ids.problems) + list(seen.subsystems.problems)
     problems += [line for lines in (*seen.sessions.broken.values(), *seen.jobs.broken.values()) for line in lines]
     problems += [f"{view} leads to {at:#x}, where no process is" for at, view in list(seen.unproved.items())[:8]]
     if len(seen.unproved) > 8:
@@ -157,11 +172,13 @@ class _Judge:
     def crossing(self, row: Process, physical: int | Absent) -> Crossing:
         """The row of a process whose object is in place."""
         views = {view: self._sees(view, row) for view in VIEWS}
+        if not isinstance(self.kernel.space, AddressSpace):  # fragments: what is not seen may only not be in the dump
+            views = {view: NOT_IN_DUMP if seen is False else seen for view, seen in views.items()}
         absences = tuple(self._absence(view, row, views) for view in VIEWS if views[view] is False)
         problems = list(row.problems)
         problems += self._contradictions(row, views)
         verdict, confidence = self._verdict(row, views, absences)
-        return Crossing(row, physical, views, absences, verdict, confidence, tuple(problems))
+        return Crossing(row, physical, True, views, absences, verdict, confidence, tuple(problems))
 
     def _sees(self, view: str, row: Process) -> bool | Absent:
         """Whether a view sees a process."""
@@ -187,7 +204,16 @@ class _Judge:
         if view == WIN32:
             value = self.windows[at]
             return value if isinstance(value, Absent) else value != 0
-        return Absent(Kind.NOT_PROVED, "the lists of the Windows subsystem are not read yet")
+        return self._csrss_knows(row)
+
+    def _csrss_knows(self, row: Process) -> bool | Absent:
+        """Whether the csrss.exe of its session keeps a record of a process."""
+        subsystems = self.seen.subsystems
+        if row.address in subsystems.known:
+            return True
+        own = [a for a, session in self.csrss.items() if session == row.session]
+        gone = subsystems.absent or next((r for a in own if isinstance(r := subsystems.rings.get(a), Absent)), None)
+        return False if gone is None or self._stands_outside(row) else gone
 
     def _csrss_holds(self, row: Process) -> bool | Absent:
         """Whether a csrss.exe has a handle to a process."""
@@ -223,8 +249,10 @@ class _Judge:
         if view == THREADS:
             if self._is_starting(row):
                 return "starting", MEDIUM
-            return ("no-threads", MEDIUM) if row.threads == 0 else (UNEXPLAINED, HIGH)
-        if view == CID and self.seen.ids.problems:
+            if row.threads == 0:
+                return "no-threads", MEDIUM
+            return (UNEXPLAINED, HIGH) if self._has_thread(row) else ("unreadable", MEDIUM)
+        if view == CID and self.seen.ids.broken:
             return "unreadable", LOW
         if view == SESSION:
             group = self.seen.sessions.group.get(row.address)
@@ -234,24 +262,36 @@ class _Judge:
             return self._subsystem_reason(view, row)
         return UNEXPLAINED, HIGH
 
+    def _stands_outside(self, row: Process) -> str:
+        """Why no csrss.exe is ever told of such a process; empty where one is."""
+        if row.pid == SYSTEM_PID and (row.address == self.kernel.system or row.peb == NOT_APPLICABLE):
+            return "system"
+        if row.minimal is True or (row.peb == NOT_APPLICABLE and row.ppid == SYSTEM_PID):
+            return "minimal"
+        return "no-session" if row.session == NOT_APPLICABLE else ""
+
     def _subsystem_reason(self, view: str, row: Process) -> tuple[str, str]:
         """Why csrss.exe may know nothing of a process that lives."""
-        if row.address == self.kernel.system or row.pid == SYSTEM_PID:
-            return "system", HIGH
-        if row.minimal is True or (row.peb == NOT_APPLICABLE and row.ppid == SYSTEM_PID):
-            return "minimal", HIGH
-        if row.session == NOT_APPLICABLE:
-            return "no-session", HIGH
-        if row.address in self.csrss:
+        outside = self._stands_outside(row)
+        if outside:
+            return outside, HIGH
+        if row.address in self.csrss and view != CSR:
             return "csrss", HIGH
         if self._is_starting(row):
             return "starting", MEDIUM
-        holders = self.seen.holders
-        if any(s == row.session and a in holders.problems for a, s in self.csrss.items()):
+        own = [address for address, session in self.csrss.items() if session == row.session]
+        broken = {a for a in own if self.seen.subsystems.rings.get(a) is not True}
+        if own and (broken if view == CSR else self.seen.holders.broken & set(own)):
             return "unreadable", MEDIUM
-        if not any(session == row.session for session in self.csrss.values()):
+        if not own:
             return "unreadable", LOW
         return UNEXPLAINED, MEDIUM
+
+    def _has_thread(self, row: Process) -> bool:
+        """Whether the first thread on a process's own list is in memory."""
+        view = self.kernel.view
+        first = view.pointer(row.address + view.build[EPROCESS].offset("ThreadListHead"))
+        return first is not None and view.pointer(first) is not None
 
     def _is_starting(self, row: Process) -> bool:
         """Whether a process has no thread yet: it is younger than all that have, or nearly so."""
@@ -290,6 +330,8 @@ class _Judge:
             main = [a for a in missed if a.view in (FORWARD, BACKWARD, SCAN, CID, THREADS)]
             if not main:
                 return HIDDEN, LOW
+            if not witnesses:  # nothing but its own contents speaks for it
+                return HIDDEN, LOW
             one_way = {a.view for a in main} in ({FORWARD}, {BACKWARD})
             return HIDDEN, MEDIUM if one_way or witnesses < 2 else HIGH
         if ended:
@@ -298,7 +340,7 @@ class _Judge:
             return SMEARED, MEDIUM
         if any(isinstance(fact, Absent) and fact.kind in NOT_READ for fact in (row.pid, row.name, row.create_time)):
             return SMEARED, LOW
-        return CONSISTENT, HIGH
+        return CONSISTENT, HIGH if isinstance(self.kernel.space, AddressSpace) else LOW
 
 
 def _subsystems(rows: Sequence[Process]) -> dict[int, int]:
@@ -336,5 +378,5 @@ def _left_over(kernel: Kernel, seen: Sightings, rows: Sequence[Process]) -> list
             where = f"it says that it lies at {sighting.address:#x}, where the kernel has something else"
         problems = (where, *row.problems)
         process = replace(row, address=sighting.address)
-        found.append(Crossing(process, sighting.physical, views, absences, REMNANT, HIGH, problems))
+        found.append(Crossing(process, sighting.physical, False, views, absences, REMNANT, HIGH, problems))
     return found

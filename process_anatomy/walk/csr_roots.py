@@ -27,8 +27,8 @@ PROGRAM, LIBRARY = "csrss.exe", "csrsrv.dll"
 SERVER_LIMIT = 64
 """Processes named csrss.exe that are looked into; there is one for each session."""
 PAGE = 0x1000
-PAGE_LIMIT = 256
-"""Pages of the library's data that are searched; it has some five."""
+PAGE_LIMIT = 1 << 10
+"""Pages of the library that are searched; it has some five of data, and twenty in all."""
 SECTION_LIMIT = 32
 LOWEST_HEAP = 0x10000
 WRITABLE = 0x80000000

@@ -20,7 +20,8 @@ from process_anatomy.kernel.lists import Ring, follow_heads
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import Records, addresses_of
 from process_anatomy.walk.csr_roots import CsrRoot, csr_roots
-from process_anatomy.walk.processes import NOT_READ, Process
+from process_anatomy.walk.handle_tables import handle_tables
+from process_anatomy.walk.processes import NOT_READ, Process, read_processes
 from structs.csr import CSR_PROCESS, CSR_THREAD
 from structs.token import TOKEN
 
@@ -102,7 +103,9 @@ class CsrProcess:
         root: it is csrss.exe's own, with which the ring begins.
         pid: client id, first half.
         tid: client id, second half.
-        process: the process with that id, ``None`` where the active list has none.
+        process: the process that it is of, ``None`` where neither its id nor its handle leads to one.
+        tied_by: what leads to that process: ``pid``, ``handle`` (of csrss.exe's handle table) or both.
+        target: what the handle leads to in csrss.exe's handle table, not applicable for csrss.exe itself.
         threads: its CSR_THREADs.
         nt_session: address of what csrss.exe keeps of the session.
         client_port: handle of the port to the process.
@@ -130,6 +133,8 @@ class CsrProcess:
     pid: int | Absent
     tid: int | Absent
     process: Process | None
+    tied_by: tuple[str, ...]
+    target: int | Absent
     threads: tuple[CsrThread, ...]
     nt_session: int | Absent
     client_port: int | Absent
@@ -202,16 +207,17 @@ def csrss(kernel: Kernel, everyone: Sequence[Process]) -> CsrTable:
     heads = addresses_of([root.node + link for root in found if isinstance(root.node, int)])
     tables = addresses_of([_number(root.process.dtb) for root in found])
     rings = follow_heads(space, heads, NODE_LIMIT, tables)
+    handles = _handles(kernel, found)
     rows: list[CsrProcess] = []
     problems = [f"csrss.exe {root.process.pid}: {p}" for root in roots for p in root.problems]
     whole: set[int] = set()
-    for root, ring in zip(found, rings, strict=True):
+    for root, ring, table in zip(found, rings, handles, strict=True):
         odd = [link for link in ring.links if link >= KERNEL_HALF]
         told = [*ring.problems, *(f"the ring leads to {at:#x}, which is no user address" for at in odd)]
         problems += [f"csrss.exe {root.process.pid}: {problem}" for problem in told]
         if not told:
             whole.add(root.process.address)
-        rows += _rows(kernel, root, ring, everyone)
+        rows += _rows(kernel, root, ring, everyone, table)
     return CsrTable(tuple(rows), roots, tuple(problems), frozenset(whole))
 
 
@@ -219,7 +225,62 @@ def _number(value: int | Absent) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _rows(kernel: Kernel, root: CsrRoot, ring: Ring, everyone: Sequence[Process]) -> list[CsrProcess]:
+def _handles(kernel: Kernel, roots: Sequence[CsrRoot]) -> list[dict[int, int] | Absent]:
+    """The handle table of each csrss.exe: handle to the object's address; absent where it cannot be read whole."""
+    tables = handle_tables(kernel, [root.process for root in roots])
+    found: list[dict[int, int] | Absent] = [{} for _ in roots]
+    for owner, value, target in zip(
+        tables.entries.owner.tolist(), tables.entries.value.tolist(), tables.entries.object.tolist(), strict=True
+    ):
+        own = found[owner]
+        if isinstance(own, dict):
+            own[value] = target
+    for row, table in enumerate(tables.tables):
+        if not found[row] and table.problems:
+            found[row] = Absent(Kind.UNREADABLE, f"the handle table of csrss.exe: {table.problems[0]}")
+    return found
+
+
+def _targets(handles: Sequence[int | Absent], table: dict[int, int] | Absent) -> list[int | Absent]:
+    """What each handle leads to."""
+    found: list[int | Absent] = []
+    for handle in handles:
+        if isinstance(handle, Absent):
+            found.append(handle)
+        elif handle == OWN_HANDLE:
+            found.append(NOT_APPLICABLE)
+        elif isinstance(table, Absent):
+            found.append(table)
+        else:
+            missing = Absent(Kind.IMPLAUSIBLE, f"csrss.exe's handle table has no handle {handle:#x} in use")
+            found.append(table.get(handle, missing))
+    return found
+
+
+def _tied(
+    kernel: Kernel, pids: Sequence[int | Absent], targets: Sequence[int | Absent], everyone: Sequence[Process]
+) -> list[tuple[Process | None, tuple[str, ...]]]:
+    """The process of each node, and what leads to it; one that is on no list can still be had by its handle."""
+    by_pid, by_address = _owners(everyone), {process.address: process for process in everyone}
+    lost = [t for p, t in zip(pids, targets, strict=True) if p not in by_pid and isinstance(t, int)]
+    lost = [target for target in dict.fromkeys(lost) if target not in by_address]
+    by_address |= {p.address: p for p in read_processes(kernel, lost, [()] * len(lost), [[] for _ in lost])}
+    found: list[tuple[Process | None, tuple[str, ...]]] = []
+    for pid, target in zip(pids, targets, strict=True):
+        process = by_pid.get(pid) if isinstance(pid, int) else None
+        pointed = by_address.get(target) if isinstance(target, int) else None
+        if pointed is not None and pointed.pid != pid:
+            pointed = None
+        ties = tuple(name for name, one in (("pid", process), ("handle", pointed)) if one is not None)
+        if process is not None and pointed is not None and pointed is not process:
+            process, ties = pointed, ("handle",)
+        found.append((process or pointed, ties))
+    return found
+
+
+def _rows(
+    kernel: Kernel, root: CsrRoot, ring: Ring, everyone: Sequence[Process], table: dict[int, int] | Absent
+) -> list[CsrProcess]:
     """The nodes of one ring, csrss.exe's own first."""
     inside = kernel.build[CSR_PROCESS].offset("ListLink")
     first = _number(root.node) + inside
@@ -229,8 +290,9 @@ def _rows(kernel: Kernel, root: CsrRoot, ring: Ring, everyone: Sequence[Process]
     records = kernel.view.records(CSR_PROCESS, nodes, tables)
     pids = records.values("UniqueProcess")
     counts = Counter(pids)
-    owners = _owners(everyone)
-    tied = [owners.get(pid) if isinstance(pid, int) else None for pid in pids]
+    targets = _targets(records.values("ProcessHandle"), table)
+    ties = _tied(kernel, pids, targets, everyone)
+    tied = [process for process, _ in ties]
     logons = _logons(kernel, tied)
     lists = _threads(kernel, records, tables)
     proved = _proved(records, lists, logons)
@@ -251,7 +313,9 @@ def _rows(kernel: Kernel, root: CsrRoot, ring: Ring, everyone: Sequence[Process]
             for name, value in (("client id", pid), *facts.items())
             if isinstance(value, Absent) and value.kind in NOT_READ and value.kind is not Kind.NOT_PROVED
         ]
+        target = targets[row] if "handle" in proved else _not_proved("ProcessHandle")
         problems += _contradictions(root, pid, process, counts, facts, logons[row], usual)
+        problems += _against_handle(ties[row][1], process, target)
         seen = ring.seen_by.get(link, ("forward", "backward") if row == 0 else ())
         rows.append(
             CsrProcess(
@@ -261,6 +325,8 @@ def _rows(kernel: Kernel, root: CsrRoot, ring: Ring, everyone: Sequence[Process]
                 pid,
                 tid,
                 process,
+                ties[row][1],
+                target,
                 threads,
                 seen_by=seen,
                 problems=tuple(dict.fromkeys(problems)),
@@ -277,6 +343,15 @@ def _owners(everyone: Sequence[Process]) -> dict[int, Process]:
         if isinstance(process.pid, int) and (process.pid not in found or isinstance(process.exit_time, Absent)):
             found[process.pid] = process
     return found
+
+
+def _against_handle(ties: tuple[str, ...], process: Process | None, target: int | Absent) -> list[str]:
+    """What a handle says otherwise than the id."""
+    if ties == ("handle",):
+        return ["no process on the active list is that which its handle leads to: it has ended, or it hides"]
+    if isinstance(target, int) and process is not None and target != process.address:
+        return [f"its handle leads to {target:#x}, not to the process with its id at {process.address:#x}"]
+    return [str(target)] if isinstance(target, Absent) and target.kind is Kind.IMPLAUSIBLE else []
 
 
 def _logons(kernel: Kernel, processes: Sequence[Process | None]) -> list[int | Absent]:

@@ -250,9 +250,9 @@ def _row(
             problems.append("a list holds it, but no image is mapped at its base")
         for one in (entry, entry32):
             if one is not None:
-                problems += one.problems + tuple(_against_lists(one)) + tuple(_against_mapping(one, vad))
+                problems += one.problems + tuple(against_lists(one)) + tuple(against_mapping(one, vad))
         if isinstance(header, Header):
-            wrong = list(_against_header(entry, header))
+            wrong = list(against_header(entry, header))
             compared = DIFFERS if wrong else AGREES
             problems += wrong
         else:
@@ -262,7 +262,7 @@ def _row(
     return Module(process, entry, entry32, vad, base, header, state, compared, tuple(dict.fromkeys(problems)))
 
 
-def _against_lists(entry: LoaderEntry) -> Iterator[str]:
+def against_lists(entry: LoaderEntry) -> Iterator[str]:
     """Lists that do not agree: load and memory order hold the same modules; initialisation order fewer, no others."""
     load, memory, started = (
         order in entry.orders for order in ("InLoadOrder", "InMemoryOrder", "InInitializationOrder")
@@ -272,7 +272,8 @@ def _against_lists(entry: LoaderEntry) -> Iterator[str]:
         yield f"the {entry.bits}-bit loader's lists do not agree: it is not in {' and '.join(without)} order"
 
 
-def _against_mapping(entry: LoaderEntry, vad: Vad | None) -> Iterator[str]:
+def against_mapping(entry: LoaderEntry, vad: Vad | None) -> Iterator[str]:
+    """What the loader says otherwise than the VAD of the mapped image."""
     path, name = entry.path, entry.name
     if isinstance(path, str) and isinstance(name, str) and path.rsplit("\\", 1)[-1].lower() != name.lower():
         yield f"its name {name} is not that of its path {path}"
@@ -297,7 +298,7 @@ def same_file(path: str, file: str, bits: int = 64) -> bool:
     return given.removeprefix("\\??\\").endswith(mapped)
 
 
-def _against_header(entry: LoaderEntry, header: Header) -> Iterator[str]:
+def against_header(entry: LoaderEntry, header: Header) -> Iterator[str]:
     """The header in memory against the loader's entry."""
     if isinstance(entry.size, int) and entry.size != header.size:
         yield f"the loader says {entry.size:#x} bytes, the header {header.size:#x}"

@@ -357,7 +357,7 @@ class Comparison:
                 large=0 if small or moving else number,
                 resident=number,
                 hardware="" if moving else f"{RIGHTS[rights[head]]} {number}",
-                own_code=tuple(range(first, last, PAGE))[:CODE_LIMIT] if rights[head] & 1 and not moving else (),
+                own_code=tuple(range(first, last, PAGE)[:CODE_LIMIT]) if rights[head] & 1 and not moving else (),
             )
             rows.append((owner, first, row))
         return rows

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from process_anatomy.absent import Absent, Kind
+from process_anatomy.errors import Error
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.objects import object_headers
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import READABLE
 from process_anatomy.memory.space import distinct
 from process_anatomy.memory.view import addresses_of
+from process_anatomy.walk.csrss import csrss
 from process_anatomy.walk.handle_tables import HandleTables, cid_table, handle_tables
 from process_anatomy.walk.memberships import Membership, job_lists, session_lists
 from process_anatomy.walk.processes import Process, ProcessTable, read_processes
@@ -26,7 +28,7 @@ CID, HANDLES, CSRSS_HANDLES, CSR, SESSION, JOB, WIN32 = (
     "CID",
     "Handles",
     "csrss",
-    "CSR_PROCESS",
+    "CsrProcess",
     "Session",
     "Job",
     "Win32Process",
@@ -43,12 +45,14 @@ class Ids:
         processes: address of a process to the ids that the table has for it.
         threads: addresses of threads.
         absent: why there is no table, else ``None``.
+        broken: parts of the table could not be read.
         problems: what is odd or could not be read, one line each.
     """
 
     processes: dict[int, tuple[int, ...]]
     threads: frozenset[int]
     absent: Absent | None
+    broken: bool
     problems: tuple[str, ...]
 
 
@@ -59,12 +63,29 @@ class Holders:
     Attributes:
         of: address of a process to the addresses of the processes with a handle to it.
         absent: by the address of a process, why its own handles cannot be told.
-        problems: by the address of a process, what of its own handles is odd or could not be read.
+        broken: addresses of the processes of whose handles a part could not be read.
     """
 
     of: dict[int, frozenset[int]]
     absent: dict[int, Absent]
-    problems: dict[int, tuple[str, ...]]
+    broken: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Subsystems:
+    """What each csrss.exe keeps of the programs of its session, in its own memory.
+
+    Attributes:
+        known: addresses of the processes that have a record there.
+        rings: address of a csrss.exe to whether its records were read to the end, or why there are none.
+        absent: why there are none at all, else ``None``.
+        problems: what is odd or could not be read, one line each.
+    """
+
+    known: frozenset[int]
+    rings: dict[int, bool | Absent]
+    absent: Absent | None
+    problems: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +100,7 @@ class Sightings:
         holders: the handle tables.
         sessions: the lists of the sessions.
         jobs: the lists of the jobs.
+        subsystems: the records of each csrss.exe.
         others: addresses of processes that are not on the active list, in order.
         unproved: addresses that a view takes for a process and that are none, with the view.
     """
@@ -90,6 +112,7 @@ class Sightings:
     holders: Holders
     sessions: Membership
     jobs: Membership
+    subsystems: Subsystems
     others: tuple[int, ...] = ()
     unproved: dict[int, str] = field(default_factory=dict)
 
@@ -126,7 +149,8 @@ def sightings(kernel: Kernel, listed: ProcessTable) -> Sightings:
         rows += _read(kernel, more)
         holders = _holders(kernel, rows)
         sessions, jobs = session_lists(kernel, rows), job_lists(kernel, rows)
-    return Sightings(listed, swept, owners, ids, holders, sessions, jobs, tuple(others), unproved)
+    told = _subsystems(kernel, rows)
+    return Sightings(listed, swept, owners, ids, holders, sessions, jobs, told, tuple(others), unproved)
 
 
 def _read(kernel: Kernel, addresses: Sequence[int]) -> list[Process]:
@@ -152,7 +176,7 @@ def _ids(kernel: Kernel, listed: Sequence[Process]) -> Ids:
     """The table of client ids, its entries told apart by what they lead to."""
     table = cid_table(kernel, listed)
     if isinstance(table.address, Absent):
-        return Ids({}, frozenset(), table.address, table.problems)
+        return Ids({}, frozenset(), table.address, True, table.problems)
     bodies = table.entries.object
     headers = object_headers(kernel, bodies)
     place = kernel.build[EPROCESS].place("HeaderType")
@@ -164,11 +188,18 @@ def _ids(kernel: Kernel, listed: Sequence[Process]) -> Ids:
     ids: dict[int, list[int]] = {}
     for value, address in zip(table.entries.value[process].tolist(), bodies[process].tolist(), strict=True):
         ids.setdefault(address, []).append(value)
-    problems = list(table.problems)
+    problems, broken = list(table.problems), _has_gaps(table.problems)
     rest = int(np.count_nonzero(~process & ~thread))
     if rest:
         problems.append(f"the table of ids has {rest} entries that lead to no process and no thread")
-    return Ids({at: tuple(v) for at, v in ids.items()}, frozenset(bodies[thread].tolist()), None, tuple(problems))
+    return Ids(
+        {at: tuple(v) for at, v in ids.items()}, frozenset(bodies[thread].tolist()), None, broken, tuple(problems)
+    )
+
+
+def _has_gaps(problems: Sequence[str]) -> bool:
+    """Whether a table has parts that could not be read; a count that does not fit is none: hiding leaves that, too."""
+    return any(" counts " not in problem for problem in problems)
 
 
 def _owners(kernel: Kernel, swept: Scan, ids: Ids) -> dict[int, frozenset[int]]:
@@ -197,8 +228,22 @@ def _holders(kernel: Kernel, rows: Sequence[Process]) -> Holders:
     return Holders(
         {target: frozenset(owners) for target, owners in of.items()},
         {r.address: t.address for r, t in zip(rows, tables.tables, strict=True) if isinstance(t.address, Absent)},
-        {r.address: t.problems for r, t in zip(rows, tables.tables, strict=True) if t.problems},
+        frozenset(r.address for r, t in zip(rows, tables.tables, strict=True) if _has_gaps(t.problems)),
     )
+
+
+def _subsystems(kernel: Kernel, rows: Sequence[Process]) -> Subsystems:
+    """The records of each csrss.exe, tied to processes."""
+    try:
+        table = csrss(kernel, rows)
+    except Error as error:
+        return Subsystems(frozenset(), {}, Absent(Kind.NOT_IN_BUILD, str(error)), ())
+    rings: dict[int, bool | Absent] = {
+        root.process.address: root.node if isinstance(root.node, Absent) else root.process.address in table.whole
+        for root in table.roots
+    }
+    known = frozenset(row.process.address for row in table.rows if row.process is not None)
+    return Subsystems(known, rings, None, table.problems)
 
 
 def physical_places(kernel: Kernel, addresses: Sequence[int]) -> list[int | Absent]:

@@ -12,15 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
+from process_anatomy.errors import NotYet
 from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import READABLE
 from process_anatomy.memory.view import addresses_of
-from process_anatomy.walk.drivers import Driver, DriverTable
+from process_anatomy.walk.drivers import Driver, DriverTable, drivers
 from process_anatomy.walk.processes import Process
 from process_anatomy.walk.sections import has_section
-from process_anatomy.walk.thread_facts import ThreadFacts
-from process_anatomy.walk.vads import Vad, VadTable
+from process_anatomy.walk.thread_facts import ThreadFacts, thread_facts
+from process_anatomy.walk.threads import threads
+from process_anatomy.walk.vads import Vad, VadTable, vads
 
 IMAGE, DRIVER, MAPPED, SHARED = "image", "driver", "mapped file", "shared memory"
 PRIVATE, PRIVATE_EXECUTABLE, NOTHING, NO_DRIVER = "private", "private executable", "nothing", "no driver"
@@ -88,12 +90,48 @@ class Starts:
     win32: Start
 
     @property
+    def problems(self) -> tuple[str, ...]:
+        """What is odd about the thread or could not be read, one line each."""
+        unknown = (start for start in (self.start, self.win32) if start.kind == UNKNOWN and not self.facts.ended)
+        told = (
+            f"what {start.address:#x} lies in: {start.reason}" for start in unknown if isinstance(start.address, int)
+        )
+        return (*self.facts.problems, *dict.fromkeys(told))
+
+    @property
     def alarm(self) -> str | Absent:
         """What is worth a second look in capital letters, not applicable where nothing is."""
         kinds = {self.start.kind, self.win32.kind}
         if self.facts.ended:
             kinds.discard(NOTHING)  # ranges can go before the thread object does
         return next((words for kind, words in ALARMS.items() if kind in kinds), NOT_APPLICABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedThreads:
+    """The threads of some processes, with where they start.
+
+    Attributes:
+        rows: in the order of the processes and of their lists.
+        problems: what was wrong with lists and trees as a whole, one line each.
+    """
+
+    rows: tuple[Starts, ...]
+    problems: tuple[str, ...]
+
+
+def placed_threads(kernel: Kernel, processes: Sequence[Process]) -> PlacedThreads:
+    """Every thread of these processes, with where it starts."""
+    table = threads(kernel, processes)
+    listed = drivers(kernel)
+    trees: VadTable | Absent = Absent(Kind.NOT_IN_DUMP, "a small dump does not hold the ranges of processes")
+    if isinstance(kernel.space, AddressSpace):
+        try:
+            trees = vads(kernel, processes)
+        except NotYet as error:
+            trees = Absent(Kind.NOT_IN_BUILD, str(error))
+    rows = thread_starts(kernel, thread_facts(kernel, table), trees, listed)
+    return PlacedThreads(tuple(rows), (*table.problems, *listed.problems))
 
 
 def thread_starts(
@@ -239,8 +277,3 @@ def _kind(vad: Vad, executable: bool | Absent) -> str:
     if has_section(vad):
         return MAPPED if isinstance(vad.file, str) else SHARED
     return PRIVATE_EXECUTABLE if "EXECUTE" in vad.protection or executable is True else PRIVATE
-
-
-def unsupported(error: Exception) -> Absent:
-    """Why there are no VAD trees on this Windows, as a value."""
-    return Absent(Kind.NOT_IN_BUILD, str(error))

@@ -8,6 +8,7 @@ from functools import cached_property
 from process_anatomy.errors import NotYet
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.walk.access import AccessTable, access
 from process_anatomy.walk.code import Code, code
 from process_anatomy.walk.creation import Creation, creations
 from process_anatomy.walk.crossview import HIDDEN, CrossTable, crossview
@@ -58,7 +59,8 @@ class Tables:
         if not hidden or not isinstance(kernel.space, AddressSpace):
             return cls(kernel, listed, listed.select(pids).rows)
         crossed = crossview(kernel, listed)
-        more = tuple(row.process for row in crossed.rows if row.verdict == HIDDEN and not row.listed)
+        found = (row.process for row in crossed.rows if row.verdict == HIDDEN and not row.listed)
+        more = tuple(p for p in found if isinstance(p.pid, int) and isinstance(p.name, str) and isinstance(p.dtb, int))
         everyone = ProcessTable(listed.rows + more, listed.problems)
         tables = cls(kernel, everyone, everyone.select(pids).rows)
         tables.crossings = crossed
@@ -118,6 +120,11 @@ class Tables:
         return pebs(self.kernel, self.processes)
 
     @cached_property
+    def access(self) -> AccessTable:
+        """Who can touch whom, by the handles of every process of the image."""
+        return access(self.kernel, self.everyone.rows)
+
+    @cached_property
     def crossings(self) -> CrossTable:
         """Which views see each process; nothing of a small dump, which has one process."""
         return crossview(self.kernel, self.everyone) if self.whole else CrossTable((), (NO_USER_MEMORY,))
@@ -130,7 +137,7 @@ class Tables:
     @cached_property
     def starts(self) -> list[Starts]:
         """Where the threads of the chosen processes start."""
-        facts = thread_facts(self.kernel, self.threads.rows)
+        facts = thread_facts(self.kernel, self.threads)
         return thread_starts(self.kernel, facts, self.vads, self.drivers)
 
     @cached_property

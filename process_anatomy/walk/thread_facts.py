@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
 from process_anatomy.memory.view import Records, addresses_of
 from process_anatomy.walk.processes import NOT_READ
-from process_anatomy.walk.threads import Thread
+from process_anatomy.walk.threads import Thread, ThreadTable
 from structs.ethread import CROSS_THREAD_FLAGS, ETHREAD
 from structs.object import OBJECT_NAME_INFORMATION
 
@@ -138,9 +141,9 @@ def _named(number: int | Absent, names: tuple[str, ...]) -> str | Absent:
     return names[number] if number < len(names) else str(number)
 
 
-def thread_facts(kernel: Kernel, threads: Sequence[Thread]) -> list[ThreadFacts]:
+def thread_facts(kernel: Kernel, table: ThreadTable) -> list[ThreadFacts]:
     """What the kernel keeps of each of these threads."""
-    records = kernel.view.records(ETHREAD, addresses_of([thread.address for thread in threads]))
+    threads, records = table.rows, table.records
     columns: dict[str, list[Any]] = {fact: records.values(field) for fact, field in FACTS.items()}
     columns["flags"] = records.units("ActiveImpersonationInfo")
     columns["flag_names"] = _flag_names(records, columns["flags"])
@@ -148,13 +151,33 @@ def thread_facts(kernel: Kernel, threads: Sequence[Thread]) -> list[ThreadFacts]
     columns["start_reused"] = (records.array("StartAddressInvalid") | records.array("ForwardLinkShadow") != 0).tolist()
     gone = columns["flags"], columns["state_number"], columns["exit_time"]
     columns["exit_time"] = [_exit_time(kernel, *one) for one in zip(*gone, strict=True)]
+    odd = _suspects(threads, records, columns).tolist()
+    names = [field.name for field in fields(ThreadFacts)[1:-1]]
     rows: list[ThreadFacts] = []
-    names = list(columns)
-    for thread, *facts in zip(threads, *columns.values(), strict=True):
-        told = dict(zip(names, facts, strict=True))
-        problems = dict.fromkeys((*thread.problems, *_unread(told), *_contradictions(thread, told)))
-        rows.append(ThreadFacts(thread, problems=tuple(problems), **told))
+    for thread, suspect, facts in zip(threads, odd, zip(*(columns[name] for name in names), strict=True), strict=True):
+        problems = thread.problems
+        if suspect:
+            told = dict(zip(names, facts, strict=True))
+            problems = tuple(dict.fromkeys((*problems, *_unread(told), *_contradictions(thread, told))))
+        rows.append(ThreadFacts(*(thread, *facts, problems)))
     return rows
+
+
+def _suspects(threads: Sequence[Thread], records: Records, columns: dict[str, list[Any]]) -> npt.NDArray[np.bool_]:
+    """The threads that may have problems to tell; nearly all have none, so that only these are looked at one by one."""
+    get = records.array
+    found: npt.NDArray[np.bool_] = ~records.whole | (
+        get("Process") != addresses_of([t.process.address for t in threads])
+    )
+    found |= (get("UniqueThread") & 3 != 0) | (get("UniqueThread") >= 1 << 31) | (get("Teb") >= np.uint64(KERNEL_HALF))
+    found |= (get("State") >= len(STATES)) | (get("WaitReason") >= len(WAIT_REASONS))
+    found |= (get("State") == STATES.index("Terminated")) | (get("Terminated") != 0)
+    for field in ("Priority", "BasePriority"):
+        found |= (get(field) < -1) | (get(field) > HIGHEST_PRIORITY)
+    top, low, pointer = get("InitialStack"), get("StackLimit"), get("KernelStack")
+    found |= (low >= top) | (pointer < low) | (pointer > top)
+    found |= np.array([isinstance(name, Absent) and name.kind in NOT_READ for name in columns["name"]], dtype=np.bool_)
+    return found
 
 
 def _flag_names(records: Records, flags: list[Any]) -> list[Any]:
@@ -172,6 +195,8 @@ def _thread_names(kernel: Kernel, records: Records) -> list[Any]:
     pointers = records.values("ThreadName")
     found: list[Any] = [NOT_APPLICABLE if pointer == 0 else pointer for pointer in pointers]
     rows = [row for row, pointer in enumerate(pointers) if isinstance(pointer, int) and pointer]
+    if not rows:
+        return found
     headers = kernel.view.records(OBJECT_NAME_INFORMATION, addresses_of([pointers[row] for row in rows]))
     for row, text in zip(rows, headers.values("Name"), strict=True):
         if pointers[row] < KERNEL_HALF:

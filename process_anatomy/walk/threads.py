@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
 from process_anatomy.kernel.lists import follow_heads
-from process_anatomy.memory.view import addresses_of
+from process_anatomy.memory.view import Records, addresses_of
 from process_anatomy.walk.processes import Process
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
@@ -49,10 +49,12 @@ class ThreadTable:
     Attributes:
         rows: in the order of the processes and of their lists.
         problems: where a list of threads did not close, one line each.
+        records: the _ETHREAD of each row, as it was read.
     """
 
     rows: tuple[Thread, ...]
     problems: tuple[str, ...]
+    records: Records = field(repr=False, compare=False)
 
 
 def threads(kernel: Kernel, processes: Sequence[Process]) -> ThreadTable:
@@ -60,7 +62,7 @@ def threads(kernel: Kernel, processes: Sequence[Process]) -> ThreadTable:
     if kernel.crash is not None:
         owner = next((p for p in processes if p.address == kernel.crash.process), None)
         here = [(owner, kernel.crash.thread, list[str]())] if owner and kernel.crash.thread else []
-        return ThreadTable(tuple(_read(kernel, here)), ())
+        return _table(kernel, here, ())
     head, link = kernel.build[EPROCESS].offset("ThreadListHead"), kernel.build[ETHREAD].offset("ThreadListEntry")
     rings = follow_heads(kernel.space, addresses_of([p.address + head for p in processes]), THREAD_LIMIT)
     entries = [
@@ -75,12 +77,16 @@ def threads(kernel: Kernel, processes: Sequence[Process]) -> ThreadTable:
         for problem in ring.problems
         if ring.links or isinstance(process.exit_time, Absent)  # one that has ended need not keep a list
     ]
-    return ThreadTable(tuple(_read(kernel, entries)), tuple(problems))
+    return _table(kernel, entries, problems)
 
 
-def _read(kernel: Kernel, entries: Sequence[tuple[Process, int, list[str]]]) -> list[Thread]:
+def _table(kernel: Kernel, entries: Sequence[tuple[Process, int, list[str]]], problems: Sequence[str]) -> ThreadTable:
     """The threads at these addresses, in one batch."""
     records = kernel.view.records(ETHREAD, addresses_of([address for _, address, _ in entries]))
+    return ThreadTable(tuple(_rows(records, entries)), tuple(problems), records)
+
+
+def _rows(records: Records, entries: Sequence[tuple[Process, int, list[str]]]) -> list[Thread]:
     rows: list[Thread] = []
     for (process, address, notes), tid, pid, data, active in zip(
         entries,

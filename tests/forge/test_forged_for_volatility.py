@@ -87,9 +87,11 @@ def test_getsids_agrees(stock: Stock, image: Image, container: Callable[[str], P
 
 def test_handles_agree(stock: Stock, image: Image, container: Callable[[str], Path]) -> None:
     rows = stock(container("bitmap"), "windows.handles")
-    found = by_text((r["PID"], r["HandleValue"], r["Offset"] & SHOWN, r["Type"], r["GrantedAccess"]) for r in rows)
+    found = by_text(
+        (r["PID"], r["HandleValue"], r["Offset"] & SHOWN, r["Type"], r["GrantedAccess"], r["Name"]) for r in rows
+    )
     expected = by_text(
-        (p["pid"], h["handle"], h["object"] & SHOWN, h["type"], h["access"])
+        (p["pid"], h["handle"], h["object"] & SHOWN, h["type"], h["access"], h["name"])
         for p in image.truth["processes"]
         for h in p["handles"]
     )

@@ -17,6 +17,8 @@ from process_anatomy.kernel.identify import Crash
 from process_anatomy.memory.paging import PageState
 from process_anatomy.notes import FAMILIES, Level, default, module_rows, page_rows, rows, security_rows
 from process_anatomy.notes.block_rows import ELSEWHERE, global_flag_notes, peb_note, teb_note, variable_note
+from process_anatomy.notes.completeness_rows import WORDS, completeness_note
+from process_anatomy.notes.crossview_rows import absence_notes, crossview_note
 from process_anatomy.notes.explainer import TEMPLATES, about
 from process_anatomy.notes.finding_rows import finding_note
 from process_anatomy.notes.working_set_rows import working_set_note
@@ -31,7 +33,19 @@ from process_anatomy.walk.attributes import (
     Attribute,
     Claims,
 )
+from process_anatomy.walk.completeness import (
+    COMPONENTS,
+    NONE,
+    NOT,
+    PART,
+    PROCESS_ID,
+    STATES,
+    WHOLE,
+    Completeness,
+    Component,
+)
 from process_anatomy.walk.creation import Creation
+from process_anatomy.walk.crossview import REASONS, UNEXPLAINED, VERDICTS, Absence, Crossing
 from process_anatomy.walk.environments import Variable
 from process_anatomy.walk.global_flags import GLOBAL_FLAGS
 from process_anatomy.walk.groups import DENY_ONLY, ENABLED, GROUP_ATTRIBUTES, INTEGRITY, LOGON_ID, Group, groups
@@ -47,6 +61,7 @@ from process_anatomy.walk.processes import Process
 from process_anatomy.walk.regions import REGIONS
 from process_anatomy.walk.security import PACKAGE_ATTRIBUTE
 from process_anatomy.walk.sids import INTEGRITY_LEVELS
+from process_anatomy.walk.sightings import VIEWS
 from process_anatomy.walk.tebs import FACTS as TEB_FACTS
 from process_anatomy.walk.tebs import Teb
 from process_anatomy.walk.threads import Thread
@@ -110,6 +125,12 @@ PLUGINS = {
     "envars": "Environments",
     "tebs": "Tebs",
     "findings": "Findings",
+    "crossview": "CrossView",
+    "completeness": "Completeness",
+    "handles": "Handles",
+    "access": "Access",
+    "threads": "Threads",
+    "csrss": "Csrss",
     "dt": "Dt",
     "explain": "Explain",
 }
@@ -556,3 +577,46 @@ def test_every_kind_of_teb_is_reached_and_has_its_note() -> None:
         replace(TEB, stack_base=GONE, own_address=GONE),
     ]
     assert told(map(teb_note, cases)) == set(default().ids("teb-row/"))
+
+
+def crossing(verdict: str, *missed: str, reason: str = UNEXPLAINED, **other: Any) -> Crossing:
+    """A process that some views do not see."""
+    views = {view: view not in missed for view in VIEWS}
+    absences = tuple(Absence(view, reason, "high") for view in missed)
+    return replace(Crossing(PROCESS, 0x1000, True, views, absences, verdict, "high", ()), **other)
+
+
+def test_every_verdict_reason_and_view_has_its_note_and_every_kind_of_row_is_reached() -> None:
+    """Hidden in each way, gone in each way, torn, idle, and as it should be."""
+    assert names("verdict") == list(VERDICTS)
+    assert names("absence") == list(REASONS)
+    assert set(names("view")) == set(VIEWS)
+    cases = [
+        crossing("consistent"),
+        crossing("consistent", "CID", reason="idle", process=replace(PROCESS, pid=0)),
+        crossing("hidden", "Forward", "Backward"),
+        crossing("hidden", "Forward"),
+        crossing("hidden", "csrss", "Session"),
+        crossing("ended", "thrdscan", reason="ended"),
+        crossing("remnant", "CID", reason="not-listed"),
+        crossing("remnant", "CID", reason="left-over", in_place=False, physical=GONE),
+        crossing("smeared", "Forward", reason="broken-list"),
+    ]
+    assert told(map(crossview_note, cases)) == set(default().ids("crossview-row/"))
+    assert "Forward and Backward: no reason is known" in absence_notes(cases[2], default())
+
+
+def test_every_state_of_a_component_has_its_note_and_every_kind_of_row_is_reached() -> None:
+    """Whole, with gaps, gone with the process, and unreadable."""
+    assert names("component-state") == list(STATES)
+    assert tuple(WORDS) == COMPONENTS
+    whole = dict.fromkeys(COMPONENTS, Component(WHOLE, 1, 1))
+    gap = Component(PART, 1, 3, ("2 of 3 handles could not be read", "a", "b", "c"))
+    cases = [
+        Completeness(PROCESS, whole),
+        Completeness(PROCESS, whole | {"Handles": gap}),
+        Completeness(replace(PROCESS, exit_time=2), whole | {"Threads": Component(NONE)}),
+        Completeness(replace(PROCESS, pid=GONE), whole | {PROCESS_ID: Component(NOT, obstacles=("process id: x",))}),
+    ]
+    assert told(map(completeness_note, cases)) == set(default().ids("completeness-row/"))
+    assert "and 1 more" in str(completeness_note(cases[1])[1]["obstacles"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from process_anatomy.absent import Absent
 from process_anatomy.forge import LAB, Image, forge
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.walk.handle_tables import HandleTables, cid_table, handle_tables
+from process_anatomy.walk.handles import handles
 from process_anatomy.walk.processes import processes
 from structs.handle import HANDLE_TABLE
 from tests.walk.damaged import Editor, kernel_of, process_truth
@@ -187,3 +189,42 @@ def test_damaged_tables_never_cost_another_process_its_handles(data: st.DataObje
     _, found = walked(kernel_of(image, edit.frames))
     del found[victim["pid"]]
     assert found == {pid: rows for pid, rows in expected(image.truth).items() if pid != victim["pid"]}
+
+
+def test_a_page_full_of_wild_entries_is_kept_with_reasons_in_no_time(image: Image, edit: Editor) -> None:
+    """Each entry stays a row that says that there is no object; the other tables are whole."""
+    victim = process_truth(image, "explorer.exe")
+    where = victim["object_table"] + edit.build[HANDLE_TABLE].offset("TableCode")
+    top = int.from_bytes(edit.space.read(where, 8) or b"", "little") & ~3
+    leaf = int.from_bytes(edit.space.read(top, 8) or b"", "little")
+    wild = b"".join((((7 * slot << 20) | 1) << 8 | 1).to_bytes(8, "little") + b"\xff" * 8 for slot in range(256))
+    edit.write(leaf, wild)
+    kernel = kernel_of(image, edit.frames)
+    started = time.monotonic()
+    rows = [row for row in handles(kernel, processes(kernel).rows).rows if row.process.pid == victim["pid"]]
+    assert time.monotonic() - started < 10
+    mine = [row for row in rows if row.value < 0x400]
+    assert len(mine) == 255
+    assert all(isinstance(row.type, Absent) and row.problems for row in mine)
+    assert {row.access for row in mine} == {0x1FFFFFF}
+    assert {row.value for row in rows if row.value >= 0x400} == {
+        h["handle"] for h in victim["handles"] if h["handle"] >= 0x400
+    }
+
+
+def test_attributes_are_told_apart(image: Image, edit: Editor) -> None:
+    """Protected from closing, inherited, audited: a bit each."""
+    victim = process_truth(image, "notepad.exe")
+    kernel = kernel_of(image)
+    entries = {
+        row.value: row for row in handles(kernel, processes(kernel).rows).rows if row.process.pid == victim["pid"]
+    }
+    value, row = next(iter(entries.items()))
+    low = int.from_bytes(edit.space.read(row.entry, 8) or b"", "little")
+    for bits, expected_flags in ((1, (True, False, False)), (2, (False, True, False)), (4, (False, False, True))):
+        edit.write(row.entry, (low & ~(7 << 17) | bits << 17).to_bytes(8, "little"))
+        kernel = kernel_of(image, edit.frames)
+        found = handles(kernel, [p for p in processes(kernel).rows if p.pid == victim["pid"]]).rows
+        changed = next(each for each in found if each.value == value)
+        assert (changed.protect, changed.inherit, changed.audit) == expected_flags
+        assert changed.object == row.object

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -9,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from process_anatomy import open_image
-from process_anatomy.absent import NOT_APPLICABLE
+from process_anatomy.absent import NOT_APPLICABLE, Absent
+from process_anatomy.errors import Error
 from process_anatomy.filetime import moment
 from process_anatomy.forge import Image, forge
 from process_anatomy.forge.scenario import LAB
 from process_anatomy.kernel.identify import Kernel
+from process_anatomy.notes.explainer import Explainer
 from process_anatomy.volatility import open_path
 from process_anatomy.walk.drivers import drivers
 from process_anatomy.walk.processes import processes
@@ -27,7 +32,9 @@ from process_anatomy.walk.starts import (
     PRIVATE_EXECUTABLE,
     REUSED,
     UNKNOWN,
+    PlacedThreads,
     Starts,
+    placed_threads,
     starts,
     thread_starts,
 )
@@ -37,7 +44,7 @@ from process_anatomy.walk.vads import VadTable, vads
 from structs.ethread import ETHREAD
 from structs.peb import LDR_DATA_TABLE_ENTRY
 from structs.vad import MMVAD_SHORT
-from tests.walk.damaged import Editor, kernel_of, process_truth
+from tests.walk.damaged import GARBAGE, Editor, kernel_of, process_truth
 
 IMAGES = ["win10-19041", "srv2019-17763", "srv2016-14393"]
 BUILDS = ["x64-9600-16384", "x64-10240-16384", "x64-14393-0", "x64-17763-0", "x64-22621-382", "x64-26100-1742"]
@@ -53,7 +60,7 @@ DUMPS = [
 def everything(kernel: Kernel) -> list[Starts]:
     """Every thread of an image, and where it starts."""
     listed = processes(kernel).rows
-    facts = thread_facts(kernel, threads(kernel, listed).rows)
+    facts = thread_facts(kernel, threads(kernel, listed))
     return thread_starts(kernel, facts, vads(kernel, listed), drivers(kernel))
 
 
@@ -294,7 +301,7 @@ def test_the_thread_of_a_real_dump_makes_sense(name: str, shared: Path) -> None:
     """One thread of a real Windows: it was running, and its numbers, stack and flags contradict nothing."""
     kernel = open_path(shared / "real" / name)
     listed = processes(kernel).rows
-    (row,) = thread_facts(kernel, threads(kernel, listed).rows)
+    (row,) = thread_facts(kernel, threads(kernel, listed))
     assert row.problems == ()
     assert row.state == "Running"
     assert isinstance(row.flag_names, tuple)
@@ -302,17 +309,27 @@ def test_the_thread_of_a_real_dump_makes_sense(name: str, shared: Path) -> None:
     assert isinstance(row.base_priority, int)
     assert 0 <= row.base_priority <= 31
     assert (row.exit_time, row.suspend_count, row.ended) == (NOT_APPLICABLE, 0, False)
-    (placed,) = thread_starts(kernel, [row], vads(kernel, listed), drivers(kernel))
+    (placed,) = explained(kernel).rows
+    assert placed.facts == row
     kernels_own = row.thread.process.pid == 4
     assert placed.start.kind == (DRIVER if kernels_own else REUSED if "47781" in name else UNKNOWN)
     assert placed.win32.kind == (DRIVER if kernels_own else UNKNOWN)
     assert placed.alarm == NOT_APPLICABLE
 
 
+def test_a_real_threads_name_is_read(shared: Path) -> None:
+    """A browser names the threads of its pools."""
+    kernel = open_path(shared / "real" / "triage-x64-19041-102622-12546-daimuvg.dmp")
+    (row,) = explained(kernel).rows
+    assert (row.facts.thread.process.name, row.facts.thread.tid) == ("opera.exe", 12112)
+    assert row.facts.name == "ThreadPoolSingleThreadCOMSTASharedForegroundBlocking2"
+    assert "a small dump does not hold the ranges of processes" in row.problems[0]
+
+
 def test_an_idle_thread_is_told_as_one_of_another_process(shared: Path) -> None:
     """The processor was idle: process id 0, thread id 0, but the address space of System."""
     kernel = open_path(shared / "real" / "triage-x64-9600-111217-27671-criticalrocket.dmp")
-    (row,) = thread_facts(kernel, threads(kernel, processes(kernel).rows).rows)
+    (row,) = thread_facts(kernel, threads(kernel, processes(kernel).rows))
     assert (row.thread.tid, row.state) == (0, "Running")
     assert row.problems[0] == "it says that it belongs to process 0"
     assert row.owner != row.thread.process.address
@@ -332,3 +349,97 @@ def test_an_address_in_overlapping_ranges_is_the_images(image: Image) -> None:
     asked = [first.start, first.start - 1, first.start + (1 << 31), first.start + (1 << 33)]
     found = starts(kernel, [(first.process, address) for address in asked], table, drivers(kernel))
     assert [row.vad.address if row.vad else 0 for row in found] == [first.address, 1, 1, 0]
+
+
+THREAD_FACTS = [field.name for field in dataclasses.fields(ThreadFacts) if field.name not in ("thread", "problems")]
+
+
+def explained(kernel: Kernel) -> PlacedThreads:
+    """Every thread, each row explained."""
+    found = placed_threads(kernel, processes(kernel).rows)
+    explain = Explainer("full")
+    assert all(explain.thread(row) for row in found.rows)
+    return found
+
+
+@pytest.fixture(scope="module")
+def undamaged(image: Image) -> Callable[[], PlacedThreads]:
+    """The threads of the whole image (a function, so that a failing example does not print them)."""
+    whole = explained(kernel_of(image))
+    return lambda: whole
+
+
+@settings(max_examples=12, deadline=None)
+@given(missing=st.sets(st.integers(0, 1 << 16), min_size=1, max_size=25))
+def test_missing_pages_never_give_a_wrong_thread_or_a_false_alarm(
+    missing: set[int], image: Image, undamaged: Callable[[], PlacedThreads]
+) -> None:
+    """Each fact is what it was, or absent with a reason; a start is placed as before, or not known with a reason."""
+    frames, numbers = dict(image.physical), sorted(image.physical)
+    for number in missing:
+        frames.pop(numbers[number % len(numbers)], None)
+    try:
+        kernel = kernel_of(image, frames)
+    except Error:
+        return  # the kernel itself could not be identified, and said so
+    found = explained(kernel)
+    known = {row.facts.thread.address: row for row in undamaged().rows}
+    for row in found.rows:
+        before = known[row.facts.thread.address]
+        for name in THREAD_FACTS:
+            now, then = getattr(row.facts, name), getattr(before.facts, name)
+            assert now == then or (isinstance(now, Absent) and (now.reason or isinstance(then, Absent))), name
+        for start, was in ((row.start, before.start), (row.win32, before.win32)):
+            assert start.kind == was.kind or (start.kind == UNKNOWN and start.reason)
+        assert row.alarm == NOT_APPLICABLE or row.alarm == before.alarm
+    gone = known.keys() - {row.facts.thread.address for row in found.rows}
+    assert not gone or found.problems or len(processes(kernel).rows) < len(image.truth["processes"])
+
+
+@settings(max_examples=12, deadline=None)
+@given(damage=st.dictionaries(st.integers(0, 1 << 16), st.sampled_from(range(len(GARBAGE))), min_size=1, max_size=12))
+def test_garbage_never_breaks_the_walk_of_threads(damage: dict[int, int], image: Image) -> None:
+    frames, numbers = dict(image.physical), sorted(image.physical)
+    for number, maker in damage.items():
+        frame = numbers[number % len(numbers)]
+        frames[frame] = GARBAGE[maker](frames[frame])
+    try:
+        kernel = kernel_of(image, frames)
+    except Error:
+        return
+    assert len(explained(kernel).rows) < 1000
+
+
+WILD = [0, 8, 0x1000, (1 << 64) - 16, 0xFFFF800000000000, 0x7FFE0000, -1]
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    writes=st.lists(
+        st.tuples(
+            st.integers(0, 1 << 10),
+            st.sampled_from(["ThreadListEntry", "Process", "StartAddress", "Win32StartAddress", "ThreadName", "Teb"]),
+            st.sampled_from(WILD),
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_any_overwritten_pointer_leaves_the_other_processes_threads(
+    writes: list[tuple[int, str, int]], image: Image, undamaged: Callable[[], PlacedThreads]
+) -> None:
+    """Wild links and links into other lists (-1): every untouched process's threads are as they were, and it ends."""
+    edit = Editor(image)
+    every = [(p["pid"], t["ethread"]) for p in image.truth["processes"] for t in p["threads"]]
+    touched: set[int] = set()
+    for number, field, value in writes:
+        pid, thread = every[number % len(every)]
+        place = edit.build[ETHREAD].place(field)
+        other_pid, other = every[(number * 7 + 3) % len(every)]
+        target = other + edit.build[ETHREAD].offset("ThreadListEntry") if value == -1 else value
+        edit.write(thread + place.offset, target.to_bytes(8, "little"))
+        touched |= {pid, other_pid}
+    found = explained(kernel_of(image, edit.frames))
+    left = [row.facts for row in found.rows if row.facts.thread.process.pid not in touched]
+    assert left == [row.facts for row in undamaged().rows if row.facts.thread.process.pid not in touched]
+    assert len(found.rows) < 3 * len(every)

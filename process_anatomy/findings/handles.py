@@ -1,0 +1,28 @@
+"""Rules over handles: power that a process holds over others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from process_anatomy.findings.rules import Clue, Severity, rule
+from process_anatomy.walk.tables import Tables
+
+TOLD = 8
+"""Handles that are told of one process at the most."""
+
+
+@rule("power-over-higher", Severity.MEDIUM)
+def power_over_higher(tables: Tables) -> Iterator[Clue]:
+    """A process with a handle that gives it power over a process, or a token, of a higher integrity level."""
+    upwards = [step for step in tables.access.steps if step.upwards]
+    for process in tables.processes:
+        own = [step for step in upwards if step.handle.process.address == process.address]
+        lines = [
+            f"handle {step.handle.value:#x} to {step.target.label} ({step.target.integrity}), {step.kind} "
+            f"{step.handle.object:#x}: {', '.join(step.powers)}"
+            for step in own[:TOLD]
+        ]
+        if len(own) > TOLD:
+            lines.append(f"and {len(own) - TOLD} more of the like")
+        if own:
+            yield process, own[0].target.label, (*lines, f"its own integrity is {own[0].holder.integrity}")

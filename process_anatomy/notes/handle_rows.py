@@ -1,0 +1,84 @@
+"""Which note belongs to a handle or to an access, and the facts that fill it in.
+
+As :mod:`process_anatomy.notes.rows`: pure functions; the words are in the notes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from process_anatomy.absent import Absent
+from process_anatomy.notes.rows import who, word
+
+if TYPE_CHECKING:
+    from process_anatomy.walk.access import Side, Step, Way
+    from process_anatomy.walk.handles import Handle
+
+Fact = tuple[str, dict[str, object]]
+KINDS = {
+    "Process": "process",
+    "Thread": "thread",
+    "Token": "token",
+    "File": "file",
+    "Key": "key",
+    "Section": "section",
+    "SymbolicLink": "link",
+}
+"""Type of object to the kind of row that tells of it."""
+
+
+def handle_note(row: Handle) -> Fact:
+    """The note of a handle."""
+    kept = [
+        words
+        for holds, words in (
+            (row.inherit, "Children get it too."),
+            (row.protect, "Closing it is refused."),
+            (row.audit, "Closing it is audited."),
+        )
+        if holds
+    ]
+    facts = who(row.process) | {
+        "value": f"{row.value:#x}",
+        "type": word(row.type),
+        "address": f"{row.object:#x}",
+        "target": row.target.full if isinstance(row.target.full, str) else "(without a name)",
+        "rights": row.rights or "nothing",
+        "kept": " ".join(kept) or "It is neither inherited nor protected from closing.",
+    }
+    return f"handle-row/{_handle_kind(row)}", facts
+
+
+def _handle_kind(row: Handle) -> str:
+    if isinstance(row.type, Absent):
+        return "unreadable"
+    if row.object == row.process.address:
+        return "self"
+    if row.type in ("Key", "Section", "File") and isinstance(row.target.full, Absent):
+        return "unnamed"
+    if row.type in KINDS:
+        return KINDS[row.type]
+    return "named" if isinstance(row.target.full, str) else "unnamed"
+
+
+def _sides(holder: Side, target: Side) -> dict[str, object]:
+    return {
+        "holder": holder.label,
+        "user": word(holder.user_name),
+        "integrity": word(holder.integrity),
+        "target": target.label,
+        "target_user": word(target.user_name),
+        "target_integrity": word(target.integrity),
+    }
+
+
+def step_note(row: Step) -> Fact:
+    """The note of a handle that gives power over another process."""
+    facts = _sides(row.holder, row.target) | {"value": f"{row.handle.value:#x}", "powers": ", ".join(row.powers)}
+    return f"access-row/{'upwards' if row.upwards else row.kind.lower()}", facts
+
+
+def way_note(row: Way) -> Fact:
+    """The note of a way up."""
+    facts = _sides(row.start, row.end) | {"way": row.text, "steps": len(row.steps)}
+    return f"access-row/{'way-direct' if len(row.steps) == 1 else 'way-steps'}", facts

@@ -1,0 +1,69 @@
+"""Every kind of handle and of access leads to its note, and every right has one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
+from process_anatomy.notes import default
+from process_anatomy.notes.explainer import Explainer
+from process_anatomy.notes.handle_rows import KINDS, handle_note, step_note, way_note
+from process_anatomy.walk.access import POWERS, Side, Step, Way
+from process_anatomy.walk.handle_entries import AUDIT, INHERIT, PROTECT
+from process_anatomy.walk.handle_targets import NO_TARGET, Target
+from process_anatomy.walk.handles import Handle
+from process_anatomy.walk.rights import all_rights, rights_text
+from tests.notes.test_coverage import PROCESS, by_value, names, told
+
+GONE = Absent(Kind.UNREADABLE, "0x10: not mapped")
+HANDLE = Handle(PROCESS, 4, 1, 2, 1, "Event", 0x1F0003, 0, Target("LabReady", "\\LabReady"), ())
+
+
+def test_every_kind_of_handle_row_is_reached_and_has_its_note() -> None:
+    """By type, by name, and by what could not be had; with every attribute."""
+    kinds = [replace(HANDLE, type=name) for name in KINDS]
+    kinds += [replace(HANDLE, type=name, target=NO_TARGET) for name in [*KINDS, "Event"]]
+    kinds += [
+        HANDLE,
+        replace(HANDLE, type=GONE, target=NO_TARGET),
+        replace(HANDLE, type="Process", object=PROCESS.address),
+        replace(HANDLE, attributes=PROTECT | INHERIT | AUDIT),
+        replace(HANDLE, access=0),
+    ]
+    assert told(map(handle_note, kinds)) == set(default().ids("handle-row/"))
+
+
+def test_every_kind_of_access_is_reached_and_has_its_note() -> None:
+    """Each type of object that gives power, upwards or not, and ways of one step and of more."""
+    low = Side(PROCESS, "a.exe (8)", "S-1-5-18", "Local System", "low")
+    high = Side(None, "b.exe (12)", GONE, NOT_APPLICABLE, "high")
+    steps = [Step(replace(HANDLE, type=name), low, low, ("POWER",), ()) for name in POWERS]
+    steps.append(Step(replace(HANDLE, type="Process"), low, high, ("POWER",), ()))
+    ways = [Way((steps[-1],)), Way((steps[0], steps[-1]))]
+    found = told(map(step_note, steps)) | told(map(way_note, ways))
+    assert found == set(default().ids("access-row/"))
+    off = Explainer("off")
+    assert (off.handle(HANDLE), off.step(steps[0]), off.way(ways[0])) == (None, None, None)
+    brief = Explainer("brief")
+    assert all((brief.handle(HANDLE), brief.step(steps[0]), brief.way(ways[0])))
+
+
+def test_every_right_has_its_note_with_its_value() -> None:
+    """The notes are the rights that the walk can name."""
+    known = {
+        name: value for rights in all_rights().values() for value, name in [*rights.bits.items(), *rights.whole.items()]
+    }
+    assert {name: default()[f"object-right/{name}"].value for name in names("object-right")} == known
+    assert set(by_value("object-right").values()) <= set(known)
+
+
+def test_access_masks_are_told_by_the_rights_of_their_type() -> None:
+    """The same bits mean something else for another type; what has no name is told as a number."""
+    assert rights_text("Process", 0x1FFFFF) == "PROCESS_ALL_ACCESS"
+    assert rights_text("Process", 0x1C) == "PROCESS_SET_SESSIONID,PROCESS_VM_OPERATION,PROCESS_VM_READ"
+    assert rights_text("Thread", 0x10) == "THREAD_SET_CONTEXT"
+    assert rights_text("File", 0x120089) == "FILE_GENERIC_READ"
+    assert rights_text("Key", 0x20019) == "KEY_READ"
+    assert rights_text("Event", 0x100000) == "SYNCHRONIZE"
+    assert rights_text("NewType", 0x100003) == "SYNCHRONIZE,0x3"
+    assert rights_text("Event", 0) == ""
