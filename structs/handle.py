@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from structs.layout import Layout, ListEntry, Pointer, UInt, at
+from structs.layout import Int, Layout, ListEntry, Pointer, UInt, at
 
 HANDLE_TABLE = Layout(
     "_HANDLE_TABLE",
@@ -13,7 +13,12 @@ HANDLE_TABLE = Layout(
         "HandleTableList": at(ListEntry, "link in the list of all handle tables"),
         "UniqueProcessId": at(UInt, "process id of the owner"),
         "NextHandleNeedingPool": at(UInt, "first handle value beyond the table"),
-        "HandleCount": at(UInt, "handles in use", "HandleCount", "FreeLists.HandleCount"),
+        "HandleCount": at(
+            Int,
+            "handles in use; since Windows 8 of the first list of free entries alone",
+            "HandleCount",
+            "FreeLists.HandleCount",
+        ),
     },
 )
 

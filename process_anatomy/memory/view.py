@@ -5,7 +5,7 @@ Single structures go through construct, many through the numpy dtype of the same
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import construct
@@ -120,17 +120,10 @@ class Records:
         if field not in self.structure:
             return self.values(field)
         column = self.structure.column(self.data, field)
-        gone = self._gone(field)
-        lengths, buffers = column["Length"].tolist(), column["Buffer"].astype(np.uint64)
-        data, there = self._read_many(buffers, SHORT_TEXT)
-        found: list[str | Absent] = []
-        for row, (length, buffer, readable) in enumerate(zip(lengths, buffers.tolist(), there.tolist(), strict=True)):
-            if row in gone:
-                found.append(gone[row])
-            elif readable and buffer and 0 < length <= SHORT_TEXT and length % 2 == 0:
-                found.append(data[row, :length].tobytes().decode("utf-16-le", "replace"))
-            else:  # long, odd, or near the end of what is there
-                found.append(View(self.space_of(row), self.structure.build).string(buffer, length))
+        view = View(self.space, self.structure.build)
+        found = view.strings(column["Buffer"].tolist(), column["Length"].tolist(), roots=self.roots)
+        for row, gone in self._gone(field).items():
+            found[row] = gone
         return found
 
 
@@ -217,29 +210,61 @@ class View:
         return data.decode("utf-16-le", "replace")
 
     def strings(
-        self, buffers: Sequence[int], lengths: Sequence[int], encoding: str = "utf-16-le"
+        self,
+        buffers: Sequence[int],
+        lengths: Sequence[int],
+        encoding: str = "utf-16-le",
+        roots: Addresses | None = None,
     ) -> list[str | Absent]:
-        """The characters of many strings in this view's space, all of one length in one batch, each place once.
+        """The characters of many strings, the short ones in one batch, the others in one for each length; each once.
 
         Args:
             buffers: address of each string's characters.
             lengths: bytes of each.
             encoding: how characters are kept: ``utf-16-le``, or ``latin-1`` with one byte each.
+            roots: page-table root that each is read through, where they lie in several processes.
         """
         width = 2 if encoding == "utf-16-le" else 1
-        known: dict[tuple[int, int], str | Absent] = {}
-        by_length: dict[int, list[int]] = {}
-        for buffer, length in dict.fromkeys(zip(buffers, lengths, strict=True)):
+        asked = list(zip(buffers, lengths, [0] * len(buffers) if roots is None else roots.tolist(), strict=True))
+        known: dict[tuple[int, int, int], str | Absent] = {}
+        by_size: dict[int, list[tuple[int, int, int]]] = {}
+        for one in dict.fromkeys(asked):
+            buffer, length, _ = one
             if length == 0:
-                known[buffer, length] = ""
+                known[one] = ""
             elif length % width or length > STRING_LIMIT or buffer == 0:
-                known[buffer, length] = Absent(Kind.IMPLAUSIBLE, f"a string of {length} bytes at {buffer:#x}")
+                known[one] = Absent(Kind.IMPLAUSIBLE, f"a string of {length} bytes at {buffer:#x}")
             else:
-                by_length.setdefault(length, []).append(buffer)
-        for length, wanted in by_length.items():
-            data, there = self.space.read_many(addresses_of(wanted), length)
-            for buffer, octets, readable in zip(wanted, data, there.tolist(), strict=True):
-                known[buffer, length] = (
-                    octets.tobytes().decode(encoding, "replace") if readable else unreadable(self.space, buffer, length)
-                )
-        return [known[asked] for asked in zip(buffers, lengths, strict=True)]
+                by_size.setdefault(max(length, SHORT_TEXT), []).append(one)
+        near: dict[int, list[tuple[int, int, int]]] = {}  # short ones too near the end of what is there
+        for size, wanted in by_size.items():
+            for one, octets in self._octets(wanted, size, roots is not None):
+                if octets is None and size > one[1]:
+                    near.setdefault(one[1], []).append(one)
+                else:
+                    known[one] = self._decoded(one, octets, encoding)
+        for size, wanted in near.items():
+            for one, octets in self._octets(wanted, size, roots is not None):
+                known[one] = self._decoded(one, octets, encoding)
+        return [known[one] for one in asked]
+
+    def _octets(
+        self, wanted: Sequence[tuple[int, int, int]], size: int, rooted: bool
+    ) -> Iterator[tuple[tuple[int, int, int], bytes | None]]:
+        """So many octets at each place (address, bytes, root)."""
+        places = addresses_of([buffer for buffer, _, _ in wanted])
+        if rooted and isinstance(self.space, AddressSpace):
+            data, there = self.space.read_many(places, size, addresses_of([root for _, _, root in wanted]))
+        else:
+            data, there = self.space.read_many(places, size)
+        for one, octets, readable in zip(wanted, data, there.tolist(), strict=True):
+            yield one, octets.tobytes() if readable else None
+
+    def _decoded(self, one: tuple[int, int, int], octets: bytes | None, encoding: str) -> str | Absent:
+        buffer, length, root = one
+        if octets is not None:
+            return octets[:length].decode(encoding, "replace")
+        space = self.space
+        if root and isinstance(space, AddressSpace):
+            space = AddressSpace(space.memory, root, space.mode)
+        return unreadable(space, buffer, length)

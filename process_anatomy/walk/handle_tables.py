@@ -41,7 +41,8 @@ class HandleTable:
     Attributes:
         address: of the _HANDLE_TABLE; not applicable for a process without one.
         levels: 1 to 3: how many steps lead to an entry.
-        count: handles in use, as the table says.
+        count: handles in use, as the table says; since Windows 8 only what its first list of free entries counts,
+            which on machines with several processors is not all (each list has its own count, some below zero).
         found: handles in use that were found.
         problems: what is odd or could not be read, one line each.
     """
@@ -106,8 +107,6 @@ def handle_tables(kernel: Kernel, processes: Sequence[Process]) -> HandleTables:
         problems += [f"handle table: {value}" for value in (code, count) if isinstance(value, Absent)]
         if isinstance(ids[row], int) and isinstance(process.pid, int) and ids[row] != process.pid:
             problems.append(f"its handle table says that it belongs to process {ids[row]}")
-        if not problems and isinstance(count, int) and count != found[row]:
-            problems.append(f"its handle table counts {count} handles in use, {found[row]} are there")
         levels = code if isinstance(code, Absent) else (code & LEVELS) + 1
         if isinstance(levels, int) and levels > LEVELS:
             levels = Absent(Kind.IMPLAUSIBLE, f"a handle table of {levels} levels")
@@ -142,11 +141,7 @@ def cid_table(kernel: Kernel, processes: Sequence[Process] = ()) -> CidTable:
     table: Records = kernel.view.records(HANDLE_TABLE, addresses_of([address]))
     walk = EntryWalk(kernel, 1)
     entries = walk.entries(table.array("TableCode").astype(np.uint64).tolist(), 0)
-    problems = list(walk.problems[0])
-    count = table.values("HandleCount")[0]
-    if not problems and isinstance(count, int) and count != len(entries):
-        problems.append(f"the table of ids counts {count} entries in use, {len(entries)} are there")
-    return CidTable(address, entries, tuple(problems))
+    return CidTable(address, entries, tuple(walk.problems[0]))
 
 
 def _cid_address(kernel: Kernel, processes: Sequence[Process]) -> int | Absent:
