@@ -11,7 +11,7 @@ from process_anatomy.forge.clock import filetime
 from process_anatomy.forge.memory import Space
 from process_anatomy.forge.objects import Handle, ObjectManager
 from process_anatomy.forge.pool import Pool
-from process_anatomy.forge.records import dispatcher, record, ring, signed, text, utf16
+from process_anatomy.forge.records import record, ring, signed, text, utf16, waiting
 from process_anatomy.forge.scenario import Actor, Impersonation
 from process_anatomy.forge.threads import write_threads
 from process_anatomy.forge.tokens import Tokens
@@ -169,7 +169,7 @@ class ProcessTable:
             process.debug_port = self.objects.nonpaged.put(bytes(DEBUG_OBJECT_SIZE), b"DbgO")
         virtual = sum(region.size for region in process.regions)
         values: dict[str, Any] = {
-            **dispatcher(self.build, EPROCESS, process.eprocess, PROCESS_OBJECT),
+            **waiting(self.build, EPROCESS, process.eprocess, PROCESS_OBJECT),
             "DirectoryTableBase": process.space.dtb,
             "BasePriority": 8,
             "KernelTime": dice.between(1, 900),
