@@ -12,7 +12,7 @@ from process_anatomy.forge.memory import Space
 from process_anatomy.forge.misfits import OTHER_FILE, OTHER_FOLDER
 from process_anatomy.forge.objects import Handle, ObjectManager
 from process_anatomy.forge.pool import Pool
-from process_anatomy.forge.records import dispatcher, record, ring, signed, text, utf16
+from process_anatomy.forge.records import record, ring, signed, text, utf16, waiting
 from process_anatomy.forge.scenario import Actor, Impersonation
 from process_anatomy.forge.threads import write_threads
 from process_anatomy.forge.tokens import Tokens
@@ -174,7 +174,7 @@ class ProcessTable:
         commit = sum(region.commit for region in process.regions)
         quota = [16 * dice.between(100, 4000), 64 * dice.between(100, 9000)]  # pool that is not paged, paged pool
         values: dict[str, Any] = {
-            **dispatcher(self.build, EPROCESS, process.eprocess, PROCESS_OBJECT),
+            **waiting(self.build, EPROCESS, process.eprocess, PROCESS_OBJECT),
             "DirectoryTableBase": process.space.dtb,
             "BasePriority": 8,
             "KernelTime": dice.between(1, 900),

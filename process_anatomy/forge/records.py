@@ -34,18 +34,18 @@ def link(forward: int, backward: int) -> dict[str, int]:
     return {"Flink": forward, "Blink": backward}
 
 
+def waiting(build: Build, layout: Layout, address: int, kind: int) -> dict[str, Any]:
+    """What a dispatcher object that nobody waits for begins with: its kind, and lists that are empty."""
+    inside = build[layout]
+    empty = ("HeaderWaitListHead", "ProfileListHead", "MutantListHead")
+    heads = {name: address + inside.offset(name) for name in empty if name in inside}
+    return {"HeaderType": kind} | {name: link(head, head) for name, head in heads.items()}
+
+
 def ring(members: list[int]) -> dict[int, dict[str, int]]:
     """Each member's list entry in a ring of list entries, by the member's address."""
     count = len(members)
     return {member: link(members[(i + 1) % count], members[i - 1]) for i, member in enumerate(members)}
-
-
-def dispatcher(build: Build, layout: Layout, address: int, kind: int) -> dict[str, Any]:
-    """What a dispatcher object that nobody waits for begins with: its kind, and lists that are empty."""
-    structure = build[layout]
-    empty = ("HeaderWaitListHead", "ProfileListHead", "MutantListHead")
-    heads = {name: address + structure.offset(name) for name in empty if name in structure}
-    return {"HeaderType": kind} | {name: link(head, head) for name, head in heads.items()}
 
 
 def signed(value: int) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from process_anatomy.forge.clock import filetime, written_time
 from process_anatomy.forge.memory import PAGE
 from process_anatomy.forge.objects import ObjectManager
-from process_anatomy.forge.records import dispatcher, link, record, ring, signed, text, utf16
+from process_anatomy.forge.records import link, record, ring, signed, text, utf16, waiting
 from process_anatomy.forge.scenario import INJECTED, NOWHERE, ThreadPlan
 from structs.eprocess import EPROCESS
 from structs.ethread import CROSS_THREAD_FLAGS, ETHREAD
@@ -80,7 +80,7 @@ def _thread(
     data = record(
         build,
         ETHREAD,
-        **dispatcher(build, ETHREAD, thread, THREAD_OBJECT),
+        **waiting(build, ETHREAD, thread, THREAD_OBJECT),
         Teb=teb,
         State=plan.state,
         WaitReason=plan.reason,

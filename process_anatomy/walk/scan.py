@@ -23,8 +23,9 @@ import numpy.typing as npt
 from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import READABLE
-from process_anatomy.memory.physical import PAGE, PhysicalMemory, gather
+from process_anatomy.memory.physical import PAGE, gather
 from process_anatomy.memory.space import Addresses, Mask, Octets
+from process_anatomy.memory.sweep import sweep
 from process_anatomy.walk.processes import PID_LIMIT
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
@@ -33,8 +34,6 @@ from structs.object import OBJECT_HEADER, POOL_HEADER
 
 UNIT = 16
 """Objects lie at multiples of the pool's unit."""
-PAGES_AT_ONCE = 1 << 11
-"""Pages that are looked at in one step: 8 MB."""
 PAGE_LIMIT = 1 << 26
 """Pages that are looked at altogether: 256 GB."""
 SIFTED = 1 << 10
@@ -160,39 +159,6 @@ def scan(kernel: Kernel) -> Scan:
         pages,
         tuple(problems),
     )
-
-
-def sweep(memory: PhysicalMemory) -> Iterator[tuple[Addresses, Octets]]:
-    """Every whole page that the image holds, once: physical addresses, shape (n,), and contents, shape (n, 4096)."""
-    waiting: list[Addresses] = []
-    count = 0
-    for start, end in memory.stretches():
-        at, last = -(-start // PAGE) * PAGE, end // PAGE * PAGE
-        while at < last:  # stretches may be short, and are looked at many at once
-            some = min(PAGES_AT_ONCE - count, (last - at) // PAGE)
-            waiting.append(np.arange(at, at + some * PAGE, PAGE, dtype=np.uint64))
-            at, count = at + some * PAGE, count + some
-            if count == PAGES_AT_ONCE:
-                yield from _contents(memory, np.concatenate(waiting))
-                waiting, count = [], 0
-    if waiting:
-        yield from _contents(memory, np.concatenate(waiting))
-
-
-def _contents(memory: PhysicalMemory, pages: Addresses) -> Iterator[tuple[Addresses, Octets]]:
-    """Those of the pages that are there, with their contents; not copied where they lie one after the other."""
-    offsets = memory.locate(pages, PAGE)
-    there = offsets >= 0
-    if not there.all():
-        pages, offsets = pages[there], offsets[there]
-    if not len(pages):
-        return
-    octets = memory.octets()
-    low, high = int(offsets[0]), int(offsets[-1]) + PAGE
-    if high - low == len(pages) * PAGE and (np.diff(offsets) == PAGE).all():
-        yield pages, octets[low:high].reshape(-1, PAGE)
-    else:
-        yield pages, gather(octets, offsets, PAGE)
 
 
 class _Finder:

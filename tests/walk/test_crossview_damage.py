@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from process_anatomy.errors import Error
 from process_anatomy.forge import LAB, Image, forge
 from process_anatomy.memory.physical import CachedMemory
+from process_anatomy.memory.sweep import sweep
 from process_anatomy.notes.explainer import Explainer
 from process_anatomy.volatility import open_path
 from process_anatomy.walk.crossview import CONSISTENT, ENDED, HIDDEN, REMNANT, SMEARED, CrossTable, crossview
 from process_anatomy.walk.handle_tables import cid_table
-from process_anatomy.walk.scan import FOUND_LIMIT, LOCK_MASK, PROCESS, THREAD, UNIT, scan, sweep
+from process_anatomy.walk.scan import FOUND_LIMIT, LOCK_MASK, PROCESS, THREAD, UNIT, scan
 from process_anatomy.walk.sightings import BACKWARD, CID, FORWARD, SCAN, THREADS
 from structs.eprocess import EPROCESS
 from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, process_truth

@@ -1,0 +1,46 @@
+"""All of physical memory, page by page, each page once and never more than a few megabytes at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from process_anatomy.memory.physical import PAGE, PhysicalMemory, gather
+from process_anatomy.memory.space import Addresses, Octets
+
+PAGES_AT_ONCE = 1 << 11
+"""Pages that are looked at in one step: 8 MB."""
+
+
+def sweep(memory: PhysicalMemory) -> Iterator[tuple[Addresses, Octets]]:
+    """Every whole page that the image holds, once: physical addresses, shape (n,), and contents, shape (n, 4096)."""
+    waiting: list[Addresses] = []
+    count = 0
+    for start, end in memory.stretches():
+        at, last = -(-start // PAGE) * PAGE, end // PAGE * PAGE
+        while at < last:  # stretches may be short, and are looked at many at once
+            some = min(PAGES_AT_ONCE - count, (last - at) // PAGE)
+            waiting.append(np.arange(at, at + some * PAGE, PAGE, dtype=np.uint64))
+            at, count = at + some * PAGE, count + some
+            if count == PAGES_AT_ONCE:
+                yield from _contents(memory, np.concatenate(waiting))
+                waiting, count = [], 0
+    if waiting:
+        yield from _contents(memory, np.concatenate(waiting))
+
+
+def _contents(memory: PhysicalMemory, pages: Addresses) -> Iterator[tuple[Addresses, Octets]]:
+    """Those of the pages that are there, with their contents; not copied where they lie one after the other."""
+    offsets = memory.locate(pages, PAGE)
+    there = offsets >= 0
+    if not there.all():
+        pages, offsets = pages[there], offsets[there]
+    if not len(pages):
+        return
+    octets = memory.octets()
+    low, high = int(offsets[0]), int(offsets[-1]) + PAGE
+    if high - low == len(pages) * PAGE and (np.diff(offsets) == PAGE).all():
+        yield pages, octets[low:high].reshape(-1, PAGE)
+    else:
+        yield pages, gather(octets, offsets, PAGE)
