@@ -66,11 +66,14 @@ def test_what_was_made_odd_is_told_and_nothing_else(image: Image) -> None:
     """The forged image's own list of odd pages is what rows tell."""
     rows = table_of(kernel_of(image)).rows
     odd: list[tuple[int, str, int, str, int]] = []
+    written: set[object] = set()
     for row in rows:
         if row.beyond:
             odd.append((row.process.pid, "beyond", row.start, "RWX", row.beyond))  # type: ignore[arg-type]
-        if isinstance(row.private, int) and row.private:
+        if isinstance(row.private, int) and row.private and row.own_code:
             odd.append((row.process.pid, "private-copy", row.start, "R-X", row.private))  # type: ignore[arg-type]
+        elif isinstance(row.private, int) and row.private:
+            written.add(row.process.pid)
         if row.kind == "no-vad" and row.region != ("KUSER_SHARED_DATA",):
             odd.append((row.process.pid, "uncovered", row.start, "R-X", row.valid))  # type: ignore[arg-type]
     expected = [
@@ -86,6 +89,7 @@ def test_what_was_made_odd_is_told_and_nothing_else(image: Image) -> None:
     ]
     assert sorted(odd) == sorted(expected)
     assert expected
+    assert written == {ring["csrss_pid"] for ring in image.truth["csr"]}, "the data of csrsrv.dll were written to"
     assert {row.strange for row in rows} == {0}
 
 
