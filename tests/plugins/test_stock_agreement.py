@@ -111,3 +111,36 @@ def test_envars_says_the_same(vol: Vol, case: tuple[Path, Path]) -> None:
 def by_process(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows by process, in their own order within each."""
     return sorted(rows, key=lambda row: row["PID"])
+
+
+def test_sessions_says_the_same(vol: Vol, case: tuple[Path, Path]) -> None:
+    """The session of each process, its start, and the names in its environment."""
+    theirs, ours = both(vol, case, "windows.sessions", "windows.anatomy.processes")
+    image, _ = case
+    names: dict[int, dict[str, str]] = {}
+    for row in vol("-r", "json", "-f", image, "windows.anatomy.envars").rows:
+        if row["Bits"] == 64 and row["Variable"]:
+            names.setdefault(row["PID"], {})[row["Variable"].lower()] = row["Value"] or ""
+    told = []
+    for row in ours:
+        own = names.get(row["PID"], {})
+        user = f"{own.get('userdomain', '')}/{own.get('username', '')}"
+        told.append({
+            "Session ID": row["SessionId"], "Session Type": own.get("sessionname"), "Process ID": row["PID"],
+            "Process": row["ImageFileName"], "User Name": None if user == "/" else user,
+            "Create Time": row["CreateTime"],
+        })  # fmt: skip
+    for row in (*theirs, *told):
+        row["Create Time"] = row["Create Time"] and row["Create Time"].split(".", 1)[0].split("+", 1)[0]
+    assert len({row["Session ID"] for row in theirs}) == 3, "none, 0 and 1"
+    assert part(told, list(theirs[0])) == part(theirs, list(theirs[0]))
+
+
+def test_pstree_says_the_same(vol: Vol, case: tuple[Path, Path]) -> None:
+    """Ids of processes and parents, the audited path, and the command line; pstree's place in a tree is its PPID."""
+    theirs, ours = both(vol, case, "windows.pstree", "windows.anatomy.creation")
+    for row in ours:
+        row["Cmd"] = row["CommandLine"]
+    columns = ["PID", "PPID", "ImageFileName", "Offset(V)", "Cmd"]
+    assert theirs
+    assert part(ours, columns) == part(theirs, columns)
