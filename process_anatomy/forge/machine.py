@@ -78,6 +78,10 @@ class Image:
     system_time: int
     uptime: int
 
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """What interactive shells and reports of failed tests print: never all of memory."""
+        printer.text(repr(self))
+
 
 def forge(scenario: Scenario = LAB, seed: int = DEFAULT_SEED, build: str | Build = DEFAULT_BUILD) -> Image:
     """Forge a memory image.

@@ -252,7 +252,10 @@ def _start(
     if vad is None:
         gone = _why_no_range(process, unread)
         return Start(address, UNKNOWN, reason=gone) if gone else Start(address, NOTHING)
-    return Start(address, _kind(vad, executable), vad.file, vad.protection, executable, vad)
+    kind = _kind(vad, executable)
+    lost = next((fact for fact in (vad.vad_type, vad.private, vad.protection) if isinstance(fact, Absent)), "")
+    reason = str(lost) if kind == UNKNOWN else ""
+    return Start(address, kind, vad.file, vad.protection, executable, vad, reason=reason)
 
 
 def _incomplete(trees: VadTable) -> frozenset[int]:

@@ -55,7 +55,7 @@ def test_memory_that_is_not_in_use_is_zero(form: str, image: Image, container: C
 
 
 def test_the_bitmap_dump_leaves_out_what_is_not_in_use(image: Image, container: Callable[[str], Path]) -> None:
-    assert container("bitmap").stat().st_size < container("raw").stat().st_size / 20
+    assert container("bitmap").stat().st_size < container("raw").stat().st_size / 16
     unused = next(frame for frame in range(0x300, 0x3FFF) if frame not in image.physical)
     with opened(container("bitmap"), "bitmap") as layer:
         assert not layer.is_valid(unused * PAGE)
