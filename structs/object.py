@@ -143,3 +143,16 @@ POOL_HEADER = Layout(
         "PoolTag": at(UInt, "four characters that name the owner"),
     },
 )
+
+EXPORTED_TYPES = {
+    "PsProcessType": "Process",
+    "PsThreadType": "Thread",
+    "PsJobType": "Job",
+    "SeTokenObjectType": "Token",
+    "IoFileObjectType": "File",
+    "ExEventObjectType": "Event",
+    "ExSemaphoreObjectType": "Semaphore",
+    "MmSectionObjectType": "Section",
+    "CmKeyObjectType": "Key",
+}
+"""Exported variable to the name of the type that it points at; the same in every Windows."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.findings.expected import from_volume
@@ -19,7 +19,7 @@ from process_anatomy.walk.modules import (
 from process_anatomy.walk.page_comparison import PageRow
 from process_anatomy.walk.processes import Process
 from process_anatomy.walk.tables import Tables
-from process_anatomy.walk.vads import IMAGE_MAP, Vad
+from process_anatomy.walk.vads import IMAGE_MAP, Vad, vad_around
 
 
 @rule("hollowed-program", Severity.HIGH)
@@ -38,7 +38,7 @@ def hollowed_program(tables: Tables) -> Iterator[Clue]:
             peb = told.get((process.address, bits))
             if peb is not None and isinstance(peb.image_base, int) and peb.image_base != base:
                 lines.append(f"the {bits}-bit PEB says that the program is at {peb.image_base:#x}")
-        vad = _around(around.get(process.address, ()), base)
+        vad = vad_around(around.get(process.address, ()), base)
         if vad is None:
             if process.address not in tables.vads.broken and around.get(process.address):
                 lines.append(f"no VAD covers {base:#x}")
@@ -56,17 +56,6 @@ def _vads(tables: Tables) -> dict[int, list[Vad]]:
     found: dict[int, list[Vad]] = {}
     for vad in tables.vads.rows:
         found.setdefault(vad.process.address, []).append(vad)
-    return found
-
-
-def _around(vads: Iterable[Vad], base: int) -> Vad | None:
-    """The node that an address lies in; where ranges overlap, the mapped image that starts there."""
-    found = None
-    for vad in vads:
-        if isinstance(vad.start, int) and isinstance(vad.end, int) and vad.start <= base <= vad.end:
-            if vad.start == base and vad.vad_type == IMAGE_MAP:
-                return vad
-            found = found or vad
     return found
 
 

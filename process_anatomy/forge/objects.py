@@ -12,7 +12,7 @@ from process_anatomy.forge.pool import Pool
 from process_anatomy.forge.records import link, record, text
 from structs.handle import HANDLE_TABLE
 from structs.layout import Build
-from structs.object import OBJECT_HEADER, OBJECT_HEADER_NAME_INFO, OBJECT_TYPE
+from structs.object import EXPORTED_TYPES, OBJECT_HEADER, OBJECT_HEADER_NAME_INFO, OBJECT_TYPE
 
 TYPES = [
     "Type",
@@ -47,18 +47,7 @@ TYPES = [
     "EtwRegistration",
 ]
 FIRST_TYPE = 2
-EXPORTED_TYPES = {
-    "PsProcessType": "Process",
-    "PsThreadType": "Thread",
-    "PsJobType": "Job",
-    "SeTokenObjectType": "Token",
-    "IoFileObjectType": "File",
-    "ExEventObjectType": "Event",
-    "ExSemaphoreObjectType": "Semaphore",
-    "MmSectionObjectType": "Section",
-    "CmKeyObjectType": "Key",
-    "LpcPortObjectType": "ALPC Port",
-}
+EXPORTED = EXPORTED_TYPES | {"LpcPortObjectType": "ALPC Port"}
 
 QUOTA_INFO_SIZE, QUOTA_INFO_MASK = 0x20, 0x08
 NAME_INFO_SIZE, NAME_INFO_MASK = 0x20, 0x02
@@ -136,7 +125,7 @@ class ObjectManager:
                 Key=int.from_bytes(name.encode()[:4].ljust(4), "little"),
             )
             self.kernel.write(address, data)
-        for symbol, name in EXPORTED_TYPES.items():
+        for symbol, name in EXPORTED.items():
             self.image.point(symbol, addresses[name])
 
     def reserve(

@@ -25,6 +25,7 @@ from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import Records, addresses_of, unreadable
 from structs.layout import Layout
 from structs.object import (
+    EXPORTED_TYPES,
     OBJECT_HEADER,
     OBJECT_HEADER_AUDIT_INFO,
     OBJECT_HEADER_CREATOR_INFO,
@@ -36,18 +37,6 @@ from structs.object import (
     OBJECT_TYPE,
 )
 
-EXPORTED_TYPES = {
-    "PsProcessType": "Process",
-    "PsThreadType": "Thread",
-    "PsJobType": "Job",
-    "SeTokenObjectType": "Token",
-    "IoFileObjectType": "File",
-    "ExEventObjectType": "Event",
-    "ExSemaphoreObjectType": "Semaphore",
-    "MmSectionObjectType": "Section",
-    "CmKeyObjectType": "Key",
-}
-"""Exported variable to the name of the type that it points at; the same in every Windows."""
 TYPE_LIMIT = 256
 """Types at the most: an index has one byte."""
 FIRST_TYPE = 2

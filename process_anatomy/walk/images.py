@@ -6,7 +6,7 @@ _EPROCESS, the PEB, and the VAD of the mapped file; they must agree.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from process_anatomy.walk.modules import modules
 from process_anatomy.walk.portable import PeFacts, pe_facts
 from process_anatomy.walk.processes import NOT_READ, Process
 from process_anatomy.walk.sections import FileHeader, file_headers, sections
-from process_anatomy.walk.vads import IMAGE_MAP, Vad, vads
+from process_anatomy.walk.vads import IMAGE_MAP, Vad, vad_around, vads
 from structs.eprocess import EPROCESS
 from structs.peb import PEB
 
@@ -122,7 +122,7 @@ def images(kernel: Kernel, processes: Sequence[Process], name: str = "", everyth
         if isinstance(node.start, int) and isinstance(node.end, int):
             places.setdefault(node.process.address, []).append(node)
     spaces: dict[int, AddressSpace] = {}
-    around = [_around(places.get(each.process.address, ()), each.base) for each in wanted]
+    around = [vad_around(places.get(each.process.address, ()), each.base) for each in wanted]
     mapped = [vad for vad in around if vad is not None]
     headers = iter(file_headers(kernel, sections(kernel, mapped)))
     rows = []
@@ -131,17 +131,6 @@ def images(kernel: Kernel, processes: Sequence[Process], name: str = "", everyth
         own = spaces.setdefault(root, AddressSpace(space.memory, root, space.mode))
         rows.append(_image(own, each, vad, NOT_APPLICABLE if vad is None else next(headers)))
     return ImageTable(tuple(rows), tuple(problems))
-
-
-def _around(vads: Iterable[Vad], base: int) -> Vad | None:
-    """The node that an address lies in; should damaged trees overlap, the mapped image that starts there."""
-    found = None
-    for vad in vads:
-        if isinstance(vad.start, int) and isinstance(vad.end, int) and vad.start <= base <= vad.end:
-            if vad.start == base and vad.vad_type == IMAGE_MAP:
-                return vad
-            found = found or vad
-    return found
 
 
 def _modules(kernel: Kernel, processes: Sequence[Process], name: str) -> tuple[list[_Wanted], list[str]]:

@@ -7,7 +7,7 @@ The rows of a process come in tree order, each with its depth.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -368,4 +368,15 @@ def _files(kernel: Kernel, records: Records, tags: list[Any]) -> list[Any]:
     names = [NOT_APPLICABLE if text == "" else text for text in texts]
     for row, which in zip(rows.tolist(), back.tolist(), strict=True):
         found[row] = names[which]
+    return found
+
+
+def vad_around(vads: Iterable[Vad], base: int) -> Vad | None:
+    """The node that an address lies in; should damaged trees overlap, the mapped image that starts there."""
+    found = None
+    for vad in vads:
+        if isinstance(vad.start, int) and isinstance(vad.end, int) and vad.start <= base <= vad.end:
+            if vad.start == base and vad.vad_type == IMAGE_MAP:
+                return vad
+            found = found or vad
     return found
