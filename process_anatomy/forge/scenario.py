@@ -9,7 +9,7 @@ SERVICE_HOST = SYSTEM32 + "svchost.exe"
 CALCULATOR = (
     "C:\\Program Files\\WindowsApps\\Microsoft.WindowsCalculator_11.2210.0.0_x64__8wekyb3d8bbwe\\CalculatorApp.exe"
 )
-
+TEMP = "C:\\Users\\student\\AppData\\Local\\Temp\\"
 
 ALL, TRIMMED, PAGED_OUT = "all", "trimmed", "paged out"
 """How much of a process's user half is in memory."""
@@ -254,8 +254,7 @@ LAB = Scenario(
             wow64=True,
         ),
         Actor(
-            4812, 6612, "C:\\Users\\student\\AppData\\Local\\Temp\\LabSetup.exe", "installer", 240, 1, "/quiet",
-            threads=1, memory=PAGED_OUT,
+            4812, 6612, TEMP + "LabSetup.exe", "installer", 240, 1, "/quiet", threads=1, memory=PAGED_OUT,
         ),
         Actor(
             5212, 3920, SYSTEM32 + "notepad.exe", "limited", 412, 1, "C:\\Users\\student\\Documents\\homework.txt",
@@ -265,7 +264,7 @@ LAB = Scenario(
                 ThreadPlan(3, state=0, reason=0, starts_in=NOWHERE, suspended=1),
             ),
             window_title="C:\\Users\\student\\Desktop\\homework.txt.lnk",
-            unlisted="C:\\Users\\student\\AppData\\Local\\Temp\\helper.dll",
+            unlisted=TEMP + "helper.dll",
         ),
         Actor(5740, 3920, SYSTEM32 + "cmd.exe", "full", 655, 1, threads=1, asked_by=1480),
         Actor(
@@ -292,6 +291,7 @@ LAB = Scenario(
             6808, 1900, "C:\\Users\\student\\Downloads\\invoice.exe", "limited", 1_610, 1, threads=1, memory=TRIMMED,
             asked_by=5212, findings=("chosen-parent",),
         ),
+        Actor(7148, 5212, TEMP + "shade.exe", "limited", 1_702, 1, threads=1, memory=PAGED_OUT, hidden=True),
     ),
 )  # fmt: skip
 """The laboratory machine.
@@ -301,9 +301,10 @@ that a service starts on their behalf, which chooses the asking program as the p
 and seclogon: the split logon's other half in cmd.exe, osk.exe with UIAccess, bobtool.exe as another user);
 services (716's children) and a service under a person's account (4304); a session's helper (dwm.exe); parents
 that have ended (3844) or whose number a later process has (4812, whose parent ended long before 6612 began); an
-AppContainer, which the service host 868 starts with a token made from explorer.exe's; and invoice.exe: the code
+AppContainer, which the service host 868 starts with a token made from explorer.exe's; invoice.exe: the code
 that was put into notepad.exe started it with a service as its parent (PROC_THREAD_ATTRIBUTE_PARENT_PROCESS lets a
-program choose one), but its token, session and creator are the student's.
+program choose one), but its token, session and creator are the student's; and shade.exe, which the same code started
+and then unlinked from the list of active processes: it runs on, with its thread, its id and csrss.exe's record of it.
 """
 
 
@@ -325,14 +326,11 @@ def crowd(processes: int, regions: int = 0, memory_size: int = 256 << 20) -> Sce
     return replace(LAB, name=f"crowd-{processes}", cast=LAB.cast + added, memory_size=memory_size)
 
 
-TEMP = "C:\\Users\\student\\AppData\\Local\\Temp\\"
-
 HIDING = replace(
     LAB,
     name="hiding",
     cast=(
         *LAB.cast,
-        Actor(7148, 5212, TEMP + "shade.exe", "limited", 1_702, 1, threads=2, memory=PAGED_OUT, hidden=True),
         Actor(
             7240, 5212, TEMP + "shade-2.exe", "limited", 1_704, 1, threads=1, memory=PAGED_OUT, hidden=True,
             unseen_by=("cid", "csrss", "session"),
@@ -348,9 +346,9 @@ HIDING = replace(
         Actor(7700, 3920, SYSTEM32 + "calc.exe", "limited", 9_139, 1, threads=0, handles=0),
     ),
 )  # fmt: skip
-"""The lab with processes that not every view sees: five that are hidden, each in another way (shade.exe from the list
-of active processes, shade-2.exe from almost everything, halfway.exe from one direction of the list, noheader.exe from
-whoever searches memory, noid.exe from the table of ids), one whose object was deleted and lies in freed memory
-(longgone.exe), and one that has no thread yet (calc.exe)."""
+"""The lab with more processes that not every view sees: five that are hidden, each in another way (the lab's shade.exe
+from the list of active processes, shade-2.exe from almost everything, halfway.exe from one direction of the list,
+noheader.exe from whoever searches memory, noid.exe from the table of ids), one whose object was deleted and lies in
+freed memory (longgone.exe), and one that has no thread yet (calc.exe)."""
 
 SCENARIOS = {"lab": LAB, "crowd": crowd(200), "hiding": HIDING}

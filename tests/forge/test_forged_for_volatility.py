@@ -10,6 +10,7 @@ import pytest
 
 from process_anatomy.forge import Image, forge
 from process_anatomy.forge.__main__ import write_all
+from tests.walk.damaged import listed_truth
 
 Stock = Callable[[Path, str], list[dict[str, Any]]]
 SHOWN = (1 << 48) - 1
@@ -24,14 +25,14 @@ def time(written: str | None) -> str | None:
     return written and written.replace("Z", "+00:00")
 
 
-def expected_processes(truth: dict[str, Any]) -> list[Any]:
+def expected_processes(processes: list[dict[str, Any]]) -> list[Any]:
     return [
         (
             p["pid"], p["ppid"], p["image_file_name"], p["eprocess"] & SHOWN,
             sum(t["state"] != 4 for t in p["threads"]), p["session"], p["wow64"],
             time(p["create_time"]), time(p["exit_time"]),
         )
-        for p in truth["processes"]
+        for p in processes
     ]  # fmt: skip
 
 
@@ -46,7 +47,7 @@ def expected_vads(truth: dict[str, Any]) -> list[Any]:
             p["pid"], v["node"] & SHOWN, v["start"], v["end"], v["tag"], v["protection"], v["commit"],
             int(v["private"]), v["parent"] & SHOWN, v["file"],
         )
-        for p in truth["processes"]
+        for p in listed_truth(truth)
         for v in p["vads"]
     )  # fmt: skip
 
@@ -65,7 +66,17 @@ def found_vads(rows: list[dict[str, Any]]) -> list[Any]:
 def test_pslist_agrees_in_every_container(
     form: str, stock: Stock, image: Image, container: Callable[[str], Path]
 ) -> None:
-    assert found_processes(stock(container(form), "windows.pslist")) == expected_processes(image.truth)
+    assert found_processes(stock(container(form), "windows.pslist")) == expected_processes(listed_truth(image.truth))
+
+
+def test_psscan_finds_the_process_that_pslist_does_not(
+    stock: Stock, image: Image, container: Callable[[str], Path]
+) -> None:
+    """shade.exe, taken off the list: a search of memory finds it as it finds all others."""
+    found = found_processes(stock(container("bitmap"), "windows.psscan"))
+    assert by_text(found) == by_text(expected_processes(image.truth["processes"]))
+    (hidden,) = [p["pid"] for p in image.truth["processes"] if not p["in_active_list"]]
+    assert hidden not in {row["PID"] for row in stock(container("bitmap"), "windows.pslist")}
 
 
 def test_vadinfo_agrees(stock: Stock, image: Image, container: Callable[[str], Path]) -> None:
@@ -75,13 +86,13 @@ def test_vadinfo_agrees(stock: Stock, image: Image, container: Callable[[str], P
 def test_privileges_agree(stock: Stock, image: Image, container: Callable[[str], Path]) -> None:
     rows = stock(container("bitmap"), "windows.privileges")
     found = by_text((r["PID"], r["Privilege"], r["Attributes"].lower()) for r in rows if r["Attributes"])
-    truth = image.truth["processes"]
+    truth = listed_truth(image.truth)
     assert found == by_text((p["pid"], *pair) for p in truth for pair in p["token"]["privilege_names"].items())
 
 
 def test_getsids_agrees(stock: Stock, image: Image, container: Callable[[str], Path]) -> None:
     rows = stock(container("bitmap"), "windows.getsids")
-    expected = [(p["pid"], sid["sid"]) for p in image.truth["processes"] for sid in p["token"]["sids"]]
+    expected = [(p["pid"], sid["sid"]) for p in listed_truth(image.truth) for sid in p["token"]["sids"]]
     assert [(r["PID"], r["SID"]) for r in rows] == expected
 
 
@@ -92,7 +103,7 @@ def test_handles_agree(stock: Stock, image: Image, container: Callable[[str], Pa
     )
     expected = by_text(
         (p["pid"], h["handle"], h["object"] & SHOWN, h["type"], h["access"], h["name"])
-        for p in image.truth["processes"]
+        for p in listed_truth(image.truth)
         for h in p["handles"]
     )
     assert found == expected
@@ -102,7 +113,7 @@ def listed_modules(truth: dict[str, Any]) -> list[Any]:
     """What dlllist shows: both loaders' lists of every process, the 64-bit one first."""
     return [
         (p["pid"], m["base"], m["size"], m["name"], m["path"])
-        for p in truth["processes"]
+        for p in listed_truth(truth)
         for m in p.get("modules", []) + p.get("modules32", [])
     ]
 
@@ -112,7 +123,7 @@ def found_modules(rows: list[dict[str, Any]]) -> list[Any]:
 
 
 def test_cmdline_and_dlllist_agree(stock: Stock, image: Image, container: Callable[[str], Path]) -> None:
-    truth = image.truth["processes"]
+    truth = listed_truth(image.truth)
     rows = stock(container("bitmap"), "windows.cmdline")
     assert [(r["PID"], r["Args"]) for r in rows] == [(p["pid"], p.get("command_line")) for p in truth]
     assert found_modules(stock(container("bitmap"), "windows.dlllist")) == listed_modules(image.truth)
@@ -132,7 +143,7 @@ def test_ldrmodules_agrees(stock: Stock, image: Image, container: Callable[[str]
 def test_envars_agree(stock: Stock, image: Image, container: Callable[[str], Path]) -> None:
     rows = stock(container("bitmap"), "windows.envars")
     found = [(r["PID"], r["Variable"], r["Value"]) for r in rows]
-    truth = image.truth["processes"]
+    truth = listed_truth(image.truth)
     assert found == [(p["pid"], *pair) for p in truth for pair in p.get("environment", {}).items()]
 
 
@@ -140,6 +151,6 @@ def test_envars_agree(stock: Stock, image: Image, container: Callable[[str], Pat
 def test_other_builds_agree_too(build: str, stock: Stock, tmp_path: Path) -> None:
     made = forge(build=build)
     path, *_ = write_all(made, tmp_path, "lab")
-    assert found_processes(stock(path, "windows.pslist")) == expected_processes(made.truth)
+    assert found_processes(stock(path, "windows.pslist")) == expected_processes(listed_truth(made.truth))
     assert found_vads(stock(path, "windows.vadinfo")) == expected_vads(made.truth)
     assert found_modules(stock(path, "windows.dlllist")) == listed_modules(made.truth)

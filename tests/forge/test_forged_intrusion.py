@@ -13,6 +13,7 @@ from process_anatomy.forge import INTRUSION, Image, forge
 from process_anatomy.forge.__main__ import write_all
 from process_anatomy.forge.misfits import RULES
 from tests.conftest import Vol
+from tests.walk.damaged import listed_truth
 
 MEMPROCFS = """
 import json, sys, memprocfs
@@ -31,11 +32,6 @@ def path(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_all(image, tmp_path_factory.mktemp("intrusion"), "intrusion", "raw")[0]
 
 
-def listed(image: Image) -> dict[int, dict[str, Any]]:
-    """The answer key's processes on the list of active ones, by id."""
-    return {p["pid"]: p for p in image.truth["processes"] if p["in_active_list"]}
-
-
 def test_every_misfit_is_in_the_cast() -> None:
     assert {misfit for actor in INTRUSION.cast for misfit in actor.misfits} == RULES.keys()
 
@@ -44,7 +40,7 @@ def test_memprocfs_lists_the_processes_of_the_answer_key(
     image: Image, path: Path, memprocfs: Callable[[str, Path, str], Any]
 ) -> None:
     """Ids, parents and page tables; the one that says that it has ended is not shown by it."""
-    known = listed(image)
+    known = {p["pid"]: p for p in listed_truth(image.truth)}
     answer = {pid: (ppid, dtb) for pid, ppid, dtb, _ in memprocfs(MEMPROCFS, path, "")}
     expected = {pid: (p["ppid"], p["dtb"]) for pid, p in known.items()}
     assert {pid: facts for pid, facts in answer.items() if pid in expected} == {
@@ -57,7 +53,7 @@ def test_stock_volatility_lists_them_and_their_vads(image: Image, path: Path, vo
     """Every process of the list, and as many VADs as the answer key has."""
     symbols = path.parent / "symbols"
     rows = vol("-s", symbols, "-r", "json", "-f", path, "windows.pslist").rows
-    assert {row["PID"] for row in rows} == listed(image).keys()
+    assert {row["PID"] for row in rows} == {p["pid"] for p in listed_truth(image.truth)}
     answer = vol("-s", symbols, "-r", "json", "-f", path, "windows.vadinfo", "--pid", "5000", "5080", "5200")
     expected = {p["pid"]: p["vads"] for p in image.truth["processes"] if p["pid"] in (5000, 5080, 5200)}
     found = [(row["PID"], row["Start VPN"], row["End VPN"]) for row in answer.rows]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from process_anatomy.forge import Image
+from tests.walk.damaged import listed_truth
 
 Stock = Callable[[Path, str], list[dict[str, Any]]]
 SHOWN = (1 << 48) - 1
@@ -31,9 +32,9 @@ def filetime(text: str | None) -> int:
 
 
 def test_stock_volatility_finds_every_thread(stock: Stock, image: Image, container: Callable[[str], Path]) -> None:
-    """Ids, starts, times, and the file of the range that a start lies in."""
+    """Of the listed processes: ids, starts, times, and the file of the range that a start lies in."""
     found = {row["Offset"]: row for row in stock(container("crash"), "windows.threads")}
-    for process in image.truth["processes"]:
+    for process in listed_truth(image.truth):
         for thread in process["threads"]:
             row = found.pop(thread["ethread"] & SHOWN)
             assert (row["PID"], row["TID"]) == (process["pid"], thread["tid"])
@@ -51,9 +52,9 @@ def test_stock_volatility_finds_every_thread(stock: Stock, image: Image, contain
 def test_memprocfs_finds_every_thread(
     image: Image, container: Callable[[str], Path], memprocfs: Callable[[str, Path], Any]
 ) -> None:
-    """Thirteen facts of each thread of the processes that run."""
+    """Thirteen facts of each thread of the listed processes that run."""
     answer = memprocfs(ASK, container("raw"))
-    for process in image.truth["processes"]:
+    for process in listed_truth(image.truth):
         for thread in process["threads"]:
             if process["exited"]:
                 continue

@@ -12,7 +12,7 @@ import pytest
 from process_anatomy.forge import forge
 from process_anatomy.forge.__main__ import write_all
 from process_anatomy.forge.scenario import HIDING
-from tests.conftest import Vol
+from tests.conftest import ROOT, SAMPLE, Vol
 
 IMAGES = ["srv2016-14393", "forged"]
 LOW_48 = (1 << 48) - 1
@@ -123,6 +123,18 @@ def test_a_hidden_process_can_be_asked_for_by_its_id(vol: Vol, case: Case) -> No
     answer = vol("-f", case.image, "windows.anatomy.crossview", "--pid", "31336")
     assert answer.status == 1
     assert "no view has a process with id 31336" in answer.err
+
+
+def test_the_sample_has_one_hidden_process(vol: Vol) -> None:
+    """Off the list in both directions, and in its place everywhere else; psxview of it says the same."""
+    symbols = ROOT / "samples" / "symbols"
+    ours = [row for row in vol("-r", "json", "-f", SAMPLE, "windows.anatomy.crossview").rows if not row["pslist"]]
+    assert [(row["PID"], row["Name"], row["Verdict"], row["HiddenFrom"], row["Confidence"]) for row in ours] == [
+        (7148, "shade.exe", "hidden", "Forward,Backward", "high")
+    ]
+    theirs = vol("-s", symbols, "-r", "json", "-f", SAMPLE, "windows.malware.psxview").rows
+    (row,) = [row for row in theirs if not row["pslist"]]
+    assert [row[name] for name in ("PID", "Name", "psscan", "thrdscan")] == [7148, "shade.exe", True, True]
 
 
 def test_completeness_tells_the_counts(vol: Vol, case: Case) -> None:

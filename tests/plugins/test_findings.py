@@ -64,6 +64,15 @@ def test_a_rule_that_is_named_is_shown_whatever_its_severity_for_the_processes_a
     assert {row["Rule"] for row in expected} == names
 
 
+def test_a_hidden_process_is_reached_by_its_id(shown: list[dict[str, Any]], vol: Vol) -> None:
+    """The sample's shade.exe, which the list of active processes does not hold."""
+    told = rows(vol, "--pid", "7148")
+    assert [(row["Process"], row["Rule"], row["Severity"]) for row in told] == [
+        ("shade.exe", "hidden-process", "critical")
+    ]
+    assert told == [row for row in shown if row["PID"] == 7148 and row["Severity"] != "info"]
+
+
 def test_an_unknown_rule_ends_in_one_line(vol: Vol) -> None:
     answer = vol("-f", SAMPLE, "windows.anatomy.findings", "--rule", "nonsense")
     assert answer.status == 1

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT, Vol
+from tests.walk.damaged import listed_truth
 
 SAMPLE = ROOT / "samples" / "lab-win11-22621.dmp"
 TRUTH: dict[str, Any] = json.loads((ROOT / "samples" / "lab-win11-22621.truth.json").read_text("utf-8"))
@@ -26,9 +27,9 @@ Who = tuple[int, int | None]
 
 @pytest.fixture(scope="module")
 def contexts() -> dict[Who, dict[str, Any]]:
-    """Every token of the answer key, by process and impersonating thread."""
+    """Every token of the answer key's listed processes, by process and impersonating thread."""
     found: dict[Who, dict[str, Any]] = {}
-    for process in TRUTH["processes"]:
+    for process in listed_truth(TRUTH):
         found[process["pid"], None] = process["token"]
         for thread in process["threads"]:
             if thread["impersonation_token"]:
@@ -154,8 +155,8 @@ def test_default_access_lists_are_those_of_the_answer_key(vol: Vol, contexts: di
 
 def test_creators_are_those_of_the_answer_key(vol: Vol) -> None:
     rows = {row["PID"]: row for row in rows_of(vol, "creation")}
-    assert rows.keys() == {p["pid"] for p in TRUTH["processes"]}
-    for process in TRUTH["processes"]:
+    assert rows.keys() == {p["pid"] for p in listed_truth(TRUTH)}
+    for process in listed_truth(TRUTH):
         assert rows[process["pid"]]["CreatorPID"] == (process["creator"] or None)
     assert len({row["Method"] for row in rows.values()}) == 10
 

@@ -59,6 +59,11 @@ class Editor:
             self.frames[physical // PAGE] = bytes(page)
 
 
+def listed_truth(truth: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """An answer key's processes on the list of active ones, which is all that whoever walks that list sees."""
+    return [p for p in truth["processes"] if p["in_active_list"]]
+
+
 def process_truth(image: Image, name: str) -> dict[str, Any]:
     """The answer key's entry of a process."""
     return next(p for p in image.truth["processes"] if p["name"] == name)

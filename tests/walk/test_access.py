@@ -18,7 +18,7 @@ from process_anatomy.walk.handles import Handle
 from process_anatomy.walk.processes import Process, processes
 from structs.eprocess import EPROCESS
 from tests.notes.test_coverage import PROCESS
-from tests.walk.damaged import Editor, kernel_of, process_truth
+from tests.walk.damaged import Editor, kernel_of, listed_truth, process_truth
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_a_handle_to_oneself_or_without_power_is_no_step(image: Image) -> None:
     owner |= {p["token"]["va"]: p["pid"] for p in image.truth["processes"]}
     expected = {
         (p["pid"], h["handle"])
-        for p in image.truth["processes"]
+        for p in listed_truth(image.truth)
         for h in p["handles"]
         if h["type"] in ("Process", "Thread", "Token") and owner.get(h["object"]) != p["pid"]
     }

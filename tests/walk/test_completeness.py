@@ -29,7 +29,7 @@ from process_anatomy.walk.completeness import (
 from process_anatomy.walk.processes import processes
 from structs.eprocess import EPROCESS
 from structs.handle import HANDLE_TABLE
-from tests.walk.damaged import PAGE, Editor, kernel_of, process_truth
+from tests.walk.damaged import PAGE, Editor, kernel_of, listed_truth, process_truth
 
 FOREIGN = ["win10-19041", "srv2019-17763", "srv2016-14393"]
 
@@ -78,7 +78,7 @@ def test_what_the_forge_leaves_out_is_told(image: Image) -> None:
     assert trimmed[ADDRESS_SPACE].state == WHOLE
     assert trimmed[EXECUTABLE].state == PART
     assert "56 of 56 pages of the program are not in memory" in trimmed[EXECUTABLE].obstacles
-    for process in image.truth["processes"]:
+    for process in listed_truth(image.truth):
         if "program" in process:
             assert rows[process["pid"]].components[EXECUTABLE].found == process["program"]["pages_in_memory"]
 

@@ -12,7 +12,7 @@ from process_anatomy.walk.processes import processes
 from process_anatomy.walk.tokens import tokens
 from structs.eprocess import EPROCESS
 from structs.token import TOKEN
-from tests.walk.damaged import Editor, kernel_of, process_truth
+from tests.walk.damaged import Editor, kernel_of, listed_truth, process_truth
 
 METHODS = {
     "System": ("kernel", "high"),
@@ -70,7 +70,7 @@ def judged(image: Image) -> Judged:
 
 def test_every_process_of_the_lab_is_judged_as_the_scenario_made_it(image: Image, judged: Judged) -> None:
     found = judged(None)
-    for process in image.truth["processes"]:
+    for process in listed_truth(image.truth):
         row = found[process["pid"]]
         assert (row.method, row.confidence) == METHODS[process["name"]], process["name"]
         assert row.creator.pid == (process["creator"] or row.creator.pid)
@@ -92,7 +92,7 @@ def test_only_what_does_not_fit_has_a_problem(judged: Judged) -> None:
 def test_command_lines_are_those_of_the_answer_key(image: Image, judged: Judged) -> None:
     found = judged(None)
     compared = 0
-    for process in image.truth["processes"]:
+    for process in listed_truth(image.truth):
         text = found[process["pid"]].peb.command_line
         if isinstance(text, str):
             assert text == process["command_line"]

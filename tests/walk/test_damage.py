@@ -30,7 +30,7 @@ from process_anatomy.walk.tokens import Token
 from process_anatomy.walk.vads import VadTable, vads
 from structs.eprocess import EPROCESS
 from structs.vad import MMVAD_SHORT
-from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, process_truth
+from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, listed_truth, process_truth
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_a_wild_root_is_told_without_a_row(image: Image, edit: Editor) -> None:
     table = vads(kernel, processes(kernel).rows)
     assert addresses(table, victim["pid"]) == set()
     assert any("VAD root 0x1000 is no kernel address" in problem for problem in table.problems)
-    assert len(table.rows) == sum(len(p["vads"]) for p in image.truth["processes"]) - len(victim["vads"])
+    assert len(table.rows) == sum(len(p["vads"]) for p in listed_truth(image.truth)) - len(victim["vads"])
 
 
 def test_a_stolen_branch_stays_with_its_owner(image: Image, edit: Editor) -> None:
@@ -108,7 +108,7 @@ def test_a_stolen_branch_stays_with_its_owner(image: Image, edit: Editor) -> Non
     edit.set(MMVAD_SHORT, leaf, "Left", leaf_of(image, edit, other))
     kernel = kernel_of(image, edit.frames)
     table = vads(kernel, processes(kernel).rows)
-    for process in image.truth["processes"]:
+    for process in listed_truth(image.truth):
         assert {v["node"] for v in process["vads"]} <= addresses(table, process["pid"])
     told = [row.process.pid for row in table.rows for problem in row.problems if "as its parent" in problem]
     assert told == [victim["pid"]]
@@ -165,7 +165,7 @@ def test_a_broken_link_costs_no_process(name: str, side: str, pointer: Any, imag
     value = {"self": link, "System": start}.get(pointer, pointer) if isinstance(pointer, str) else pointer
     edit.write(link + (8 if side == "Blink" else 0), value.to_bytes(8, "little"))
     table = processes(kernel_of(image, edit.frames))
-    assert {row.pid for row in table.rows} == {p["pid"] for p in image.truth["processes"] if p["in_active_list"]}
+    assert {row.pid for row in table.rows} == {p["pid"] for p in listed_truth(image.truth)}
     assert any(row.problems for row in table.rows)
 
 
@@ -271,7 +271,7 @@ def test_garbage_never_breaks_a_walk(damage: dict[int, int], image: Image) -> No
     except Error:
         return  # the kernel itself could not be identified, and said so
     table, trees, _ = everything(kernel)
-    assert len(table.rows) <= 2 * len(image.truth["processes"])
+    assert len(table.rows) <= 2 * len(listed_truth(image.truth))
     assert len({key(row) for row in trees.rows}) == len(trees.rows)
 
 

@@ -19,7 +19,7 @@ from process_anatomy.walk.handle_tables import HandleTables, cid_table, handle_t
 from process_anatomy.walk.handles import handles
 from process_anatomy.walk.processes import processes
 from structs.handle import HANDLE_TABLE
-from tests.walk.damaged import Editor, kernel_of, process_truth
+from tests.walk.damaged import Editor, kernel_of, listed_truth, process_truth
 
 FOREIGN = ("win10-19041", "srv2019-17763", "srv2016-14393")
 Row = tuple[Any, ...]
@@ -53,11 +53,7 @@ def walked(kernel: Kernel) -> tuple[HandleTables, dict[int, set[Row]]]:
 
 def expected(truth: dict[str, Any]) -> dict[int, set[Row]]:
     """The handles of each process, as an answer key has them."""
-    return {
-        p["pid"]: {(h["handle"], h["object"], h["access"]) for h in p["handles"]}
-        for p in truth["processes"]
-        if p.get("in_active_list", True)
-    }
+    return {p["pid"]: {(h["handle"], h["object"], h["access"]) for h in p["handles"]} for p in listed_truth(truth)}
 
 
 @pytest.mark.parametrize("name", FOREIGN)

@@ -26,7 +26,7 @@ from structs.object import DEVICE_OBJECT, OBJECT_HEADER, OBJECT_HEADER_NAME_INFO
 from structs.registry import CM_KEY_BODY, CM_KEY_CONTROL_BLOCK
 from structs.section import FILE_OBJECT
 from structs.token import TOKEN
-from tests.walk.damaged import GARBAGE, Editor, kernel_of, process_truth
+from tests.walk.damaged import GARBAGE, Editor, kernel_of, listed_truth, process_truth
 
 FOREIGN = ("win10-19041", "srv2019-17763", "srv2016-14393")
 Row = tuple[Any, ...]
@@ -66,9 +66,9 @@ def expected(truth: dict[str, Any], *types: str) -> Counter[Row]:
     """The same from an answer key."""
     return Counter(
         (p["pid"], h["handle"], h["object"], h["type"], h["access"], h["name"])
-        for p in truth["processes"]
+        for p in listed_truth(truth)
         for h in p["handles"]
-        if p.get("in_active_list", True) and (not types or h["type"] in types)
+        if not types or h["type"] in types
     )
 
 
@@ -97,7 +97,7 @@ def test_every_handle_of_forged_images_is_that_of_the_answer_key(build: str) -> 
     kernel = kernel_of(made)
     assert found(kernel) == expected(made.truth)
     rows = {(row.process.pid, row.value): row for row in walked(kernel).rows}
-    told = [(p["pid"], h) for p in made.truth["processes"] for h in p["handles"] if h["path"]]
+    told = [(p["pid"], h) for p in listed_truth(made.truth) for h in p["handles"] if h["path"]]
     assert len({h["type"] for _, h in told}) == 14
     for pid, handle in told:
         row = rows[pid, handle["handle"]]

@@ -24,7 +24,7 @@ from process_anatomy.walk.processes import Process, processes
 from process_anatomy.walk.sections import FileHeader
 from structs.eprocess import EPROCESS
 from structs.peb import LDR_DATA_TABLE_ENTRY, PEB
-from tests.walk.damaged import GARBAGE, PAGE, Editor, Frames, kernel_of, process_truth
+from tests.walk.damaged import GARBAGE, PAGE, Editor, Frames, kernel_of, listed_truth, process_truth
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_forged_modules_are_those_of_the_answer_key(image: Image) -> None:
     table = modules(kernel, processes(kernel).rows)
     expected = {
         (p["pid"], m["base"], m["size"], m["entry"], m["name"], m["path"], m["file"], m["timestamp"])
-        for p in image.truth["processes"]
+        for p in listed_truth(image.truth)
         for m in p.get("modules", []) + p.get("modules32", [])
     }
     actual = {
@@ -93,7 +93,7 @@ def test_forged_modules_are_those_of_the_answer_key(image: Image) -> None:
         if row.entry is not None
     }  # fmt: skip
     assert actual == expected
-    hidden = {(p["pid"], m["base"], m["name"]) for p in image.truth["processes"] for m in p.get("unlisted", [])}
+    hidden = {(p["pid"], m["base"], m["name"]) for p in listed_truth(image.truth) for m in p.get("unlisted", [])}
     assert {(row.process.pid, row.base, row.name) for row in table.rows if row.state == "not-listed"} == hidden
     assert len(hidden) == 1
 

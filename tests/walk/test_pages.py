@@ -30,7 +30,7 @@ from process_anatomy.walk.vad_checks import checks
 from process_anatomy.walk.vads import vads
 from structs.section import CONTROL_AREA, SUBSECTION
 from structs.vad import MMVAD, MMVAD_SHORT
-from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, memory_of, process_truth
+from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, listed_truth, memory_of, process_truth
 
 COUNTS = ("valid", "large", "transition", "prototype", "pagefile", "demand_zero", "untouched", "unknown")
 MASK = 0x2000_0000_0000
@@ -84,7 +84,7 @@ def test_what_was_made_odd_is_told_and_nothing_else(image: Image) -> None:
             page["rights"],
             page["pages"],
         )
-        for p in image.truth["processes"]
+        for p in listed_truth(image.truth)
         for page in p.get("odd_pages", ())
     ]
     assert sorted(odd) == sorted(expected)
@@ -101,7 +101,7 @@ def test_states_are_those_of_the_answer_key(image: Image) -> None:
         "guard-demand-zero": "demand_zero", "pagefile": "pagefile", "vad-demand-zero": "untouched",
         "prototype-valid": "prototype", "prototype-vad-transition": "prototype", "prototype-not-resident": "prototype",
     }  # fmt: skip
-    for process in image.truth["processes"]:
+    for process in listed_truth(image.truth):
         mine = [row for row in rows if row.process.pid == process["pid"] and row.kind == "vad"]
         for row in mine:
             assert sum(getattr(row, name) for name in COUNTS) == span(row)
@@ -125,7 +125,7 @@ def test_the_flipped_bits_are_found_without_symbols(image: Image) -> None:
 def test_paged_out_processes_are_unknown_not_empty(image: Image) -> None:
     """Where the upper tables are in a page file, every page is unknown and the row says why."""
     rows = table_of(kernel_of(image)).rows
-    gone = {p["pid"] for p in image.truth["processes"] if p.get("memory") == "paged-out" and not p["exited"]}
+    gone = {p["pid"] for p in listed_truth(image.truth) if p.get("memory") == "paged-out" and not p["exited"]}
     mine = [row for row in rows if row.process.pid in gone and row.kind == "vad"]
     assert all(row.unknown == span(row) and row.untouched == 0 and row.problems for row in mine)
 
@@ -137,7 +137,7 @@ def test_regions_are_those_of_the_answer_key(image: Image) -> None:
     trees = vads(kernel, listed).rows
     names = dict(zip([(t.process.pid, t.start) for t in trees], regions(kernel, listed, trees), strict=True))
     seen: set[str] = set()
-    for process in image.truth["processes"]:
+    for process in listed_truth(image.truth):
         if process.get("memory") != "all":
             continue
         for vad in process["vads"]:

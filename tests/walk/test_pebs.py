@@ -29,7 +29,7 @@ from structs import builds
 from structs.eprocess import EPROCESS
 from structs.peb import PEB, PROCESS_PARAMETERS
 from structs.teb import TEB
-from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, process_truth
+from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, listed_truth, process_truth
 
 OLD_PROGRAM = 4476
 """The lab's 32-bit process."""
@@ -82,7 +82,7 @@ def test_pebs_are_those_of_the_answer_key(image: Image, undamaged: Callable[[], 
     rows = {row.process.pid: row for row in found if row.bits == 64}
     assert [row.process.pid for row in found if row.bits == 32] == [OLD_PROGRAM]
     compared = 0
-    for process in image.truth["processes"]:
+    for process in listed_truth(image.truth):
         row = rows.pop(process["pid"])
         if "command_line" not in process:
             assert row.command_line is not None
@@ -109,7 +109,7 @@ def test_environments_are_those_of_the_answer_key(image: Image, undamaged: Calla
             found.setdefault((row.peb.process.pid, row.peb.bits), {})[row.name] = row.value
     assert found == {
         (p["pid"], bits): p[key]
-        for p in image.truth["processes"]
+        for p in listed_truth(image.truth)
         for bits, key in ((64, "environment"), (32, "environment32"))
         if key in p
     }
@@ -140,7 +140,7 @@ def test_a_32_bit_peb_is_that_of_the_answer_key(build: str) -> None:
 
 def test_tebs_are_those_of_the_answer_key(image: Image, undamaged: Callable[[], Everything]) -> None:
     rows = {row.thread.tid: row for row in undamaged()[2] if row.bits == 64}
-    for process in image.truth["processes"]:
+    for process in listed_truth(image.truth):
         for thread in process["threads"]:
             row = rows[thread["tid"]]
             assert row.address == (thread["teb"] or row.address)
@@ -396,4 +396,4 @@ def test_garbage_never_breaks_a_walk(damage: dict[int, int], image: Image) -> No
     except Error:
         return  # the kernel itself could not be identified, and said so
     found, _, _ = everything(kernel)
-    assert len(found) <= 4 * len(image.truth["processes"])
+    assert len(found) <= 4 * len(listed_truth(image.truth))

@@ -44,7 +44,7 @@ from process_anatomy.walk.vads import VadTable, vads
 from structs.ethread import ETHREAD
 from structs.peb import LDR_DATA_TABLE_ENTRY
 from structs.vad import MMVAD_SHORT
-from tests.walk.damaged import GARBAGE, Editor, kernel_of, process_truth
+from tests.walk.damaged import GARBAGE, Editor, kernel_of, listed_truth, process_truth
 
 IMAGES = ["win10-19041", "srv2019-17763", "srv2016-14393"]
 BUILDS = ["x64-9600-16384", "x64-10240-16384", "x64-14393-0", "x64-17763-0", "x64-22621-382", "x64-26100-1742"]
@@ -200,7 +200,7 @@ def test_the_labs_threads_are_those_of_its_answer_key(build: str) -> None:
     made = forge(LAB, 11, build)
     rows = everything(kernel_of(made))
     told = {row.facts.thread.tid: (*found(row.facts), row.facts.suspend_count) for row in rows}
-    truth = [(p, t) for p in made.truth["processes"] for t in p["threads"]]
+    truth = [(p, t) for p in listed_truth(made.truth) for t in p["threads"]]
     assert told == {t["tid"]: (*expected(p, t), t["suspend_count"]) for p, t in truth}
     assert [row.facts.problems for row in rows if row.facts.problems] == []
     alarms = {row.facts.thread.tid: row.alarm for row in rows if isinstance(row.alarm, str)}
@@ -393,7 +393,7 @@ def test_missing_pages_never_give_a_wrong_thread_or_a_false_alarm(
             assert start.kind == was.kind or (start.kind == UNKNOWN and start.reason)
         assert row.alarm == NOT_APPLICABLE or row.alarm == before.alarm
     gone = known.keys() - {row.facts.thread.address for row in found.rows}
-    assert not gone or found.problems or len(processes(kernel).rows) < len(image.truth["processes"])
+    assert not gone or found.problems or len(processes(kernel).rows) < len(listed_truth(image.truth))
 
 
 @settings(max_examples=12, deadline=None)
@@ -430,7 +430,7 @@ def test_any_overwritten_pointer_leaves_the_other_processes_threads(
 ) -> None:
     """Wild links and links into other lists (-1): every untouched process's threads are as they were, and it ends."""
     edit = Editor(image)
-    every = [(p["pid"], t["ethread"]) for p in image.truth["processes"] for t in p["threads"]]
+    every = [(p["pid"], t["ethread"]) for p in listed_truth(image.truth) for t in p["threads"]]
     touched: set[int] = set()
     for number, field, value in writes:
         pid, thread = every[number % len(every)]

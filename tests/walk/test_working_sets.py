@@ -28,7 +28,7 @@ from process_anatomy.walk import working_sets as module
 from process_anatomy.walk.processes import processes
 from process_anatomy.walk.working_sets import OTHER, SAME, WorkingSet, census, working_sets
 from structs.eprocess import EPROCESS
-from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, memory_of, process_truth
+from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, listed_truth, memory_of, process_truth
 
 WITH_ENTRIES = ["x64-9600-16384", "x64-9600-17415", "x64-10240-16384", "x64-14393-0"]
 WITHOUT = ["x64-15063-0", "x64-17763-0", "x64-19041-0", "x64-22621-382", "x64-26100-1742"]
@@ -62,9 +62,7 @@ def test_every_number_is_that_of_the_answer_key(build: str) -> None:
     """Counters, page tables and list of every process, in every generation of the structures."""
     forged = forge(LAB, 5, build)
     found = sets(kernel_of(forged))
-    for process in forged.truth["processes"]:
-        if not process["in_active_list"]:
-            continue
+    for process in listed_truth(forged.truth):
         row, truth = found[process["pid"]], process["working_set"]
         assert (row.size, row.peak) == (truth["size"], truth["peak"])
         assert row.leaf_size == truth["leaf"] or build == FIRST_RELEASE
@@ -236,7 +234,7 @@ def test_page_tables_that_point_at_themselves_are_counted_up_to_a_limit(
     found = sets(kernel_of(image, frames))
     row = found[victim["pid"]]
     assert any("the rest is not counted" in problem for problem in row.problems)
-    others = {p["pid"]: p["working_set"] for p in image.truth["processes"] if p["pid"] != victim["pid"]}
+    others = {p["pid"]: p["working_set"] for p in listed_truth(image.truth) if p["pid"] != victim["pid"]}
     assert all(row.resident == others[pid]["resident"] for pid, row in found.items() if pid != victim["pid"])
 
 
@@ -284,7 +282,7 @@ def test_missing_pages_never_give_a_wrong_value(build: str, missing: set[int]) -
         found = sets(kernel_of(forged, frames))
     except Error:
         return  # the kernel itself could not be identified, and said so
-    truth = {p["pid"]: p["working_set"] for p in forged.truth["processes"]}
+    truth = {p["pid"]: p["working_set"] for p in listed_truth(forged.truth)}
     for pid, row in found.items():
         known = truth[pid]
         pairs = [(row.size, known["size"]), (row.leaf_size, known["leaf"]), (row.peak, known["peak"])]
