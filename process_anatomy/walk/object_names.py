@@ -72,6 +72,10 @@ def _own_names(kernel: Kernel, bodies: Addresses) -> tuple[list[Name], Addresses
     rows = np.flatnonzero(places)
     records = kernel.view.records(OBJECT_HEADER_NAME_INFO, places[rows])
     found: list[Name] = [NOT_APPLICABLE] * len(bodies)
+    if not headers.records.whole.all():  # an object whose header cannot be read may well have a name
+        for row, mask in enumerate(headers.records.values("InfoMask")):
+            if isinstance(mask, Absent) and headers.addresses[row]:
+                found[row] = mask
     for row, name in zip(rows.tolist(), _texts(kernel, records, "Name"), strict=True):
         found[row] = NOT_APPLICABLE if name == "" else name
     above = np.zeros(len(bodies), dtype=np.uint64)
