@@ -55,6 +55,10 @@ MEMPROCFS_VADS = """
 """
 MEMPROCFS_PAGES = """
     for process in listed:
+        try:
+            process.maps.vad()
+        except RuntimeError:
+            pass
         count += len(process.maps.pte())
 """
 MEMPROCFS_TOKENS = """
@@ -166,7 +170,7 @@ print(count, time.perf_counter() - start)
 """
 WORK = (
     ("all VADs", ENGINE_VADS, MEMPROCFS_VADS),
-    ("page states of all VADs", ENGINE_PAGES, MEMPROCFS_PAGES),
+    ("all VADs and the states of their pages", ENGINE_PAGES, MEMPROCFS_PAGES),
     ("all tokens with groups and privileges", ENGINE_TOKENS, MEMPROCFS_TOKENS),
     ("all modules", ENGINE_MODULES, MEMPROCFS_MODULES),
     ("all processes by all views (theirs: handles and threads alone)", ENGINE_CROSSVIEW, MEMPROCFS_VIEWS),

@@ -11,7 +11,7 @@ from process_anatomy.findings import Finding, Severity, findings
 from process_anatomy.forge import Image, forge
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.walk.tables import Tables
-from tests.walk.damaged import GARBAGE, kernel_of
+from tests.walk.damaged import GARBAGE, kernel_of, spoiled
 
 Key = tuple[str, int]
 
@@ -57,11 +57,7 @@ def test_pages_that_are_missing_never_accuse_anybody(missing: set[int], image: I
 @given(damage=st.dictionaries(st.integers(0, 1 << 16), st.sampled_from(range(len(GARBAGE))), min_size=1, max_size=30))
 def test_garbage_never_breaks_a_rule(damage: dict[int, int], image: Image) -> None:
     """Random bytes over random places: every rule ends, and each finding has its evidence."""
-    frames = dict(image.physical)
-    numbers = sorted(frames)
-    for number, maker in damage.items():
-        frame = numbers[number % len(numbers)]
-        frames[frame] = GARBAGE[maker](frames[frame])
+    frames = spoiled(image, damage)
     try:
         kernel = kernel_of(image, frames)
     except Error:

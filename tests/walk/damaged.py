@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from process_anatomy.forge import Image
@@ -30,6 +30,23 @@ def memory_of(frames: Frames, end: int) -> CachedMemory:
         return frames.get(address // PAGE)
 
     return CachedMemory(read, end)
+
+
+def without(image: Image, missing: Iterable[int]) -> dict[int, bytes]:
+    """The frames of an image without those that these numbers fall on, whatever the numbers."""
+    frames, numbers = dict(image.physical), sorted(image.physical)
+    for number in missing:
+        frames.pop(numbers[number % len(numbers)], None)
+    return frames
+
+
+def spoiled(image: Image, damage: Mapping[int, int]) -> dict[int, bytes]:
+    """The frames of an image, those that these numbers fall on spoiled: number to the place in :data:`GARBAGE`."""
+    frames, numbers = dict(image.physical), sorted(image.physical)
+    for number, maker in damage.items():
+        frame = numbers[number % len(numbers)]
+        frames[frame] = GARBAGE[maker](frames[frame])
+    return frames
 
 
 def kernel_of(image: Image, frames: Frames | None = None) -> Kernel:

@@ -23,7 +23,7 @@ from process_anatomy.walk.processes import processes
 from structs import builds
 from structs.csr import CSR_PROCESS, CSR_THREAD
 from structs.eprocess import EPROCESS
-from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, listed_truth, process_truth
+from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without
 
 IMAGES = ["win10-19041", "srv2019-17763", "srv2016-14393"]
 BUILDS = ["x64-9600-16384", "x64-10240-16384", "x64-14393-0", "x64-17763-0", "x64-22621-382", "x64-26100-1742"]
@@ -323,9 +323,7 @@ def test_missing_pages_never_give_a_wrong_node(
     missing: set[int], image: Image, undamaged: Callable[[], CsrTable]
 ) -> None:
     """Each node is what it was, or absent with a reason; a ring that was not read whole says so."""
-    frames, numbers = dict(image.physical), sorted(image.physical)
-    for number in missing:
-        frames.pop(numbers[number % len(numbers)], None)
+    frames = without(image, missing)
     try:
         kernel = kernel_of(image, frames)
     except Error:
@@ -343,10 +341,7 @@ def test_missing_pages_never_give_a_wrong_node(
 @settings(max_examples=12, deadline=None)
 @given(damage=st.dictionaries(st.integers(0, 1 << 16), st.sampled_from(range(len(GARBAGE))), min_size=1, max_size=12))
 def test_garbage_never_breaks_the_walk(damage: dict[int, int], image: Image) -> None:
-    frames, numbers = dict(image.physical), sorted(image.physical)
-    for number, maker in damage.items():
-        frame = numbers[number % len(numbers)]
-        frames[frame] = GARBAGE[maker](frames[frame])
+    frames = spoiled(image, damage)
     try:
         kernel = kernel_of(image, frames)
     except Error:

@@ -30,7 +30,7 @@ from process_anatomy.walk.tokens import Token
 from process_anatomy.walk.vads import VadTable, vads
 from structs.eprocess import EPROCESS
 from structs.vad import MMVAD_SHORT
-from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, listed_truth, process_truth
+from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without
 
 
 @pytest.fixture(scope="module")
@@ -217,9 +217,7 @@ def test_missing_pages_never_give_a_wrong_value(
     missing: set[int], image: Image, undamaged: Callable[[], tuple[ProcessTable, VadTable, list[Token]]]
 ) -> None:
     """With pages missing from the image, each fact is what it was, or absent with a reason."""
-    frames = dict(image.physical)
-    for number in missing:
-        frames.pop(sorted(image.physical)[number % len(image.physical)], None)
+    frames = without(image, missing)
     try:
         kernel = kernel_of(image, frames)
     except Error:
@@ -261,11 +259,7 @@ def tables_of(whole: tuple[ProcessTable, VadTable, list[Token]]) -> tuple[Any, A
 @given(damage=st.dictionaries(st.integers(0, 1 << 16), st.sampled_from(range(len(GARBAGE))), min_size=1, max_size=12))
 def test_garbage_never_breaks_a_walk(damage: dict[int, int], image: Image) -> None:
     """Random bytes over random places: every walk ends and every row can be explained."""
-    frames = dict(image.physical)
-    numbers = sorted(frames)
-    for number, maker in damage.items():
-        frame = numbers[number % len(numbers)]
-        frames[frame] = GARBAGE[maker](frames[frame])
+    frames = spoiled(image, damage)
     try:
         kernel = kernel_of(image, frames)
     except Error:

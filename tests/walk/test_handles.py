@@ -26,7 +26,7 @@ from structs.object import DEVICE_OBJECT, OBJECT_HEADER, OBJECT_HEADER_NAME_INFO
 from structs.registry import CM_KEY_BODY, CM_KEY_CONTROL_BLOCK
 from structs.section import FILE_OBJECT
 from structs.token import TOKEN
-from tests.walk.damaged import GARBAGE, Editor, kernel_of, listed_truth, process_truth
+from tests.walk.damaged import GARBAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without
 
 FOREIGN = ("win10-19041", "srv2019-17763", "srv2016-14393")
 Row = tuple[Any, ...]
@@ -244,11 +244,7 @@ def test_a_token_that_is_none_is_noticed(image: Image, edit: Editor) -> None:
 @given(damage=st.dictionaries(st.integers(0, 1 << 16), st.sampled_from(range(len(GARBAGE))), min_size=1, max_size=12))
 def test_garbage_never_breaks_the_walk_of_handles(damage: dict[int, int], image: Image) -> None:
     """Random bytes over random pages: it ends, and every row can be explained."""
-    frames = dict(image.physical)
-    numbers = sorted(frames)
-    for number, maker in damage.items():
-        frame = numbers[number % len(numbers)]
-        frames[frame] = GARBAGE[maker](frames[frame])
+    frames = spoiled(image, damage)
     try:
         kernel = kernel_of(image, frames)
     except Error:
@@ -264,9 +260,7 @@ def test_garbage_never_breaks_the_walk_of_handles(damage: dict[int, int], image:
 @example(missing={4526})  # the header of a file's device is gone, but not its body
 def test_missing_pages_never_give_a_wrong_handle(missing: set[int], image: Image) -> None:
     """Each row is one of the answer key's, or has facts that are absent, with the reason told."""
-    frames = dict(image.physical)
-    for number in missing:
-        frames.pop(sorted(image.physical)[number % len(image.physical)], None)
+    frames = without(image, missing)
     try:
         kernel = kernel_of(image, frames)
     except Error:

@@ -24,7 +24,7 @@ from process_anatomy.walk.processes import Process, processes
 from process_anatomy.walk.sections import FileHeader
 from structs.eprocess import EPROCESS
 from structs.peb import LDR_DATA_TABLE_ENTRY, PEB
-from tests.walk.damaged import GARBAGE, PAGE, Editor, Frames, kernel_of, listed_truth, process_truth
+from tests.walk.damaged import GARBAGE, PAGE, Editor, Frames, kernel_of, listed_truth, process_truth, spoiled, without
 
 
 @pytest.fixture(scope="module")
@@ -317,11 +317,7 @@ def everything(kernel: Kernel) -> tuple[tuple[Module, ...], tuple[MappedImage, .
 @given(damage=st.dictionaries(st.integers(0, 1 << 16), st.sampled_from(range(len(GARBAGE))), min_size=1, max_size=12))
 def test_garbage_never_breaks_a_walk_of_modules(damage: dict[int, int], image: Image) -> None:
     """Random bytes over random places: it ends, and every row can be explained."""
-    frames = dict(image.physical)
-    numbers = sorted(frames)
-    for number, maker in damage.items():
-        frame = numbers[number % len(numbers)]
-        frames[frame] = GARBAGE[maker](frames[frame])
+    frames = spoiled(image, damage)
     try:
         kernel = kernel_of(image, frames)
     except Error:
@@ -333,9 +329,7 @@ def test_garbage_never_breaks_a_walk_of_modules(damage: dict[int, int], image: I
 @given(missing=st.sets(st.integers(0, 1 << 16), min_size=1, max_size=25))
 def test_missing_pages_never_give_a_wrong_fact(missing: set[int], image: Image) -> None:
     """With pages missing, each fact of an image is what the answer key says, or absent."""
-    frames = dict(image.physical)
-    for number in missing:
-        frames.pop(sorted(image.physical)[number % len(image.physical)], None)
+    frames = without(image, missing)
     try:
         kernel = kernel_of(image, frames)
     except Error:

@@ -29,7 +29,7 @@ from structs import builds
 from structs.eprocess import EPROCESS
 from structs.peb import PEB, PROCESS_PARAMETERS
 from structs.teb import TEB
-from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, listed_truth, process_truth
+from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without
 
 OLD_PROGRAM = 4476
 """The lab's 32-bit process."""
@@ -357,9 +357,7 @@ def test_missing_pages_never_give_a_wrong_value(
     missing: set[int], image: Image, undamaged: Callable[[], Everything]
 ) -> None:
     """With pages missing from the image, each fact is what it was, or absent with a reason."""
-    frames, numbers = dict(image.physical), sorted(image.physical)
-    for number in missing:
-        frames.pop(numbers[number % len(numbers)], None)
+    frames = without(image, missing)
     try:
         kernel = kernel_of(image, frames)
     except Error:
@@ -387,10 +385,7 @@ def test_missing_pages_never_give_a_wrong_value(
 @given(damage=st.dictionaries(st.integers(0, 1 << 16), st.sampled_from(range(len(GARBAGE))), min_size=1, max_size=12))
 def test_garbage_never_breaks_a_walk(damage: dict[int, int], image: Image) -> None:
     """Random bytes over random places: every walk ends and every row can be explained."""
-    frames, numbers = dict(image.physical), sorted(image.physical)
-    for number, maker in damage.items():
-        frame = numbers[number % len(numbers)]
-        frames[frame] = GARBAGE[maker](frames[frame])
+    frames = spoiled(image, damage)
     try:
         kernel = kernel_of(image, frames)
     except Error:

@@ -44,7 +44,7 @@ from process_anatomy.walk.vads import VadTable, vads
 from structs.ethread import ETHREAD
 from structs.peb import LDR_DATA_TABLE_ENTRY
 from structs.vad import MMVAD_SHORT
-from tests.walk.damaged import GARBAGE, Editor, kernel_of, listed_truth, process_truth
+from tests.walk.damaged import GARBAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without
 
 IMAGES = ["win10-19041", "srv2019-17763", "srv2016-14393"]
 BUILDS = ["x64-9600-16384", "x64-10240-16384", "x64-14393-0", "x64-17763-0", "x64-22621-382", "x64-26100-1742"]
@@ -375,9 +375,7 @@ def test_missing_pages_never_give_a_wrong_thread_or_a_false_alarm(
     missing: set[int], image: Image, undamaged: Callable[[], PlacedThreads]
 ) -> None:
     """Each fact is what it was, or absent with a reason; a start is placed as before, or not known with a reason."""
-    frames, numbers = dict(image.physical), sorted(image.physical)
-    for number in missing:
-        frames.pop(numbers[number % len(numbers)], None)
+    frames = without(image, missing)
     try:
         kernel = kernel_of(image, frames)
     except Error:
@@ -399,10 +397,7 @@ def test_missing_pages_never_give_a_wrong_thread_or_a_false_alarm(
 @settings(max_examples=12, deadline=None)
 @given(damage=st.dictionaries(st.integers(0, 1 << 16), st.sampled_from(range(len(GARBAGE))), min_size=1, max_size=12))
 def test_garbage_never_breaks_the_walk_of_threads(damage: dict[int, int], image: Image) -> None:
-    frames, numbers = dict(image.physical), sorted(image.physical)
-    for number, maker in damage.items():
-        frame = numbers[number % len(numbers)]
-        frames[frame] = GARBAGE[maker](frames[frame])
+    frames = spoiled(image, damage)
     try:
         kernel = kernel_of(image, frames)
     except Error:

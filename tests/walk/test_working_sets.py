@@ -28,7 +28,17 @@ from process_anatomy.walk import working_sets as module
 from process_anatomy.walk.processes import processes
 from process_anatomy.walk.working_sets import OTHER, SAME, WorkingSet, census, working_sets
 from structs.eprocess import EPROCESS
-from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, listed_truth, memory_of, process_truth
+from tests.walk.damaged import (
+    GARBAGE,
+    PAGE,
+    Editor,
+    kernel_of,
+    listed_truth,
+    memory_of,
+    process_truth,
+    spoiled,
+    without,
+)
 
 WITH_ENTRIES = ["x64-9600-16384", "x64-9600-17415", "x64-10240-16384", "x64-14393-0"]
 WITHOUT = ["x64-15063-0", "x64-17763-0", "x64-19041-0", "x64-22621-382", "x64-26100-1742"]
@@ -274,10 +284,7 @@ def test_a_list_that_does_not_prove_itself_is_not_believed(offset: int, value: i
 def test_missing_pages_never_give_a_wrong_value(build: str, missing: set[int]) -> None:
     """Each fact is what it was, too low with a problem, or absent with a reason."""
     forged = LABS.setdefault(build, forge(LAB, 11, build))
-    frames = dict(forged.physical)
-    order = sorted(frames)
-    for number in missing:
-        frames.pop(order[number % len(order)], None)
+    frames = without(forged, missing)
     try:
         found = sets(kernel_of(forged, frames))
     except Error:
@@ -304,11 +311,7 @@ LABS: dict[str, Image] = {}
 def test_garbage_never_breaks_the_walk(damage: dict[int, int]) -> None:
     """Random bytes over random places: the walk ends and every row can be explained."""
     forged = LABS.setdefault("x64-10240-16384", forge(LAB, 11, "x64-10240-16384"))
-    frames = dict(forged.physical)
-    order = sorted(frames)
-    for number, kind in damage.items():
-        frame = order[number % len(order)]
-        frames[frame] = GARBAGE[kind](frames[frame])
+    frames = spoiled(forged, damage)
     try:
         kernel = kernel_of(forged, frames)
     except Error:
