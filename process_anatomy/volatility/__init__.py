@@ -9,6 +9,7 @@ import itertools
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from volatility3.framework import constants, interfaces, renderers
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from process_anatomy.walk.security import Security
     from process_anatomy.walk.tokens import Token
 
+UNLISTED = "it is not on the list of active processes; other views see it"
+"""Problem of a hidden process, in the rows that tell problems of processes."""
 log = logging.getLogger("volatility3.plugins.windows.anatomy")
 
 
@@ -87,14 +90,26 @@ class Anatomy:
     def chosen(self, kernel: Kernel) -> tuple[Sequence[Process], Sequence[Process]]:
         """Every process of the image, and those that the user asked for.
 
+        An id that the active list does not have is looked for by all other views, so that hidden processes can be
+        taken apart as all others.
+
         Raises:
             RequestError: the user asked for a process that there is not.
         """
+        from process_anatomy.memory.address_space import AddressSpace
         from process_anatomy.walk.processes import processes
 
-        table = processes(kernel)
+        table, pids = processes(kernel), process_ids(self.config["pid"])
         self.report(table.problems)
-        return table.rows, table.select(process_ids(self.config["pid"])).rows
+        if pids - {row.pid for row in table.rows} and isinstance(kernel.space, AddressSpace):
+            from process_anatomy.walk.crossview import crossview
+
+            self.progress(20, "Searching physical memory")
+            hidden = crossview(kernel, table).beside(table).rows[len(table.rows) :]
+            marked = (replace(row, problems=(*row.problems, UNLISTED)) for row in hidden)
+            table = replace(table, rows=(*table.rows, *marked))
+            self.report([f"process {row.pid}: {UNLISTED}" for row in hidden if row.pid in pids])
+        return table.rows, table.select(pids).rows
 
     def security(self, kernel: Kernel) -> Security:
         """The security contexts of the processes that the user asked for; what was wrong with lists is told.

@@ -136,6 +136,12 @@ class CrossTable:
             raise RequestError(f"no view has a process with id {', '.join(map(str, missing))}")
         return CrossTable(tuple(r for r in self.rows if not pids or r.process.pid in pids), self.problems)
 
+    def beside(self, listed: ProcessTable) -> ProcessTable:
+        """The processes of the active list, then the hidden ones of which enough is known to walk what they have."""
+        found = (row.process for row in self.rows if row.verdict == HIDDEN and not row.listed)
+        more = tuple(p for p in found if isinstance(p.pid, int) and isinstance(p.name, str) and isinstance(p.dtb, int))
+        return replace(listed, rows=listed.rows + more)
+
 
 def crossview(kernel: Kernel, listed: ProcessTable | None = None) -> CrossTable:
     """Compare all views of all processes.

@@ -11,7 +11,7 @@ from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.walk.access import AccessTable, access
 from process_anatomy.walk.code import Code, code
 from process_anatomy.walk.creation import Creation, creations
-from process_anatomy.walk.crossview import HIDDEN, CrossTable, crossview
+from process_anatomy.walk.crossview import CrossTable, crossview
 from process_anatomy.walk.drivers import DriverTable, drivers
 from process_anatomy.walk.kin import Kin
 from process_anatomy.walk.modules import ModuleTable, modules
@@ -59,9 +59,7 @@ class Tables:
         if not hidden or not isinstance(kernel.space, AddressSpace):
             return cls(kernel, listed, listed.select(pids).rows)
         crossed = crossview(kernel, listed)
-        found = (row.process for row in crossed.rows if row.verdict == HIDDEN and not row.listed)
-        more = tuple(p for p in found if isinstance(p.pid, int) and isinstance(p.name, str) and isinstance(p.dtb, int))
-        everyone = ProcessTable(listed.rows + more, listed.problems)
+        everyone = crossed.beside(listed)
         tables = cls(kernel, everyone, everyone.select(pids).rows)
         tables.crossings = crossed
         return tables

@@ -232,6 +232,20 @@ def test_a_process_taken_off_the_list_is_not_on_it(scenario_hidden: bool, tmp_pa
     assert len(names) == sum(not actor.hidden for actor in cast)
 
 
+@pytest.mark.parametrize("plugin", ["processes", "tokens", "privileges", "handles", "threads", "vads"])
+def test_a_hidden_process_is_taken_apart_when_its_id_is_asked_for(plugin: str, vol: Vol) -> None:
+    """It is on no list, but what it has is there as of any other; that it is hidden is told."""
+    truth = json.loads((SAMPLE.parent / "lab-win11-22621.truth.json").read_text("utf-8"))
+    (hidden,) = (process for process in truth["processes"] if not process["in_active_list"])
+    answer = vol("-r", "json", "-f", SAMPLE, f"windows.anatomy.{plugin}", "--pid", str(hidden["pid"]))
+    counts = {"processes": 1, "tokens": 1} | {name: len(hidden[name]) for name in ("handles", "threads", "vads")}
+    assert {row["PID"] for row in answer.rows} == {hidden["pid"]}
+    assert len(answer.rows) == counts.get(plugin, len(answer.rows))
+    assert f"process {hidden['pid']}: it is not on the list of active processes" in answer.err
+    if plugin == "processes":
+        assert "not on the list of active processes" in answer.rows[0]["Problems"]
+
+
 def test_generated_documentation_is_up_to_date(vol: Vol, capsys: pytest.CaptureFixture[str]) -> None:
     """README and docs hold what the commands print now."""
 
