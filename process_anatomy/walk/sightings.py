@@ -188,18 +188,13 @@ def _ids(kernel: Kernel, listed: Sequence[Process]) -> Ids:
     ids: dict[int, list[int]] = {}
     for value, address in zip(table.entries.value[process].tolist(), bodies[process].tolist(), strict=True):
         ids.setdefault(address, []).append(value)
-    problems, broken = list(table.problems), _has_gaps(table.problems)
+    problems, broken = list(table.problems), bool(table.problems)
     rest = int(np.count_nonzero(~process & ~thread))
     if rest:
         problems.append(f"the table of ids has {rest} entries that lead to no process and no thread")
     return Ids(
         {at: tuple(v) for at, v in ids.items()}, frozenset(bodies[thread].tolist()), None, broken, tuple(problems)
     )
-
-
-def _has_gaps(problems: Sequence[str]) -> bool:
-    """Whether a table has parts that could not be read; a count that does not fit is none: hiding leaves that, too."""
-    return any(" counts " not in problem for problem in problems)
 
 
 def _owners(kernel: Kernel, swept: Scan, ids: Ids) -> dict[int, frozenset[int]]:
@@ -228,7 +223,7 @@ def _holders(kernel: Kernel, rows: Sequence[Process]) -> Holders:
     return Holders(
         {target: frozenset(owners) for target, owners in of.items()},
         {r.address: t.address for r, t in zip(rows, tables.tables, strict=True) if isinstance(t.address, Absent)},
-        frozenset(r.address for r, t in zip(rows, tables.tables, strict=True) if _has_gaps(t.problems)),
+        frozenset(r.address for r, t in zip(rows, tables.tables, strict=True) if t.problems),
     )
 
 
