@@ -61,6 +61,10 @@ MEMPROCFS_PAGES = """
             pass
         count += len(process.maps.pte())
 """
+MEMPROCFS_ENTRIES = """
+    for process in listed:
+        count += len(process.maps.pte())
+"""
 MEMPROCFS_TOKENS = """
     for process in listed:
         process.sid, process.luid, process.session, process.integrity
@@ -114,6 +118,15 @@ def walk():
     trees = vads(kernel, listed).rows
     return len(pages(kernel, listed, trees, regions(kernel, listed, trees), sections(kernel, trees)).rows)
 """
+ENGINE_ENTRIES = """
+from process_anatomy.memory.view import addresses_of
+from process_anatomy.walk.page_entries import entries_of, invalid_mask
+def walk():
+    roots = addresses_of([p.dtb for p in listed if isinstance(p.dtb, int) and not isinstance(p.exit_time, int)])
+    mask = invalid_mask(kernel.space, roots)
+    groups = [roots[first : first + 64] for first in range(0, len(roots), 64)]
+    return sum(len(entries_of(kernel.space, group, mask).place) for group in groups)
+"""
 ENGINE_TOKENS = """
 from process_anatomy.walk.attributes import Claims
 from process_anatomy.walk.groups import groups
@@ -130,6 +143,11 @@ from process_anatomy.walk.creation import creations
 from process_anatomy.walk.tokens import tokens
 def walk():
     return len(list(creations(kernel, listed, listed, tokens(kernel, listed))))
+"""
+ENGINE_LOADER = """
+from process_anatomy.walk.loader import loader_entries
+def walk():
+    return len(loader_entries(kernel, listed).entries)
 """
 ENGINE_MODULES = """
 from process_anatomy.walk.modules import modules
@@ -170,9 +188,15 @@ print(count, time.perf_counter() - start)
 """
 WORK = (
     ("all VADs", ENGINE_VADS, MEMPROCFS_VADS),
-    ("all VADs and the states of their pages", ENGINE_PAGES, MEMPROCFS_PAGES),
+    ("all page-table entries with their states", ENGINE_ENTRIES, MEMPROCFS_ENTRIES),
+    (
+        "all VADs with page states, prototype entries and names compared (theirs: VADs, entries)",
+        ENGINE_PAGES,
+        MEMPROCFS_PAGES,
+    ),
     ("all tokens with groups and privileges", ENGINE_TOKENS, MEMPROCFS_TOKENS),
-    ("all modules", ENGINE_MODULES, MEMPROCFS_MODULES),
+    ("all entries of the loader's lists", ENGINE_LOADER, MEMPROCFS_MODULES),
+    ("all modules compared with mapped images and headers (theirs: lists alone)", ENGINE_MODULES, MEMPROCFS_MODULES),
     ("all processes by all views (theirs: handles and threads alone)", ENGINE_CROSSVIEW, MEMPROCFS_VIEWS),
     ("all threads", ENGINE_THREADS, MEMPROCFS_THREADS),
     ("all threads with what their starts lie in (theirs: threads alone)", ENGINE_STARTS, MEMPROCFS_THREADS),

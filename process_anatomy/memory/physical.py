@@ -20,7 +20,7 @@ PAGE = 0x1000
 END_OF_ADDRESSES = 1 << 64
 END_OF_PHYSICAL = 1 << 62
 """Beyond any physical address (52 bits), and safe for signed arithmetic."""
-TOUCHES = 1 << 13
+TOUCHES = 1 << 15
 """Reads after which the pages of a mapped file are given back."""
 CACHE_PAGES = 0x8000
 """Pages that a cache holds before it is emptied: 128 MB."""
