@@ -31,20 +31,19 @@ class Ring:
         seen_by: link address to the directions that reached it.
         problems: why a direction ended before the list closed, one line each.
         notes: link address to what is odd about that link.
+        broken: the directions that ended before the list closed.
     """
 
     links: list[int] = field(default_factory=list)
     seen_by: dict[int, tuple[str, ...]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     notes: dict[int, list[str]] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
 
-    @property
-    def broken(self) -> tuple[str, ...]:
-        """Directions that ended before the list closed."""
-        return tuple(d for d in DIRECTIONS if any(p.startswith(f"the {d} list") for p in self.problems))
-
-    def ended(self, link: int, problem: str) -> None:
-        """Note that a direction ended at a link before the list closed."""
+    def ended(self, direction: str, link: int, how: str) -> None:
+        """Note that a direction ended at a link before the list closed, and how it did."""
+        problem = f"the {direction} list {how}"
+        self.broken.append(direction)
         self.problems.append(problem)
         self.notes.setdefault(link, []).append(problem)
 
@@ -70,19 +69,19 @@ def follow(space: Space, start: int, accept: Callable[[int], str]) -> Ring:
             data = space.read(here, 2 * size)
             if data is None:
                 reason = space.why(here, 2 * size) or "not readable"
-                ring.ended(here, f"the {direction} list ends at {here:#x}: {reason}")
+                ring.ended(direction, here, f"ends at {here:#x}: {reason}")
                 break
             pointers = int.from_bytes(data[:size], "little"), int.from_bytes(data[size:], "little")
             following = pointers[0] if direction == "forward" else pointers[1]
             if following == start:
                 break
             if following in seen:
-                ring.ended(here, f"the {direction} list loops at {here:#x}: back to {following:#x}")
+                ring.ended(direction, here, f"loops at {here:#x}: back to {following:#x}")
                 break
             if following not in verdicts:
                 verdicts[following] = accept(following)
             if verdicts[following]:
-                ring.ended(here, f"the {direction} list ends at {here:#x}: {following:#x} {verdicts[following]}")
+                ring.ended(direction, here, f"ends at {here:#x}: {following:#x} {verdicts[following]}")
                 break
             returning = space.read(following, 2 * size)
             if returning is not None:
@@ -95,7 +94,7 @@ def follow(space: Space, start: int, accept: Callable[[int], str]) -> Ring:
             order.append(following)
             here = following
         else:
-            ring.ended(here, f"the {direction} list ends at {here:#x}: more than {LIMIT} links")
+            ring.ended(direction, here, f"ends at {here:#x}: more than {LIMIT} links")
         reached.append(order)
     _join(ring, *reached)
     return ring
@@ -131,6 +130,7 @@ def follow_heads(
     for forward, backward in zip(forwards, backwards, strict=True):
         ring = forward.ring
         ring.problems += backward.ring.problems
+        ring.broken += backward.ring.broken
         for link, lines in backward.ring.notes.items():
             ring.notes.setdefault(link, []).extend(lines)
         # a link that cannot be read is an entry where both directions end at it, else one of them went astray
@@ -159,8 +159,8 @@ def _follow(
         for walk, pair, readable in zip(going, data.view(f"<u{size}").tolist(), there.tolist(), strict=True):
             place, direction = walk.here, DIRECTIONS[walk.side]
             if not readable:
-                reason = _through(space, roots, walk.row).why(place, 2 * size) or "not readable"
-                walk.ring.ended(place, f"the {direction} list ends at {place:#x}: {reason}")
+                reason = _through(space, roots, walk.row, spaces).why(place, 2 * size) or "not readable"
+                walk.ring.ended(direction, place, f"ends at {place:#x}: {reason}")
                 walk.gone = place
                 continue
             following, returning = pair[walk.side], pair[1 - walk.side]
@@ -174,11 +174,11 @@ def _follow(
                 walk.closed = walk.last == place and not walk.ring.notes
                 continue
             if following in walk.seen:
-                walk.ring.ended(place, f"the {direction} list loops at {place:#x}: back to {following:#x}")
+                walk.ring.ended(direction, place, f"loops at {place:#x}: back to {following:#x}")
             elif following % size or not following:
-                walk.ring.ended(place, f"the {direction} list ends at {place:#x}: {following:#x} is no link")
+                walk.ring.ended(direction, place, f"ends at {place:#x}: {following:#x} is no link")
             elif step == limit:
-                walk.ring.ended(place, f"the {direction} list ends at {place:#x}: more than {limit} links")
+                walk.ring.ended(direction, place, f"ends at {place:#x}: more than {limit} links")
             else:
                 walk.seen[following] = None
                 walk.before, walk.here = place, following
@@ -214,28 +214,24 @@ def _read(
 
     Few addresses are read one by one, for a space remembers its pages and a batch costs the same whatever its size.
     """
-    own = roots is not None and isinstance(space, AddressSpace)
-    if len(addresses) > FEW or not isinstance(space, AddressSpace):
-        return space.read_many(addresses, size, roots) if own else space.read_many(addresses, size)  # type: ignore[call-arg]
-    parts: list[bytes | None] = []
-    for row, address in enumerate(addresses.tolist()):
-        place = space
-        if roots is not None:
-            root = int(roots[row])
-            if root not in spaces:
-                spaces[root] = AddressSpace(space.memory, root, space.mode)
-            place = spaces[root]
-        parts.append(place.read(address, size))
+    if not isinstance(space, AddressSpace):
+        return space.read_many(addresses, size)
+    if len(addresses) > FEW:
+        return space.read_many(addresses, size, roots)
+    parts = [_through(space, roots, row, spaces).read(at, size) for row, at in enumerate(addresses.tolist())]
     blank = bytes(size)
     octets = np.frombuffer(b"".join(part or blank for part in parts), dtype=np.uint8).reshape(len(parts), size)
     return octets, np.array([part is not None for part in parts], dtype=np.bool_)
 
 
-def _through(space: Space, roots: Addresses | None, row: int) -> Space:
-    """The space of one of the lists."""
+def _through(space: Space, roots: Addresses | None, row: int, spaces: dict[int, AddressSpace]) -> Space:
+    """The space of one of the lists, made once for each root."""
     if roots is None or not isinstance(space, AddressSpace):
         return space
-    return AddressSpace(space.memory, int(roots[row]), space.mode)
+    root = int(roots[row])
+    if root not in spaces:
+        spaces[root] = space.through(root)
+    return spaces[root]
 
 
 def _join(ring: Ring, forward: list[int], backward: list[int]) -> None:

@@ -26,6 +26,10 @@ class AddressSpace:
         self.mode = mode
         self._pages: dict[int, int | None] = {}
 
+    def through(self, root: int) -> AddressSpace:
+        """The space that another page-table root maps over the same physical memory."""
+        return AddressSpace(self.memory, root, self.mode)
+
     def translate(self, addresses: Addresses, roots: Addresses | None = None) -> paging.Translation:
         """Physical address and page state of each virtual address (see :func:`paging.translate`)."""
         return paging.translate(self.memory, addresses, self.root if roots is None else roots, self.mode)

@@ -74,7 +74,7 @@ class Records:
         """The space that a record was read from."""
         if self.roots is None or not isinstance(self.space, AddressSpace):
             return self.space
-        return AddressSpace(self.space.memory, int(self.roots[row]), self.space.mode)
+        return self.space.through(int(self.roots[row]))
 
     def array(self, field: str) -> npt.NDArray[Any]:
         """One field of all records as numbers, 0 where it could not be read or the build lacks it."""
@@ -236,16 +236,14 @@ class View:
                 known[one] = Absent(Kind.IMPLAUSIBLE, f"a string of {length} bytes at {buffer:#x}")
             else:
                 by_size.setdefault(max(length, SHORT_TEXT), []).append(one)
-        near: dict[int, list[tuple[int, int, int]]] = {}  # short ones too near the end of what is there
-        for size, wanted in by_size.items():
-            for one, octets in self._octets(wanted, size, roots is not None):
-                if octets is None and size > one[1]:
-                    near.setdefault(one[1], []).append(one)
-                else:
-                    known[one] = self._decoded(one, octets, encoding)
-        for size, wanted in near.items():
-            for one, octets in self._octets(wanted, size, roots is not None):
-                known[one] = self._decoded(one, octets, encoding)
+        near: dict[int, list[tuple[int, int, int]]] = {}  # short ones too near the end of what is there, once more
+        for sizes in (by_size, near):
+            for size, wanted in sizes.items():
+                for one, octets in self._octets(wanted, size, roots is not None):
+                    if octets is None and size > one[1]:
+                        near.setdefault(one[1], []).append(one)
+                    else:
+                        known[one] = self._decoded(one, octets, encoding)
         return [known[one] for one in asked]
 
     def _octets(
@@ -266,5 +264,5 @@ class View:
             return octets[:length].decode(encoding, "replace")
         space = self.space
         if root and isinstance(space, AddressSpace):
-            space = AddressSpace(space.memory, root, space.mode)
+            space = space.through(root)
         return unreadable(space, buffer, length)

@@ -80,7 +80,7 @@ def _root(kernel: Kernel, process: Process, trees: VadTable, known: frozenset[in
     space = kernel.space
     if isinstance(process.dtb, Absent) or not isinstance(space, AddressSpace):
         return _gone(process, Absent(Kind.UNREADABLE, f"its page tables are not known: {process.dtb}"), vad.start)
-    own = AddressSpace(space.memory, process.dtb, space.mode)
+    own = space.through(process.dtb)
     pages = _data_pages(own, vad.start, vad.end)
     data, there = own.read_many(pages, PAGE)
     values = data.view("<u8").reshape(-1)

@@ -57,7 +57,7 @@ def environments(kernel: Kernel, found: Iterable[Peb]) -> Iterator[Variable]:
             if isinstance(block, Absent) and block.kind in NOT_READ:
                 yield Variable(peb, block, block, block, block, (f"environment: {block}",))
             continue
-        yield from _variables(peb, block, AddressSpace(space.memory, peb.root, space.mode))
+        yield from _variables(peb, block, space.through(peb.root))
 
 
 def _variables(peb: Peb, block: int, own: AddressSpace) -> Iterator[Variable]:

@@ -128,7 +128,7 @@ def images(kernel: Kernel, processes: Sequence[Process], name: str = "", everyth
     rows = []
     for each, vad in zip(wanted, around, strict=True):
         root = each.process.dtb if isinstance(each.process.dtb, int) else 0
-        own = spaces.setdefault(root, AddressSpace(space.memory, root, space.mode))
+        own = spaces.setdefault(root, space.through(root))
         rows.append(_image(own, each, vad, NOT_APPLICABLE if vad is None else next(headers)))
     return ImageTable(tuple(rows), tuple(problems))
 
@@ -225,6 +225,6 @@ def _pages(own: AddressSpace, base: int, size: int) -> Iterator[tuple[np.ndarray
 def image_bytes(kernel: Kernel, image: Image) -> Iterator[bytes]:
     """The image as it lies in memory, in pieces; missing pages are zeros."""
     if isinstance(kernel.space, AddressSpace) and isinstance(image.process.dtb, int):
-        own = AddressSpace(kernel.space.memory, image.process.dtb, kernel.space.mode)
+        own = kernel.space.through(image.process.dtb)
         for octets, _ in _pages(own, image.base, image.size):
             yield octets.tobytes()

@@ -118,10 +118,6 @@ class _Loader:
     root: int
 
 
-def _own(space: AddressSpace, root: int) -> AddressSpace:
-    return AddressSpace(space.memory, root, space.mode)
-
-
 def loader_entries(kernel: Kernel, processes: Sequence[Process]) -> LoaderTable:
     """Every entry of the loader's lists of the processes, 64-bit and 32-bit."""
     space = kernel.space
@@ -178,7 +174,7 @@ def _loaders(
         with_root, where.tolist(), pointers.tolist(), there.tolist(), held.tolist(), strict=True
     ):
         if not readable:
-            gone[process.address, bits] = unreadable(_own(space, root), at, size)
+            gone[process.address, bits] = unreadable(space.through(root), at, size)
         elif pointer == 0:
             gone[process.address, bits] = Absent(Kind.IMPLAUSIBLE, "its PEB names no loader data, so nothing is loaded")
         elif pointer % size or pointer >= KERNEL_HALF:
@@ -186,7 +182,7 @@ def _loaders(
         elif leads:
             found.append(_Loader(process, bits, pointer, root))
         else:
-            gone[process.address, bits] = unreadable(_own(space, root), pointer, build[PEB_LDR_DATA].sizeof)
+            gone[process.address, bits] = unreadable(space.through(root), pointer, build[PEB_LDR_DATA].sizeof)
     return found
 
 

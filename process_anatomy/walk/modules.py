@@ -209,8 +209,7 @@ def _headers(kernel: Kernel, wanted: Sequence[tuple[Process, int | Absent]]) -> 
         if isinstance(base, Absent) or not bases[row]:
             found.append(NOT_APPLICABLE)
         elif not there[row] or (dos[row] and not read[row]):
-            own = AddressSpace(space.memory, int(roots[row]), space.mode)
-            found.append(unreadable(own, int(bases[row]), NEW_HEADER + 4))
+            found.append(unreadable(space.through(int(roots[row])), int(bases[row]), NEW_HEADER + 4))
         elif not dos[row] or not magic[row]:
             found.append(Absent(Kind.IMPLAUSIBLE, f"{base:#x} holds no PE header"))
         else:

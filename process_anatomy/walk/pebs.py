@@ -235,7 +235,7 @@ def _read(kernel: Kernel, build: Build, owners: Sequence[_Owner], everyone: Sequ
             rows.append(_without(owner, bits, where))
             continue
         facts = {name: column[row] for name, column in columns.items()}
-        own = View(AddressSpace(space.memory, int(roots[row]), space.mode), build)
+        own = View(space.through(int(roots[row])), build)
         facts["heaps"] = _heaps(own, lists[row], facts["heap_count"])
         at = facts["parameters"]
         for fact, field in STRINGS.items():

@@ -134,9 +134,10 @@ def processes(kernel: Kernel) -> ProcessTable:
     if isinstance(kernel.space, SmallDump):  # it never holds the whole list, so an end is nothing to report
         ring.problems.clear()
         ring.notes.clear()
+        ring.broken.clear()
     notes = [ring.notes.get(link, []) for link in entries]
     rows = read_processes(kernel, [link - links for link in entries], seen, notes)
-    return ProcessTable(tuple(rows), tuple(ring.problems), ring.broken)
+    return ProcessTable(tuple(rows), tuple(ring.problems), tuple(ring.broken))
 
 
 def _implausible(kernel: Kernel, link: int, links: int) -> str:

@@ -221,7 +221,7 @@ def _registry_space(kernel: Kernel, processes: Sequence[Process]) -> Space | Abs
         return kernel.space
     for process in sorted(processes, key=lambda p: p.minimal is not True):
         if process.name == "Registry" and process.ppid == 4 and isinstance(process.dtb, int) and process.dtb:
-            return AddressSpace(kernel.space.memory, process.dtb, kernel.space.mode)
+            return kernel.space.through(process.dtb)
     return Absent(Kind.UNREADABLE, "the process Registry, where the hive is mapped, was not found")
 
 

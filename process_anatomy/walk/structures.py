@@ -92,7 +92,7 @@ def of_process(kernel: Kernel, process: Process, layout: Layout, address: int | 
     if address is None:
         address = _own(kernel, process, layout)
     if address < KERNEL_HALF and isinstance(space, AddressSpace) and isinstance(process.dtb, int):
-        space = AddressSpace(space.memory, process.dtb, space.mode)
+        space = space.through(process.dtb)
     return View(space, kernel.build), address
 
 

@@ -280,7 +280,7 @@ def _list(
     if not isinstance(process.dtb, int) or not process.dtb:
         gone = _rootless(process)
         return (gone if with_entries else NO_ENTRIES), gone
-    own = AddressSpace(space.memory, process.dtb, space.mode)
+    own = space.through(process.dtb)
     through = _through_system(space, own, address)
     if not with_entries:
         return NO_ENTRIES, through
