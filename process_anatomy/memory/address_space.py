@@ -16,14 +16,16 @@ class AddressSpace:
         memory: physical memory.
         root: physical address of the top table (CR3).
         mode: format of the tables.
-    """
 
-    pointer_size = 8
+    Attributes:
+        pointer_size: 4 or 8 bytes, as the mode has it.
+    """
 
     def __init__(self, memory: PhysicalMemory, root: int, mode: paging.Mode = paging.X64) -> None:
         self.memory = memory
         self.root = root
         self.mode = mode
+        self.pointer_size = mode.pointer_size
         self._pages: dict[int, int | None] = {}
 
     def through(self, root: int) -> AddressSpace:

@@ -1,7 +1,7 @@
 """From virtual to physical addresses, thousands at a time, with the reason where there is none.
 
-x64 with four levels, and with five (LA57).  x86 without and with PAE have their place in :data:`MODES`
-when their entries are declared.
+x86 without PAE and with it, x64 with four levels, and with five (LA57): one walk, whose :class:`Mode` says how
+wide entries and indexes are and where large pages may be.
 
 Source: Intel's manual, volume 3, chapter 4, for entries that the processor uses; Windows Internals,
 memory management, for entries that only the memory manager reads (transition, prototype, page file,
@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from process_anatomy.memory.physical import PhysicalMemory, gather, words
+from process_anatomy.memory.physical import PhysicalMemory, gather, numbers, words
 from process_anatomy.memory.space import Addresses
 
 VALID = np.uint64(1 << 0)
@@ -38,16 +38,17 @@ class PageState(IntEnum):
 
     VALID = 0
     LARGE_2MB = 1
-    LARGE_1GB = 2
-    TRANSITION = 3
-    PROTOTYPE = 4
-    PAGEFILE = 5
-    DEMAND_ZERO = 6
-    INVALID = 7
-    NOT_IN_IMAGE = 8
+    LARGE_4MB = 2
+    LARGE_1GB = 3
+    TRANSITION = 4
+    PROTOTYPE = 5
+    PAGEFILE = 6
+    DEMAND_ZERO = 7
+    INVALID = 8
+    NOT_IN_IMAGE = 9
 
 
-SMALL, _, _, MOVING, SHARED, IN_FILE, NEVER_TOUCHED, NOTHING, MISSING = np.array(PageState, dtype=np.uint8)
+SMALL, _, _, _, MOVING, SHARED, IN_FILE, NEVER_TOUCHED, NOTHING, MISSING = np.array(PageState, dtype=np.uint8)
 """The states as numpy numbers, in their order: to look up a member of an enumeration takes longer than to compare."""
 READABLE = int(PageState.TRANSITION)
 """States up to this one have their octets in physical memory."""
@@ -62,25 +63,59 @@ WHY = {
 """In words, why a page in such a state cannot be read."""
 
 
+class Level(NamedTuple):
+    """One level of page tables.
+
+    Attributes:
+        shift: lowest address bit that its index takes.
+        bits: how many address bits the index takes.
+        large: state of an entry that maps a page by itself; ``None`` where none does, or every entry does.
+    """
+
+    shift: int
+    bits: int
+    large: PageState | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Mode:
     """A format of page tables.
 
     Attributes:
         name: as Intel calls it.
-        shifts: lowest address bit that each level's index takes, top level first.
+        levels: top level first.
+        entry_size: bytes of an entry.
+        root_mask: the bits of CR3 that are the top table's address.
+        page_file_shift: lowest bit of the page's number in a page file, in an entry that is not valid.
         bits: significant bits of a virtual address.
+        pointer_size: bytes of an address.
     """
 
     name: str
-    shifts: tuple[int, ...]
+    levels: tuple[Level, ...]
+    entry_size: int
+    root_mask: int
+    page_file_shift: int
     bits: int
+    pointer_size: int
+
+    @property
+    def shifts(self) -> tuple[int, ...]:
+        """Lowest address bit that each level's index takes, top level first."""
+        return tuple(level.shift for level in self.levels)
+
+    def table_size(self, level: int) -> int:
+        """Bytes of a table of a level."""
+        return self.entry_size << self.levels[level].bits
 
 
-X64 = Mode("4-level", (39, 30, 21, 12), 48)
-LA57 = Mode("5-level", (48, 39, 30, 21, 12), 57)
-MODES = {mode.name: mode for mode in (X64, LA57)}
-LARGE_STATES = {30: PageState.LARGE_1GB, 21: PageState.LARGE_2MB}
+_LONG = (Level(39, 9), Level(30, 9, PageState.LARGE_1GB), Level(21, 9, PageState.LARGE_2MB), Level(12, 9))
+_PAE = (Level(30, 2), Level(21, 9, PageState.LARGE_2MB), Level(12, 9))
+X86 = Mode("32-bit", (Level(22, 10, PageState.LARGE_4MB), Level(12, 10)), 4, 0xFFFF_F000, 12, 32, 4)
+PAE = Mode("PAE", _PAE, 8, 0xFFFF_FFE0, 32, 32, 4)
+X64 = Mode("4-level", _LONG, 8, int(FRAME), 32, 48, 8)
+LA57 = Mode("5-level", (Level(48, 9), *_LONG), 8, int(FRAME), 32, 57, 8)
+MODES = {mode.name: mode for mode in (X86, PAE, X64, LA57)}
 
 
 class Translation(NamedTuple):
@@ -110,9 +145,13 @@ class Gap(NamedTuple):
 
 
 def canonical(addresses: Addresses, mode: Mode = X64) -> npt.NDArray[np.bool_]:
-    """Whether the bits above the significant ones all equal the highest significant one."""
-    top = addresses.astype(np.int64) >> np.int64(mode.bits - 1)
-    high: npt.NDArray[np.bool_] = (top == 0) | (top == -1)
+    """Whether the bits above the significant ones all equal the highest significant one; are 0, in 32-bit modes."""
+    high: npt.NDArray[np.bool_]
+    if mode.bits == 32:
+        high = addresses >> LOW_32 == 0
+    else:
+        top = addresses.astype(np.int64) >> np.int64(mode.bits - 1)
+        high = (top == 0) | (top == -1)
     return high
 
 
@@ -125,14 +164,22 @@ def transition_frames(memory: PhysicalMemory) -> np.uint64:
     return np.uint64(int(FRAME) & ((1 << max(memory.end - 1, 0).bit_length()) - 1))
 
 
-def software_state(entries: Addresses) -> npt.NDArray[np.uint8]:
+def software_state(entries: Addresses, mode: Mode = X64) -> npt.NDArray[np.uint8]:
     """States of entries whose valid bit is clear: what the memory manager wrote for itself."""
     # later lines overrule earlier ones; a chain of np.where takes a third of the time of np.select
-    state = np.where(entries >> LOW_32 != 0, IN_FILE, NEVER_TOUCHED)
+    state = np.where(entries >> np.uint64(mode.page_file_shift) != 0, IN_FILE, NEVER_TOUCHED)
     state = np.where(entries == 0, NOTHING, state)
     state = np.where(entries & TRANSITION != 0, MOVING, state)
     final: npt.NDArray[np.uint8] = np.where(entries & PROTOTYPE != 0, SHARED, state)
     return final
+
+
+def large_page(entries: Addresses, shift: int, mode: Mode) -> Addresses:
+    """Where the large pages of some entries start: of 4 MB pages, bits 13 to 20 say what lies above 4 GB (PSE-36)."""
+    start = entries & FRAME & ~np.uint64((1 << shift) - 1)
+    if mode.entry_size == 4:
+        start |= (entries >> np.uint64(13) & np.uint64(0xFF)) << LOW_32
+    return start
 
 
 def translate(memory: PhysicalMemory, addresses: Addresses, roots: Addresses | int, mode: Mode = X64) -> Translation:
@@ -154,16 +201,17 @@ def translate(memory: PhysicalMemory, addresses: Addresses, roots: Addresses | i
     whole = canonical(addresses, mode)
     rows = np.arange(count) if whole.all() else np.flatnonzero(whole)
     virtual = addresses[rows]
-    table = np.broadcast_to(np.asarray(roots, dtype=np.uint64), (count,))[rows] & FRAME
+    table = np.broadcast_to(np.asarray(roots, dtype=np.uint64), (count,))[rows] & np.uint64(mode.root_mask)
     movable = transition_frames(memory)
-    for shift in mode.shifts:
-        index = virtual >> np.uint64(shift) & np.uint64(0x1FF)
-        entry, there = words(memory, table | index << np.uint64(3))
+    width = np.uint64(mode.entry_size.bit_length() - 1)
+    for shift, bits, large in mode.levels:
+        index = virtual >> np.uint64(shift) & np.uint64((1 << bits) - 1)
+        entry, there = words(memory, table | index << width, mode.entry_size)
         last[rows] = entry
         valid = entry & VALID != 0
         leaf = shift == 12
         if leaf or not (there & valid).all():
-            kind = np.where(valid, SMALL, software_state(entry))
+            kind = np.where(valid, SMALL, software_state(entry, mode))
             kind[~there] = MISSING
             state[rows] = kind
             readable = kind <= READABLE
@@ -173,13 +221,12 @@ def translate(memory: PhysicalMemory, addresses: Addresses, roots: Addresses | i
         if leaf:
             physical[rows] = frame | virtual & np.uint64(0xFFF)
             break
-        if shift in LARGE_STATES:
+        if large is not None:
             big = readable & valid & (entry & LARGE != 0)
             if big.any():
-                inside = np.uint64((1 << shift) - 1)
                 chosen = rows[big]
-                physical[chosen] = entry[big] & FRAME & ~inside | virtual[big] & inside
-                state[chosen] = LARGE_STATES[shift]
+                physical[chosen] = large_page(entry[big], shift, mode) | virtual[big] & np.uint64((1 << shift) - 1)
+                state[chosen] = large
                 readable = readable & ~big
         if not readable.all():
             rows, virtual, frame = rows[readable], virtual[readable], frame[readable]
@@ -191,25 +238,27 @@ def translate(memory: PhysicalMemory, addresses: Addresses, roots: Addresses | i
 
 def translate_one(memory: PhysicalMemory, address: int, root: int, mode: Mode = X64) -> tuple[int, PageState]:
     """Translate one address without arrays, which is quicker for one; the same answer as :func:`translate`."""
-    top = address >> mode.bits - 1
-    if top not in (0, (1 << 65 - mode.bits) - 1):
+    unused = address >> mode.bits - 1 if mode.bits > 32 else address >> 32
+    if unused not in (0, (1 << 65 - mode.bits) - 1):
         return 0, PageState.INVALID
-    table = root & int(FRAME)
-    for shift in mode.shifts:
-        data = memory.read(table | (address >> shift & 0x1FF) << 3, 8)
+    table = root & mode.root_mask
+    for shift, bits, large in mode.levels:
+        index = address >> shift & (1 << bits) - 1
+        data = memory.read(table | index * mode.entry_size, mode.entry_size)
         if data is None:
             return 0, PageState.NOT_IN_IMAGE
         entry = int.from_bytes(data, "little")
         table = entry & int(FRAME)
         state = PageState.VALID
         if not entry & 1:
-            state = PageState(int(software_state(np.array([entry], dtype=np.uint64))[0]))
+            state = PageState(int(software_state(np.array([entry], dtype=np.uint64), mode)[0]))
             if state != PageState.TRANSITION:
                 return 0, state
             table = entry & int(transition_frames(memory))
-        elif shift in LARGE_STATES and entry & int(LARGE):
+        elif large is not None and entry & int(LARGE):
             inside = (1 << shift) - 1
-            return table & ~inside | address & inside, LARGE_STATES[shift]
+            above = (entry >> 13 & 0xFF) << 32 if mode.entry_size == 4 else 0  # as in large_page
+            return above | table & ~inside | address & inside, large
     return table | address & 0xFFF, state
 
 
@@ -238,7 +287,7 @@ def leaves(
         gaps: where to put what could not be read.
     """
     movable = transition_frames(memory)
-    tops = np.atleast_1d(np.asarray(roots, dtype=np.uint64)) & FRAME
+    tops = np.atleast_1d(np.asarray(roots, dtype=np.uint64)) & np.uint64(mode.root_mask)
     pending = [(0, np.zeros(len(tops), dtype=np.uint64), tops, np.arange(len(tops)))]
     read = np.zeros(len(tops), dtype=np.int64)
     low, high = np.uint64(first), np.uint64(last)
@@ -247,7 +296,8 @@ def leaves(
         if len(tables) > CHUNK:
             pending.append((level, prefix[CHUNK:], tables[CHUNK:], root[CHUNK:]))
             prefix, tables, root = prefix[:CHUNK], tables[:CHUNK], root[:CHUNK]
-        shift = mode.shifts[level]
+        shift, bits, large = mode.levels[level]
+        size = mode.table_size(level)
         before, read = read, read + np.bincount(root, minlength=len(read))
         if (read > TABLE_LIMIT).any():
             order = np.argsort(root, kind="stable")
@@ -255,17 +305,17 @@ def leaves(
             rank[order] = np.arange(len(root)) - np.searchsorted(root[order], root[order])
             within = before[root] + rank < TABLE_LIMIT
             if gaps is not None and not within.all():
-                gaps.append(Gap(prefix[~within], root[~within], 1 << min(shift + 9, 64)))
+                gaps.append(Gap(prefix[~within], root[~within], 1 << min(shift + bits, 64)))
             prefix, tables, root = prefix[within], tables[within], root[within]
-        offsets = memory.locate(tables, 0x1000)
+        offsets = memory.locate(tables, size)
         if gaps is not None and not (offsets >= 0).all():
             lost = offsets < 0
-            gaps.append(Gap(prefix[lost], root[lost], 1 << min(shift + 9, 64)))
-        entries = gather(memory.octets(), offsets, 0x1000).view("<u8")
+            gaps.append(Gap(prefix[lost], root[lost], 1 << min(shift + bits, 64)))
+        entries = numbers(gather(memory.octets(), offsets, size), mode.entry_size)
         table, index = np.nonzero(entries)
         entry, root = entries[table, index], root[table]
         virtual = prefix[table] | index.astype(np.uint64) << np.uint64(shift)
-        if level == 0:
+        if level == 0 and mode.bits > 32:
             virtual = np.where(
                 virtual >> np.uint64(mode.bits - 1) != 0, virtual | ~np.uint64((1 << mode.bits) - 1), virtual
             )
@@ -273,14 +323,14 @@ def leaves(
         if not wanted.all():
             entry, virtual, root = entry[wanted], virtual[wanted], root[wanted]
         valid = entry & VALID != 0
-        state = np.where(valid, SMALL, software_state(entry))
+        state = np.where(valid, SMALL, software_state(entry, mode))
         frame = np.where(state == MOVING, entry & movable, entry & FRAME)
         final = np.full(len(entry), shift == 12)
-        if shift in LARGE_STATES:
-            big = valid & (entry & LARGE != 0)
-            state[big] = LARGE_STATES[shift]
-            frame[big] &= ~np.uint64((1 << shift) - 1)
-            final = big
+        if large is not None:
+            final = valid & (entry & LARGE != 0)
+            if final.any():
+                state[final] = large
+                frame[final] = large_page(entry[final], shift, mode)
         if final.any():
             yield Leaves(virtual[final], frame[final], state[final], entry[final], root[final])
         deeper = ~final & (state <= READABLE)

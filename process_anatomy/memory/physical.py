@@ -238,9 +238,16 @@ def gather(octets: Octets, offsets: npt.NDArray[np.int64], size: int) -> Octets:
     return taken
 
 
-def words(memory: PhysicalMemory, addresses: Addresses) -> tuple[Addresses, Mask]:
-    """The eight-octet number at each physical address, and whether it is there."""
-    offsets = memory.locate(addresses, 8)
+def numbers(octets: Octets, size: int) -> Addresses:
+    """The little-endian numbers of ``size`` octets, 4 or 8, that records consist of; shape (n, octets / size)."""
+    if size == 8:
+        return octets.view("<u8")
+    return octets.view("<u4").astype(np.uint64)
+
+
+def words(memory: PhysicalMemory, addresses: Addresses, size: int = 8) -> tuple[Addresses, Mask]:
+    """The number of ``size`` octets, 4 or 8, at each physical address, and whether it is there."""
+    offsets = memory.locate(addresses, size)
     found = offsets >= 0
-    values = gather(memory.octets(), offsets, 8).view("<u8").reshape(len(addresses))
+    values = numbers(gather(memory.octets(), offsets, size), size).reshape(len(addresses))
     return values, found

@@ -23,10 +23,8 @@ class Remains:
         size: octets of each.
     """
 
-    pointer_size = 8
-
     def __init__(self, space: AddressSpace, places: Sequence[int], size: int) -> None:
-        self.space, self.size = space, size
+        self.space, self.size, self.pointer_size = space, size, space.pointer_size
         self._starts = np.array(sorted(places), dtype=np.uint64)
 
     def _own(self, addresses: Addresses, size: int) -> Mask:

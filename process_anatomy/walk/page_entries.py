@@ -35,7 +35,7 @@ PROTOTYPE_SHIFT = np.int64(16)
 ASK_VAD = np.uint64(0xFFFF_FFFF_FFFF_0000)
 """Prototype address that says: the VAD knows the prototype entry."""
 PAGE_SHIFT = np.uint64(12)
-SIZES = {PageState.LARGE_2MB: 512, PageState.LARGE_1GB: 512 * 512}
+SIZES = {PageState.LARGE_2MB: 512, PageState.LARGE_4MB: 1024, PageState.LARGE_1GB: 512 * 512}
 
 
 @dataclass(frozen=True, slots=True)

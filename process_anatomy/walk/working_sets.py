@@ -201,7 +201,7 @@ def census(space: AddressSpace, roots: Addresses) -> Census:
     movable = paging.transition_frames(memory)
     resident, large, transition, tables, missing = (np.zeros(count, dtype=np.int64) for _ in range(5))
     cut = np.zeros(count, dtype=np.bool_)
-    pending = [(0, np.arange(count), roots & paging.FRAME)]
+    pending = [(0, np.arange(count), roots & np.uint64(mode.root_mask))]
     budget = TABLES_IN_ALL
     while pending:
         level, owner, frames = pending.pop()
@@ -228,7 +228,7 @@ def census(space: AddressSpace, roots: Addresses) -> Census:
             resident += np.bincount(owner[valid], minlength=count)
             transition += np.bincount(owner[moving], minlength=count)
             continue
-        if shift in paging.LARGE_STATES:
+        if mode.levels[level].large is not None:
             big = valid & (entry & paging.LARGE != 0)
             large += np.bincount(owner[big], minlength=count) << shift - 12
             valid &= ~big

@@ -14,14 +14,14 @@ from volatility3.framework import contexts, exceptions
 from volatility3.framework.layers import intel, physical
 
 from process_anatomy.memory import paging
-from process_anatomy.memory.paging import LA57, X64, Mode, PageState, leaves, translate, translate_one
+from process_anatomy.memory.paging import LA57, PAE, X64, X86, Mode, PageState, leaves, translate, translate_one
 from process_anatomy.memory.physical import CachedMemory, MappedMemory, Run
 from tests import strategies
 from tests.memory.patchwork import PageTables
 from tests.strategies import FRAMES, INDEXES, TABLES, Tables
 
 PAGE = 0x1000
-MODES = st.sampled_from([X64, LA57])
+MODES = st.sampled_from([X86, PAE, X64, LA57])
 ROOT = TABLES[0] * PAGE
 END = 1 << 64
 
