@@ -17,7 +17,10 @@ from structs.object import OBJECT_NAME_INFORMATION
 from structs.session import MM_SESSION_SPACE, PSP_SESSION_SPACE_SESSION_ID
 
 NOT_READ = frozenset(Kind) - {Kind.NOT_APPLICABLE, Kind.NOT_IN_BUILD}
-"""Absences that a row tells as problems: the fact may exist, but could not be had.  What a Windows does not have is none."""
+"""Absences that a row tells as problems: the fact may exist, but could not be had.
+
+What a build does not have is no problem of a row.
+"""
 PID_LIMIT = 1 << 31
 PROTECTED_TYPES = {1: "ProtectedLight", 2: "Protected"}
 """_PS_PROTECTED_TYPE by value, without its prefix."""
