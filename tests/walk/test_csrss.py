@@ -18,7 +18,7 @@ from process_anatomy.forge.scenario import LAB
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.notes.explainer import Explainer
 from process_anatomy.volatility import open_path
-from process_anatomy.walk.csrss import FACTS, OWN_HANDLE, CsrProcess, CsrTable, csrss
+from process_anatomy.walk.csrss import FACTS, CsrProcess, CsrTable, csrss
 from process_anatomy.walk.processes import processes
 from structs import builds
 from structs.csr import CSR_PROCESS, CSR_THREAD
