@@ -205,7 +205,7 @@ def expected_token(t: dict[str, Any], tid: int | None) -> dict[str, Any]:
         "TokenId": t["token_id"],
         "AuthenticationId": t["authentication_id"],
         "User": t["user"],
-        "Account": f"{t['authority']}\\{t['account']}" if t["logon_session"] else None,
+        "Account": f"{t['authority']}\\{t['account']}" if t.get("logon_session", True) else None,
         "Integrity": INTEGRITY[t["integrity"]],
         "SessionId": t["session_id"],
         "TokenType": t["type"],
