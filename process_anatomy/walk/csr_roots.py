@@ -60,11 +60,7 @@ class CsrRoot:
 
 
 def csr_roots(kernel: Kernel, everyone: Sequence[Process]) -> tuple[CsrRoot, ...]:
-    """Every process named csrss.exe that runs, with where its ring begins.
-
-    Raises:
-        NotYet: the VADs of this Windows are not supported yet.
-    """
+    """Every process named csrss.exe that runs, with where its ring begins."""
     named = [p for p in everyone if isinstance(p.name, str) and p.name.lower() == PROGRAM]
     servers = [p for p in named if isinstance(p.exit_time, Absent)][:SERVER_LIMIT]
     known = frozenset(p.pid for p in everyone if isinstance(p.pid, int))

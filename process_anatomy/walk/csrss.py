@@ -195,7 +195,6 @@ def csrss(kernel: Kernel, everyone: Sequence[Process]) -> CsrTable:
         everyone: every process of the image.
 
     Raises:
-        NotYet: the VADs of this Windows are not supported yet.
         RequestError: the image holds no user memory.
     """
     space = kernel.space

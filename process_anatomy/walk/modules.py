@@ -127,7 +127,6 @@ def modules(kernel: Kernel, processes: Sequence[Process], trees: VadTable | None
         trees: the VADs of these processes, where they have been walked already.
 
     Raises:
-        NotYet: the VADs of this Windows are not supported yet.
         RequestError: the image holds no user memory.
     """
     if not isinstance(kernel.space, AddressSpace):

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
-from process_anatomy.errors import NotYet
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import READABLE
@@ -126,10 +125,7 @@ def placed_threads(kernel: Kernel, processes: Sequence[Process]) -> PlacedThread
     listed = drivers(kernel)
     trees: VadTable | Absent = Absent(Kind.NOT_IN_DUMP, "a small dump does not hold the ranges of processes")
     if isinstance(kernel.space, AddressSpace):
-        try:
-            trees = vads(kernel, processes)
-        except NotYet as error:
-            trees = Absent(Kind.NOT_IN_BUILD, str(error))
+        trees = vads(kernel, processes)
     rows = thread_starts(kernel, thread_facts(kernel, table), trees, listed)
     return PlacedThreads(tuple(rows), (*table.problems, *listed.problems))
 
