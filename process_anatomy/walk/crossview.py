@@ -368,7 +368,7 @@ def _left_over(kernel: Kernel, seen: Sightings, rows: Sequence[Process]) -> list
     places = [found.physical for found in gone]
     remains = Remains(kernel.space, places, kernel.build[EPROCESS].sizeof)
     flat = replace(kernel, view=View(remains, kernel.build))
-    read = read_processes(flat, places, [()] * len(places), [[] for _ in places])
+    read = read_processes(flat, [remains.origin + place for place in places], [()] * len(places), [[] for _ in places])
     known = {row.address: row for row in rows}
     found = []
     for sighting, row in zip(gone, read, strict=True):
