@@ -233,6 +233,11 @@ class Build:
     def __contains__(self, layout: Layout) -> bool:
         return layout.name in self.sizes
 
+    @property
+    def fast_ref(self) -> int:
+        """The bits of an _EX_FAST_REF that count references and are no part of the address: 3 on x86, 4 on x64."""
+        return 2 * self.pointer_size - 1
+
 
 class _BitFields(construct.Adapter):  # type: ignore[misc]  # construct ships no types
     """Splits storage units into the bit-fields that share them, and joins them again."""

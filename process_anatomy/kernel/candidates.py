@@ -18,9 +18,9 @@ from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import PAGE, gather
 from process_anatomy.memory.space import Addresses, Mask
 
-IMAGE_RANGE = (0xFFFFF800_00000000, 0xFFFFF87F_FFFFFFFF)
-"""Where x64 Windows loads kernel images: one slot of the top table."""
-SMALLEST_KERNEL = 0x20_0000
+IMAGE_RANGE = {4: (0x8000_0000, 0xFFFF_FFFF), 8: (0xFFFFF800_00000000, 0xFFFFF87F_FFFFFFFF)}
+"""Where Windows loads kernel images, by the size of a pointer: on x64 one slot of the top table."""
+SMALLEST_KERNEL = 0x10_0000
 LARGE_PAGE = 0x20_0000
 PAGES_PER_LARGE = LARGE_PAGE // PAGE
 SLICE = 1 << 13
@@ -62,11 +62,17 @@ def image_starts(space: AddressSpace) -> Addresses:
     seen_pages, seen_groups, headers = NOTHING, NOTHING, NOTHING
     starts: list[Addresses] = []
     count = 0
-    for found in paging.leaves(space.memory, space.root, *IMAGE_RANGE, mode=space.mode):
+    for found in paging.leaves(space.memory, space.root, *IMAGE_RANGE[space.pointer_size], mode=space.mode):
         small = (found.state == paging.PageState.VALID) | (found.state == paging.PageState.TRANSITION)
-        large = found.state == paging.PageState.LARGE_2MB
+        large = np.flatnonzero(
+            (found.state == paging.PageState.LARGE_2MB) | (found.state == paging.PageState.LARGE_4MB)
+        )
+        # a page of 4 MB is looked at as two of 2 MB
+        twice = large[found.state[large] == paging.PageState.LARGE_4MB]
+        large_at = np.concatenate([found.virtual[large], found.virtual[twice] + np.uint64(LARGE_PAGE)])
+        large_in = np.concatenate([found.physical[large], found.physical[twice] + np.uint64(LARGE_PAGE)])
         pages = np.setdiff1d(found.physical[small], seen_pages)
-        groups = np.setdiff1d(found.physical[large], seen_groups)
+        groups = np.setdiff1d(large_in, seen_groups)
         seen_pages, seen_groups = np.union1d(seen_pages, pages), np.union1d(seen_groups, groups)
         for first in range(0, len(pages), SLICE):
             headers = np.union1d(headers, _headers(space, pages[first : first + SLICE]))
@@ -75,7 +81,7 @@ def image_starts(space: AddressSpace) -> Addresses:
             part = groups[first : first + SLICE // PAGES_PER_LARGE, None] + STEPS
             headers = np.union1d(headers, _headers(space, part.reshape(-1)))
         starts.append(found.virtual[small][np.isin(found.physical[small], headers)])
-        starts += _in_large_pages(found.virtual[large], found.physical[large], headers)
+        starts += _in_large_pages(large_at, large_in, headers)
         count += sum(map(len, starts[-2:]))
         if count > HEADERS:
             break

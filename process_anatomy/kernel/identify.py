@@ -17,6 +17,7 @@ from process_anatomy.absent import Absent
 from process_anatomy.errors import Error, ImageError, NotWindows, NotYet
 from process_anatomy.kernel.candidates import IMAGE_RANGE, kernel_images
 from process_anatomy.kernel.image import KernelImage, Pdb
+from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import PhysicalMemory
 from process_anatomy.memory.space import Addresses, Mask, Octets, Space
@@ -28,13 +29,16 @@ from structs.layout import Build
 from structs.shared_data import KUSER_SHARED_DATA_ADDRESS
 
 Found = TypeVar("Found")
-KERNEL_HALF = 0xFFFF8000_00000000
 SEARCHED_PAGES = 1 << 16
 """Pages of all images together that are searched for a debugger block."""
 RING_LIMIT = 1 << 12
 """Links of the active list that are followed to see whether it passes an image."""
 BUILD_NUMBER_OFFSET = 0x260
 """NtBuildNumber in _KUSER_SHARED_DATA, from Windows 10 on; needed before any layout is chosen."""
+MACHINES = {4: "x86", 8: "x64"}
+"""Processor that a kernel is for, by the size of a pointer in its page tables' address space."""
+SYSTEM_RANGE_STARTS = range(0x8000_0000, 0xC000_0001)
+SYSTEM_RANGE_UNIT = 0x40_0000
 SANE_BUILDS = range(2195, 100_000)
 SYSTEM_PID = 4
 
@@ -112,12 +116,21 @@ class Kernel:
             data[rest], there[rest] = self.space.read_many(addresses[rest], size)
         return data, there
 
+    @property
+    def system_start(self) -> int:
+        """The lowest address of system space; below it lies what is a process's own."""
+        return self.view.space.system_start
+
+    def root_in(self, dtb: int) -> int:
+        """The page-table root in a DirectoryTableBase, without the bits that are no part of the address."""
+        return self.space.root_in(dtb) if isinstance(self.space, AddressSpace) else dtb & ~0xFFF
+
     def inside(self, address: int) -> bool:
         """Whether an address lies in the kernel's image (a list head does, a process does not)."""
         return self.base <= address < self.base + self.size
 
 
-def identify(memory: PhysicalMemory, root: int, isf: Build | None = None) -> Kernel:
+def identify(memory: PhysicalMemory, root: int, isf: Build | None = None, mode: paging.Mode = paging.X64) -> Kernel:
     """Identify the Windows kernel behind a page-table root.
 
     Memory can hold more than one image that is the kernel by its name: decoys, old copies, and the kernel itself
@@ -128,12 +141,13 @@ def identify(memory: PhysicalMemory, root: int, isf: Build | None = None) -> Ker
         memory: physical memory.
         root: physical address of the kernel's top page table.
         isf: a layout from the user's own symbol table, which then comes before the shipped ones.
+        mode: format of the page tables.
 
     Raises:
         NotWindows: no kernel was found; the message says what was tried.
-        NotYet: a Windows of an architecture that is not supported yet.
+        NotYet: a Windows of an architecture that is not supported.
     """
-    space = AddressSpace(memory, root)
+    space = AddressSpace(memory, root, mode)
     failures: list[Error] = []
     second_best: Kernel | None = None
     images: list[KernelImage] = []
@@ -152,7 +166,7 @@ def identify(memory: PhysicalMemory, root: int, isf: Build | None = None) -> Ker
         return second_best
     budget = SEARCHED_PAGES
     for place, image in enumerate(images):  # the slow way, only where no image has the quick one
-        if image.machine != "x64" or budget <= 0:
+        if image.machine != MACHINES[mode.pointer_size] or budget <= 0:
             continue
         budget -= image.size // 0x1000
         try:
@@ -163,7 +177,7 @@ def identify(memory: PhysicalMemory, root: int, isf: Build | None = None) -> Ker
         raise failures[-1]
     raise NotWindows(
         f"no Windows kernel found: no kernel image among the pages that the page tables at {root:#x} map from"
-        f" {IMAGE_RANGE[0]:#x} on{recognised(memory, root)}"
+        f" {IMAGE_RANGE[mode.pointer_size][0]:#x} on{recognised(memory, root)}"
     )
 
 
@@ -175,7 +189,7 @@ def holds_list_head(kernel: Kernel, rings: dict[int, list[int]]) -> bool:
         rings: links of lists that were followed before, by where they start.
     """
     start = kernel.system + kernel.build[EPROCESS].offset("ActiveProcessLinks")
-    before = kernel.view.pointer(start + 8)
+    before = kernel.view.pointer(start + kernel.space.pointer_size)
     if before is not None and kernel.inside(before):  # System is the first, so that the head is one step back
         return True
     if start not in rings:
@@ -194,16 +208,21 @@ def _identified(space: AddressSpace, image: KernelImage, isf: Build | None, foun
         NotWindows: no process was found through it.
         NotYet: it is of an architecture that is not supported yet.
     """
-    if image.machine != "x64":
-        raise NotYet(f"this is Windows for {image.machine}, which is not supported yet (x64 is)")
+    arch = MACHINES[space.pointer_size]
+    if image.machine != arch:
+        raise NotYet(f"the kernel image at {image.base:#x} is for {image.machine}, not {arch} as its page tables are")
+    space = AddressSpace(space.memory, space.root, space.mode, system_range_start(space, image))
     number = build_number(space, image)
     evidence = [f"kernel image at {image.base:#x}" + (f", PDB {image.pdb.guid}-{image.pdb.age}" if image.pdb else "")]
     doubts: list[str] = []
     for lead in found:
         for build in candidate_builds(image, number, isf):
+            if build.pointer_size != space.pointer_size:
+                doubts.append(f"through layout {build.name}: its pointers have {build.pointer_size} bytes")
+                continue
             view = View(space, build)
             process = lead.address - build[EPROCESS].offset("ActiveProcessLinks") if lead.is_link else lead.address
-            doubt = proof(view, process, space.root, lead.is_system)
+            doubt = proof(view, process, space, lead.is_system)
             if not doubt:
                 who = "System" if lead.is_system else "last process"
                 evidence += [f"{who} at {process:#x} by {lead.found_by}", f"layout {build.name}: {build.origin}"]
@@ -227,13 +246,25 @@ def recognised(memory: PhysicalMemory, root: int) -> str:
 def build_number(space: Space, image: KernelImage) -> int | None:
     """The build number that the memory states, or ``None``: the kernel's variable, else the shared page."""
     exported = image.export("NtBuildNumber")
-    for address in (exported, KUSER_SHARED_DATA_ADDRESS[8] + BUILD_NUMBER_OFFSET):
+    for address in (exported, KUSER_SHARED_DATA_ADDRESS[space.pointer_size] + BUILD_NUMBER_OFFSET):
         data = None if address is None else space.read(address, 4)
         if data is not None:
             number = int.from_bytes(data, "little") & 0xFFFF
             if number in SANE_BUILDS:
                 return number
     return None
+
+
+def system_range_start(space: AddressSpace, image: KernelImage) -> int | None:
+    """Where system space begins, as a 32-bit kernel says; ``None`` where it says nothing that can be.
+
+    It is 2 GB, or up to 3 GB where user space was enlarged at start-up.  Source: Windows Internals, memory management
+    (MmSystemRangeStart, increaseuserva).
+    """
+    exported = image.export("MmSystemRangeStart") if space.pointer_size == 4 else None
+    data = None if exported is None else space.read(exported, 4)
+    start = 0 if data is None else int.from_bytes(data, "little")
+    return start if start in SYSTEM_RANGE_STARTS and not start % SYSTEM_RANGE_UNIT else None
 
 
 class Lead(NamedTuple):
@@ -255,7 +286,7 @@ class Lead(NamedTuple):
 def exported_lead(space: AddressSpace, image: KernelImage) -> Iterator[Lead]:
     """The System process by the exported variable."""
     variable = image.export("PsInitialSystemProcess")
-    data = None if variable is None else space.read(variable, 8)
+    data = None if variable is None else space.read(variable, space.pointer_size)
     if data is not None:
         yield Lead(int.from_bytes(data, "little"), False, True, "PsInitialSystemProcess")
 
@@ -267,10 +298,11 @@ def debugger_leads(space: AddressSpace, image: KernelImage) -> Iterator[Lead]:
     """
     yield from exported_lead(space, image)
     head = debugger_block(space, image.base, image.size)
-    links = None if head is None else space.read(head, 16)
+    size = space.pointer_size
+    links = None if head is None else space.read(head, 2 * size)
     if links is not None:
-        yield Lead(int.from_bytes(links[:8], "little"), True, True, "PsActiveProcessHead.Flink")
-        yield Lead(int.from_bytes(links[8:], "little"), True, False, "PsActiveProcessHead.Blink")
+        yield Lead(int.from_bytes(links[:size], "little"), True, True, "PsActiveProcessHead.Flink")
+        yield Lead(int.from_bytes(links[size:], "little"), True, False, "PsActiveProcessHead.Blink")
 
 
 def debugger_block(space: AddressSpace, base: int, size: int) -> int | None:
@@ -283,8 +315,10 @@ def debugger_block(space: AddressSpace, base: int, size: int) -> int | None:
             data = space.read(start, KDDEBUGGER_DATA64.sizeof())
             if data is not None:
                 block = KDDEBUGGER_DATA64.parse(data)
-                if block.KernBase == base and base <= block.PsActiveProcessHead < base + size:
-                    return int(block.PsActiveProcessHead)
+                # a 32-bit kernel writes its addresses as 64-bit numbers with their sign
+                own, head = (int(v) & space.highest for v in (block.KernBase, block.PsActiveProcessHead))
+                if own == base and base <= head < base + size:
+                    return head
             at = page.find(KDBG_TAG, at + 1)
     return None
 
@@ -298,13 +332,13 @@ def candidate_builds(image: KernelImage, number: int | None, isf: Build | None) 
         if known is not None:
             yield known
     if number is not None:
-        stated = builds.by_number("x64", number)
+        stated = builds.by_number(image.machine, number)
         if stated is not None:
             yield stated
-        yield from builds.nearest("x64", number)
+        yield from builds.nearest(image.machine, number)
 
 
-def proof(view: View, address: int, root: int, is_system: bool = True) -> str:
+def proof(view: View, address: int, space: AddressSpace, is_system: bool = True) -> str:
     """Why the structure at an address is not the expected process through this layout; empty where it is.
 
     Checked: the process id and the name (System's own, or ones that a process can have), the page-table root,
@@ -320,12 +354,12 @@ def proof(view: View, address: int, root: int, is_system: bool = True) -> str:
         return f"name {name!r}"
     if not is_system and view.build.estimated:
         return "a layout that is only estimated is not believed without System"
-    if is_system and not isinstance(table, Absent) and table & ~0xFFF != root & ~0xFFF:
+    if is_system and not isinstance(table, Absent) and space.root_in(table) != space.root_in(space.root):
         return f"page-table root {table:#x}"
     links = found["ActiveProcessLinks"]
     here = address + structure.offset("ActiveProcessLinks")
     if isinstance(links, Absent):
         return str(links)
-    if view.pointer(links.Flink + 8) != here and view.pointer(links.Blink) != here:
+    if view.pointer(links.Flink + space.pointer_size) != here and view.pointer(links.Blink) != here:
         return "its neighbours on the active list do not point back"
     return ""

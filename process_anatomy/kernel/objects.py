@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from process_anatomy.absent import Absent, Kind
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.image import KernelImage
 from process_anatomy.kernel.variables import Variables, variables
 from process_anatomy.memory.space import Addresses
@@ -142,7 +142,9 @@ class ObjectHeaders:
         self.bodies = bodies
         structure = kernel.build[OBJECT_HEADER]
         body = np.uint64(structure.offset("Body"))
-        possible = (bodies >= np.uint64(KERNEL_HALF) + body) & (bodies % np.uint64(kernel.build.pointer_size) == 0)
+        possible = (bodies >= np.uint64(kernel.system_start) + body) & (
+            bodies % np.uint64(kernel.build.pointer_size) == 0
+        )
         self.addresses: Addresses = np.where(possible, bodies - body, np.uint64(0))
         self.records: Records = kernel.view.records(OBJECT_HEADER, self.addresses)
         place = structure.place("TypeIndex")
@@ -255,7 +257,7 @@ def _read_types(kernel: Kernel, addresses: list[int]) -> list[ObjectType | Absen
     if OBJECT_TYPE not in kernel.build:
         gone = Absent(Kind.NOT_IN_BUILD, f"_OBJECT_TYPE is not in the layout of build {kernel.build.name}")
         return [gone] * len(addresses)
-    where = [a if a >= KERNEL_HALF and a % kernel.build.pointer_size == 0 else 0 for a in addresses]
+    where = [a if a >= kernel.system_start and a % kernel.build.pointer_size == 0 else 0 for a in addresses]
     records = kernel.view.records(OBJECT_TYPE, addresses_of(where))
     found: list[ObjectType | Absent] = []
     for at, name, index, valid, generic, objects, handles in zip(

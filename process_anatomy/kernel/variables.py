@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.image import KernelImage
 from process_anatomy.memory.space import Addresses, distinct
 from process_anatomy.memory.view import addresses_of
@@ -36,7 +36,7 @@ class Variables:
     def pointers(self, kernel: Kernel, alignment: int) -> Addresses:
         """The words that could be addresses in the kernel's half, outside its image, each once and in order."""
         flat = self.words.reshape(-1)
-        likely = (flat >= np.uint64(KERNEL_HALF)) & (flat % np.uint64(alignment) == 0)
+        likely = (flat >= np.uint64(kernel.system_start)) & (flat % np.uint64(alignment) == 0)
         likely &= flat - np.uint64(kernel.base) >= np.uint64(kernel.size)
         return distinct(flat[likely])[0]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from process_anatomy.memory import paging
 from process_anatomy.memory.physical import END_OF_ADDRESSES, PAGE, PhysicalMemory, gather
-from process_anatomy.memory.space import Addresses, Mask, Octets
+from process_anatomy.memory.space import SYSTEM_START, Addresses, Mask, Octets
 
 
 class AddressSpace:
@@ -16,21 +16,34 @@ class AddressSpace:
         memory: physical memory.
         root: physical address of the top table (CR3).
         mode: format of the tables.
+        system_start: the lowest address of system space, where the kernel has another than is usual.
 
     Attributes:
         pointer_size: 4 or 8 bytes, as the mode has it.
     """
 
-    def __init__(self, memory: PhysicalMemory, root: int, mode: paging.Mode = paging.X64) -> None:
+    def __init__(
+        self, memory: PhysicalMemory, root: int, mode: paging.Mode = paging.X64, system_start: int | None = None
+    ) -> None:
         self.memory = memory
         self.root = root
         self.mode = mode
         self.pointer_size = mode.pointer_size
+        self.system_start = system_start or SYSTEM_START[self.pointer_size]
         self._pages: dict[int, int | None] = {}
+
+    @property
+    def highest(self) -> int:
+        """The highest address that there can be."""
+        return (1 << 8 * self.pointer_size) - 1
+
+    def root_in(self, dtb: int) -> int:
+        """The page-table root in a DirectoryTableBase, without the low bits that are no part of the address."""
+        return dtb & -(self.mode.root_mask & -self.mode.root_mask)
 
     def through(self, root: int) -> AddressSpace:
         """The space that another page-table root maps over the same physical memory."""
-        return AddressSpace(self.memory, root, self.mode)
+        return AddressSpace(self.memory, root, self.mode, self.system_start)
 
     def translate(self, addresses: Addresses, roots: Addresses | None = None) -> paging.Translation:
         """Physical address and page state of each virtual address (see :func:`paging.translate`)."""

@@ -24,7 +24,8 @@ class Remains:
     """
 
     def __init__(self, space: AddressSpace, places: Sequence[int], size: int) -> None:
-        self.space, self.size, self.pointer_size = space, size, space.pointer_size
+        self.space, self.size = space, size
+        self.pointer_size, self.system_start = space.pointer_size, space.system_start
         self._starts = np.array(sorted(places), dtype=np.uint64)
 
     def _own(self, addresses: Addresses, size: int) -> Mask:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from construct import ConstructError
 
+from process_anatomy.memory.space import SYSTEM_START
 from structs import builds
 from structs.debugger import KDBG_TAG, KDDEBUGGER_DATA64
 from structs.dump import (
@@ -141,6 +142,7 @@ class SmallDump:
     """
 
     pointer_size = 8
+    system_start = SYSTEM_START[8]
 
     def __init__(self, data: Any) -> None:
         self._view = memoryview(data).cast("B")

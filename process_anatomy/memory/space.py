@@ -10,6 +10,8 @@ import numpy.typing as npt
 Addresses = npt.NDArray[np.uint64]
 Octets = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
+SYSTEM_START = {4: 0x8000_0000, 8: 0xFFFF8000_00000000}
+"""Where system space begins unless the kernel says otherwise, by the size of a pointer."""
 
 
 class Space(Protocol):
@@ -17,9 +19,11 @@ class Space(Protocol):
 
     Attributes:
         pointer_size: 4 or 8 bytes.
+        system_start: the lowest address of system space (MmSystemRangeStart); below it lies a process's own.
     """
 
     pointer_size: int
+    system_start: int
 
     def read_many(self, addresses: Addresses, size: int) -> tuple[Octets, Mask]:
         """Read ``size`` bytes at each address.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from volatility3.framework import interfaces
-from volatility3.framework.layers import linear
+from volatility3.framework.layers import intel, linear
 from volatility3.framework.layers.physical import FileLayer
 
 from process_anatomy.errors import ImageError, NotWindows, NotYet, RequestError
@@ -25,6 +25,7 @@ from process_anatomy.volatility.layers import (
 
 if TYPE_CHECKING:
     from process_anatomy.kernel.identify import Kernel
+    from process_anatomy.memory.paging import Mode
     from process_anatomy.memory.physical import PhysicalMemory, Run
     from structs.layout import Build
 
@@ -104,12 +105,24 @@ def open_kernel(context: interfaces.context.ContextInterface, name: str, isf: st
         return open_small_dump(layer.dump, own)
     if isinstance(layer, UnrecognisedLayer):
         raise NotWindows(unrecognised(context, layer.config["base_layer"]))
-    if layer.metadata.get("architecture") != "Intel64":
-        raise NotYet("this is Windows for x86 (32-bit), which is not supported yet (x64 is)")
     from process_anatomy.kernel.identify import identify
 
     memory = physical_memory(context, layer.config["memory_layer"])
-    return identify(memory, int(layer.config["page_map_offset"]), own)
+    return identify(memory, int(layer.config["page_map_offset"]), own, mode_of(layer))
+
+
+def mode_of(layer: interfaces.layers.DataLayerInterface) -> Mode:
+    """The format of the page tables that a layer of Volatility's reads.
+
+    Raises:
+        NotYet: it is of a processor that is not supported.
+    """
+    from process_anatomy.memory.paging import PAE, X64, X86
+
+    for kind, mode in ((intel.Intel32e, X64), (intel.IntelPAE, PAE), (intel.Intel, X86)):
+        if isinstance(layer, kind):
+            return mode
+    raise NotYet(f"page tables of {safe_text(type(layer).__name__)} are not supported (x86 and x64 are)")
 
 
 def open_path(path: str | os.PathLike[str], isf: str | None = None) -> Kernel:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from process_anatomy.absent import Absent
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.objects import object_types
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.acls import RIGHTS
@@ -213,7 +213,7 @@ def _programs(kernel: Kernel, processes: Sequence[Process]) -> dict[int, list[Pr
     records = kernel.view.records(EPROCESS, addresses_of([p.address for p in processes]))
     found: dict[int, list[Process]] = {}
     for process, section in zip(processes, records.array("SectionObject").tolist(), strict=True):
-        if section >= KERNEL_HALF:
+        if section >= kernel.system_start:
             found.setdefault(section, []).append(process)
     return found
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from process_anatomy.absent import Absent, Kind
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.lists import Ring, follow_heads
 from process_anatomy.memory.view import addresses_of, unreadable
 from process_anatomy.walk.logons import LogonSession
@@ -163,7 +163,7 @@ def _read(kernel: Kernel, sources: Sequence[tuple[Token, str, int, bool]]) -> li
     counts = heads.values("SecurityAttributeCount")
     plausible = np.array([isinstance(n, int) and 0 < n <= ATTRIBUTE_LIMIT for n in counts], dtype=np.bool_)
     rings = follow_heads(kernel.space, np.where(plausible, heads.addresses + head, np.uint64(0)), ATTRIBUTE_LIMIT)
-    links = [link if link >= KERNEL_HALF else 0 for ring in rings for link in ring.links]
+    links = [link if link >= kernel.system_start else 0 for ring in rings for link in ring.links]
     found = iter(_attributes(kernel, links))
     rows: list[Attribute] = []
     for (token, kind, at, shared), count, ring in zip(sources, counts, rings, strict=True):
@@ -250,7 +250,7 @@ def _doubt(name: str | Absent, kind: Any, reserved: Any, flags: Any, count: Any)
 
 def _values(kernel: Kernel, rings: Sequence[Ring], types: Sequence[Any]) -> list[list[Value]]:
     """The decoded values of each attribute."""
-    links = [link if link >= KERNEL_HALF else 0 for ring in rings for link in ring.links]
+    links = [link if link >= kernel.system_start else 0 for ring in rings for link in ring.links]
     octets = iter(kernel.view.records(SECURITY_ATTRIBUTE_VALUE, addresses_of(links)).values("Value"))
     return [[_value(kernel, kind, next(octets)) for _ in ring.links] for ring, kind in zip(rings, types, strict=True)]
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 from process_anatomy.absent import Absent, Kind
-from process_anatomy.kernel.identify import KERNEL_HALF
 from process_anatomy.memory.space import Space
 from process_anatomy.memory.view import unreadable
 from structs.layout import Build, Structure
@@ -135,7 +134,7 @@ class Cells:
             address = number_in(self.entry, data, "BlockAddress")
         if not address:
             return _Block(0, Absent(Kind.UNREADABLE, f"the block of cell {number << 12:#x} is not mapped"))
-        space = self.kernel if address >= KERNEL_HALF else self.registry
+        space = self.kernel if address >= self.kernel.system_start else self.registry
         if isinstance(space, Absent):
             return _Block(address, space)
         return _Block(address, space.read(address, BLOCK) or unreadable(space, address, BLOCK))

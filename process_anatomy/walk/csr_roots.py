@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from process_anatomy.absent import Absent, Kind
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.image import PeImage
 from process_anatomy.kernel.lists import follow_heads
 from process_anatomy.memory.address_space import AddressSpace
@@ -85,7 +85,9 @@ def _root(kernel: Kernel, process: Process, trees: VadTable, known: frozenset[in
     data, there = own.read_many(pages, PAGE)
     values = data.view("<u8").reshape(-1)
     places = (pages[:, None] + np.arange(0, PAGE, 8, dtype=np.uint64)).reshape(-1)
-    likely = (values >= np.uint64(LOWEST_HEAP)) & (values < np.uint64(KERNEL_HALF)) & (values & np.uint64(7) == 0)
+    likely = (
+        (values >= np.uint64(LOWEST_HEAP)) & (values < np.uint64(kernel.system_start)) & (values & np.uint64(7) == 0)
+    )
     likely &= (values < np.uint64(vad.start)) | (values > np.uint64(vad.end))
     found = _best(kernel, process, values[likely], places[likely], known)
     if found is not None:
@@ -145,7 +147,9 @@ def _best(
     heads = addresses_of([int(values[row]) + records.structure.offset("ListLink") for row in order])
     rings = follow_heads(kernel.space, heads, RING_LIMIT, np.full(len(heads), root, dtype=np.uint64))
     for row, ring in zip(order, rings, strict=True):
-        nodes = addresses_of([link - records.structure.offset("ListLink") for link in ring.links if link < KERNEL_HALF])
+        nodes = addresses_of(
+            [link - records.structure.offset("ListLink") for link in ring.links if link < kernel.system_start]
+        )
         ids = kernel.view.records(CSR_PROCESS, nodes, np.full(len(nodes), root, dtype=np.uint64)).array("UniqueProcess")
         processes = {int(pid) for pid in ids.tolist() if pid in known}
         if not itself[row] and 2 * len(processes) < len(nodes) + 1:
@@ -170,7 +174,7 @@ def _pointed_back(
     roots = np.full(len(nodes), root, dtype=np.uint64)
     for way, back in (("Flink", 8), ("Blink", 0)):
         neighbour = links[way].astype(np.uint64)
-        user = (neighbour >= np.uint64(LOWEST_HEAP)) & (neighbour < np.uint64(KERNEL_HALF))
+        user = (neighbour >= np.uint64(LOWEST_HEAP)) & (neighbour < np.uint64(kernel.system_start))
         data, there = kernel.space.read_many(np.where(user, neighbour + np.uint64(back), np.uint64(0)), 8, roots)
         found |= user & there & (data.view("<u8").reshape(-1) == here)
     return found

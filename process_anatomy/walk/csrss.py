@@ -15,7 +15,7 @@ from typing import Any
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.errors import RequestError
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.lists import Ring, follow_heads
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import Records, addresses_of
@@ -212,7 +212,7 @@ def csrss(kernel: Kernel, everyone: Sequence[Process]) -> CsrTable:
     problems = [f"csrss.exe {root.process.pid}: {p}" for root in roots for p in root.problems]
     whole: set[int] = set()
     for root, ring, table in zip(found, rings, handles, strict=True):
-        odd = [link for link in ring.links if link >= KERNEL_HALF]
+        odd = [link for link in ring.links if link >= kernel.system_start]
         told = [*ring.problems, *(f"the ring leads to {at:#x}, which is no user address" for at in odd)]
         problems += [f"csrss.exe {root.process.pid}: {problem}" for problem in told]
         if not told:
@@ -284,7 +284,7 @@ def _rows(
     """The nodes of one ring, csrss.exe's own first."""
     inside = kernel.build[CSR_PROCESS].offset("ListLink")
     first = _number(root.node) + inside
-    links = [first, *(link for link in ring.links if link < KERNEL_HALF and link != first)]
+    links = [first, *(link for link in ring.links if link < kernel.system_start and link != first)]
     nodes = addresses_of([link - inside for link in links])
     tables = addresses_of([_number(root.process.dtb)] * len(links))
     records = kernel.view.records(CSR_PROCESS, nodes, tables)
@@ -366,7 +366,9 @@ def _threads(kernel: Kernel, records: Records, tables: Any) -> list[tuple[tuple[
     inside = kernel.build[CSR_THREAD].offset("Link")
     heads = records.addresses + addresses_of([kernel.build[CSR_PROCESS].offset("ThreadList")])
     rings = follow_heads(kernel.space, heads, THREAD_LIMIT, tables)
-    links = [(row, link) for row, ring in enumerate(rings) for link in ring.links if inside <= link < KERNEL_HALF]
+    links = [
+        (row, link) for row, ring in enumerate(rings) for link in ring.links if inside <= link < kernel.system_start
+    ]
     owners = [row for row, _ in links]
     threads = kernel.view.records(
         CSR_THREAD, addresses_of([link - inside for _, link in links]), tables[owners] if links else tables[:0]

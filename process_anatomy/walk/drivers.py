@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.image import KernelImage
 from process_anatomy.kernel.lists import follow_heads
 from process_anatomy.memory.small_dump import SmallDump
@@ -67,10 +67,10 @@ class DriverTable:
     _starts: tuple[int, ...] = field(default=(), repr=False)
 
     @staticmethod
-    def of(rows: tuple[Driver, ...], problems: tuple[str, ...], whole: bool) -> DriverTable:
-        """A table that can be asked for addresses."""
+    def of(rows: tuple[Driver, ...], problems: tuple[str, ...], whole: bool, system_start: int) -> DriverTable:
+        """A table that can be asked for addresses of system space, which begins at ``system_start``."""
         ranges = sorted(
-            ((row.base, row.base + row.size, row) for row in rows if _is_range(row.base, row.size)),  # type: ignore[operator]
+            ((row.base, row.base + row.size, row) for row in rows if _is_range(row.base, row.size, system_start)),  # type: ignore[operator]
             key=lambda one: one[:2],
         )
         starts = tuple(start for start, _, _ in ranges)
@@ -85,8 +85,8 @@ class DriverTable:
         return driver if address < end else None
 
 
-def _is_range(base: int | Absent, size: int | Absent) -> bool:
-    return isinstance(base, int) and isinstance(size, int) and base >= KERNEL_HALF and 0 < size <= SIZE_LIMIT
+def _is_range(base: int | Absent, size: int | Absent, system_start: int) -> bool:
+    return isinstance(base, int) and isinstance(size, int) and base >= system_start and 0 < size <= SIZE_LIMIT
 
 
 def drivers(kernel: Kernel) -> DriverTable:
@@ -96,16 +96,17 @@ def drivers(kernel: Kernel) -> DriverTable:
             Driver(NOT_APPLICABLE, d.base, d.size, d.name, NOT_APPLICABLE, NOT_APPLICABLE, d.timestamp, ())
             for d in kernel.space.drivers
         )
-        return DriverTable.of(rows, (), bool(rows))
+        return DriverTable.of(rows, (), bool(rows), kernel.system_start)
     head = _head(kernel)
     if isinstance(head, Absent):
         return DriverTable((), (f"drivers: {head}",), False)
     (ring,) = follow_heads(kernel.space, addresses_of([head]), DRIVER_LIMIT)
     inside = kernel.build[LDR_DATA_TABLE_ENTRY].offset("InLoadOrderLinks")
-    entries = [link - inside for link in ring.links if link >= KERNEL_HALF]
+    entries = [link - inside for link in ring.links if link >= kernel.system_start]
     notes = [ring.notes.get(entry + inside, []) for entry in entries]
     rows = tuple(_read(kernel, entries, notes))
-    return DriverTable.of(rows, tuple(f"drivers: {problem}" for problem in ring.problems), not ring.problems)
+    problems = tuple(f"drivers: {problem}" for problem in ring.problems)
+    return DriverTable.of(rows, problems, not ring.problems, kernel.system_start)
 
 
 def _head(kernel: Kernel) -> int | Absent:
@@ -140,7 +141,7 @@ def _read(kernel: Kernel, entries: list[int], notes: list[list[str]]) -> Iterato
                 if isinstance(text, Absent)
             ),
         ]
-        if isinstance(base, int) and (base < KERNEL_HALF or base % PAGE):
+        if isinstance(base, int) and (base < kernel.system_start or base % PAGE):
             problems.append(f"its base {base:#x} is none of a kernel image")
         elif isinstance(base, int) and isinstance(size, int):
             if not 0 < size <= SIZE_LIMIT:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from process_anatomy.absent import Absent, Kind
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.view import unreadable
@@ -64,7 +64,7 @@ def _variables(peb: Peb, block: int, own: AddressSpace) -> Iterator[Variable]:
     """The variables of one block."""
     told = peb.environment_size
     limit = min(told, SIZE_LIMIT) if isinstance(told, int) and told else UNTOLD
-    limit = max(0, min(limit, KERNEL_HALF - block)) & ~1
+    limit = max(0, min(limit, own.system_start - block)) & ~1
     seen: set[str] = set()
     count = 0
     for address, text, whole in _strings(own, block, limit):

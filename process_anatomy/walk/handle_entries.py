@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.space import Addresses, Mask, Octets
@@ -175,7 +175,7 @@ class EntryWalk:
         self, owner: Numbers, first: Numbers, address: Addresses, alignment: int
     ) -> tuple[Numbers, Numbers, Addresses]:
         """Without pointers that no part of a table can have."""
-        good = (address >= np.uint64(KERNEL_HALF)) & (address % np.uint64(alignment) == 0)
+        good = (address >= np.uint64(self.kernel.system_start)) & (address % np.uint64(alignment) == 0)
         for table in dict.fromkeys(owner[~good].tolist()):
             bad = address[~good & (owner == table)]
             more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from process_anatomy.absent import Absent, Kind
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.variables import variables
 from process_anatomy.memory.space import Addresses, distinct
 from process_anatomy.memory.view import Records, addresses_of
@@ -85,7 +85,7 @@ class CidTable:
 def handle_tables(kernel: Kernel, processes: Sequence[Process]) -> HandleTables:
     """The handles of these processes, all tables walked together, level by level."""
     pointers = kernel.view.records(EPROCESS, addresses_of([p.address for p in processes])).values("ObjectTable")
-    where = [p if isinstance(p, int) and p >= KERNEL_HALF else 0 for p in pointers]
+    where = [p if isinstance(p, int) and p >= kernel.system_start else 0 for p in pointers]
     records = kernel.view.records(HANDLE_TABLE, addresses_of(where))
     codes, counts, ids = (records.values(name) for name in ("TableCode", "HandleCount", "UniqueProcessId"))
     gone = [_without(p, kernel) for p in pointers]
@@ -120,7 +120,7 @@ def _without(pointer: int | Absent, kernel: Kernel) -> Absent | None:
         return pointer
     if pointer == 0:
         return Absent(Kind.NOT_APPLICABLE, "the process has no handle table")
-    if pointer < KERNEL_HALF or pointer % kernel.build.pointer_size:
+    if pointer < kernel.system_start or pointer % kernel.build.pointer_size:
         return Absent(Kind.IMPLAUSIBLE, f"no handle table at {pointer:#x}: that is no kernel address")
     return None
 
@@ -156,7 +156,7 @@ def _cid_address(kernel: Kernel, processes: Sequence[Process]) -> int | Absent:
     place = kernel.build[HANDLE_TABLE].place("TableCode")
     data, there = kernel.space.read_many(candidates + np.uint64(place.offset), place.size)
     codes = data.view(f"<u{place.size}").reshape(-1).astype(np.uint64)
-    likely = there & (codes >= np.uint64(KERNEL_HALF)) & (codes & np.uint64(LEVELS) < LEVELS)
+    likely = there & (codes >= np.uint64(kernel.system_start)) & (codes & np.uint64(LEVELS) < LEVELS)
     candidates, codes = candidates[likely], codes[likely]
     votes = np.zeros(len(candidates), dtype=np.int64)
     for pid, process in known:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import Records, addresses_of
 from process_anatomy.walk.logons import logon_sessions
@@ -25,7 +25,6 @@ from structs.object import OBJECT_SYMBOLIC_LINK
 from structs.section import CONTROL_AREA, SECTION, SECTION_OBJECT, SEGMENT
 from structs.token import SID_AND_ATTRIBUTES, TOKEN
 
-FAST_REF = 0xF
 ROOT_KEY = "\\REGISTRY"
 
 
@@ -93,7 +92,7 @@ def _links(kernel: Kernel, addresses: Addresses) -> list[Target]:
     told = []
     for target, value in zip(found, values, strict=True):
         # since Windows 10 the field can hold a callback of the kernel instead of a name
-        text = "" if isinstance(value, Absent) or not value.Buffer >= KERNEL_HALF else kernel.view.string(
+        text = "" if isinstance(value, Absent) or not value.Buffer >= kernel.system_start else kernel.view.string(
             value.Buffer, value.Length
         )  # fmt: skip
         full = target.full if isinstance(target.full, str) else "(unnamed)"
@@ -143,7 +142,7 @@ def _processes(kernel: Kernel, addresses: Addresses) -> list[Target]:
 def _threads(kernel: Kernel, addresses: Addresses) -> list[Target]:
     records = kernel.view.records(ETHREAD, addresses)
     owners = records.array("Process").astype(np.uint64)
-    owners = np.where(owners >= np.uint64(KERNEL_HALF), owners, np.uint64(0))
+    owners = np.where(owners >= np.uint64(kernel.system_start), owners, np.uint64(0))
     programs = [_program(value) for value in kernel.view.records(EPROCESS, owners).values("ImageFileName")]
     found = []
     for tid, pid, owner, program in zip(
@@ -190,19 +189,19 @@ def _sections(kernel: Kernel, addresses: Addresses) -> list[Target]:
         areas = kernel.view.records(SECTION, addresses).array("ControlArea").astype(np.uint64)
     else:
         areas = _through(kernel, SECTION_OBJECT, addresses, "Segment")
-        areas = _through(kernel, SEGMENT, _kernel_only(areas), "ControlArea")
+        areas = _through(kernel, SEGMENT, _kernel_only(kernel, areas), "ControlArea")
     remote = areas & np.uint64(3) != 0  # a file on another machine: the file object itself stands here
-    area = kernel.view.records(CONTROL_AREA, _kernel_only(np.where(remote, np.uint64(0), areas)))
+    area = kernel.view.records(CONTROL_AREA, _kernel_only(kernel, np.where(remote, np.uint64(0), areas)))
     pointers = np.where(
-        remote, areas & ~np.uint64(3), area.array("FilePointer").astype(np.uint64) & ~np.uint64(FAST_REF)
+        remote, areas & ~np.uint64(3), area.array("FilePointer").astype(np.uint64) & ~np.uint64(kernel.build.fast_ref)
     )
-    files, odd = files_named(kernel, _kernel_only(pointers))
+    files, odd = files_named(kernel, _kernel_only(kernel, pointers))
     found = []
     for row, (name, path) in enumerate(zip(names, paths, strict=True)):
         problems = [*_told(name, path)]
         full: Name = path
         stated = int(areas[row])
-        if stated and (stated < KERNEL_HALF or not (remote[row] or area.whole[row])):
+        if stated and (stated < kernel.system_start or not (remote[row] or area.whole[row])):
             problems.append(f"what stands behind the section cannot be read at {stated:#x}")
         elif pointers[row]:
             problems += [*_told(files[row]), *odd[row]]
@@ -215,8 +214,8 @@ def _sections(kernel: Kernel, addresses: Addresses) -> list[Target]:
     return found
 
 
-def _kernel_only(pointers: Addresses) -> Addresses:
-    only: Addresses = np.where(pointers >= np.uint64(KERNEL_HALF), pointers, np.uint64(0))
+def _kernel_only(kernel: Kernel, pointers: Addresses) -> Addresses:
+    only: Addresses = np.where(pointers >= np.uint64(kernel.system_start), pointers, np.uint64(0))
     return only
 
 

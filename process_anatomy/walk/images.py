@@ -14,7 +14,7 @@ import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.errors import RequestError
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.image import SIZE_LIMIT, PeImage
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import addresses_of, unreadable
@@ -163,9 +163,9 @@ def _programs(kernel: Kernel, space: AddressSpace, processes: Sequence[Process])
         lines: tuple[str, ...] = ()
         if isinstance(base, int) and other is not None and other != base:
             lines = (f"the kernel says that the program is mapped at {base:#x}, the PEB says {other:#x}",)
-        if isinstance(base, int) and 0 < base < KERNEL_HALF:
+        if isinstance(base, int) and 0 < base < kernel.system_start:
             wanted.append(_Wanted(process, PROGRAM, base, process.name, lines))
-        if other is not None and other != base and 0 < other < KERNEL_HALF:
+        if other is not None and other != base and 0 < other < kernel.system_start:
             wanted.append(_Wanted(process, PEB_PROGRAM, other, process.name, lines))
     return wanted, problems
 

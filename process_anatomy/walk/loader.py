@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.lists import follow_heads
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.space import Addresses
@@ -177,7 +177,7 @@ def _loaders(
             gone[process.address, bits] = unreadable(space.through(root), at, size)
         elif pointer == 0:
             gone[process.address, bits] = Absent(Kind.IMPLAUSIBLE, "its PEB names no loader data, so nothing is loaded")
-        elif pointer % size or pointer >= KERNEL_HALF:
+        elif pointer % size or pointer >= space.system_start:
             gone[process.address, bits] = Absent(Kind.IMPLAUSIBLE, f"loader data at {pointer:#x}, no user address")
         elif leads:
             found.append(_Loader(process, bits, pointer, root))
@@ -233,7 +233,7 @@ def _of(space: AddressSpace, build: Build, loaders: list[_Loader]) -> _Found:
     columns["LoadReason"] = [v if isinstance(v, Absent) else LOAD_REASONS.get(v, str(v)) for v in columns["LoadReason"]]
     for row, (loader, address) in enumerate(places):
         get = {name: column[row] for name, column in columns.items()}
-        problems = notes[row] + [f"{n}: {v}" for n, v in get.items() if isinstance(v, Absent) and v.kind in UNTOLD]
+        problems = notes[row] + [f"{n}: {v}" for n, v in get.items() if isinstance(v, Absent) and v.kind in NOT_READ]
         result.entries.append(
             LoaderEntry(
                 loader.process, loader.bits, address, get["DllBase"], get["EntryPoint"], get["SizeOfImage"],
@@ -242,10 +242,6 @@ def _of(space: AddressSpace, build: Build, loaders: list[_Loader]) -> _Found:
             )
         )  # fmt: skip
     return result
-
-
-UNTOLD = NOT_READ - {Kind.NOT_IN_BUILD}
-"""Absences of an entry's facts that its row tells as problems."""
 
 
 def _references(space: AddressSpace, build: Build, nodes: list[Any], roots: Addresses) -> list[int | Absent]:

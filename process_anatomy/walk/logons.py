@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.view import addresses_of
 from structs.token import LOGON_SESSION
 
@@ -33,7 +33,7 @@ class LogonSession:
 
 def logon_sessions(kernel: Kernel, addresses: list[int]) -> dict[int, LogonSession]:
     """The logon session at each address that can be one, by its address."""
-    different = [p for p in dict.fromkeys(addresses) if p >= KERNEL_HALF]
+    different = [p for p in dict.fromkeys(addresses) if p >= kernel.system_start]
     if LOGON_SESSION not in kernel.build:
         return {}
     found = kernel.view.records(LOGON_SESSION, addresses_of(different))

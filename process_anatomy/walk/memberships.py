@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.lists import follow_heads
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.processes import Process
@@ -77,7 +77,7 @@ def _lists(
     for row, value in zip(processes, records.values(pointer), strict=True):
         if isinstance(value, Absent) or value == 0:
             group[row.address] = NOT_APPLICABLE if value == 0 else value
-        elif value < KERNEL_HALF or value % 8:
+        elif value < kernel.system_start or value % 8:
             group[row.address] = Absent(Kind.IMPLAUSIBLE, f"{layout.name} at {value:#x}, which is no kernel address")
         else:
             group[row.address] = value
@@ -94,7 +94,7 @@ def _lists(
     members: dict[int, frozenset[int] | Absent] = {}
     broken: dict[int, tuple[str, ...]] = {}
     for value, ring in zip(groups, rings, strict=True):
-        found = frozenset(at - back for at in ring.links if at >= KERNEL_HALF)
+        found = frozenset(at - back for at in ring.links if at >= kernel.system_start)
         if not found and ring.problems:
             members[value] = Absent(Kind.UNREADABLE, f"the list of {layout.name} at {value:#x}: {ring.problems[0]}")
         else:

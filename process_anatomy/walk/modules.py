@@ -15,7 +15,7 @@ import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.errors import RequestError
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import addresses_of, unreadable
 from process_anatomy.walk.loader import LoaderEntry, LoaderTable, loader_entries
@@ -195,7 +195,7 @@ def _headers(kernel: Kernel, wanted: Sequence[tuple[Process, int | Absent]]) -> 
     space = kernel.space
     if not isinstance(space, AddressSpace):
         return [Absent(Kind.NOT_IN_DUMP, "the process's own memory is not in a small dump")] * len(wanted)
-    bases = addresses_of([base if isinstance(base, int) and base < KERNEL_HALF else 0 for _, base in wanted])
+    bases = addresses_of([base if isinstance(base, int) and base < kernel.system_start else 0 for _, base in wanted])
     roots = addresses_of([p.dtb if isinstance(p.dtb, int) else 0 for p, _ in wanted])
     start, there = space.read_many(bases, NEW_HEADER + 4, roots)
     at = start[:, NEW_HEADER:].copy().view("<u4").reshape(-1).astype(np.uint64)

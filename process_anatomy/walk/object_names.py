@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.objects import object_headers
 from process_anatomy.memory.space import Addresses, distinct
 from process_anatomy.memory.view import Records, addresses_of
@@ -80,7 +80,7 @@ def _own_names(kernel: Kernel, bodies: Addresses) -> tuple[list[Name], Addresses
         found[row] = NOT_APPLICABLE if name == "" else name
     above = np.zeros(len(bodies), dtype=np.uint64)
     above[rows] = records.array("Directory")
-    return found, np.where(above >= np.uint64(KERNEL_HALF), above, np.uint64(0))
+    return found, np.where(above >= np.uint64(kernel.system_start), above, np.uint64(0))
 
 
 def _texts(kernel: Kernel, records: Records, field: str) -> list[Name]:
@@ -128,7 +128,7 @@ def files_named(kernel: Kernel, objects: Addresses) -> tuple[list[Name], list[li
     different, back = distinct(objects)
     records = kernel.view.records(FILE_OBJECT, different)
     pointers = records.values("DeviceObject")
-    devices = addresses_of([p if isinstance(p, int) and p >= KERNEL_HALF else 0 for p in pointers])
+    devices = addresses_of([p if isinstance(p, int) and p >= kernel.system_start else 0 for p in pointers])
     own, _ = objects_named(kernel, devices)
     kinds = _values(kernel, DEVICE_OBJECT, devices, "Type")
     found: list[tuple[Name, list[str]]] = []
@@ -142,7 +142,7 @@ def files_named(kernel: Kernel, objects: Addresses) -> tuple[list[Name], list[li
         prefix = f"\\Device\\{device}" if isinstance(device, str) else ""
         if isinstance(pointer, Absent):
             problems.append(f"the file's device: {pointer}")
-        elif pointer and pointer < KERNEL_HALF:
+        elif pointer and pointer < kernel.system_start:
             problems.append(f"the file's device would be at {pointer:#x}, which is no kernel address")
         elif pointer and isinstance(sort, int) and sort != DEVICE_TYPE:
             problems.append(f"the file's device is none: its type is {sort}")
@@ -188,7 +188,7 @@ def keys_named(kernel: Kernel, objects: Addresses) -> list[Name]:
         if isinstance(kind, int) and kind != KEY_BODY:
             found.append(Absent(Kind.IMPLAUSIBLE, f"no open key: its type is {kind:#x}"))
         else:
-            found.append(start if isinstance(start, Absent) else _key_path(start, blocks, paths))
+            found.append(start if isinstance(start, Absent) else _key_path(kernel, start, blocks, paths))
     return found
 
 
@@ -200,7 +200,7 @@ Block = tuple[Name | None, int | Absent]
 def _control_blocks(kernel: Kernel, starts: Sequence[int], split: bool) -> dict[int, Block]:
     """Every key control block that these lead up to."""
     blocks: dict[int, Block] = {}
-    wave = sorted({at for at in starts if at >= KERNEL_HALF})
+    wave = sorted({at for at in starts if at >= kernel.system_start})
     for _ in range(KEY_DEPTH_LIMIT):
         if not wave:
             break
@@ -210,14 +210,14 @@ def _control_blocks(kernel: Kernel, starts: Sequence[int], split: bool) -> dict[
         for at, name, parent, flag, place in zip(wave, names, parents, flags, records.values("NameBlock"), strict=True):
             entry = split and flag & HIVE_ENTRY and parent
             blocks[at] = (None if entry else place if isinstance(place, Absent) else name, parent)
-        wave = sorted({p for p in parents if isinstance(p, int) and p >= KERNEL_HALF and p not in blocks})
+        wave = sorted({p for p in parents if isinstance(p, int) and p >= kernel.system_start and p not in blocks})
     return blocks
 
 
 def _block_names(kernel: Kernel, addresses: Addresses) -> list[Name]:
     """The names in these name blocks."""
     structure = kernel.build[CM_NAME_CONTROL_BLOCK]
-    possible = np.where(addresses >= np.uint64(KERNEL_HALF), addresses, np.uint64(0))
+    possible = np.where(addresses >= np.uint64(kernel.system_start), addresses, np.uint64(0))
     records = kernel.view.records(CM_NAME_CONTROL_BLOCK, possible)
     lengths, small = records.values("NameLength"), records.array("Compressed").tolist()
     places = [int(at) + structure.offset("Name") for at in addresses.tolist()]
@@ -233,7 +233,7 @@ def _block_names(kernel: Kernel, addresses: Addresses) -> list[Name]:
     ]  # fmt: skip
 
 
-def _key_path(start: int, blocks: dict[int, Block], paths: dict[int, Name]) -> Name:
+def _key_path(kernel: Kernel, start: int, blocks: dict[int, Block], paths: dict[int, Name]) -> Name:
     """The path of a key, of the blocks that were read."""
     chain: list[int] = []
     here = start
@@ -242,7 +242,7 @@ def _key_path(start: int, blocks: dict[int, Block], paths: dict[int, Name]) -> N
             paths[start] = Absent(Kind.IMPLAUSIBLE, f"the keys above {start:#x} loop at {here:#x}")
             return paths[start]
         if here not in blocks:
-            above = "is no address of a key" if here < KERNEL_HALF else "lies too many levels up"
+            above = "is no address of a key" if here < kernel.system_start else "lies too many levels up"
             paths[start] = Absent(Kind.IMPLAUSIBLE, f"the keys above {start:#x}: {here:#x} {above}")
             return paths[start]
         chain.append(here)

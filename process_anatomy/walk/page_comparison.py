@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent
-from process_anatomy.kernel.identify import KERNEL_HALF
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import PageState
 from process_anatomy.memory.space import Addresses, Mask
@@ -274,8 +273,8 @@ class Comparison:
         picked = Entries(
             entries.place[pick], self.count, state, self.entry, entries.physical[pick], entries.gaps, entries.cut
         )
-        place = prototype_addresses(picked, firsts[owner], starts[owner], self.mask)
-        compare = (state == PageState.VALID) & inside & (firsts[owner] >= np.uint64(KERNEL_HALF))
+        place = prototype_addresses(self.space, picked, firsts[owner], starts[owner], self.mask)
+        compare = (state == PageState.VALID) & inside & (firsts[owner] >= np.uint64(self.space.system_start))
         # behind the last entry that follows on, the next subsection's begin elsewhere
         reach = (lasts[owner] == 0) | (place <= lasts[owner])
         ask = (place != 0) & ((compare & reach) | ((state == PageState.PROTOTYPE) & inside))

@@ -14,7 +14,6 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from process_anatomy.kernel.identify import KERNEL_HALF
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import PageState
@@ -73,8 +72,8 @@ class Entries:
 
 
 def user_half(space: AddressSpace) -> int:
-    """Bytes of the half of the address space that a process has for itself."""
-    return 1 << (space.mode.bits - 1)
+    """Bytes of the part of the address space that a process has for itself."""
+    return space.system_start if space.pointer_size == 4 else 1 << (space.mode.bits - 1)
 
 
 def invalid_mask(space: AddressSpace, roots: Addresses) -> np.uint64:
@@ -91,7 +90,7 @@ def invalid_mask(space: AddressSpace, roots: Addresses) -> np.uint64:
     if not above:
         return np.uint64(0)
     walks = [paging.leaves(space.memory, roots, 0, user_half(space) - 1, space.mode)]
-    walks.append(paging.leaves(space.memory, space.root, KERNEL_HALF, mode=space.mode))
+    walks.append(paging.leaves(space.memory, space.root, space.system_start, mode=space.mode))
     found: list[Addresses] = []
     count = seen = 0
     for part in chain.from_iterable(walks):
@@ -165,10 +164,13 @@ def _flipped(entry: Addresses) -> Mask:
     return swizzled
 
 
-def prototype_addresses(entries: Entries, first: Addresses, start: Addresses, mask: np.uint64) -> Addresses:
+def prototype_addresses(
+    space: AddressSpace, entries: Entries, first: Addresses, start: Addresses, mask: np.uint64
+) -> Addresses:
     """Where the prototype entry of each entry lies; 0 where that is not known.
 
     Args:
+        space: the kernel's.
         entries: the entries.
         first: for each, the prototype entry of the first page of its range; 0 where the VAD has none.
         start: for each, the first place of its range.
@@ -179,7 +181,7 @@ def prototype_addresses(entries: Entries, first: Addresses, start: Addresses, ma
     # where the entry was stored without flipping its bits, it points to just that entry as it is
     ask = (entries.state != PageState.PROTOTYPE) | (told == ASK_VAD) | (_pointer(entries.entry ^ mask) == by_vad)
     where = np.where(ask, by_vad, told)
-    return np.where(where >= np.uint64(KERNEL_HALF), where, np.uint64(0))
+    return np.where(where >= np.uint64(space.system_start), where, np.uint64(0))
 
 
 def _pointer(entry: Addresses) -> Addresses:

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.space import Space
 from process_anatomy.memory.view import View, addresses_of, unreadable
 from process_anatomy.walk.processes import NOT_READ, Process
 from structs import builds
@@ -183,10 +184,14 @@ def small_pebs(kernel: Kernel, processes: Sequence[Process], pointers: list[int 
     WoW64Process is the PEB's address itself from Windows 7 to 8.1, and that of a kernel structure elsewhere.
     """
     found: dict[int, int | Absent] = {
-        row: pointer for row, pointer in enumerate(pointers) if isinstance(pointer, int) and 0 < pointer < KERNEL_HALF
+        row: pointer
+        for row, pointer in enumerate(pointers)
+        if isinstance(pointer, int) and 0 < pointer < kernel.system_start
     }
-    rows = [row for row, pointer in enumerate(pointers) if isinstance(pointer, int) and pointer >= KERNEL_HALF]
-    where = addresses_of([pointer for pointer in pointers if isinstance(pointer, int) and pointer >= KERNEL_HALF])
+    rows = [row for row, pointer in enumerate(pointers) if isinstance(pointer, int) and pointer >= kernel.system_start]
+    where = addresses_of(
+        [pointer for pointer in pointers if isinstance(pointer, int) and pointer >= kernel.system_start]
+    )
     layout, field = (EWOW64PROCESS, "Peb") if EWOW64PROCESS in kernel.build else (WOW64_PROCESS, "Wow64")
     if layout in kernel.build:
         found |= dict(zip(rows, kernel.view.records(layout, where).values(field), strict=True))
@@ -214,7 +219,7 @@ def _read(kernel: Kernel, build: Build, owners: Sequence[_Owner], everyone: Sequ
     records = view.records(PEB, addresses, roots)
     flags = [(name, records.values(name)) for name in FLAGS if name in records.structure]
     columns: dict[str, list[Any]] = {
-        **{fact: [_pointer(v) for v in records.values(field)] for fact, field in POINTERS.items()},
+        **{fact: [_pointer(space, v) for v in records.values(field)] for fact, field in POINTERS.items()},
         **{fact: records.values(field) for fact, field in NUMBERS.items()},
         "being_debugged": [v if isinstance(v, Absent) else v != 0 for v in records.values("BeingDebugged")],
         "flags": [_names([(name, values[row]) for name, values in flags]) for row in range(len(owners))],
@@ -222,7 +227,7 @@ def _read(kernel: Kernel, build: Build, owners: Sequence[_Owner], everyone: Sequ
             _version(parts)
             for parts in zip(*map(records.values, ("OSMajorVersion", "OSMinorVersion", "OSBuildNumber")), strict=True)
         ],
-        "parameters": [_pointer(value) for value in records.values("ProcessParameters")],
+        "parameters": [_pointer(space, value) for value in records.values("ProcessParameters")],
     }
     lists = records.values("ProcessHeaps")
     places = addresses_of([at if isinstance(at, int) else 0 for at in columns["parameters"]])
@@ -241,7 +246,7 @@ def _read(kernel: Kernel, build: Build, owners: Sequence[_Owner], everyone: Sequ
         for fact, field in STRINGS.items():
             facts[fact] = at if isinstance(at, Absent) else _string(own, told[field][row], at)
         for fact, field in (("environment", "Environment"), ("environment_size", "EnvironmentSize")):
-            facts[fact] = at if isinstance(at, Absent) else _pointer(told[field][row])
+            facts[fact] = at if isinstance(at, Absent) else _pointer(space, told[field][row])
         problems = (*_unread(facts), *_contradictions(kernel, own, owner, facts))
         rows.append(Peb(owner.process, bits, where, int(roots[row]), others[row], problems=problems, **facts))
     return rows
@@ -260,9 +265,9 @@ def _without(owner: _Owner, bits: int, gone: Absent) -> Peb:
     return Peb(owner.process, bits, owner.address, owner.process.dtb, None, problems=problems, **facts)
 
 
-def _pointer(value: int | Absent) -> int | Absent:
+def _pointer(space: Space, value: int | Absent) -> int | Absent:
     """A pointer of a PEB: zero is none, and one into the kernel's half cannot be."""
-    if isinstance(value, Absent) or 0 < value < KERNEL_HALF:
+    if isinstance(value, Absent) or 0 < value < space.system_start:
         return value
     return Absent(Kind.IMPLAUSIBLE, f"{value:#x} is no user address") if value else NOT_APPLICABLE
 
@@ -285,7 +290,7 @@ def _heaps(own: View, at: int | Absent, count: int | Absent) -> tuple[int, ...] 
         return count
     if not at or not count:
         return NOT_APPLICABLE
-    if count > HEAP_LIMIT or at >= KERNEL_HALF:
+    if count > HEAP_LIMIT or at >= own.space.system_start:
         return Absent(Kind.IMPLAUSIBLE, f"a list of {count} heaps at {at:#x}")
     size = count * own.build.pointer_size
     data = own.space.read(at, size)

@@ -7,7 +7,7 @@ from typing import Any
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.errors import RequestError
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.lists import follow
 from process_anatomy.memory.small_dump import SmallDump
 from process_anatomy.memory.view import addresses_of, unreadable
@@ -16,8 +16,11 @@ from structs.handle import HANDLE_TABLE
 from structs.object import OBJECT_NAME_INFORMATION
 from structs.session import MM_SESSION_SPACE, PSP_SESSION_SPACE_SESSION_ID
 
-NOT_READ = frozenset(Kind) - {Kind.NOT_APPLICABLE}
-"""Absences that a row tells as problems: the fact may exist, but could not be had."""
+NOT_READ = frozenset(Kind) - {Kind.NOT_APPLICABLE, Kind.NOT_IN_BUILD}
+"""Absences that a row tells as problems: the fact may exist, but could not be had.
+
+What a build does not have is no problem of a row.
+"""
 PID_LIMIT = 1 << 31
 PROTECTED_TYPES = {1: "ProtectedLight", 2: "Protected"}
 """_PS_PROTECTED_TYPE by value, without its prefix."""
@@ -144,7 +147,7 @@ def _implausible(kernel: Kernel, link: int, links: int) -> str:
     """Why no process can have its link at this address; empty where one can, or where it is the list's head."""
     if kernel.inside(link):
         return ""
-    if link % 8 or link < KERNEL_HALF:
+    if link % kernel.space.pointer_size or link < kernel.system_start:
         return "is no kernel address"
     structure = kernel.build[EPROCESS]
     base = link - links
@@ -158,7 +161,7 @@ def _implausible(kernel: Kernel, link: int, links: int) -> str:
     pid, dtb = facts["UniqueProcessId"], facts["DirectoryTableBase"]
     if pid is not None and _odd(pid) and not _linked(kernel, link):
         return f"is no process: id {pid:#x}"
-    if dtb is not None and not 0 < dtb >> 12 < 1 << 40:
+    if dtb is not None and not 0 < kernel.root_in(dtb) < 1 << 52:
         return f"is no process: page-table root {dtb:#x}"
     return ""
 
@@ -197,13 +200,13 @@ def read_processes(
         "threads": get("ActiveThreads"),
         "handles": handles,
         "session": _sessions(kernel, get("Session"), dtb),
-        "wow64": [v if isinstance(v, Absent) else v != 0 for v in get("WoW64Process")],
+        "wow64": _wow64(kernel, get("WoW64Process")),
         "create_time": get("CreateTime"),
         "exit_time": [NOT_APPLICABLE if v == 0 else v for v in get("ExitTime")],
-        "dtb": [v if isinstance(v, Absent) else v & ~0xFFF for v in dtb],
-        "peb": [_peb(value) for value in get("Peb")],
+        "dtb": [v if isinstance(v, Absent) else kernel.root_in(v) for v in dtb],
+        "peb": [_peb(kernel, value) for value in get("Peb")],
         "vad_root": get("VadRoot"),
-        "token": [v if isinstance(v, Absent) else v & ~0xF for v in get("Token")],
+        "token": [v if isinstance(v, Absent) else v & ~kernel.build.fast_ref for v in get("Token")],
         "protection": [t if isinstance(t, Absent) else (t, s) for t, s in zip(types, signers, strict=True)],
         "minimal": [v if isinstance(v, Absent) else v != 0 for v in get("Minimal")],
         "image_path": paths,
@@ -219,9 +222,16 @@ def read_processes(
     return rows
 
 
-def _peb(value: int | Absent) -> int | Absent:
+def _wow64(kernel: Kernel, pointers: list[int | Absent]) -> list[bool | Absent]:
+    """Whether each is a 32-bit process on a 64-bit Windows; on a 32-bit Windows there is no such thing."""
+    if kernel.build.pointer_size == 4:
+        return [False] * len(pointers)
+    return [v if isinstance(v, Absent) else v != 0 for v in pointers]
+
+
+def _peb(kernel: Kernel, value: int | Absent) -> int | Absent:
     """The address of a PEB, which lies in user space."""
-    if isinstance(value, int) and value >= KERNEL_HALF:
+    if isinstance(value, int) and value >= kernel.system_start:
         return Absent(Kind.IMPLAUSIBLE, f"a PEB at {value:#x}, which is no user address")
     return NOT_APPLICABLE if value == 0 else value
 
@@ -259,7 +269,7 @@ def _sessions(kernel: Kernel, pointers: list[int | Absent], roots: list[int | Ab
     else:
         offset, size = PSP_SESSION_SPACE_SESSION_ID, 4
     where = addresses_of([p + offset if isinstance(p, int) and p else 0 for p in pointers])
-    tables = addresses_of([r & ~0xFFF if isinstance(r, int) else 0 for r in roots])
+    tables = addresses_of([kernel.root_in(r) if isinstance(r, int) else 0 for r in roots])
     data, there = kernel.read_in_process(where, size, tables)
     values = data.view(f"<u{size}").reshape(-1).tolist()
     found: list[int | Absent] = []
@@ -268,7 +278,7 @@ def _sessions(kernel: Kernel, pointers: list[int | Absent], roots: list[int | Ab
             found.append(pointer)
         elif pointer == 0:
             found.append(NOT_APPLICABLE)
-        elif pointer < KERNEL_HALF:
+        elif pointer < kernel.system_start:
             found.append(Absent(Kind.IMPLAUSIBLE, f"session space at {pointer:#x}, which is no kernel address"))
         elif there[row]:
             found.append(values[row])

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from process_anatomy.absent import Absent
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import addresses_of
@@ -132,16 +132,19 @@ def _fields(
     return found
 
 
-def _user(value: object) -> int:
-    return value if isinstance(value, int) and 0 < value < KERNEL_HALF else 0
+def _user(kernel: Kernel, value: object) -> int:
+    return value if isinstance(value, int) and 0 < value < kernel.system_start else 0
 
 
 def _peb_marks(kernel: Kernel, processes: Sequence[Process]) -> Iterator[Mark]:
     """The PEBs and what they point to."""
-    owners = [p for p in processes if _user(p.peb) and isinstance(p.dtb, int)]
+    owners = [p for p in processes if _user(kernel, p.peb) and isinstance(p.dtb, int)]
     if not owners or PEB not in kernel.build or not isinstance(kernel.space, AddressSpace):
         return
-    pebs, roots = addresses_of([_user(p.peb) for p in owners]), addresses_of([_user(p.dtb) for p in owners])
+    pebs, roots = (
+        addresses_of([_user(kernel, p.peb) for p in owners]),
+        addresses_of([_user(kernel, p.dtb) for p in owners]),
+    )
     names = [*(name for name, _ in POINTERS), "NumberOfHeaps", "ProcessHeaps"]
     found = _fields(kernel, kernel.build, PEB, pebs, roots, names)
     for number, process in enumerate(owners):
@@ -152,7 +155,7 @@ def _peb_marks(kernel: Kernel, processes: Sequence[Process]) -> Iterator[Mark]:
     # every heap's address is a record of its own, so that all arrays are read at once, however long each is
     size = kernel.build.pointer_size
     count = np.minimum(np.array(found["NumberOfHeaps"], dtype=np.int64), HEAP_LIMIT)
-    count[np.array([not _user(v) for v in found["ProcessHeaps"]])] = 0
+    count[np.array([not _user(kernel, v) for v in found["ProcessHeaps"]])] = 0
     owner = np.repeat(np.arange(len(owners)), count)
     step = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
     at = addresses_of(found["ProcessHeaps"])[owner] + (step * size).astype(np.uint64)
@@ -170,11 +173,11 @@ def _thread_marks(kernel: Kernel, processes: Sequence[Process]) -> Iterator[Mark
     if not table.rows or TEB not in kernel.build or not isinstance(kernel.space, AddressSpace):
         return
     tebs = kernel.view.records(ETHREAD, addresses_of([row.address for row in table.rows])).values("Teb")
-    kept = [(row.process, teb) for row, teb in zip(table.rows, tebs, strict=True) if _user(teb)]
+    kept = [(row.process, teb) for row, teb in zip(table.rows, tebs, strict=True) if _user(kernel, teb)]
     yield from _teb_marks(kernel, kernel.build, kept)
     both = [(process, teb) for process, teb in kept if process.wow64 is True]
     if both:
-        roots = addresses_of([_user(process.dtb) for process, _ in both])
+        roots = addresses_of([_user(kernel, process.dtb) for process, _ in both])
         small = small_tebs(kernel, addresses_of([teb for _, teb in both]), roots).tolist()
         second = [(process, at) for (process, _), at in zip(both, small, strict=True) if at]
         yield from _teb_marks(kernel, builds.wow64(kernel.number), second)
@@ -183,12 +186,12 @@ def _thread_marks(kernel: Kernel, processes: Sequence[Process]) -> Iterator[Mark
 def _teb_marks(kernel: Kernel, build: Build, tebs: Sequence[tuple[Process, int]]) -> Iterator[Mark]:
     """TEBs in the layout of a build, and the stack that each tells of."""
     addresses = addresses_of([teb for _, teb in tebs])
-    roots = addresses_of([_user(process.dtb) for process, _ in tebs])
+    roots = addresses_of([_user(kernel, process.dtb) for process, _ in tebs])
     found = _fields(kernel, build, TEB, addresses, roots, ("Self", "StackBase", "StackLimit"))
     for (process, teb), own, base, limit in zip(
         tebs, found["Self"], found["StackBase"], found["StackLimit"], strict=True
     ):
         yield Mark(process.address, teb, "TEB")
         # a TEB that does not know its own address is damaged or none, and its stack would be a guess
-        if own == teb and limit < base <= KERNEL_HALF:
+        if own == teb and limit < base <= kernel.system_start:
             yield Mark(process.address, base - 1, "stack")

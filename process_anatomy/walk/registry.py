@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from process_anatomy.absent import Absent, Kind
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.lists import follow
 from process_anatomy.kernel.variables import variables
 from process_anatomy.memory.address_space import AddressSpace
@@ -205,7 +205,7 @@ def _implausible(kernel: Kernel, link: int, hive: int) -> str:
     """Why no hive can have its link at this address; empty where one can, or where it is the list's head."""
     if kernel.inside(link):
         return ""
-    if link % 8 or hive < KERNEL_HALF:
+    if link % 8 or hive < kernel.system_start:
         return "is no kernel address"
     place = kernel.build[CMHIVE].place("Signature")
     data = kernel.space.read(hive + place.offset, place.size)

@@ -15,16 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import READABLE
 from process_anatomy.memory.physical import PAGE, gather
-from process_anatomy.memory.space import Addresses, Mask, Octets
+from process_anatomy.memory.space import Addresses, Mask, Octets, Space
 from process_anatomy.memory.sweep import sweep
 from process_anatomy.walk.processes import PID_LIMIT
 from structs.eprocess import EPROCESS
@@ -206,7 +207,7 @@ class _Finder:
         leads = np.zeros(len(places), dtype=np.bool_)
         for head in self.heads:
             value = _word(block, places, head)
-            leads |= kernel_address(value) & ((value.astype(np.int64) - head - places) % PAGE == 0)
+            leads |= kernel_address(self.space, value) & ((value.astype(np.int64) - head - places) % PAGE == 0)
         if self.kind is PROCESS:
             leads |= self._plausible_start(block, places)
         return leads
@@ -216,7 +217,7 @@ class _Finder:
         table = _word(block, places, self.structure.offset("DirectoryTableBase"))
         plausible = (table >> np.uint64(12) > 0) & (table < np.uint64(min(self.space.memory.end, 1 << 52)))
         for side in (0, 8):
-            plausible &= kernel_address(_word(block, places, self.entries[0] + side))
+            plausible &= kernel_address(self.space, _word(block, places, self.entries[0] + side))
         return plausible
 
     def _behind_tags(self, block: Octets, tagged: Numbers) -> Numbers:
@@ -253,9 +254,9 @@ class _Finder:
             value = _word(block, places[rest], offset)
             if not is_head:  # the entry after it points back to it
                 data, there = self.space.read_many(value + np.uint64(8), 8)
-                value = np.where(there & kernel_address(value), data.view("<u8").reshape(-1), np.uint64(0))
+                value = np.where(there & kernel_address(self.space, value), data.view("<u8").reshape(-1), np.uint64(0))
             claim = value - np.uint64(offset)
-            claim[~kernel_address(value) | ((claim ^ physical[rest]) % np.uint64(PAGE) != 0)] = 0
+            claim[~kernel_address(self.space, value) | ((claim ^ physical[rest]) % np.uint64(PAGE) != 0)] = 0
             where, state, _ = self.space.translate(claim)
             right = (claim != 0) & (state <= READABLE) & (where == physical[rest])
             address[rest] = np.where(right | (address[rest] == 0), claim, address[rest])
@@ -305,7 +306,7 @@ class _Finder:
         if self.kind is THREAD:
             return {
                 "client id": self._all(records, known, _is_id, "UniqueThread", "UniqueProcess"),
-                "process": self._all(records, known, kernel_address, "Process"),
+                "process": self._all(records, known, partial(kernel_address, self.space), "Process"),
                 "links": self._links(records, known, "ThreadListEntry"),
                 "times": self._all(records, known, _is_time, "CreateTime"),
             }
@@ -320,7 +321,12 @@ class _Finder:
             "links": self._links(records, known, "ActiveProcessLinks"),
             "name": self._unknown(known, "ImageFileName") | self._named(records),
             "times": self._all(records, known, _is_time, "CreateTime", "ExitTime"),
-            "token": self._all(records, known, lambda v: kernel_address(v & ~np.uint64(15)), "Token"),
+            "token": self._all(
+                records,
+                known,
+                lambda v: kernel_address(self.space, v & ~np.uint64(self.kernel.build.fast_ref)),
+                "Token",
+            ),
         }
 
     def _unknown(self, known: Numbers, field: str) -> Mask:
@@ -337,7 +343,9 @@ class _Finder:
 
     def _links(self, records: npt.NDArray[np.void], known: Numbers, field: str) -> Mask:
         both = self.structure.column(records, field)
-        return self._unknown(known, field) | (kernel_address(both["Flink"]) & kernel_address(both["Blink"]))
+        return self._unknown(known, field) | (
+            kernel_address(self.space, both["Flink"]) & kernel_address(self.space, both["Blink"])
+        )
 
     def _named(self, records: npt.NDArray[np.void]) -> Mask:
         """Whether a name begins with a character that is printed, and has no control characters up to its end."""
@@ -348,9 +356,9 @@ class _Finder:
         return named
 
 
-def kernel_address(values: Addresses) -> Mask:
-    """Which values can be the address of something in the kernel's half, at a multiple of 8."""
-    found: Mask = (values >= np.uint64(KERNEL_HALF)) & (values % np.uint64(8) == 0)
+def kernel_address(space: Space, values: Addresses) -> Mask:
+    """Which values can be the address of something in system space, at a multiple of a pointer's size."""
+    found: Mask = (values >= np.uint64(space.system_start)) & (values % np.uint64(space.pointer_size) == 0)
     return found
 
 
@@ -375,7 +383,9 @@ def _word(block: Octets, places: Numbers, offset: int) -> Addresses:
 def proved(kernel: Kernel, addresses: Addresses) -> Mask:
     """Which virtual addresses are those of a process: it passes the checks that a process in place must pass."""
     structure = kernel.build[EPROCESS]
-    data, whole = kernel.space.read_many(np.where(kernel_address(addresses), addresses, np.uint64(0)), structure.sizeof)
+    data, whole = kernel.space.read_many(
+        np.where(kernel_address(kernel.space, addresses), addresses, np.uint64(0)), structure.sizeof
+    )
     if not isinstance(kernel.space, AddressSpace):
         return whole
     finder = _Finder(kernel, kernel.space, PROCESS)
@@ -386,5 +396,5 @@ def proved(kernel: Kernel, addresses: Addresses) -> Mask:
     for row, _, _ in finder._proved(data, np.minimum(known, structure.sizeof), everywhere, kind):
         good[row] = True
     _, there = kernel.space.read_many(addresses, 1)
-    good &= there & kernel_address(addresses)
+    good &= there & kernel_address(kernel.space, addresses)
     return good

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.space import Addresses, distinct
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.vads import SHORT_TAGS, Vad
@@ -22,7 +22,6 @@ from structs.vad import MMVAD
 
 SUBSECTION_LIMIT = 1024
 """Parts of one section that are counted at the most; an image has one for its headers and one for each part."""
-FAST_REF = 0xF
 MACHINES = {0x14C, 0x1C4, 0x8664, 0xAA64, 0xA641, 0xA64E}
 """IMAGE_FILE_MACHINE_* of every file that Windows maps: x86, ARM, x64, ARM64 and its two x64 flavours."""
 
@@ -70,20 +69,20 @@ def sections(kernel: Kernel, rows: Sequence[Vad]) -> list[Section]:
         return found
     nodes = kernel.view.records(MMVAD, addresses_of([rows[number].address for number in mapped]))
     subsections = nodes.values("Subsection")
-    parts, part_of = distinct(addresses_of([_kernel(v) for v in subsections]))
+    parts, part_of = distinct(addresses_of([_kernel(kernel, v) for v in subsections]))
     counts = _lengths(kernel, parts)
     areas = kernel.view.records(SUBSECTION, parts).values("ControlArea")
-    control, control_of = distinct(addresses_of([_kernel(v) for v in areas]))
+    control, control_of = distinct(addresses_of([_kernel(kernel, v) for v in areas]))
     shared = _control_areas(kernel, control)
     firsts, lasts = nodes.values("FirstPrototypePte"), nodes.values("LastContiguousPte")
     for step, number in enumerate(mapped):
         part = int(part_of[step])
         stated, area = subsections[step], areas[part]
-        if not _kernel(stated):
+        if not _kernel(kernel, stated):
             gone = _gone(stated, "subsection")
             found[number] = Section(gone, gone, gone, gone, gone, gone, firsts[step], lasts[step])
             continue
-        if not _kernel(area):
+        if not _kernel(kernel, area):
             gone = _gone(area, "control area")
             found[number] = Section(
                 gone, counts[part], gone, gone, gone, gone, firsts[step], lasts[step], (f"its section: {gone}",)
@@ -121,11 +120,11 @@ def file_headers(kernel: Kernel, backing: Sequence[Section]) -> list[FileHeader 
         (SEGMENT, "ImageInformation", "record of an image file"),
     )
     for layout, field, what in steps:
-        rows = [row for row, value in enumerate(found) if _kernel(value)]
+        rows = [row for row, value in enumerate(found) if _kernel(kernel, value)]
         values = kernel.view.records(layout, addresses_of([found[row] for row in rows])).values(field)
         for row, value in zip(rows, values, strict=True):
-            found[row] = value if _kernel(value) else _gone(value, what)
-    rows = [row for row, value in enumerate(found) if _kernel(value)]
+            found[row] = value if _kernel(kernel, value) else _gone(value, what)
+    rows = [row for row, value in enumerate(found) if _kernel(kernel, value)]
     records = kernel.view.records(SECTION_IMAGE_INFORMATION, addresses_of([found[row] for row in rows]))
     names = ("Machine", "DllCharacteristics", "ImageFileSize", "CheckSum")
     for row, facts in zip(rows, zip(*(records.values(name) for name in names), strict=True), strict=True):
@@ -136,9 +135,9 @@ def file_headers(kernel: Kernel, backing: Sequence[Section]) -> list[FileHeader 
     return [value if isinstance(value, (FileHeader, Absent)) else NOT_APPLICABLE for value in found]
 
 
-def _kernel(value: Any) -> int:
+def _kernel(kernel: Kernel, value: Any) -> int:
     """A pointer into the kernel's half, else 0."""
-    return value if isinstance(value, int) and value >= KERNEL_HALF else 0
+    return value if isinstance(value, int) and value >= kernel.system_start else 0
 
 
 def _gone(value: Any, what: str) -> Absent:
@@ -159,7 +158,7 @@ def _control_areas(kernel: Kernel, addresses: Addresses) -> list[tuple[Any, Any,
         records.values("FilePointer"),
         strict=True,
     ):
-        file_object = pointer if isinstance(pointer, Absent) else pointer & ~FAST_REF or NOT_APPLICABLE
+        file_object = pointer if isinstance(pointer, Absent) else pointer & ~kernel.build.fast_ref or NOT_APPLICABLE
         problems: tuple[str, ...] = ()
         if isinstance(views, int) and views == 0:
             problems = ("its section counts no view, though this is one",)
@@ -188,8 +187,8 @@ def _lengths(kernel: Kernel, addresses: Addresses) -> list[Any]:
         data, there = kernel.space.read_many(at + np.uint64(place.offset), place.size)
         counts[rows] += there
         following = data.view(f"<u{place.size}").reshape(-1).astype(np.uint64)
-        broken[rows] |= ~there | ((following != 0) & (following < np.uint64(KERNEL_HALF)))
-        going = there & (following >= np.uint64(KERNEL_HALF))
+        broken[rows] |= ~there | ((following != 0) & (following < np.uint64(kernel.system_start)))
+        going = there & (following >= np.uint64(kernel.system_start))
         rows, at = rows[going], following[going]
     broken[rows] = True  # longer than any section: its chain loops
     doubt = Absent(Kind.IMPLAUSIBLE, "the chain of subsections does not end")

@@ -13,7 +13,7 @@ import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.errors import NotYet
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import READABLE
 from process_anatomy.memory.view import addresses_of
@@ -159,21 +159,21 @@ def starts(
     kernel: Kernel, wanted: Sequence[tuple[Process, int | Absent]], trees: VadTable | Absent, listed: DriverTable
 ) -> list[Start]:
     """What each of these addresses lies in: user addresses in ranges of their process, kernel ones in drivers."""
-    ranges = _ranges(wanted, trees) if isinstance(trees, VadTable) else [None] * len(wanted)
+    ranges = _ranges(wanted, trees, kernel.system_start) if isinstance(trees, VadTable) else [None] * len(wanted)
     rights = _executable(kernel, wanted, ranges)
     unread = _incomplete(trees) if isinstance(trees, VadTable) else frozenset()
     known: dict[tuple[int, int | Absent], Start] = {}
     rows: list[Start] = []
     for (process, address), vad, executable in zip(wanted, ranges, rights, strict=True):
-        key = process.address if isinstance(address, int) and address < KERNEL_HALF else 0, address
+        key = process.address if isinstance(address, int) and address < kernel.system_start else 0, address
         if key not in known:
-            known[key] = _start(process, address, vad, executable, trees, unread, listed)
+            known[key] = _start(kernel, process, address, vad, executable, trees, unread, listed)
         rows.append(known[key])
     return rows
 
 
-def _ranges(wanted: Sequence[tuple[Process, int | Absent]], trees: VadTable) -> list[Vad | None]:
-    """The VAD that each address lies in: one search over the ranges of all processes."""
+def _ranges(wanted: Sequence[tuple[Process, int | Absent]], trees: VadTable, limit: int) -> list[Vad | None]:
+    """The VAD that each address below ``limit`` lies in: one search over the ranges of all processes."""
     numbers = {process.address: number for number, process in enumerate({p.address: p for p, _ in wanted}.values())}
     vads = [
         row
@@ -181,7 +181,7 @@ def _ranges(wanted: Sequence[tuple[Process, int | Absent]], trees: VadTable) -> 
         if row.process.address in numbers
         and isinstance(row.start, int)
         and isinstance(row.end, int)
-        and row.start <= row.end < KERNEL_HALF
+        and row.start <= row.end < limit
     ]
     found: list[Vad | None] = [None] * len(wanted)
     if not vads:
@@ -193,7 +193,7 @@ def _ranges(wanted: Sequence[tuple[Process, int | Absent]], trees: VadTable) -> 
     order = np.lexsort((np.array([row.vad_type == "VadImageMap" for row in vads]), first))
     first, last = first[order], last[order]
     reach = np.maximum.accumulate(last)
-    asked = [row for row, (_, address) in enumerate(wanted) if isinstance(address, int) and 0 < address < KERNEL_HALF]
+    asked = [row for row, (_, address) in enumerate(wanted) if isinstance(address, int) and 0 < address < limit]
     pages = addresses_of([wanted[row][1] for row in asked]) >> PAGE_SHIFT  # type: ignore[misc]
     keys = np.array([numbers[wanted[row][0].address] for row in asked], dtype=np.uint64) << OWNER_SHIFT | pages
     places = np.searchsorted(first, keys, side="right") - 1
@@ -227,6 +227,7 @@ def _executable(
 
 
 def _start(
+    kernel: Kernel,
     process: Process,
     address: int | Absent,
     vad: Vad | None,
@@ -239,7 +240,7 @@ def _start(
         return Start(address, UNKNOWN, reason=str(address))
     if address == 0:
         return Start(address, NONE)
-    if address >= KERNEL_HALF:
+    if address >= kernel.system_start:
         driver = listed.find(address)
         if driver is not None:
             path = driver.path if isinstance(driver.path, str) else driver.name

@@ -9,7 +9,7 @@ from typing import Any
 from process_anatomy.absent import Absent
 from process_anatomy.errors import RequestError
 from process_anatomy.filetime import moment_text
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import View
 from process_anatomy.walk.processes import Process
@@ -35,6 +35,7 @@ class FieldRow:
 
     layout: Layout
     address: int
+    system_start: int
     field: str
     type: str
     place: Place | None
@@ -45,7 +46,7 @@ class FieldRow:
     @property
     def in_system_space(self) -> bool:
         """Whether the structure lies in system address space, else in the process's own."""
-        return self.address >= KERNEL_HALF
+        return self.address >= self.system_start
 
     @property
     def readable(self) -> bool:
@@ -91,7 +92,7 @@ def of_process(kernel: Kernel, process: Process, layout: Layout, address: int | 
         address = kernel.crash.thread  # the thread that ran, not the first of the list
     if address is None:
         address = _own(kernel, process, layout)
-    if address < KERNEL_HALF and isinstance(space, AddressSpace) and isinstance(process.dtb, int):
+    if address < kernel.system_start and isinstance(space, AddressSpace) and isinstance(process.dtb, int):
         space = space.through(process.dtb)
     return View(space, kernel.build), address
 
@@ -112,12 +113,12 @@ def _own(kernel: Kernel, process: Process, layout: Layout) -> int:
                 raise RequestError(f"process {process.pid} has no {layout.name}: its list is empty")
         if isinstance(found, Absent):
             raise RequestError(f"process {process.pid} does not lead to its {layout.name}: {found}")
-        here = found & ~0xF if LAYOUTS[owner].fields[name].type.name == "_EX_FAST_REF" else found
+        here = found & ~kernel.build.fast_ref if LAYOUTS[owner].fields[name].type.name == "_EX_FAST_REF" else found
         if here == 0:
             raise RequestError(f"process {process.pid} has no {layout.name}: {owner}.{name} is zero")
         if back:
             here -= kernel.build[LAYOUTS[layout.name]].offset(back)
-        if here < KERNEL_HALF:
+        if here < kernel.system_start:
             view, here = of_process(kernel, process, layout, here)
     return here
 
@@ -158,7 +159,8 @@ def fields(view: View, layout: Layout, address: int) -> Iterator[FieldRow]:
         declared = layout.fields[name]
         value = found[name]
         text = value_text(view, declared.type.name, value)
-        yield FieldRow(layout, address, name, _type(declared.type.name, place), place, value, text, declared.meaning)
+        kind = _type(declared.type.name, place)
+        yield FieldRow(layout, address, view.space.system_start, name, kind, place, value, text, declared.meaning)
 
 
 def _position(place: Place | None) -> tuple[int, int]:

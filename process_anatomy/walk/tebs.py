@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import View, addresses_of
@@ -79,8 +79,8 @@ def tebs(kernel: Kernel, threads: Sequence[Thread]) -> list[Teb]:
     pointers = kernel.view.records(ETHREAD, addresses_of([thread.address for thread in threads])).values("Teb")
     if not isinstance(kernel.space, AddressSpace):
         gone = Absent(Kind.NOT_IN_DUMP, "the process's own memory is not in a small dump")
-        return [_without(t, _address(p), gone) for t, p in zip(threads, pointers, strict=True)]
-    rows = _read(kernel, kernel.build, threads, [_address(pointer) for pointer in pointers])
+        return [_without(t, _address(kernel, p), gone) for t, p in zip(threads, pointers, strict=True)]
+    rows = _read(kernel, kernel.build, threads, [_address(kernel, pointer) for pointer in pointers])
     both = [row for row in rows if row.thread.process.wow64 is True and isinstance(row.address, int)]
     tables = addresses_of([_number(row.thread.process.dtb) for row in both])
     small = small_tebs(kernel, addresses_of([_number(row.address) for row in both]), tables).tolist()
@@ -133,8 +133,8 @@ def _number(value: int | Absent) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _address(pointer: int | Absent) -> int | Absent:
-    if isinstance(pointer, int) and pointer >= KERNEL_HALF:
+def _address(kernel: Kernel, pointer: int | Absent) -> int | Absent:
+    if isinstance(pointer, int) and pointer >= kernel.system_start:
         return Absent(Kind.IMPLAUSIBLE, f"a TEB at {pointer:#x}, which is no user address")
     return NOT_APPLICABLE if pointer == 0 else pointer
 

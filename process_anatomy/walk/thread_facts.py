@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.view import Records, addresses_of
 from process_anatomy.walk.processes import NOT_READ
 from process_anatomy.walk.threads import Thread, ThreadTable
@@ -158,7 +158,9 @@ def thread_facts(kernel: Kernel, table: ThreadTable) -> list[ThreadFacts]:
         problems = thread.problems
         if suspect:
             told = dict(zip(names, facts, strict=True))
-            problems = tuple(dict.fromkeys((*problems, *_unread(told), *_contradictions(thread, told))))
+            problems = tuple(
+                dict.fromkeys((*problems, *_unread(told), *_contradictions(thread, told, records.space.system_start)))
+            )
         rows.append(ThreadFacts(*(thread, *facts, problems)))
     return rows
 
@@ -169,7 +171,8 @@ def _suspects(threads: Sequence[Thread], records: Records, columns: dict[str, li
     found: npt.NDArray[np.bool_] = ~records.whole | (
         get("Process") != addresses_of([t.process.address for t in threads])
     )
-    found |= (get("UniqueThread") & 3 != 0) | (get("UniqueThread") >= 1 << 31) | (get("Teb") >= np.uint64(KERNEL_HALF))
+    found |= (get("UniqueThread") & 3 != 0) | (get("UniqueThread") >= 1 << 31)
+    found |= get("Teb") >= np.uint64(records.space.system_start)
     found |= (get("State") >= len(STATES)) | (get("WaitReason") >= len(WAIT_REASONS))
     found |= (get("State") == STATES.index("Terminated")) | (get("Terminated") != 0)
     for field in ("Priority", "BasePriority"):
@@ -199,7 +202,7 @@ def _thread_names(kernel: Kernel, records: Records) -> list[Any]:
         return found
     headers = kernel.view.records(OBJECT_NAME_INFORMATION, addresses_of([pointers[row] for row in rows]))
     for row, text in zip(rows, headers.values("Name"), strict=True):
-        if pointers[row] < KERNEL_HALF:
+        if pointers[row] < kernel.system_start:
             found[row] = Absent(Kind.IMPLAUSIBLE, f"its name at {pointers[row]:#x} is no kernel address")
         else:
             found[row] = text if isinstance(text, Absent) else kernel.view.string(text.Buffer, text.Length)
@@ -217,18 +220,14 @@ def _exit_time(kernel: Kernel, flags: Any, state: Any, exit_time: Any) -> Any:
 
 def _unread(facts: dict[str, Any]) -> Iterator[str]:
     """What could not be read, in one line where it is all of it; what a build lacks is no problem."""
-    gone = {
-        name: value
-        for name, value in facts.items()
-        if isinstance(value, Absent) and value.kind in NOT_READ and value.kind is not Kind.NOT_IN_BUILD
-    }
+    gone = {name: value for name, value in facts.items() if isinstance(value, Absent) and value.kind in NOT_READ}
     if len(gone) >= len(FACTS):
         yield f"the thread object: {gone['start']}"
         return
     yield from (f"{name}: {value}" for name, value in gone.items())
 
 
-def _contradictions(thread: Thread, facts: dict[str, Any]) -> Iterator[str]:
+def _contradictions(thread: Thread, facts: dict[str, Any], system_start: int) -> Iterator[str]:
     """Facts of a thread that cannot be true together, or that no thread has."""
     owner, state, reason = facts["owner"], facts["state_number"], facts["reason_number"]
     if isinstance(owner, int) and owner != thread.process.address:
@@ -248,7 +247,7 @@ def _contradictions(thread: Thread, facts: dict[str, Any]) -> Iterator[str]:
     created, ended = facts["create_time"], facts["exit_time"]
     if isinstance(created, int) and isinstance(ended, int) and ended < created:
         yield "it ended before it was created"
-    if isinstance(facts["teb"], int) and facts["teb"] >= KERNEL_HALF:
+    if isinstance(facts["teb"], int) and facts["teb"] >= system_start:
         yield f"its TEB at {facts['teb']:#x} is no user address"
     top, low, pointer = facts["initial_stack"], facts["stack_limit"], facts["kernel_stack"]
     if isinstance(top, int) and isinstance(low, int) and isinstance(pointer, int) and pointer:

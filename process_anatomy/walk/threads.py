@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.lists import follow_heads
 from process_anatomy.memory.view import Records, addresses_of
 from process_anatomy.walk.processes import Process
@@ -69,7 +69,7 @@ def threads(kernel: Kernel, processes: Sequence[Process]) -> ThreadTable:
         (process, at - link, ring.notes.get(at, []))
         for process, ring in zip(processes, rings, strict=True)
         for at in ring.links
-        if at >= KERNEL_HALF
+        if at >= kernel.system_start
     ]
     problems = [
         f"threads of process {process.pid}: {problem}"
@@ -107,7 +107,7 @@ def _rows(records: Records, entries: Sequence[tuple[Process, int, list[str]]]) -
         elif isinstance(active, Absent) or isinstance(data, Absent):
             token = level = only = active if isinstance(active, Absent) else data
             problems.append(f"impersonation: {token}")
-        elif data & POINTER_MASK < KERNEL_HALF:
+        elif data & POINTER_MASK < records.space.system_start:
             token = level = only = Absent(Kind.IMPLAUSIBLE, f"{data & POINTER_MASK:#x} is no address of a token")
             problems.append(f"it impersonates, but {token}")
         else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.acls import Acl
 from process_anatomy.walk.logons import LogonSession
@@ -165,7 +165,7 @@ def tokens(kernel: Kernel, processes: Sequence[Process], threads: Sequence[Threa
     for process in processes:
         holders.append((process, None, process.token))
         holders += [(process, thread, thread.client_token) for thread in acting.get(process.address, ())]
-    where = [pointer if isinstance(pointer, int) and pointer >= KERNEL_HALF else 0 for _, _, pointer in holders]
+    where = [pointer if isinstance(pointer, int) and pointer >= kernel.system_start else 0 for _, _, pointer in holders]
     columns = token_facts(kernel, kernel.view.records(TOKEN, addresses_of(where)))
     shared = _shared(holders)
     rows: list[Token] = []
@@ -199,7 +199,7 @@ def _no_token(pointer: int | Absent, kind: Any, kernel: Kernel) -> Absent | None
         return pointer
     if pointer == 0:
         return Absent(Kind.NOT_APPLICABLE, "the process has no token")
-    if pointer < KERNEL_HALF:
+    if pointer < kernel.system_start:
         return Absent(Kind.IMPLAUSIBLE, f"no token at {pointer:#x}: that is no kernel address")
     if isinstance(kind, Absent):
         return kind if kind.kind is Kind.IMPLAUSIBLE else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from process_anatomy.absent import Absent, Kind
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.vads import Vad
@@ -54,7 +54,7 @@ def checks(kernel: Kernel, rows: Sequence[Vad]) -> list[Check]:
         if (
             isinstance(row.start, int)
             and isinstance(row.end, int)
-            and (row.start < LOWEST or ends <= row.end < KERNEL_HALF)
+            and (row.start < LOWEST or ends <= row.end < kernel.system_start)
         ):
             problems.append("its range lies outside user space")
         stated, balance = parents[number], None

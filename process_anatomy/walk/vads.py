@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.errors import NotYet
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.space import Addresses, distinct
 from process_anatomy.memory.view import Records, addresses_of, unreadable
 from process_anatomy.walk.processes import NOT_READ, Process
@@ -30,7 +30,6 @@ DEPTH_LIMIT = 96
 NODE_LIMIT = 1 << 22
 """Nodes of all processes together."""
 POOL_HEADER_SIZE = 16
-FAST_REF = np.uint64(0xF)
 PAGE_SHIFT = np.uint64(12)
 HIGH_SHIFT = np.uint64(44)
 SHORT_TAGS = {"VadS", "VadF"}
@@ -190,7 +189,7 @@ def _walk(kernel: Kernel, structure: Structure, roots: Addresses) -> _Nodes:
     seen: set[tuple[int, int]] = set()
     total = 0
     for depth in range(DEPTH_LIMIT + 1):
-        fresh = (address >= np.uint64(KERNEL_HALF)) & (address & np.uint64(7) == 0)
+        fresh = (address >= np.uint64(kernel.system_start)) & (address & np.uint64(7) == 0)
         fresh &= np.array(
             [_add(seen, pair) for pair in zip(owner.tolist(), address.tolist(), strict=True)], dtype=np.bool_
         )
@@ -200,7 +199,7 @@ def _walk(kernel: Kernel, structure: Structure, roots: Addresses) -> _Nodes:
         for row in np.flatnonzero(~fresh).tolist():
             child, parent = int(address[row]), int(came_from[row])
             problems.setdefault(parent if parent >= 0 else -1 - int(owner[row]), []).append(
-                _refused(child, "left" if side[row] == 0 else "right", depth)
+                _refused(kernel, child, "left" if side[row] == 0 else "right", depth)
             )
         owner, address, came_from, side = owner[fresh], address[fresh], came_from[fresh], side[fresh]
         if not len(owner):
@@ -232,9 +231,9 @@ def _add(seen: set[tuple[int, int]], node: tuple[int, int]) -> bool:
     return new
 
 
-def _refused(child: int, side: str, depth: int) -> str:
+def _refused(kernel: Kernel, child: int, side: str, depth: int) -> str:
     where = f"its {side} child {child:#x}" if depth else f"VAD root {child:#x}"
-    if child < KERNEL_HALF or child % 8:
+    if child < kernel.system_start or child % 8:
         return f"{where} is no kernel address"
     if depth == DEPTH_LIMIT:
         return f"{where} lies deeper than {DEPTH_LIMIT} levels"
@@ -295,7 +294,7 @@ def _rows(kernel: Kernel, processes: Sequence[Process], nodes: _Nodes, order: li
         start, end, stated = facts[0], facts[1], facts[7]
         if isinstance(stated, int) and stated != parent:
             problems = [*problems, f"names {stated:#x} as its parent, but was reached from {parent:#x}"]
-        if isinstance(start, int) and isinstance(end, int) and (end < start or end >= KERNEL_HALF):
+        if isinstance(start, int) and isinstance(end, int) and (end < start or end >= kernel.system_start):
             problems = [*problems, "its range is not one of user addresses"]
         problems = problems + [str(v) for v in facts if isinstance(v, Absent) and v.kind in NOT_READ]
         rows.append(Vad(*(processes[owner], at, depth, *facts, tuple(dict.fromkeys(problems)))))
@@ -357,12 +356,12 @@ def _files(kernel: Kernel, records: Records, tags: list[Any]) -> list[Any]:
         place = kernel.build[layout].place(name)
         unique, back = distinct(where)
         data, there = kernel.space.read_many(unique + np.uint64(place.offset), place.size)
-        pointers = data.view("<u8").reshape(-1)[back]
+        pointers = data.view(f"<u{place.size}").reshape(-1).astype(np.uint64)[back]
         for row, at in zip(rows[~there[back]].tolist(), where[~there[back]].tolist(), strict=True):
             found[row] = unreadable(kernel.space, at + place.offset, place.size)
-        going = there[back] & (pointers & ~FAST_REF != 0)
+        pointers &= ~np.uint64(kernel.build.fast_ref if name == "FilePointer" else 0)
+        going = there[back] & (pointers != 0)
         rows, where = rows[going], pointers[going]
-    where = where & ~FAST_REF
     unique, back = distinct(where)
     texts = kernel.view.records(FILE_OBJECT, unique).texts("FileName")
     names = [NOT_APPLICABLE if text == "" else text for text in texts]

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
-from process_anatomy.kernel.identify import KERNEL_HALF, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import PAGE, gather
@@ -130,7 +130,7 @@ def working_sets(kernel: Kernel, processes: Sequence[Process]) -> list[WorkingSe
     for field, (nonpaged, paged) in QUOTAS.items():
         pairs = [_pair(value, kernel.build.pointer_size) for value in records.values(field)]
         columns[nonpaged], columns[paged] = [first for first, _ in pairs], [second for _, second in pairs]
-    lists = [_list_address(value) for value in records.values("VmWorkingSetList")]
+    lists = [_list_address(kernel, value) for value in records.values("VmWorkingSetList")]
     problems: list[list[str]] = [[] for _ in processes]
     columns |= _counted(kernel, processes, problems)
     seen = [_list(kernel, process, address, told) for process, address, told in zip(
@@ -165,13 +165,15 @@ def _worth_telling(value: Absent) -> bool:
     return value.kind in NOT_READ and value.kind is not Kind.NOT_IN_BUILD
 
 
-def _list_address(value: int | Absent) -> int | Absent:
+def _list_address(kernel: Kernel, value: int | Absent) -> int | Absent:
     """Where a working set list is, which is in the kernel half."""
     if isinstance(value, Absent):
         return value
     if value == 0:
         return NOT_APPLICABLE
-    return value if value >= KERNEL_HALF else Absent(Kind.IMPLAUSIBLE, f"a list at {value:#x}, no kernel address")
+    return (
+        value if value >= kernel.system_start else Absent(Kind.IMPLAUSIBLE, f"a list at {value:#x}, no kernel address")
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +297,7 @@ def _through_system(space: AddressSpace, own: AddressSpace, address: int) -> str
     physical, state, _ = space.translate(where, addresses_of([own.root, space.root]))
     if state[0] > paging.READABLE:
         return unreadable(own, address, PAGE - address % PAGE)
-    if own.root == space.root & ~0xFFF:
+    if own.root == space.root_in(space.root):
         return NOT_APPLICABLE
     if state[1] > paging.READABLE:
         return NOTHING
