@@ -86,7 +86,7 @@ class Process:
 
     @property
     def own_space(self) -> bool:
-        """Whether its user space is a program's: not a minimal process's; before there were those, not without a PEB."""
+        """Whether its user space is a program's: no minimal process's, nor, before there were those, without a PEB."""
         if isinstance(self.minimal, Absent) and self.minimal.kind is Kind.NOT_IN_BUILD:
             return isinstance(self.peb, int)
         return self.minimal is False
