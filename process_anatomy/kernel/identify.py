@@ -216,7 +216,8 @@ def _identified(space: AddressSpace, image: KernelImage, isf: Build | None, foun
     evidence = [f"kernel image at {image.base:#x}" + (f", PDB {image.pdb.guid}-{image.pdb.age}" if image.pdb else "")]
     doubts: list[str] = []
     for lead in found:
-        for build in candidate_builds(image, number, isf):
+        for layout in candidate_builds(image, number, isf):
+            build = builds.with_entries(layout, space.mode.entry_size)
             if build.pointer_size != space.pointer_size:
                 doubts.append(f"through layout {build.name}: its pointers have {build.pointer_size} bytes")
                 continue
