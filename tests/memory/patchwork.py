@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from process_anatomy.memory.physical import MappedMemory, Run
-from process_anatomy.memory.space import Addresses, Mask, Octets
+from process_anatomy.memory.space import SYSTEM_START, Addresses, Mask, Octets
 
 PAGE = 0x1000
 
@@ -25,7 +25,7 @@ class Patchwork:
     """
 
     def __init__(self, pieces: Mapping[int, bytes], pointer_size: int = 8) -> None:
-        self.pointer_size = pointer_size
+        self.pointer_size, self.system_start = pointer_size, SYSTEM_START[pointer_size]
         self.bytes = {at + i: byte for at, piece in pieces.items() for i, byte in enumerate(piece)}
         self.reads = 0
 

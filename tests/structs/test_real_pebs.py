@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from process_anatomy.absent import Absent
-from process_anatomy.memory.space import Addresses, Mask, Octets
+from process_anatomy.memory.space import SYSTEM_START, Addresses, Mask, Octets
 from process_anatomy.memory.view import View
 from structs import builds
 from structs.peb import PEB, PROCESS_PARAMETERS
@@ -38,7 +38,7 @@ class Thread(NamedTuple):
 class UserDump:
     """A user-mode minidump as a space: ranges of one process's memory."""
 
-    pointer_size = 8
+    pointer_size, system_start = 8, SYSTEM_START[8]
 
     def __init__(self, path: Path) -> None:
         self.data = path.read_bytes()

@@ -16,7 +16,7 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.forge import hives
 from process_anatomy.forge.registry import Cells as Storage
 from process_anatomy.forge.registry import Contents
-from process_anatomy.memory.space import Addresses, Mask, Octets
+from process_anatomy.memory.space import SYSTEM_START, Addresses, Mask, Octets
 from process_anatomy.walk import cells as reading
 from process_anatomy.walk.cells import Cells
 from process_anatomy.walk.keys import LARGEST_VALUE, Key, key_in, value_in
@@ -33,7 +33,7 @@ PAGE = 0x1000
 class Stretches:
     """A space of a few stretches of bytes."""
 
-    pointer_size = 8
+    pointer_size, system_start = 8, SYSTEM_START[8]
 
     def __init__(self, stretches: dict[int, bytes | bytearray]) -> None:
         self.stretches = stretches

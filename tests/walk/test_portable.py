@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.kernel.image import PeImage
-from process_anatomy.memory.space import Addresses, Mask, Octets
+from process_anatomy.memory.space import SYSTEM_START, Addresses, Mask, Octets
 from process_anatomy.walk.portable import IMPORT_LIMIT, LIBRARY_LIMIT, SECTION_LIMIT, pe_facts
 
 BASE = 0x140000000
@@ -20,7 +20,7 @@ PAGE = 0x1000
 class Flat:
     """A space of a few bytes at :data:`BASE`; what it does not hold is missing."""
 
-    pointer_size = 8
+    pointer_size, system_start = 8, SYSTEM_START[8]
 
     def __init__(self, data: bytes) -> None:
         self.data = data
