@@ -221,7 +221,7 @@ def _identified(space: AddressSpace, image: KernelImage, isf: Build | None, foun
             if build.pointer_size != space.pointer_size:
                 doubts.append(f"through layout {build.name}: its pointers have {build.pointer_size} bytes")
                 continue
-            view = View(space, build)
+            view = View(space.of_build(build), build)
             process = lead.address - build[EPROCESS].offset("ActiveProcessLinks") if lead.is_link else lead.address
             doubt = proof(view, process, space, lead.is_system)
             if not doubt:
