@@ -15,7 +15,7 @@ import time
 import urllib.request
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
@@ -27,7 +27,7 @@ TIMEOUT = 60.0
 """Seconds that a server may stay silent."""
 ATTEMPTS = 5
 """Attempts in a row that may bring nothing."""
-CONNECTIONS = 200
+CONNECTIONS = 50
 """Connections for one file, however much each brings."""
 PAUSE = 2.0
 SIZE_LIMIT = 1 << 37
@@ -109,6 +109,22 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
                 f"{_host(req.full_url)} leads to a connection that is not encrypted, and no hash is published"
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+    def http_error_302(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: http.client.HTTPMessage
+    ) -> Any:
+        """Follow; where that cannot be done, the connection is closed."""
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except HTTPError:  # has the connection, and is closed where it is caught
+            raise
+        except Exception as error:
+            fp.close()
+            if isinstance(error, ValueError):
+                raise SampleError(f"{_host(req.full_url)} redirects to what is no address of the web") from None
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 def _opener(plain: bool) -> urllib.request.OpenerDirector:
@@ -232,7 +248,9 @@ class Download:
                 return  # all of it is here already
             part.forget()
             raise _Lost("the file is another one now than when the download began")
-        words = f"answers {error.code} {error.reason or ''}".strip()
+        if 300 <= error.code < 400:
+            raise SampleError(f"{_host(self.address)} redirects in a circle, or not to the web: {self.address}")
+        words = _line(f"answers {error.code} {error.reason or ''}")
         if error.code in LATER:
             raise _Lost(words)
         raise SampleError(f"{_host(self.address)} {words}: {self.address}")
@@ -260,28 +278,32 @@ class Download:
             raise SampleError(f"{_host(self.address)} offers {total:,} bytes, published are {self._size:,}")
         limit = total if total is not None else self._size or SIZE_LIMIT
         self._room(limit - offset if total is not None else 0)
-        part.note(_Said(said.address, said.etag, said.date, total))
-        with part.path.open("r+b" if offset else "wb") as file:
-            file.seek(offset)
-            file.truncate()
-            while True:
-                step(offset, total)
-                try:
-                    data = answer.read1(CHUNK)
-                except (OSError, http.client.HTTPException, ValueError) as error:
-                    raise _Lost(_why(error)) from None
-                if not data:
-                    break
-                offset += len(data)
-                if offset > limit:
-                    raise SampleError(f"{_host(self.address)} sends more than the {limit:,} bytes that there can be")
-                try:
-                    file.write(data)
-                except OSError as error:
-                    raise SampleError(_unwritten(part.path, error)) from None
+        try:
+            part.note(_Said(said.address, said.etag, said.date, total))
+            with part.path.open("r+b" if offset else "wb") as file:
+                file.seek(offset)
+                file.truncate()
+                offset = self._copy(answer, file, offset, total, limit, step)
+        except OSError as error:
+            raise SampleError(f"{part.path} cannot be written: {error.strerror or error}") from None
         whole = total if total is not None else self._size
         if whole is not None and offset < whole:
             raise _Lost(f"the connection ended after {offset:,} of {whole:,} bytes")
+
+    def _copy(self, answer: Any, file: BinaryIO, offset: int, total: int | None, limit: int, step: Step) -> int:
+        """What comes, to a file; gives where it ends."""
+        while True:
+            step(offset, total)
+            try:
+                data = answer.read1(CHUNK)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                raise _Lost(_why(error)) from None
+            if not data:
+                return offset
+            offset += len(data)
+            if offset > limit:
+                raise SampleError(f"{_host(self.address)} sends more than the {limit:,} bytes that there can be")
+            file.write(data)
 
     def _room(self, needed: int) -> None:
         """The disk must have room for what is to come."""
@@ -290,14 +312,14 @@ class Download:
             raise SampleError(f"{needed:,} bytes are to come, and {self.target.parent} has {free:,} free")
 
 
-def _unwritten(path: Path, error: OSError) -> str:
-    return f"{path} cannot be written: {error.strerror or error}"
+def _line(text: str) -> str:
+    """Words in one line."""
+    return " ".join(text.split())
 
 
 def _why(error: object) -> str:
     """An error of a connection, in words."""
     if isinstance(error, TimeoutError):
         return "the server stays silent"
-    if isinstance(error, OSError):
-        return str(error.strerror or error) or type(error).__name__
-    return str(error) or type(error).__name__
+    words = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return _line(words) or type(error).__name__

@@ -24,4 +24,4 @@ def plain_name(path: str) -> str:
     """
     kept = "".join(c if c.isascii() and (c.isalnum() or c in "-._") else "_" for c in last_part(path)[:LENGTH_LIMIT])
     kept = kept.strip(".") or "unnamed"
-    return f"_{kept}"[:LENGTH_LIMIT] if RESERVED.match(kept) else kept
+    return f"_{kept}"[:LENGTH_LIMIT].rstrip(".") if RESERVED.match(kept) else kept
