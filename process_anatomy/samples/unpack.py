@@ -293,7 +293,10 @@ def unpack(
             if told is not None and told > free:
                 raise SampleError(f"it unpacks to {told:,} bytes, and {target.parent} has {max(free, 0):,} free")
             with target.open("wb") as file:
-                opened.copy(member, _Bounded(file, limit, told, step))
+                bounded = _Bounded(file, limit, told, step)
+                opened.copy(member, bounded)
+            if not bounded.size:
+                raise SampleError("the file in it is empty")
         complete = True
     except Exception as error:  # noqa: BLE001  what nobody vouches for may break a library in ways that it does not name
         raise SampleError(f"{archive.name} cannot be unpacked: {_why(error)}") from None
@@ -304,8 +307,8 @@ def unpack(
 
 
 def _why(error: Exception) -> str:
-    """What went wrong, in words: the error's own where it was made for a reader."""
-    words = str(error)
+    """What went wrong, in one line: the error's own words where they were made for a reader."""
+    words = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     spoken = (SampleError, OSError, RuntimeError, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError)
