@@ -161,7 +161,10 @@ class _Table:
 
     def tables(self, key: str) -> Iterator[_Table]:
         """The tables of an array, none where it is missing."""
-        for number, values in enumerate(self._left.pop(key, []) or [], 1):
+        found = self._left.pop(key, [])
+        if not isinstance(found, list):
+            raise CatalogueError(f"{self.where}: {key} is no array of tables")
+        for number, values in enumerate(found, 1):
             yield _Table(values, f"{self.where}, {key} {number}")
 
     def table(self, key: str) -> _Table:
