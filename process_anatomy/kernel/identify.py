@@ -217,11 +217,12 @@ def _identified(space: AddressSpace, image: KernelImage, isf: Build | None, foun
     evidence = [f"kernel image at {image.base:#x}" + (f", PDB {image.pdb.guid}-{image.pdb.age}" if image.pdb else "")]
     doubts: list[str] = []
     for lead in found:
-        for build in candidate_builds(image, number, isf):
+        for layout in candidate_builds(image, number, isf):
+            build = builds.with_entries(layout, space.mode.entry_size)
             if build.pointer_size != space.pointer_size:
                 doubts.append(f"through layout {build.name}: its pointers have {build.pointer_size} bytes")
                 continue
-            view = View(space, build)
+            view = View(space.of_build(build), build)
             process = lead.address - build[EPROCESS].offset("ActiveProcessLinks") if lead.is_link else lead.address
             doubt = proof(view, process, space, lead.is_system)
             if not doubt:

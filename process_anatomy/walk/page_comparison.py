@@ -38,7 +38,7 @@ RIGHTS = ("R--", "R-X", "RW-", "RWX")
 """Rights by number: 1 for execution, 2 for writing."""
 COUNTED = 6
 """Kinds of entries that a row counts: valid, large, transition, prototype, page file, demand zero."""
-_COLUMN_OF = np.array([0, 1, 1, 2, 3, 4, 5, 6, 6])
+_COLUMN_OF = np.array([0, 1, 1, 1, 2, 3, 4, 5, 6, 6])
 """Number of a page's state to that of its kind; what is neither counts for none."""
 GUARD, NO_ACCESS = 2, 3
 """Modifiers of a protection index (its two upper bits); the second means no access where no protection is beside it."""
