@@ -45,9 +45,9 @@ from structs.ethread import ETHREAD
 from structs.peb import LDR_DATA_TABLE_ENTRY
 from structs.vad import MMVAD_SHORT
 from tests.walk.damaged import GARBAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without
+from tests.walk.generations import NEWER, OLDER, lab
 
 IMAGES = ["win10-19041", "srv2019-17763", "srv2016-14393", "win7-7601-x86-pae", "winxp-2600-pae"]
-BUILDS = ["x64-9600-16384", "x64-10240-16384", "x64-14393-0", "x64-17763-0", "x64-22621-382", "x64-26100-1742"]
 DUMPS = [
     "triage-x64-17763-011620-8250-proxyrule.dmp",
     "triage-x64-19041-022121-rizin.dmp",
@@ -201,10 +201,10 @@ def of_thread(rows: list[Starts], tid: int) -> Starts:
     return row
 
 
-@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("build", NEWER + OLDER)
 def test_the_labs_threads_are_those_of_its_answer_key(build: str) -> None:
     """States, suspensions, ends and starts of each kind, in every layout."""
-    made = forge(LAB, 11, build)
+    made = lab(build)
     rows = everything(kernel_of(made))
     told = {row.facts.thread.tid: (*found(row.facts), row.facts.suspend_count) for row in rows}
     truth = [(p, t) for p in listed_truth(made.truth) for t in p["threads"]]
