@@ -24,7 +24,7 @@ from process_anatomy.forge.namespace import Namespace
 from process_anatomy.forge.objects import Handle, ObjectManager
 from process_anatomy.forge.older_cast import cast_for
 from process_anatomy.forge.open_objects import OpenObjects, power_facts
-from process_anatomy.forge.page_tables import PAE, X64, Entries, Space
+from process_anatomy.forge.page_tables import PAE, X64, X86, Entries, Space
 from process_anatomy.forge.pool import Pool
 from process_anatomy.forge.processes import DEVICE, Process, ProcessTable, impersonate
 from process_anatomy.forge.records import pointers, record, ring, text
@@ -56,6 +56,8 @@ DEFAULT_SEED = 22621
 SYSTEM_ROOT, LOW_STUB = 0x1AD, 0x13
 SMALL_ROOTS = 0x1C0
 """First frame for the root tables of processes with physical address extension."""
+PREPARED = 0x5000000
+"""Bytes of the paged pool whose page tables are there from the beginning, with plain 32-bit paging."""
 ROOT_BYTES = 0x20
 """Bytes of a root table with physical address extension."""
 FIRST_SUBSYSTEM = (6, 0)
@@ -155,6 +157,9 @@ class _Machine:
             self.kernel_image.point("MmPagedPoolStart", paged.start)
             self.kernel_image.point("MmNonPagedPoolStart", nonpaged.start)
             self.kernel_image.point("MmSubsectionBase", nonpaged.start)
+        if mode is X86:  # readers know System's root by the tables that are always there
+            self.kernel.prepare(0, 1)
+            self.kernel.prepare(paged.start, paged.start + PREPARED)
         self.objects = ObjectManager(build, self.kernel, self.kernel_image, (nonpaged, paged), dice)
         self.sections = Sections(self.objects, self.entries)
         self.namespace = Namespace(self.objects)
