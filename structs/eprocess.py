@@ -105,7 +105,10 @@ EPROCESS = Layout(
             "VadRoot",
         ),
         "VadHint": at(Pointer, "the VAD that was looked up last"),
-        "VadCount": at(UInt, "number of VADs the memory manager counts", "VadCount"),
+        "VadCount": at(
+            UInt, "number of VADs the memory manager counts", "VadCount", "VadRoot.NumberGenericTableElements"
+        ),
+        "DepthOfTree": at(UInt, "levels of the VAD tree (Windows Server 2003 to 8)", "VadRoot.DepthOfTree"),
         "Cookie": at(UInt, "process cookie"),
         "SequenceNumber": at(UInt, "number given at creation, never reused until restart"),
         "ProcessExiting": at(UInt, "1 once the process has begun to end"),

@@ -55,13 +55,16 @@ ETHREAD = Layout(
         "KernelStack": at(Pointer, "kernel stack pointer when it last left the processor", "Tcb.KernelStack"),
         "ApcStateProcess": at(Pointer, "the process whose address space it uses now", "Tcb.ApcState.Process"),
         "Process": at(Pointer, "the process that owns it", "Tcb.Process", "ThreadsProcess"),
-        "CreateTime": at(FileTime, "when the thread was created (UTC)"),
+        "CreateTime": at(FileTime, "when the thread was created (UTC); in XP without its highest three bits"),
         "ExitTime": at(FileTime, "when the thread ended (UTC); while it runs, wait links may use the place"),
         "ExitStatus": at(Int, "status the thread ended with"),
         "ForwardLinkShadow": at(Pointer, "first half of PostBlockList, zero while StartAddress holds an address"),
         "StartAddress": at(Pointer, "first instruction as the kernel was told; PostBlockList may reuse the place"),
         "StartAddressInvalid": at(UInt, "1: StartAddress was overwritten by PostBlockList"),
         "Win32StartAddress": at(Pointer, "first instruction as the Windows subsystem was told"),
+        "LpcReceivedMsgIdValid": at(
+            UInt, "1: Win32StartAddress was overwritten by the number of a message (before Windows Vista)"
+        ),
         "UniqueProcess": at(Pointer, "client id, first half: the process id", "Cid.UniqueProcess"),
         "UniqueThread": at(Pointer, "client id, second half: the thread id", "Cid.UniqueThread"),
         "ThreadListEntry": at(ListEntry, "link in the process's list of threads"),
@@ -72,6 +75,25 @@ ETHREAD = Layout(
             "impersonation token; its low bits are the level (0-1) and whether only enabled parts count (2)",
             "ClientSecurity.ImpersonationData",
         ),
+        "ImpersonationInfo": at(Pointer, "whom it acts for, zero until it first did (before Windows Vista)"),
         **CROSS_THREAD_FLAGS,
     },
 )
+
+PS_IMPERSONATION_INFORMATION = Layout(
+    "_PS_IMPERSONATION_INFORMATION",
+    "whom a thread acts for, in system address space (before Windows Vista)",
+    {
+        "Token": at(Pointer, "impersonation token"),
+        "CopyOnOpen": at(UInt, "1: who opens its token gets a copy"),
+        "EffectiveOnly": at(UInt, "1: only the enabled groups and privileges of the token count"),
+        "ImpersonationLevel": at(UInt, "how far it may act for the client"),
+    },
+    widths={
+        "Token": lambda pointer: pointer,
+        "CopyOnOpen": 1,
+        "EffectiveOnly": 1,
+        "ImpersonationLevel": 4,
+    },
+)
+"""Its members are in the kernel's public symbols of Windows XP and Server 2003 in this order."""

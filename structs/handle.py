@@ -28,10 +28,13 @@ HANDLE_TABLE_ENTRY = Layout(
     {
         "Unlocked": at(UInt, "nobody is changing the entry now (since Windows 8)"),
         "RefCnt": at(UInt, "references that may still be taken without touching the object (since Windows 8)"),
-        "Attributes": at(UInt, "1 protected from closing, 2 inherited by children, 4 audited when closed"),
+        "Attributes": at(
+            UInt, "1 protected from closing, 2 inherited by children, 4 audited; 32-bit: 1 inherited, 2 audited"
+        ),
         "ObjectPointerBits": at(UInt, "address of the object's header, without its lowest and highest bits"),
         "Object": at(Pointer, "address of the object's header with attributes in the lowest bits (up to Windows 7)"),
         "GrantedAccessBits": at(UInt, "what the holder may do with the object (since Windows 8)"),
+        "ProtectFromClose": at(UInt, "the handle cannot be closed (32-bit Windows since Windows 8)"),
         "NoRightsUpgrade": at(UInt, "no more rights can be had through this handle (since Windows 8.1)"),
         "GrantedAccess": at(UInt, "what the holder may do with the object (up to Windows 7)"),
     },

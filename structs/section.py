@@ -22,6 +22,7 @@ CONTROL_AREA = Layout(
         "Segment": at(Pointer, "the segment: size and prototype entries"),
         "NumberOfSectionReferences": at(UInt, "section objects that refer to it"),
         "NumberOfMappedViews": at(UInt, "views mapped into processes"),
+        "NumberOfSubsections": at(UInt, "parts of the section (Windows XP)"),
         "NumberOfUserReferences": at(UInt, "references from user mode"),
         "Flags": at(UInt, "section flags: image, file, being deleted ...", "u.LongFlags"),
         "FilePointer": at(FastRef, "file object of the mapped file, zero where a page file backs it"),
@@ -71,6 +72,7 @@ SEGMENT = Layout(
     {
         "ControlArea": at(Pointer, "the control area"),
         "TotalNumberOfPtes": at(UInt, "number of prototype entries"),
+        "SegmentPteTemplate": at(UInt, "what the prototype entries are made from (before Windows Vista)"),
         "NumberOfCommittedPages": at(UInt, "committed pages of the section"),
         "SizeOfSegment": at(UInt, "bytes"),
         "ImageInformation": at(

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from structs.layout import Bytes, FieldType, Layout, Place
+from structs.layout import Bytes, FieldType, FileTime, Layout, Place
 
 Types = Mapping[str, Mapping[str, Any]]
 
@@ -63,9 +63,21 @@ def places_of(types: Types, layout: Layout, pointer_size: int) -> dict[str, Plac
             if member is not None and layout.fields[field].type is not Bytes:
                 member = _first_element(member)
             if member is not None and _readable(member, layout.fields[field].type, pointer_size):
+                if layout.fields[field].type is FileTime:
+                    member = _above_bits(types[layout.name]["fields"], member)
                 found[field] = _place(member)
                 break
     return found or None
+
+
+def _above_bits(fields: Mapping[str, Any], member: dict[str, Any]) -> dict[str, Any]:
+    """A time as it is, or what bit-fields in its lowest bits leave of it.
+
+    A thread of Windows XP counts its nested faults in the lowest three bits of the time of its creation.
+    """
+    here = (other for other in fields.values() if other["offset"] == member["offset"] and other.get("bits"))
+    taken = max((other["bit"] + other["bits"] for other in here), default=0)
+    return member | {"bit": taken, "bits": 8 * member["size"] - taken} if taken else member
 
 
 def _first_element(member: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,11 @@ TOKEN = Layout(
         "PrivilegesEnabledByDefault": at(
             UInt, "privileges that counted at creation, a bit each", "Privileges.EnabledByDefault"
         ),
+        "PrivilegeCount": at(UInt, "number of privileges in the array (before Windows Vista)"),
+        "Privileges": at(Pointer, "array of the privileges that the token has (before Windows Vista)"),
+        "AuditCategories": at(
+            UInt, "per-user audit policy before Windows Vista, four bits for each category", "AuditPolicy.Overlay"
+        ),
         "AuditPolicy": at(
             Bytes,
             "per-user audit policy, four bits for each subcategory",
@@ -58,6 +63,15 @@ SID_AND_ATTRIBUTES = Layout(
     {
         "Sid": at(Pointer, "address of the SID"),
         "Attributes": at(UInt, "mandatory, enabled, owner, deny-only, integrity, logon id ..."),
+    },
+)
+
+LUID_AND_ATTRIBUTES = Layout(
+    "_LUID_AND_ATTRIBUTES",
+    "a privilege of a token and how it counts (before Windows Vista)",
+    {
+        "Luid": at(Luid, "number of the privilege"),
+        "Attributes": at(UInt, "enabled by default, enabled ..."),
     },
 )
 

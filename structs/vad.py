@@ -1,7 +1,8 @@
 """Virtual address descriptors: the tree that says what each range of a process's land is for.
 
-From Windows 8.1 on every node starts with _MMVAD_SHORT; a node that maps a section is a whole _MMVAD.
-Earlier nodes keep the same facts under other names; the paths say where.
+Every node starts with what _MMVAD_SHORT has; a node that maps a section is a whole _MMVAD, and up to Windows 7 a
+_MMVAD_LONG where it is secured or may grow.  The tree is a splay tree on Windows XP, a balanced one since; each node
+is linked by its own first fields, by _MM_AVL_NODE on Windows 8, by _RTL_BALANCED_NODE since 8.1; the paths say where.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ MMVAD_SHORT = Layout(
             "VadNode.ParentValue",
             "VadNode.u1.Parent",
             "u1.Parent",
-            "Parent",
         ),
+        "Parent": at(Pointer, "parent node, in a splay tree, which keeps no balance (Windows XP)"),
         "StartingVpn": at(UInt, "first page number of the range, low part"),
         "EndingVpn": at(UInt, "last page number of the range, low part"),
         "StartingVpnHigh": at(UInt, "first page number, high part"),
@@ -29,6 +30,11 @@ MMVAD_SHORT = Layout(
         "CommitChargeHigh": at(UInt, "committed pages, high part"),
         "ReferenceCount": at(UInt, "threads that hold on to the node"),
         "VadType": at(UInt, "kind of range: none, image map, AWE, large pages ...", "u.VadFlags.VadType"),
+        "PhysicalMapping": at(UInt, "1: maps physical memory (before there was VadType)", "u.VadFlags.PhysicalMapping"),
+        "ImageMap": at(UInt, "1: maps an image (before there was VadType)", "u.VadFlags.ImageMap"),
+        "UserPhysicalPages": at(UInt, "1: an AWE window (before there was VadType)", "u.VadFlags.UserPhysicalPages"),
+        "WriteWatch": at(UInt, "1: written pages are noted (before there was VadType)", "u.VadFlags.WriteWatch"),
+        "LargePages": at(UInt, "1: made of large pages (before there was VadType)", "u.VadFlags.LargePages"),
         "Protection": at(UInt, "index into the protection table", "u.VadFlags.Protection"),
         "PrivateMemory": at(UInt, "1: private to the process, 0: mapped from a section", "u.VadFlags.PrivateMemory"),
         "NoChange": at(UInt, "1: the protection may not be changed", "u.VadFlags.NoChange"),

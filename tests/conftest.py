@@ -121,6 +121,18 @@ def foreign(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[
 
 
 @pytest.fixture(scope="session")
+def winxp(foreign: Callable[[str], Path]) -> Path:
+    """The foreign image of 32-bit Windows XP SP3 with PAE; its answer key is ``winxp-2600-pae``."""
+    return foreign("winxp-2600-pae.raw")
+
+
+@pytest.fixture(scope="session")
+def win7x86(foreign: Callable[[str], Path]) -> Path:
+    """The foreign image of 32-bit Windows 7 SP1 with PAE; its answer key is ``win7-7601-x86-pae``."""
+    return foreign("win7-7601-x86-pae.raw")
+
+
+@pytest.fixture(scope="session")
 def truth(shared: Path) -> Callable[[str], dict[str, Any]]:
     """Name of a foreign image, without its ending, to its answer key."""
 

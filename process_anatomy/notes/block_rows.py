@@ -46,9 +46,9 @@ def _peb_kind(row: Peb) -> str:
         return "small-dump" if row.image_base.kind is Kind.NOT_IN_DUMP else "unreadable"
     if row.being_debugged is True:
         return "debugged"
-    if row.bits == 32:
-        return "wow64"
-    return "wow64-native" if row.process.wow64 is True else "native"
+    if row.process.wow64 is True:
+        return "wow64" if row.bits == 32 else "wow64-native"
+    return "native"
 
 
 def global_flag_notes(row: Peb, library: Library) -> str:
@@ -93,9 +93,9 @@ def _teb_kind(row: Teb) -> str:
         return "unreadable" if row.address.kind in NOT_READ else "none"
     if isinstance(row.stack_base, Absent) and isinstance(row.own_address, Absent):
         return "unreadable"
-    if row.bits == 32:
-        return "small"
-    return "wow64" if row.thread.process.wow64 is True else "user"
+    if row.thread.process.wow64 is True:
+        return "small" if row.bits == 32 else "wow64"
+    return "user"
 
 
 def place(value: int | Absent) -> str:

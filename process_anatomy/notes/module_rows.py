@@ -39,7 +39,7 @@ def module_note(row: Module, library: Library) -> Fact:
     kind = row.state
     if kind == LISTED and row.problems:
         kind = "contradicted"
-    elif kind == LISTED and row.bits == "32":
+    elif kind == LISTED and row.bits == "32" and row.process.wow64 is True:
         kind = "listed-32"
     return f"module-row/{kind}", facts
 

@@ -73,6 +73,8 @@ def _thread_kind(row: Starts) -> str:
         return "ended"
     if row.start.kind == REUSED:
         return "reused"
+    if row.win32.kind == REUSED:
+        return "message-number"
     if isinstance(told.thread.client_token, int):
         return "impersonating"
     if row.start.kind == DRIVER and row.win32.kind in (DRIVER, NONE):

@@ -92,7 +92,8 @@ def creations(
     primary = {token.process.address: token for token in tokens if token.thread is None}
     by_id = {token.token_id: token for token in primary.values() if isinstance(token.token_id, int)}
     owners = _owners(kernel, processes)
-    natives = [peb for peb in (pebs(kernel, processes) if blocks is None else blocks) if peb.bits == 64]
+    native = 8 * kernel.build.pointer_size
+    natives = [peb for peb in (pebs(kernel, processes) if blocks is None else blocks) if peb.bits == native]
     for process, owner, peb in zip(processes, owners, natives, strict=True):
         parent = known.relative(process.ppid, process)
         creator = known.relative(owner, process)

@@ -31,11 +31,17 @@ PAGE_LIMIT = 1 << 10
 """Pages of the library that are searched; it has some five of data, and twenty in all."""
 SECTION_LIMIT = 32
 LOWEST_HEAP = 0x10000
+HEAP_UNIT = 8
+"""Addresses of a 32-bit heap's blocks are multiples of it, those of a 64-bit one of twice as many."""
 WRITABLE = 0x80000000
 RING_LIMIT = 1 << 12
 CANDIDATE_LIMIT = 64
 """Pointers that look like a CSR_PROCESS, of which the rings are followed."""
-OWN_HANDLE = np.uint64((1 << 64) - 1)
+
+
+def own_handle(kernel: Kernel) -> int:
+    """The handle by which every process means itself: all bits set, as many as a pointer has."""
+    return (1 << 8 * kernel.build.pointer_size) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +66,7 @@ class CsrRoot:
 
 
 def csr_roots(kernel: Kernel, everyone: Sequence[Process]) -> tuple[CsrRoot, ...]:
-    """Every process named csrss.exe that runs, with where its ring begins.
-
-    Raises:
-        NotYet: the VADs of this Windows are not supported yet.
-    """
+    """Every process named csrss.exe that runs, with where its ring begins."""
     named = [p for p in everyone if isinstance(p.name, str) and p.name.lower() == PROGRAM]
     servers = [p for p in named if isinstance(p.exit_time, Absent)][:SERVER_LIMIT]
     known = frozenset(p.pid for p in everyone if isinstance(p.pid, int))
@@ -83,11 +85,11 @@ def _root(kernel: Kernel, process: Process, trees: VadTable, known: frozenset[in
     own = space.through(process.dtb)
     pages = _data_pages(own, vad.start, vad.end)
     data, there = own.read_many(pages, PAGE)
-    values = data.view("<u8").reshape(-1)
-    places = (pages[:, None] + np.arange(0, PAGE, 8, dtype=np.uint64)).reshape(-1)
-    likely = (
-        (values >= np.uint64(LOWEST_HEAP)) & (values < np.uint64(kernel.system_start)) & (values & np.uint64(7) == 0)
-    )
+    size = kernel.build.pointer_size
+    values = data.view(f"<u{size}").reshape(-1).astype(np.uint64)
+    places = (pages[:, None] + np.arange(0, PAGE, size, dtype=np.uint64)).reshape(-1)
+    likely = (values >= np.uint64(LOWEST_HEAP)) & (values < np.uint64(kernel.system_start))
+    likely &= values % np.uint64(HEAP_UNIT) == 0
     likely &= (values < np.uint64(vad.start)) | (values > np.uint64(vad.end))
     found = _best(kernel, process, values[likely], places[likely], known)
     if found is not None:
@@ -139,10 +141,10 @@ def _best(
     records = kernel.view.records(CSR_PROCESS, values, np.full(len(values), root, dtype=np.uint64))
     pids, links = records.array("UniqueProcess"), records.array("ListLink")
     own = np.array([process.pid if isinstance(process.pid, int) else 0], dtype=np.uint64)
-    itself = (pids == own) & (records.array("ProcessHandle") == OWN_HANDLE)
+    itself = (pids == own) & (records.array("ProcessHandle") == np.uint64(own_handle(kernel)))
     linked = _pointed_back(kernel, records.structure.offset("ListLink"), values, links, root)
     believed = np.flatnonzero(linked & (itself | np.isin(pids, addresses_of(sorted(known)))))
-    best: tuple[tuple[bool, int], tuple[int, int, str]] | None = None
+    best: tuple[tuple[bool, bool, int], tuple[int, int, str]] | None = None
     order = sorted(believed.tolist(), key=lambda row: not itself[row])[:CANDIDATE_LIMIT]
     heads = addresses_of([int(values[row]) + records.structure.offset("ListLink") for row in order])
     rings = follow_heads(kernel.space, heads, RING_LIMIT, np.full(len(heads), root, dtype=np.uint64))
@@ -157,7 +159,7 @@ def _best(
         if not itself[row] and len(processes) < 2:
             continue
         proof = "it is csrss.exe's own entry" if itself[row] else "the ring holds ids of processes"
-        score = bool(itself[row]), len(processes)
+        score = bool(itself[row]), int(pids[row]) == process.pid, len(processes)
         if best is None or score > best[0]:
             best = score, (int(places[row]), int(values[row]), f"{proof}, {len(processes)} others are in its ring")
     return best[1] if best is not None else None
@@ -172,9 +174,10 @@ def _pointed_back(
     here = nodes + np.uint64(inside)
     found = np.zeros(len(nodes), dtype=np.bool_)
     roots = np.full(len(nodes), root, dtype=np.uint64)
-    for way, back in (("Flink", 8), ("Blink", 0)):
+    size = kernel.build.pointer_size
+    for way, back in (("Flink", size), ("Blink", 0)):
         neighbour = links[way].astype(np.uint64)
         user = (neighbour >= np.uint64(LOWEST_HEAP)) & (neighbour < np.uint64(kernel.system_start))
-        data, there = kernel.space.read_many(np.where(user, neighbour + np.uint64(back), np.uint64(0)), 8, roots)
-        found |= user & there & (data.view("<u8").reshape(-1) == here)
+        data, there = kernel.space.read_many(np.where(user, neighbour + np.uint64(back), np.uint64(0)), size, roots)
+        found |= user & there & (data.view(f"<u{size}").reshape(-1) == here)
     return found

@@ -19,7 +19,7 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.lists import Ring, follow_heads
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import Records, addresses_of
-from process_anatomy.walk.csr_roots import CsrRoot, csr_roots
+from process_anatomy.walk.csr_roots import CsrRoot, csr_roots, own_handle
 from process_anatomy.walk.handle_tables import handle_tables
 from process_anatomy.walk.processes import NOT_READ, Process, read_processes
 from structs.csr import CSR_PROCESS, CSR_THREAD
@@ -63,7 +63,6 @@ FACTS = {
 """Facts of a row that need a proof, and the fields that hold them."""
 BETWEEN_LISTS_AND_HANDLE = ("nt_session", "client_port", "view_base", "view_bounds")
 BETWEEN_SEQUENCE_AND_LUID = tuple(list(FACTS)[6:-1])
-OWN_HANDLE = (1 << 64) - 1
 HANDLES = range(4, 1 << 26, 4)
 """Numbers that a handle can have."""
 MOST = 3, 4
@@ -195,7 +194,6 @@ def csrss(kernel: Kernel, everyone: Sequence[Process]) -> CsrTable:
         everyone: every process of the image.
 
     Raises:
-        NotYet: the VADs of this Windows are not supported yet.
         RequestError: the image holds no user memory.
     """
     space = kernel.space
@@ -241,13 +239,13 @@ def _handles(kernel: Kernel, roots: Sequence[CsrRoot]) -> list[dict[int, int] | 
     return found
 
 
-def _targets(handles: Sequence[int | Absent], table: dict[int, int] | Absent) -> list[int | Absent]:
-    """What each handle leads to."""
+def _targets(handles: Sequence[int | Absent], table: dict[int, int] | Absent, own: int) -> list[int | Absent]:
+    """What each handle leads to; ``own`` is the handle by which csrss.exe means itself."""
     found: list[int | Absent] = []
     for handle in handles:
         if isinstance(handle, Absent):
             found.append(handle)
-        elif handle == OWN_HANDLE:
+        elif handle == own:
             found.append(NOT_APPLICABLE)
         elif isinstance(table, Absent):
             found.append(table)
@@ -290,12 +288,13 @@ def _rows(
     records = kernel.view.records(CSR_PROCESS, nodes, tables)
     pids = records.values("UniqueProcess")
     counts = Counter(pids)
-    targets = _targets(records.values("ProcessHandle"), table)
+    own = own_handle(kernel)
+    targets = _targets(records.values("ProcessHandle"), table, own)
     ties = _tied(kernel, pids, targets, everyone)
     tied = [process for process, _ in ties]
     logons = _logons(kernel, tied)
     lists = _threads(kernel, records, tables)
-    proved = _proved(records, lists, logons)
+    proved = _proved(records, lists, logons, own)
     columns: dict[str, list[Any]] = {
         fact: records.values(field) if fact in proved else [_not_proved(field)] * len(links)
         for fact, field in FACTS.items()
@@ -314,7 +313,7 @@ def _rows(
             if isinstance(value, Absent) and value.kind in NOT_READ and value.kind is not Kind.NOT_PROVED
         ]
         target = targets[row] if "handle" in proved else _not_proved("ProcessHandle")
-        problems += _contradictions(root, pid, process, counts, facts, logons[row], usual)
+        problems += _contradictions(root, pid, process, counts, facts, logons[row], usual, own)
         problems += _against_handle(ties[row][1], process, target)
         seen = ring.seen_by.get(link, ("forward", "backward") if row == 0 else ())
         rows.append(
@@ -389,7 +388,7 @@ def _most(answers: Sequence[bool]) -> bool:
     return len(answers) > 1 and sum(answers) * MOST[1] >= len(answers) * MOST[0]
 
 
-def _proved(records: Records, lists: Sequence[Any], logons: Sequence[int | Absent]) -> frozenset[str]:
+def _proved(records: Records, lists: Sequence[Any], logons: Sequence[int | Absent], own: int) -> frozenset[str]:
     """The facts whose fields the memory proves to lie where the layout says.
 
     The threads' list is proved by its links, the process handle by csrss.exe's own and by what a handle can be, the
@@ -405,7 +404,7 @@ def _proved(records: Records, lists: Sequence[Any], logons: Sequence[int | Absen
         ]
     )
     handles = records.values("ProcessHandle")
-    if handles[0] == OWN_HANDLE and (len(handles) == 1 or _most([handle in HANDLES for handle in handles[1:]])):
+    if handles[0] == own and (len(handles) == 1 or _most([handle in HANDLES for handle in handles[1:]])):
         proved.add("handle")
         proved.update(BETWEEN_LISTS_AND_HANDLE if threads else ())
     numbers = [number for number in records.values("SequenceNumber") if isinstance(number, int)]
@@ -432,6 +431,7 @@ def _contradictions(
     facts: dict[str, Any],
     logon: int | Absent,
     usual: int | None,
+    itself: int,
 ) -> list[str]:
     """What a node says that nothing else bears out."""
     if isinstance(pid, Absent):
@@ -450,7 +450,7 @@ def _contradictions(
         found.append(f"its process is in session {own}, but this csrss.exe serves session {served}")
     if isinstance(facts["luid"], int) and isinstance(logon, int) and facts["luid"] != logon:
         found.append(f"it names logon session {facts['luid']:#x}, the process's token {logon:#x}")
-    if isinstance(facts["handle"], int) and facts["handle"] not in HANDLES and facts["handle"] != OWN_HANDLE:
+    if isinstance(facts["handle"], int) and facts["handle"] not in HANDLES and facts["handle"] != itself:
         found.append(f"{facts['handle']:#x} is no handle")
     if usual is not None and isinstance(facts["nt_session"], int) and facts["nt_session"] != usual:
         found.append(f"its session structure is {facts['nt_session']:#x}, that of the others {usual:#x}")

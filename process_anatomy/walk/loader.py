@@ -56,7 +56,7 @@ class LoaderEntry:
 
     Attributes:
         process: the process.
-        bits: 64, or 32 for the entry of a WOW64 process's 32-bit loader.
+        bits: those of the kernel's pointers, or 32 for the entry of a WOW64 process's 32-bit loader.
         address: of the _LDR_DATA_TABLE_ENTRY.
         base: where the module is mapped.
         entry_point: address of its entry point, 0 without one.
@@ -96,14 +96,16 @@ class LoaderTable:
     """The loader's lists of some processes.
 
     Attributes:
-        entries: in the order of the processes, 64-bit before 32-bit, each in load order.
+        entries: in the order of the processes, native before 32-bit, each in load order.
         gone: (process address, bits) to why its lists could not be had; processes without a loader are not in it.
+        bits: of the native loaders.
         cut: process addresses one of whose lists ended before it closed.
         problems: what no entry can say, one line each.
     """
 
     entries: tuple[LoaderEntry, ...]
     gone: dict[tuple[int, int], Absent]
+    bits: int
     cut: frozenset[int]
     problems: tuple[str, ...]
 
@@ -119,25 +121,26 @@ class _Loader:
 
 
 def loader_entries(kernel: Kernel, processes: Sequence[Process]) -> LoaderTable:
-    """Every entry of the loader's lists of the processes, 64-bit and 32-bit."""
-    space = kernel.space
+    """Every entry of the loader's lists of the processes, the native ones and those of WOW64."""
+    space, bits = kernel.space, 8 * kernel.build.pointer_size
     if not isinstance(space, AddressSpace):
         lost = Absent(Kind.NOT_IN_DUMP, "the process's own memory is not in a small dump")
-        return LoaderTable((), {(p.address, 64): lost for p in processes if isinstance(p.peb, int)}, frozenset(), ())
-    gone: dict[tuple[int, int], Absent] = {}
+        gone = {(p.address, bits): lost for p in processes if isinstance(p.peb, int)}
+        return LoaderTable((), gone, bits, frozenset(), ())
+    gone = {}
     native = [(p, p.peb) for p in processes if isinstance(p.peb, int)]
-    gone |= {(p.address, 64): p.peb for p in processes if isinstance(p.peb, Absent) and p.peb.kind in NOT_READ}
-    found = _of(space, kernel.build, _loaders(space, kernel.build, native, 64, gone))
+    gone |= {(p.address, bits): p.peb for p in processes if isinstance(p.peb, Absent) and p.peb.kind in NOT_READ}
+    found = _of(space, kernel.build, _loaders(space, kernel.build, native, gone))
     small = _small_pebs(kernel, processes, gone)
     if small:
         build = builds.wow64(kernel.number)
-        found_small = _of(space, build, _loaders(space, build, small, 32, gone))
+        found_small = _of(space, build, _loaders(space, build, small, gone))
         found = _Found(
             found.entries + found_small.entries, found.cut | found_small.cut, found.problems + found_small.problems
         )
     order = {process.address: number for number, process in enumerate(processes)}
     found.entries.sort(key=lambda entry: (order[entry.process.address], -entry.bits))
-    return LoaderTable(tuple(found.entries), gone, frozenset(found.cut), tuple(found.problems))
+    return LoaderTable(tuple(found.entries), gone, bits, frozenset(found.cut), tuple(found.problems))
 
 
 def _small_pebs(
@@ -158,11 +161,10 @@ def _loaders(
     space: AddressSpace,
     build: Build,
     pebs: Sequence[tuple[Process, int]],
-    bits: int,
     gone: dict[tuple[int, int], Absent],
 ) -> list[_Loader]:
     """Where each PEB says that the loader's data is."""
-    size = bits // 8
+    size, bits = build.pointer_size, 8 * build.pointer_size
     with_root = [(p, peb, p.dtb) for p, peb in pebs if isinstance(p.dtb, int)]
     gone |= {(p.address, bits): p.dtb for p, _ in pebs if isinstance(p.dtb, Absent)}
     where = addresses_of([peb + build[PEB].offset("Ldr") for _, peb, _ in with_root])

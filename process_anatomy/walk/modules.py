@@ -48,7 +48,7 @@ class Module:
 
     Attributes:
         process: the process.
-        entry: the loader's entry, the 64-bit one where both loaders have one.
+        entry: the loader's entry, the native one where both loaders have one.
         entry32: the 32-bit loader's entry, if there is one.
         vad: the VAD of the mapped image, ``None`` where no image is mapped at the base.
         base: first address of the module.
@@ -79,7 +79,7 @@ class Module:
 
     @property
     def bits(self) -> str:
-        """The loaders that list it: ``64``, ``32``, ``64,32`` or nothing."""
+        """The loaders that list it by their pointers: ``64``, ``32``, ``64,32`` or nothing."""
         return ",".join(str(entry.bits) for entry in (self.entry, self.entry32) if entry is not None)
 
     @property
@@ -127,7 +127,6 @@ def modules(kernel: Kernel, processes: Sequence[Process], trees: VadTable | None
         trees: the VADs of these processes, where they have been walked already.
 
     Raises:
-        NotYet: the VADs of this Windows are not supported yet.
         RequestError: the image holds no user memory.
     """
     if not isinstance(kernel.space, AddressSpace):
@@ -139,7 +138,8 @@ def modules(kernel: Kernel, processes: Sequence[Process], trees: VadTable | None
     for vad in trees.rows:
         if vad.vad_type == IMAGE_MAP and isinstance(vad.start, int):
             mapped.setdefault(vad.process.address, {}).setdefault(vad.start, vad)
-    cases = [case for process, entries in _grouped(loaded, processes) for case in _cases(process, entries, mapped)]
+    grouped = _grouped(loaded, processes)
+    cases = [case for process, entries in grouped for case in _cases(process, entries, mapped, loaded.bits)]
     headers = _headers(kernel, [(process, base) for process, base, _, _, _ in cases])
     rows = tuple(
         _row(*case, header, loaded, case[0].address in rooted) for case, header in zip(cases, headers, strict=True)
@@ -147,9 +147,9 @@ def modules(kernel: Kernel, processes: Sequence[Process], trees: VadTable | None
     told = {(row.process.address) for row in rows}
     problems = [*loaded.problems, *trees.problems]
     problems += [
-        f"process {process.pid}: its loader's lists cannot be read: {loaded.gone[process.address, 64]}"
+        f"process {process.pid}: its loader's lists cannot be read: {loaded.gone[process.address, loaded.bits]}"
         for process in processes
-        if (process.address, 64) in loaded.gone and process.address not in told
+        if (process.address, loaded.bits) in loaded.gone and process.address not in told
     ]
     cut = frozenset(loaded.cut) | {address for address, _ in loaded.gone}
     return ModuleTable(rows, tuple(problems), cut)
@@ -166,17 +166,19 @@ def _grouped(loaded: LoaderTable, processes: Sequence[Process]) -> Iterator[tupl
         yield process, by_process.get(process.address, [])
 
 
-def _cases(process: Process, entries: Iterable[LoaderEntry], mapped: dict[int, dict[int, Vad]]) -> Iterator[Case]:
-    """Entries and mapped images of one process, joined by base; a second 64-bit entry of a base is a row of its own."""
+def _cases(
+    process: Process, entries: Iterable[LoaderEntry], mapped: dict[int, dict[int, Vad]], native: int
+) -> Iterator[Case]:
+    """Entries and mapped images of one process, joined by base; a second native entry of a base is a row of its own."""
     images = mapped.get(process.address, {})
     joined: list[Any] = []
     first: dict[int, Any] = {}
     for entry in entries:
         known = first.get(entry.base) if isinstance(entry.base, int) else None
-        if known is not None and entry.bits == 32 and known[3] is None:
+        small = entry.bits != native
+        if known is not None and small and known[3] is None:
             known[3] = entry
             continue
-        small = entry.bits == 32
         vad = images.get(entry.base) if isinstance(entry.base, int) else None
         case = [process, entry.base, None if small else entry, entry if small else None, vad]
         joined.append(case)

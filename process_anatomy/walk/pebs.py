@@ -80,7 +80,7 @@ class Peb:
 
     Attributes:
         process: whose it is.
-        bits: 64, or 32 for the second one of a 32-bit process on 64-bit Windows.
+        bits: those of the kernel's pointers, or 32 for the second one of a 32-bit process on 64-bit Windows.
         address: user address, not applicable for a process without one.
         root: physical address of the page-table root that it was read through.
         elsewhere: another process and what the same address holds there: ``nothing``, ``something else`` or
@@ -193,10 +193,7 @@ def small_pebs(kernel: Kernel, processes: Sequence[Process], pointers: list[int 
         [pointer for pointer in pointers if isinstance(pointer, int) and pointer >= kernel.system_start]
     )
     layout, field = (EWOW64PROCESS, "Peb") if EWOW64PROCESS in kernel.build else (WOW64_PROCESS, "Wow64")
-    if layout in kernel.build:
-        found |= dict(zip(rows, kernel.view.records(layout, where).values(field), strict=True))
-    else:
-        found |= {row: Absent(Kind.NOT_IN_BUILD, f"{layout.name} in {kernel.build.name}") for row in rows}
+    found |= dict(zip(rows, kernel.view.records(layout, where).values(field), strict=True))
     return {row: _address_of(found[row], f"process {processes[row].pid}") for row in sorted(found)}
 
 
@@ -359,7 +356,8 @@ def _contradictions(kernel: Kernel, own: View, owner: _Owner, facts: dict[str, A
     if isinstance(facts["heaps"], tuple) and isinstance(facts["heap"], int) and facts["heap"] not in facts["heaps"]:
         yield f"the default heap at {facts['heap']:#x} is not among its heaps"
     yield from other_program(process, facts["image_path"])
-    if own.build.pointer_size == 4 and isinstance(base, int) and build != str(kernel.number & 0xFFFF):
+    small = own.build.pointer_size < kernel.build.pointer_size
+    if small and isinstance(base, int) and build != str(kernel.number & 0xFFFF):
         header = own.space.read(base, 2)
         if header != b"MZ":
             yield f"nothing proves that 32-bit blocks of build {own.build.number} have this layout here"

@@ -1,4 +1,4 @@
-"""Privileges: what each token allows, one row for each privilege that Windows knows."""
+"""Privileges: what each token allows, one row for each privilege that its token tells of."""
 
 from __future__ import annotations
 
@@ -108,7 +108,10 @@ class Privilege:
 
 
 def privileges(tokens: list[Token]) -> Iterator[Privilege | Token]:
-    """Every privilege of each token; a token whose masks could not be read is yielded itself."""
+    """Every privilege of each token; a token whose privileges could not be read, all or some, is yielded itself.
+
+    A token of before Windows Vista lists the privileges that it has, so there is no row for those that it has not.
+    """
     for token in tokens:
         present, enabled, default = token.present, token.enabled, token.default
         if not (isinstance(present, int) and isinstance(enabled, int) and isinstance(default, int)):
@@ -117,6 +120,8 @@ def privileges(tokens: list[Token]) -> Iterator[Privilege | Token]:
         any_set = present | enabled | default
         for value in range(64):
             bit = 1 << value
-            if value in PRIVILEGES or any_set & bit:
+            if any_set & bit or (value in PRIVILEGES and not token.privileges_listed):
                 name = PRIVILEGES.get(value, "")
                 yield Privilege(token, value, name, bool(present & bit), bool(enabled & bit), bool(default & bit))
+        if token.privilege_problems:
+            yield token

@@ -97,7 +97,7 @@ def regions(kernel: Kernel, processes: Sequence[Process], rows: Sequence[Vad]) -
 
 def fixed_name(start: int, end: int) -> str:
     """The name of a range at an address that is the same in every process; empty elsewhere."""
-    if start == SHARED_DATA and end == SHARED_DATA + PAGE - 1:
+    if start == SHARED_DATA and end in (SHARED_DATA + PAGE - 1, SHARED_DATA_END):  # the latter up to Windows 7
         return REGIONS[0]
     return REGIONS[1] if SHARED_DATA < start <= end <= SHARED_DATA_END and end - start < PAGE else ""
 

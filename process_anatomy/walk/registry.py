@@ -190,7 +190,7 @@ def _candidates(kernel: Kernel) -> tuple[list[int], str]:
     found = variables(kernel)
     if found.problem:
         return [], found.problem
-    links = found.pointers(kernel, 8)
+    links = found.pointers(kernel, kernel.build.pointer_size)
     structure = kernel.build[CMHIVE]
     place = structure.place("Signature")
     marks, _ = kernel.space.read_many(
@@ -205,7 +205,7 @@ def _implausible(kernel: Kernel, link: int, hive: int) -> str:
     """Why no hive can have its link at this address; empty where one can, or where it is the list's head."""
     if kernel.inside(link):
         return ""
-    if link % 8 or hive < kernel.system_start:
+    if link % kernel.build.pointer_size or hive < kernel.system_start:
         return "is no kernel address"
     place = kernel.build[CMHIVE].place("Signature")
     data = kernel.space.read(hive + place.offset, place.size)

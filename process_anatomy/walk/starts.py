@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
-from process_anatomy.errors import NotYet
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import READABLE
@@ -29,6 +28,9 @@ PRIVATE, PRIVATE_EXECUTABLE, NOTHING, NO_DRIVER = "private", "private executable
 NONE, REUSED, UNKNOWN = "none", "reused", "unknown"
 KINDS = (IMAGE, DRIVER, MAPPED, SHARED, PRIVATE, PRIVATE_EXECUTABLE, NOTHING, NO_DRIVER, NONE, REUSED, UNKNOWN)
 """What a start address can lie in."""
+NOTIFICATIONS = "its place holds a list of registry notifications that the thread asked for"
+MESSAGE = "its place holds the number of a message that the thread got from another"
+"""Why a start address is lost."""
 ALARMS = {
     PRIVATE_EXECUTABLE: "PRIVATE EXECUTABLE MEMORY",
     NOTHING: "NO MEMORY RANGE",
@@ -126,10 +128,7 @@ def placed_threads(kernel: Kernel, processes: Sequence[Process]) -> PlacedThread
     listed = drivers(kernel)
     trees: VadTable | Absent = Absent(Kind.NOT_IN_DUMP, "a small dump does not hold the ranges of processes")
     if isinstance(kernel.space, AddressSpace):
-        try:
-            trees = vads(kernel, processes)
-        except NotYet as error:
-            trees = Absent(Kind.NOT_IN_BUILD, str(error))
+        trees = vads(kernel, processes)
     rows = thread_starts(kernel, thread_facts(kernel, table), trees, listed)
     return PlacedThreads(tuple(rows), (*table.problems, *listed.problems))
 
@@ -147,12 +146,15 @@ def thread_starts(
     """
     wanted = [(row.thread.process, row.start) for row in facts] + [(r.thread.process, r.win32_start) for r in facts]
     found = starts(kernel, wanted, trees, listed)
-    first = [_reused(row.start) if row.start_reused else start for row, start in zip(facts, found, strict=False)]
-    return [Starts(*three) for three in zip(facts, first, found[len(facts) :], strict=True)]
-
-
-def _reused(address: int | Absent) -> Start:
-    return Start(address, REUSED, reason="its place holds a list of registry notifications that the thread asked for")
+    first = [
+        Start(row.start, REUSED, reason=NOTIFICATIONS) if row.start_reused else start
+        for row, start in zip(facts, found, strict=False)
+    ]
+    second = [
+        Start(row.win32_start, REUSED, reason=MESSAGE) if row.win32_reused else start
+        for row, start in zip(facts, found[len(facts) :], strict=True)
+    ]
+    return [Starts(*three) for three in zip(facts, first, second, strict=True)]
 
 
 def starts(

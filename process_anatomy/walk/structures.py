@@ -86,8 +86,9 @@ def of_process(kernel: Kernel, process: Process, layout: Layout, address: int | 
         RequestError: the process has no such structure, or it cannot be found from the process.
     """
     space = kernel.space
-    if address is not None and not 0 <= address < 1 << 64:
-        raise RequestError(f"{address:#x} is no address: addresses have 64 bits")
+    bits = 8 * kernel.build.pointer_size
+    if address is not None and not 0 <= address < 1 << bits:
+        raise RequestError(f"{address:#x} is no address: addresses have {bits} bits")
     if address is None and layout is ETHREAD and kernel.crash and process.address == kernel.crash.process:
         address = kernel.crash.thread  # the thread that ran, not the first of the list
     if address is None:
@@ -168,6 +169,8 @@ def _position(place: Place | None) -> tuple[int, int]:
 
 
 def _type(name: str, place: Place | None) -> str:
+    if place is not None and place.bit and place.bits and name == "FILETIME":
+        return f"{name} bits {place.bit}-{place.bit + place.bits - 1}"
     if place is None or name not in ("UInt", "Int", "Bytes"):
         return name
     if place.bit is not None and place.bits is not None:

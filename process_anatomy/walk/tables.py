@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from process_anatomy.errors import NotYet
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.walk.access import AccessTable, access
@@ -86,11 +85,8 @@ class Tables:
 
     @cached_property
     def vads(self) -> VadTable:
-        """The VAD trees of the chosen processes; none where this Windows' form of them is not supported."""
-        try:
-            return vads(self.kernel, self.processes)
-        except NotYet as error:
-            return VadTable((), (str(error),), frozenset(process.address for process in self.processes))
+        """The VAD trees of the chosen processes."""
+        return vads(self.kernel, self.processes)
 
     @cached_property
     def modules(self) -> ModuleTable:

@@ -45,7 +45,7 @@ class Teb:
 
     Attributes:
         thread: whose it is.
-        bits: 64, or 32 for the second TEB of a WOW64 process's thread.
+        bits: those of the kernel's pointers, or 32 for the second TEB of a WOW64 process's thread.
         address: user address, not applicable for a thread that never leaves the kernel.
         stack_base: upper end of the user stack.
         stack_limit: lowest address of it that is committed.
@@ -79,7 +79,8 @@ def tebs(kernel: Kernel, threads: Sequence[Thread]) -> list[Teb]:
     pointers = kernel.view.records(ETHREAD, addresses_of([thread.address for thread in threads])).values("Teb")
     if not isinstance(kernel.space, AddressSpace):
         gone = Absent(Kind.NOT_IN_DUMP, "the process's own memory is not in a small dump")
-        return [_without(t, _address(kernel, p), gone) for t, p in zip(threads, pointers, strict=True)]
+        bits = 8 * kernel.build.pointer_size
+        return [_without(t, bits, _address(kernel, p), gone) for t, p in zip(threads, pointers, strict=True)]
     rows = _read(kernel, kernel.build, threads, [_address(kernel, pointer) for pointer in pointers])
     both = [row for row in rows if row.thread.process.wow64 is True and isinstance(row.address, int)]
     tables = addresses_of([_number(row.thread.process.dtb) for row in both])
@@ -121,10 +122,11 @@ def _read(kernel: Kernel, build: Build, threads: Sequence[Thread], places: Seque
     for row, (thread, place, root) in enumerate(zip(threads, places, roots, strict=True)):
         if isinstance(place, Absent) or isinstance(root, Absent):
             gone = place if isinstance(place, Absent) else root if isinstance(root, Absent) else NOT_APPLICABLE
-            rows.append(_without(thread, place, gone))
+            rows.append(_without(thread, bits, place, gone))
             continue
         facts = {fact: column[row] for fact, column in columns.items()}
-        problems = (*_unread(facts), *_contradictions(thread, bits, place, facts))
+        native = build.pointer_size == kernel.build.pointer_size
+        problems = (*_unread(facts), *_contradictions(thread, native, place, facts))
         rows.append(Teb(thread, bits, place, problems=problems, **facts))
     return rows
 
@@ -139,11 +141,11 @@ def _address(kernel: Kernel, pointer: int | Absent) -> int | Absent:
     return NOT_APPLICABLE if pointer == 0 else pointer
 
 
-def _without(thread: Thread, address: int | Absent, gone: Absent) -> Teb:
+def _without(thread: Thread, bits: int, address: int | Absent, gone: Absent) -> Teb:
     """The row of a thread without a TEB that could be read."""
     gone = address if isinstance(address, Absent) else gone
     facts: dict[str, Any] = dict.fromkeys(FACTS, gone)
-    return Teb(thread, 64, address, problems=(f"the TEB: {gone}",) if gone.kind in NOT_READ else (), **facts)
+    return Teb(thread, bits, address, problems=(f"the TEB: {gone}",) if gone.kind in NOT_READ else (), **facts)
 
 
 def _unread(facts: dict[str, Any]) -> Iterator[str]:
@@ -155,7 +157,7 @@ def _unread(facts: dict[str, Any]) -> Iterator[str]:
     yield from (f"{name}: {value}" for name, value in gone.items())
 
 
-def _contradictions(thread: Thread, bits: int, address: int, facts: dict[str, Any]) -> Iterator[str]:
+def _contradictions(thread: Thread, native: bool, address: int, facts: dict[str, Any]) -> Iterator[str]:
     """What a TEB says otherwise than the kernel, or than itself."""
     if isinstance(facts["own_address"], int) and facts["own_address"] != address:
         yield f"it says that it lies at {facts['own_address']:#x}"
@@ -166,7 +168,7 @@ def _contradictions(thread: Thread, bits: int, address: int, facts: dict[str, An
         if isinstance(facts[fact], int) and isinstance(known, int) and facts[fact] != known:
             yield f"it says that it {words} {facts[fact]}, the kernel {known}"
     peb = thread.process.peb
-    if bits == 64 and isinstance(facts["peb"], int) and isinstance(peb, int) and facts["peb"] != peb:
+    if native and isinstance(facts["peb"], int) and isinstance(peb, int) and facts["peb"] != peb:
         yield f"it names a PEB at {facts['peb']:#x}, the kernel one at {peb:#x}"
     base, limit, low = facts["stack_base"], facts["stack_limit"], facts["deallocation_stack"]
     if isinstance(base, int) and isinstance(limit, int) and limit > base:

@@ -73,6 +73,8 @@ class ThreadFacts:
         start_reused: the place of StartAddress holds a link of the list of registry notifications that the thread
             asked for (PostBlockList), and its start is lost.
         win32_start: first instruction as the creator asked for it; the program itself can change it.
+        win32_reused: the place of Win32StartAddress holds the number of a message that the thread got from another
+            (LpcReceivedMessageId, before Windows Vista), and its start is lost.
         create_time: FILETIME.
         exit_time: FILETIME, not applicable while the thread has not ended.
         state_number: _KTHREAD_STATE.
@@ -97,6 +99,7 @@ class ThreadFacts:
     start: int | Absent
     start_reused: bool
     win32_start: int | Absent
+    win32_reused: bool
     create_time: int | Absent
     exit_time: int | Absent
     state_number: int | Absent
@@ -149,6 +152,7 @@ def thread_facts(kernel: Kernel, table: ThreadTable) -> list[ThreadFacts]:
     columns["flag_names"] = _flag_names(records, columns["flags"])
     columns["name"] = _thread_names(kernel, records)
     columns["start_reused"] = (records.array("StartAddressInvalid") | records.array("ForwardLinkShadow") != 0).tolist()
+    columns["win32_reused"] = (records.array("LpcReceivedMsgIdValid") != 0).tolist()
     gone = columns["flags"], columns["state_number"], columns["exit_time"]
     columns["exit_time"] = [_exit_time(kernel, *one) for one in zip(*gone, strict=True)]
     odd = _suspects(threads, records, columns).tolist()

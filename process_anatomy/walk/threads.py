@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Kernel
@@ -11,12 +14,13 @@ from process_anatomy.kernel.lists import follow_heads
 from process_anatomy.memory.view import Records, addresses_of
 from process_anatomy.walk.processes import Process
 from structs.eprocess import EPROCESS
-from structs.ethread import ETHREAD
+from structs.ethread import ETHREAD, PS_IMPERSONATION_INFORMATION
 
 THREAD_LIMIT = 1 << 14
 """Threads of one process at the most; Windows itself runs out of handles or memory long before."""
 LEVEL_MASK, EFFECTIVE_ONLY, POINTER_MASK = 0x3, 0x4, ~0x7
 """Parts of ImpersonationData (_PS_CLIENT_SECURITY_CONTEXT): level, whether only enabled parts count, token."""
+HIGHEST_LEVEL = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +87,18 @@ def threads(kernel: Kernel, processes: Sequence[Process]) -> ThreadTable:
 def _table(kernel: Kernel, entries: Sequence[tuple[Process, int, list[str]]], problems: Sequence[str]) -> ThreadTable:
     """The threads at these addresses, in one batch."""
     records = kernel.view.records(ETHREAD, addresses_of([address for _, address, _ in entries]))
-    return ThreadTable(tuple(_rows(records, entries)), tuple(problems), records)
+    return ThreadTable(tuple(_rows(kernel, records, entries)), tuple(problems), records)
 
 
-def _rows(records: Records, entries: Sequence[tuple[Process, int, list[str]]]) -> list[Thread]:
+def _rows(kernel: Kernel, records: Records, entries: Sequence[tuple[Process, int, list[str]]]) -> list[Thread]:
     rows: list[Thread] = []
-    for (process, address, notes), tid, pid, data, active in zip(
+    active = records.values("ActiveImpersonationInfo")
+    for (process, address, notes), tid, pid, acts, client in zip(
         entries,
         records.values("UniqueThread"),
         records.values("UniqueProcess"),
-        records.values("ImpersonationData"),
-        records.values("ActiveImpersonationInfo"),
+        active,
+        _clients(kernel, records, [acts == 1 for acts in active]),
         strict=True,
     ):
         problems = list(notes)
@@ -102,15 +107,53 @@ def _rows(records: Records, entries: Sequence[tuple[Process, int, list[str]]]) -
         token: int | Absent
         level: int | Absent
         only: bool | Absent
-        if isinstance(active, int) and not active:
+        token, level, only = client
+        if isinstance(acts, int) and not acts:
             token = level = only = NOT_APPLICABLE
-        elif isinstance(active, Absent) or isinstance(data, Absent):
-            token = level = only = active if isinstance(active, Absent) else data
+        elif isinstance(acts, Absent) or isinstance(token, Absent):
+            token = level = only = acts if isinstance(acts, Absent) else token
             problems.append(f"impersonation: {token}")
-        elif data & POINTER_MASK < records.space.system_start:
-            token = level = only = Absent(Kind.IMPLAUSIBLE, f"{data & POINTER_MASK:#x} is no address of a token")
+        elif token < kernel.system_start:
+            token = level = only = Absent(Kind.IMPLAUSIBLE, f"{token:#x} is no address of a token")
             problems.append(f"it impersonates, but {token}")
-        else:
-            token, level, only = data & POINTER_MASK, data & LEVEL_MASK, bool(data & EFFECTIVE_ONLY)
+        elif isinstance(level, Absent) or isinstance(only, Absent):
+            problems.append(f"impersonation: {level if isinstance(level, Absent) else only}")
+        elif level > HIGHEST_LEVEL:
+            level = Absent(Kind.IMPLAUSIBLE, f"no impersonation level is {level:#x}")
+            problems.append(f"impersonation: {level}")
         rows.append(Thread(process, address, tid, token, level, only, tuple(problems)))
     return rows
+
+
+def _clients(kernel: Kernel, records: Records, acting: Sequence[bool]) -> list[tuple[Any, Any, Any]]:
+    """Token, level and whether only enabled parts count, of whom each thread acts for.
+
+    Before Windows Vista a thread leads to a structure that tells them; since, it holds them in one word.
+    """
+    if "ImpersonationInfo" not in records.structure:
+        return [
+            (data, data, data)
+            if isinstance(data, Absent)
+            else (data & POINTER_MASK, data & LEVEL_MASK, bool(data & EFFECTIVE_ONLY))
+            for data in records.values("ImpersonationData")
+        ]
+    pointers = records.values("ImpersonationInfo")
+    leads = records.array("ImpersonationInfo").astype(np.uint64) * np.array(acting, dtype=np.uint64)
+    leads[leads < np.uint64(kernel.system_start)] = 0
+    told = kernel.view.records(PS_IMPERSONATION_INFORMATION, leads)
+    columns = (told.values(name) for name in ("Token", "ImpersonationLevel", "EffectiveOnly"))
+    return [
+        (token, level, _flag(only)) if (gone := _no_client(pointer, lead)) is None else (gone, gone, gone)
+        for pointer, lead, token, level, only in zip(pointers, leads.tolist(), *columns, strict=True)
+    ]
+
+
+def _no_client(pointer: int | Absent, lead: int) -> Absent | None:
+    """Why a pointer does not lead to whom a thread acts for; ``None`` where it may."""
+    if isinstance(pointer, Absent):
+        return pointer
+    return None if lead else Absent(Kind.IMPLAUSIBLE, f"{pointer:#x} does not lead to whom it acts for")
+
+
+def _flag(value: int | Absent) -> bool | Absent:
+    return value if isinstance(value, Absent) else value != 0

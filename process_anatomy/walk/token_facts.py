@@ -14,6 +14,7 @@ from process_anatomy.walk.acls import read_acls
 from process_anatomy.walk.logons import LogonSession, logon_sessions
 from process_anatomy.walk.sid_arrays import SidArray, read_sid_arrays, read_sids
 from process_anatomy.walk.sids import INTEGRITY_AUTHORITY, integrity_name
+from process_anatomy.walk.token_privileges import token_privileges
 from structs.attributes import SECURITY_ATTRIBUTES_INFORMATION
 from structs.layout import Layout
 from structs.token import LOWBOX_NUMBER_ENTRY
@@ -31,6 +32,11 @@ MANDATORY_POLICIES = {0x1: "NO_WRITE_UP", 0x2: "NEW_PROCESS_MIN"}
 """TOKEN_MANDATORY_POLICY by bit."""
 AUDIT_POLICIES = {0x1: "success include", 0x2: "success exclude", 0x4: "failure include", 0x8: "failure exclude"}
 """Bits of a subcategory of the per-user audit policy (ntsecapi.h, PER_USER_AUDIT_*)."""
+AUDIT_CATEGORIES = (
+    "System", "Logon", "ObjectAccess", "PrivilegeUse", "DetailedTracking", "PolicyChange", "AccountManagement",
+    "DirectoryServiceAccess", "AccountLogon",
+)  # fmt: skip
+"""Members of _SEP_AUDIT_POLICY_CATEGORIES, lowest bits first."""
 
 TOKEN_FLAGS = {
     0x1: "TOKEN_HAS_TRAVERSE_PRIVILEGE",
@@ -58,6 +64,8 @@ TOKEN_FLAGS = {
 """Bits of TokenFlags by value, since Windows Vista (ntifs.h); 0x400000 does not mean the same in every build."""
 ADMIN_GROUP = "TOKEN_HAS_ADMIN_GROUP"
 """Older meaning of flag 0x8, in the same header since: without restricting SIDs, a token cannot be write-restricted."""
+OLD_FLAGS = frozenset({0x1, 0x2, 0x4, 0x8, 0x10, 0x20, 0x40, 0x80})
+"""Flags that there were before Windows Vista (ntifs.h of the Windows Server 2003 driver kit)."""
 
 ELEVATIONS = {1: "default", 2: "full", 3: "limited"}
 """TOKEN_ELEVATION_TYPE by value."""
@@ -72,6 +80,8 @@ def token_facts(kernel: Kernel, records: Records) -> dict[str, list[Any]]:
     sids = _array(kernel, records, "UserAndGroups", "UserAndGroupCount")
     owners = get("DefaultOwnerIndex")
     restricted = _array(kernel, records, "RestrictedSids", "RestrictedSidCount")
+    present, enabled, default, odd_privileges = token_privileges(kernel, records)
+    leveled = _leveled(records, flags)
     return {
         "token_id": get("TokenId"),
         "authentication_id": get("AuthenticationId"),
@@ -86,11 +96,13 @@ def token_facts(kernel: Kernel, records: Records) -> dict[str, list[Any]]:
         "sids": sids,
         "restricted": restricted,
         "capabilities": _array(kernel, records, "Capabilities", "CapabilityCount"),
-        "present": get("PrivilegesPresent"),
-        "enabled": get("PrivilegesEnabled"),
-        "default": get("PrivilegesEnabledByDefault"),
+        "present": present,
+        "enabled": enabled,
+        "default": default,
+        "privileges_listed": ["PrivilegeCount" in records.structure] * len(records),
+        "privilege_problems": odd_privileges,
         "flags": flags,
-        "flag_names": [_flags(flag, array) for flag, array in zip(flags, restricted, strict=True)],
+        "flag_names": [_flags(*each) for each in zip(flags, restricted, leveled, strict=True)],
         "source": [
             v if isinstance(v, Absent) else v.split(b"\0", 1)[0].decode("ascii", "replace").rstrip()
             for v in get("TokenSourceName")
@@ -106,8 +118,8 @@ def token_facts(kernel: Kernel, records: Records) -> dict[str, list[Any]]:
         "mandatory_policy": [
             v if isinstance(v, Absent) else flag_text(v, MANDATORY_POLICIES) or "none" for v in get("MandatoryPolicy")
         ],
-        "virtualization": [value if isinstance(value, Absent) else _virtualization(value) for value in flags],
-        "ui_access": [value if isinstance(value, Absent) else bool(value & UI_ACCESS) for value in flags],
+        "virtualization": [value if isinstance(value, Absent) else _virtualization(value) for value in leveled],
+        "ui_access": [value if isinstance(value, Absent) else bool(value & UI_ACCESS) for value in leveled],
         "package": _pointed(get("Package"), read_sids(kernel, _numbers(records, "Package"))),
         "lowbox_number": _through(kernel, records, "LowboxNumberEntry", LOWBOX_NUMBER_ENTRY, "LowboxNumber"),
         "trust": _pointed(get("TrustLevelSid"), read_sids(kernel, _numbers(records, "TrustLevelSid"))),
@@ -116,7 +128,7 @@ def token_facts(kernel: Kernel, records: Records) -> dict[str, list[Any]]:
         ),
         "attributes_at": get("pSecurityAttributes"),
         "claims_at": get("pClaimAttributes"),
-        "audit_policy": [value if isinstance(value, Absent) else audit_text(value) for value in get("AuditPolicy")],
+        "audit_policy": _audit_policies(records),
         "logon": logons,
     }
 
@@ -208,11 +220,20 @@ def _elevation(flags: Any, logon: LogonSession | Absent) -> str | Absent:
     return ELEVATIONS[3] if flags & FILTERED else ELEVATIONS[2]
 
 
-def _flags(value: Any, restricted: SidArray | Absent) -> str | Absent:
+def _leveled(records: Records, flags: list[Any]) -> list[Any]:
+    """TokenFlags where the build has integrity levels, and with them the flags that Windows Vista brought."""
+    if "IntegrityLevelIndex" in records.structure:
+        return flags
+    return [Absent(Kind.NOT_IN_BUILD, f"before Windows Vista, as {records.structure.build.name} is")] * len(records)
+
+
+def _flags(value: Any, restricted: SidArray | Absent, leveled: Any) -> str | Absent:
     """TokenFlags by name."""
     if isinstance(value, Absent):
         return value
     names = TOKEN_FLAGS if restricted else TOKEN_FLAGS | {WRITE_RESTRICTED: ADMIN_GROUP}
+    if isinstance(leveled, Absent):
+        names = {bit: name for bit, name in TOKEN_FLAGS.items() if bit in OLD_FLAGS} | {WRITE_RESTRICTED: ADMIN_GROUP}
     return flag_text(value, names)
 
 
@@ -227,6 +248,24 @@ def flag_text(value: int, names: Mapping[int, str]) -> str:
     known = [name for bit, name in names.items() if value & bit]
     rest = value & ~sum(names)
     return ",".join([*known, f"{rest:#x}"] if rest else known)
+
+
+def _audit_policies(records: Records) -> list[str | Absent]:
+    """Per-user audit policies in words."""
+    if "AuditCategories" in records.structure:
+        told = records.values("AuditCategories")
+        return [value if isinstance(value, Absent) else category_text(value) for value in told]
+    return [value if isinstance(value, Absent) else audit_text(value) for value in records.values("AuditPolicy")]
+
+
+def category_text(policy: int) -> str:
+    """A per-user audit policy of before Windows Vista in words: four bits for each category of the security log."""
+    found = []
+    for number, name in enumerate(AUDIT_CATEGORIES):
+        setting = policy >> 4 * number & 0xF
+        if setting:
+            found.append(f"{name}: {flag_text(setting, AUDIT_POLICIES).replace(',', ' and ')}")
+    return "; ".join(found) or "none"
 
 
 def audit_text(policy: bytes) -> str:

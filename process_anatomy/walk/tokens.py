@@ -52,6 +52,9 @@ class Token:
         present: privileges that the token has, a bit each.
         enabled: privileges that count now.
         default: privileges that counted at creation.
+        privileges_listed: the token lists the privileges that it has (before Windows Vista), and keeps no bit for each
+            that there is.
+        privilege_problems: what is odd about that list or could not be read of it, one line each.
         flags: TokenFlags.
         flag_names: names of the set flags; bits without a known name as one number.
         source: name of the component that made it.
@@ -96,6 +99,8 @@ class Token:
     present: int | Absent
     enabled: int | Absent
     default: int | Absent
+    privileges_listed: bool
+    privilege_problems: tuple[str, ...]
     flags: int | Absent
     flag_names: str | Absent
     source: str | Absent
@@ -172,7 +177,9 @@ def tokens(kernel: Kernel, processes: Sequence[Process], threads: Sequence[Threa
     for row, (process, thread, pointer) in enumerate(holders):
         gone = _no_token(pointer, columns["token_type"][row], kernel)
         facts: dict[str, Any] = (
-            {name: column[row] for name, column in columns.items()} if gone is None else dict.fromkeys(FACTS, gone)
+            {name: column[row] for name, column in columns.items()}
+            if gone is None
+            else dict.fromkeys(FACTS, gone) | {"privileges_listed": False, "privilege_problems": ()}
         )
         if thread is None and gone is None:
             facts["level"] = NOT_APPLICABLE
@@ -211,7 +218,7 @@ def _problems(facts: Mapping[str, Any], thread: Thread | None) -> list[str]:
     found = [
         f"{name}: {value}" for name, value in facts.items() if isinstance(value, Absent) and value.kind in NOT_READ
     ]
-    found = list(dict.fromkeys(found))
+    found = [*dict.fromkeys(found), *facts["privilege_problems"]]
     logon, number = facts["logon"], facts["authentication_id"]
     if isinstance(logon, LogonSession) and isinstance(logon.logon_id, int) and logon.logon_id != number:
         found.append(f"its logon session is {logon.logon_id:#x}, not the one that it names")

@@ -1,6 +1,7 @@
 """Whether VAD trees can be as they are: ranges that overlap or leave user space, a balance that no tree has.
 
-Source: _RTL_BALANCED_NODE: the two lowest bits of ParentValue say which branch of an AVL tree is higher.
+Source: _MMADDRESS_NODE, _MM_AVL_NODE and _RTL_BALANCED_NODE: the two lowest bits of the parent's address, a signed number,
+say which branch of an AVL tree is higher.  The nodes of Windows XP, a splay tree's, keep no balance.
 """
 
 from __future__ import annotations
@@ -14,14 +15,26 @@ from process_anatomy.absent import Absent, Kind
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import addresses_of
-from process_anatomy.walk.vads import Vad
+from process_anatomy.walk.page_entries import user_half
+from process_anatomy.walk.vads import TYPE_BITS, Vad, is_splay_tree
 from structs.vad import MMVAD_SHORT
 
 BALANCES: dict[int, int] = {0: 0, 1: 1, 3: -1}
 """The two bits as a number: the height of the right branch less that of the left one."""
+NO_BALANCE = Absent(Kind.NOT_IN_BUILD, "a splay tree keeps no balance (Windows XP)")
 LOWEST = 0x10000
 """Windows gives no range below this."""
-FLAGS = ("NoChange", "DeleteInProgress", "Graphics", "Enclave", "Teb", "ShadowStack", "PrivateFixup", "MemCommit")
+FLAGS = (
+    "NoChange",
+    "DeleteInProgress",
+    "Graphics",
+    "Enclave",
+    "Teb",
+    "ShadowStack",
+    "PrivateFixup",
+    "MemCommit",
+    *TYPE_BITS,
+)
 """Bits of a node that are told by name where the build has them."""
 
 
@@ -45,7 +58,8 @@ def checks(kernel: Kernel, rows: Sequence[Vad]) -> list[Check]:
     records = kernel.view.records(MMVAD_SHORT, addresses_of([row.address for row in rows]))
     flags = {name: records.values(name) for name in FLAGS if name in kernel.build[MMVAD_SHORT]}
     parents = records.values("ParentValue")
-    heights = _heights(rows)
+    splay = is_splay_tree(records.structure)
+    heights = {} if splay else _heights(rows)
     ends = _top(kernel)
     overlaps = _overlaps(rows)
     found: list[Check] = []
@@ -65,6 +79,8 @@ def checks(kernel: Kernel, rows: Sequence[Vad]) -> list[Check]:
             elif number in heights and heights[number] != balance:
                 problems.append(f"its balance says {balance}, but its branches differ by {heights[number]}")
         doubt = stated if isinstance(stated, Absent) else Absent(Kind.IMPLAUSIBLE, "balance 2")
+        if splay:
+            doubt = NO_BALANCE
         names = [
             name
             for name, values in flags.items()
@@ -79,7 +95,9 @@ def checks(kernel: Kernel, rows: Sequence[Vad]) -> list[Check]:
 
 def _top(kernel: Kernel) -> int:
     """The first address that is not of the user half."""
-    return 1 << (kernel.space.mode.bits - 1 if isinstance(kernel.space, AddressSpace) else 47)
+    if isinstance(kernel.space, AddressSpace):
+        return user_half(kernel.space)
+    return min(kernel.system_start, 1 << 47)
 
 
 def _heights(rows: Sequence[Vad]) -> dict[int, int]:

@@ -3,6 +3,13 @@
 A node is taken once in each tree: one that is reached twice ends that branch, and the row that led there says so.
 Two trees that share a branch both show it; the one that stole it names another parent than it was reached from.
 The rows of a process come in tree order, each with its depth.
+
+Up to Windows XP the tree is a splay tree, which may be as deep as it has nodes, and whose root has no parent; up to
+Windows 8 it hangs as the right branch below a node without a range (MM_AVL_TABLE.BalancedRoot), which the root names as
+its parent; since Windows 8.1 the process points straight to a root without a parent (RTL_AVL_TREE).
+
+Source: the kernel's symbols of each Windows (_EPROCESS.VadRoot, _MMVAD_SHORT, _MMVAD_FLAGS); Windows Internals, 4th to
+7th edition, virtual address descriptors.
 """
 
 from __future__ import annotations
@@ -15,11 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
-from process_anatomy.errors import NotYet
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.space import Addresses, distinct
 from process_anatomy.memory.view import Records, addresses_of, unreadable
 from process_anatomy.walk.processes import NOT_READ, Process
+from structs.eprocess import EPROCESS
 from structs.layout import Structure
 from structs.object import POOL_HEADER
 from structs.section import CONTROL_AREA, FILE_OBJECT, SUBSECTION
@@ -27,9 +34,10 @@ from structs.vad import MMVAD, MMVAD_SHORT
 
 DEPTH_LIMIT = 96
 """Levels walked at the most; a balanced tree of a million nodes has 28."""
+SPLAY_DEPTH_LIMIT = 1 << 14
+"""The same of a splay tree: ranges that are made in ascending order hang in one chain."""
 NODE_LIMIT = 1 << 22
 """Nodes of all processes together."""
-POOL_HEADER_SIZE = 16
 PAGE_SHIFT = np.uint64(12)
 HIGH_SHIFT = np.uint64(44)
 SHORT_TAGS = {"VadS", "VadF"}
@@ -47,6 +55,14 @@ VAD_TYPES = (
 )
 """MI_VAD_TYPE by value."""
 IMAGE_MAP = VAD_TYPES[2]
+TYPE_BITS = {
+    "PhysicalMapping": VAD_TYPES[1],
+    "ImageMap": IMAGE_MAP,
+    "UserPhysicalPages": VAD_TYPES[3],
+    "WriteWatch": VAD_TYPES[4],
+    "LargePages": VAD_TYPES[5],
+}
+"""Bits that say what VadType says since Windows Server 2003 SP1."""
 
 PAGE_PROTECTIONS = (
     "PAGE_NOACCESS",
@@ -146,14 +162,8 @@ class VadTable:
 
 
 def vads(kernel: Kernel, processes: Sequence[Process]) -> VadTable:
-    """The VAD trees of the processes, in the order of the processes, each in tree order.
-
-    Raises:
-        NotYet: this Windows keeps its VADs in a form that is not supported yet (before 8.1).
-    """
+    """The VAD trees of the processes, in the order of the processes, each in tree order."""
     structure = kernel.build[MMVAD_SHORT]
-    if "StartingVpnHigh" not in structure and structure.build.pointer_size == 8:
-        raise NotYet(f"VAD trees of build {kernel.number} (before Windows 8.1) are not supported yet")
     nodes = _walk(
         kernel, structure, addresses_of([p.vad_root if isinstance(p.vad_root, int) else 0 for p in processes])
     )
@@ -188,18 +198,20 @@ def _walk(kernel: Kernel, structure: Structure, roots: Addresses) -> _Nodes:
     problems: dict[int, list[str]] = {}
     seen: set[tuple[int, int]] = set()
     total = 0
-    for depth in range(DEPTH_LIMIT + 1):
+    left, right, width = structure.offset("Left"), structure.offset("Right"), structure.build.pointer_size
+    limit = SPLAY_DEPTH_LIMIT if is_splay_tree(structure) else DEPTH_LIMIT
+    for depth in range(limit + 1):
         fresh = (address >= np.uint64(kernel.system_start)) & (address & np.uint64(7) == 0)
         fresh &= np.array(
             [_add(seen, pair) for pair in zip(owner.tolist(), address.tolist(), strict=True)], dtype=np.bool_
         )
         fresh &= total + np.cumsum(fresh) <= NODE_LIMIT
-        if depth == DEPTH_LIMIT:
+        if depth == limit:
             fresh[:] = False
         for row in np.flatnonzero(~fresh).tolist():
             child, parent = int(address[row]), int(came_from[row])
             problems.setdefault(parent if parent >= 0 else -1 - int(owner[row]), []).append(
-                _refused(kernel, child, "left" if side[row] == 0 else "right", depth)
+                _refused(kernel, child, "left" if side[row] == 0 else "right", depth, limit)
             )
         owner, address, came_from, side = owner[fresh], address[fresh], came_from[fresh], side[fresh]
         if not len(owner):
@@ -207,11 +219,9 @@ def _walk(kernel: Kernel, structure: Structure, roots: Addresses) -> _Nodes:
         levels.append((owner, np.full(len(owner), depth, dtype=np.int64), came_from))
         addresses.append(address)
         first, total = total, total + len(owner)
-        size = max(structure.offset("Left"), structure.offset("Right")) + structure.build.pointer_size
-        data, there = kernel.space.read_many(address, size)
-        left = data[:, structure.offset("Left") :][:, :8].copy().view("<u8").reshape(-1)
-        right = data[:, structure.offset("Right") :][:, :8].copy().view("<u8").reshape(-1)
-        children = np.stack([np.where(there, left, np.uint64(0)), np.where(there, right, np.uint64(0))], axis=1)
+        data, there = kernel.space.read_many(address, max(left, right) + width)
+        links = [data[:, at : at + width].copy().view(f"<u{width}").astype(np.uint64) for at in (left, right)]
+        children = np.where(there[:, None], np.concatenate(links, axis=1), np.uint64(0))
         number, side = np.nonzero(children)
         address = children[number, side]
         owner, came_from = owner[number], number + first
@@ -224,6 +234,11 @@ def _walk(kernel: Kernel, structure: Structure, roots: Addresses) -> _Nodes:
     return _Nodes(whole[0], whole[1], whole[2], np.concatenate(addresses), problems)
 
 
+def is_splay_tree(structure: Structure) -> bool:
+    """Whether nodes of this build keep no balance, as those of Windows XP."""
+    return "ParentValue" not in structure
+
+
 def _add(seen: set[tuple[int, int]], node: tuple[int, int]) -> bool:
     """Whether a node is new to its tree; it is not any more."""
     new = node not in seen
@@ -231,12 +246,12 @@ def _add(seen: set[tuple[int, int]], node: tuple[int, int]) -> bool:
     return new
 
 
-def _refused(kernel: Kernel, child: int, side: str, depth: int) -> str:
+def _refused(kernel: Kernel, child: int, side: str, depth: int, limit: int) -> str:
     where = f"its {side} child {child:#x}" if depth else f"VAD root {child:#x}"
     if child < kernel.system_start or child % 8:
         return f"{where} is no kernel address"
-    if depth == DEPTH_LIMIT:
-        return f"{where} lies deeper than {DEPTH_LIMIT} levels"
+    if depth == limit:
+        return f"{where} lies deeper than {limit} levels"
     return f"{where} was reached before, so the tree loops"
 
 
@@ -269,15 +284,17 @@ def _rows(kernel: Kernel, processes: Sequence[Process], nodes: _Nodes, order: li
         _vpn(records, "StartingVpn", "StartingVpnHigh", 0),
         _vpn(records, "EndingVpn", "EndingVpnHigh", 0xFFF),
         tags,
-        _named(records, "VadType", VAD_TYPES),
+        _types(records),
         _named(records, "Protection", PROTECTIONS),
         _numbers(records, "CommitCharge"),
         _numbers(records, "PrivateMemory"),
-        [v if isinstance(v, Absent) else v & ~0x3 for v in records.values("ParentValue")],
+        parents(records),
         _files(kernel, records, tags),
         (records.array("Enclave") & records.array("PrivateMemory") != 0).tolist(),
     ]
-    expected = np.where(nodes.came_from[picked] >= 0, nodes.address[nodes.came_from[picked]], np.uint64(0)).tolist()
+    above = np.array([table_root(kernel, process) for process in processes] + [0], dtype=np.uint64)
+    came_from = nodes.came_from[picked]
+    expected = np.where(came_from >= 0, nodes.address[came_from], above[nodes.owner[picked]]).tolist()
     rows: list[Vad] = []
     for number, owner, depth, parent, at, facts in zip(
         order,
@@ -312,7 +329,33 @@ def _patch(records: Records, values: list[Any], *names: str) -> list[Any]:
 
 def _vpn(records: Records, low: str, high: str, inside: int) -> list[Any]:
     page = records.array(low).astype(np.uint64) << PAGE_SHIFT | records.array(high).astype(np.uint64) << HIGH_SHIFT
-    return _patch(records, (page | np.uint64(inside)).tolist(), low, high)
+    names = (low, high) if high in records.structure else (low,)  # a number of 64 bits, or of 32 on x86, has no parts
+    return _patch(records, (page | np.uint64(inside)).tolist(), *names)
+
+
+def parents(records: Records) -> list[Any]:
+    """The parent that each node names, without the bits of the balance."""
+    if is_splay_tree(records.structure):
+        return records.values("Parent")
+    return [v if isinstance(v, Absent) else v & ~0x3 for v in records.values("ParentValue")]
+
+
+def table_root(kernel: Kernel, process: Process) -> int:
+    """What the root of a process's tree must name as its parent: the node of the table that it hangs below, else 0."""
+    whole = kernel.build[EPROCESS]
+    if "DepthOfTree" not in whole:
+        return 0
+    return process.address + whole.offset("VadRoot") - kernel.build[MMVAD_SHORT].offset("Right")
+
+
+def _types(records: Records) -> list[Any]:
+    """MI_VAD_TYPE of each node by name, from the bits that said the same before there was a number for it."""
+    if "VadType" in records.structure:
+        return _named(records, "VadType", VAD_TYPES)
+    kinds = np.zeros(len(records), dtype=np.int64)
+    for bit, name in TYPE_BITS.items():
+        kinds[records.array(bit) != 0] = VAD_TYPES.index(name)
+    return _patch(records, [VAD_TYPES[kind] for kind in kinds.tolist()], *TYPE_BITS)
 
 
 def _numbers(records: Records, field: str) -> list[Any]:
@@ -342,7 +385,7 @@ def _tags(kernel: Kernel, address: Addresses) -> list[Any]:
 def _files(kernel: Kernel, records: Records, tags: list[Any]) -> list[Any]:
     """Names of mapped files: node, subsection, control area, file object, in four batches.
 
-    The pool tag tells which nodes have a section behind them; where it is not known, the private bit does.
+    Before Windows Vista the node points to the control area itself.  The pool tag tells which nodes have a section behind them; where it is not known, the private bit does.
     """
     found: list[Any] = [NOT_APPLICABLE] * len(records)
     mapped = (records.array("PrivateMemory") == 0).tolist()
@@ -351,7 +394,9 @@ def _files(kernel: Kernel, records: Records, tags: list[Any]) -> list[Any]:
     if not len(rows):
         return found
     where = records.addresses[rows]
-    steps = ((MMVAD, "Subsection"), (SUBSECTION, "ControlArea"), (CONTROL_AREA, "FilePointer"))
+    steps = [(MMVAD, "Subsection"), (SUBSECTION, "ControlArea"), (CONTROL_AREA, "FilePointer")]
+    if "ControlArea" in kernel.build[MMVAD]:
+        steps = [(MMVAD, "ControlArea"), (CONTROL_AREA, "FilePointer")]
     for layout, name in steps:
         place = kernel.build[layout].place(name)
         unique, back = distinct(where)

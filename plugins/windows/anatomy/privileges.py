@@ -53,8 +53,9 @@ class Privileges(Anatomy, interfaces.plugins.PluginInterface):
         descriptions = stock_privilege_descriptions()
         for row in privileges(tokens(kernel, chosen, acting.rows)):
             if not isinstance(row, Privilege):
-                gone = next(v for v in (row.present, row.enabled, row.default) if isinstance(v, Absent))
-                problems = "; ".join(row.problems) or str(gone)
+                masks = row.present, row.enabled, row.default
+                gone = next((v for v in masks if isinstance(v, Absent)), None)
+                problems = "; ".join(row.problems if gone is not None else row.privilege_problems) or str(gone)
                 yield (
                     0,
                     (

@@ -53,7 +53,7 @@ class Vads(Anatomy, interfaces.plugins.PluginInterface):
         from process_anatomy.walk.regions import regions
         from process_anatomy.walk.sections import sections
         from process_anatomy.walk.vad_checks import checks
-        from process_anatomy.walk.vads import vads
+        from process_anatomy.walk.vads import DEPTH_LIMIT, vads
 
         _, chosen = self.chosen(kernel)
         explain = self.explainer(kernel)
@@ -64,7 +64,7 @@ class Vads(Anatomy, interfaces.plugins.PluginInterface):
         beside = (regions(kernel, chosen, table.rows), sections(kernel, table.rows), checks(kernel, table.rows))
         for row, names, section, check in zip(table.rows, *beside, strict=True):
             yield (
-                row.depth,
+                min(row.depth, DEPTH_LIMIT),  # a splay tree may be deeper than a renderer can nest
                 (
                     row.process.pid,
                     row.process.name,
