@@ -110,7 +110,9 @@ def context_for(build: Build, name: str) -> Context:
     most = LAST_PRIVILEGE[version]
     allowed = frozenset(name for name, number in PRIVILEGES.items() if number <= most)
     flags = context.flags & (OLD_FLAGS if old else VISTA_FLAGS if version < (6, 2) else EIGHT_FLAGS)
-    groups = tuple((sid, mask) for sid, mask in context.groups if _known(sid, version) and not (old and mask == INTEGRITY))
+    groups = tuple(
+        (sid, mask) for sid, mask in context.groups if _known(sid, version) and not (old and mask == INTEGRITY)
+    )
     return replace(
         context,
         logon=replace(context.logon, buddy=0) if old else context.logon,
@@ -129,5 +131,3 @@ def context_for(build: Build, name: str) -> Context:
 def _known(sid: str, version: tuple[int, int]) -> bool:
     """Whether a SID existed."""
     return all(version >= first for start, first in FIRST_SIDS.items() if sid.startswith(start))
-
-

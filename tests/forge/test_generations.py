@@ -88,7 +88,9 @@ def test_stock_volatility_finds_the_truth(build: str, made: Callable[[str], Made
     assert found_vads(stock(forged.path, "windows.vadinfo")) == expected_vads(forged.image.truth)
     rows = stock(forged.path, "windows.privileges")
     privileges = by_text((r["PID"], r["Privilege"], r["Attributes"].lower()) for r in rows if r["Attributes"])
-    assert privileges == by_text((p["pid"], *pair) for p in forged.cast for pair in p["token"]["privilege_names"].items())
+    assert privileges == by_text(
+        (p["pid"], *pair) for p in forged.cast for pair in p["token"]["privilege_names"].items()
+    )
     handles = stock(forged.path, "windows.handles")
     names = ("PID", "HandleValue", "Offset", "Type", "GrantedAccess", "Name")
     found = by_text((r[names[0]], r[names[1]], r[names[2]] & SHOWN, *(r[n] for n in names[3:])) for r in handles)
