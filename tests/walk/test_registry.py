@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from process_anatomy import open_image
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.forge import Image, forge
-from process_anatomy.kernel.identify import Kernel, identify
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.paging import translate_one
 from process_anatomy.memory.physical import CachedMemory
 from process_anatomy.walk.processes import Process, processes
@@ -22,6 +22,7 @@ from process_anatomy.walk.registry import HiveTable, hives, profiles, services
 from structs import builds
 from structs.layout import Layout
 from structs.registry import CM_KEY_NODE, CMHIVE, HBASE_BLOCK
+from tests.walk.damaged import kernel_of
 from tests.walk.generations import NEWER, OLDER, lab
 
 PAGE = 0x1000
