@@ -364,7 +364,7 @@ class _Machine:
 
     def _truth(self, processes: list[Process], modules: list[dict[str, Any]]) -> dict[str, Any]:
         image, (major, minor) = self.kernel_image, version_of(self.build)
-        views = view_facts(processes)
+        views = view_facts(processes, bool(self.subsystem))
         return {
             "arguments": {"build": self.build.name, "scenario": self.scenario.name, "seed": self.seed},
             "boot_time": written_time(self.scenario.boot_time),

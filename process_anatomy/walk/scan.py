@@ -219,11 +219,14 @@ class _Finder:
         return leads
 
     def _word(self, block: Octets, places: Numbers, offset: int) -> Addresses:
-        """The pointer at an offset from each place in a block, 0 where it lies in another page."""
-        inside = places % PAGE + offset <= PAGE - self.width
+        """The pointer at an offset from each place in a block, 0 where it lies behind the block.
+
+        What lies in the page after is taken from there, as in a large page; whoever believes it has it proved.
+        """
         numbers = block.reshape(-1).view(f"<u{self.width}")
-        at = np.where(inside, (places + offset) // self.width, 0)
-        found: Addresses = np.where(inside, numbers[at], 0).astype(np.uint64)
+        at = (places + offset) // self.width
+        inside = at < len(numbers)
+        found: Addresses = np.where(inside, numbers[np.where(inside, at, 0)], 0).astype(np.uint64)
         return found
 
     def _plausible_start(self, block: Octets, places: Numbers) -> Mask:
