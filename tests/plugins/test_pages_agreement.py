@@ -37,11 +37,15 @@ STATES = {
 """State in an answer key to the state that we give."""
 ZEROS = {"demand-zero"}
 """States for which an answer key gives the checksum of the zeros that the page will hold."""
-USER_TOP = 1 << 47
 LOW_48 = (1 << 48) - 1
 
 Foreign = Callable[[str], Path]
 Truth = Callable[[str], dict[str, Any]]
+
+
+def user_top(image: str) -> int:
+    """The lowest address that is no process's own."""
+    return 1 << (31 if "xp" in image or "x86" in image else 47)
 
 
 @pytest.fixture(params=IMAGES)
@@ -99,7 +103,7 @@ def test_undisturbed_images_show_nothing_odd(image: str, vol: Vol, foreign: Fore
     whole = truth(image.split(".", maxsplit=1)[0])
     assert {row["Disagreement"] for row in rows} == {None}
     assert {row["Kind"] for row in rows} == {"vad"}
-    assert sum(len(p["vads"]) for p in whole["processes"]) == len(rows)
+    assert sum(len(p.get("vads", ())) for p in whole["processes"]) == len(rows)
     for row in rows:
         counts = [row[c] for c in ("Valid", "Large", "Transition", "Prototype", "Pagefile", "DemandZero", "Untouched")]
         assert row["Problems"] or sum(counts) == row["End"] + 1 - row["Start"] >> 12
@@ -111,22 +115,25 @@ def test_regions_are_those_of_the_answer_key(image: str, vol: Vol, foreign: Fore
     """PEBs, TEBs, heaps and images lie in ranges that are named so, and the generator's own notes agree."""
     rows = vol("-r", "json", "-f", foreign(image), "windows.anatomy.vads").rows
     names = {(r["PID"], r["Start VPN"]): set(r["Region"].split(", ")) for r in rows if not r["Problems"]}
-    for process in truth(image.split(".", maxsplit=1)[0])["processes"]:
-        for vad in process["vads"]:
+    listed = truth(image.split(".", maxsplit=1)[0])["processes"]
+    notes = {vad.get("note") or "" for process in listed for vad in process.get("vads", ())}
+    noted = any("stack" in note.lower() for note in notes)  # not every generator says which ranges are stacks
+    for process in listed:
+        for vad in process.get("vads", ()):
             name = names.get((process["pid"], vad["start"]))
             if name is None:
                 continue  # one of a pair that overlaps: which of them an address belongs to cannot be said
             held = {
-                "PEB": process["peb"],
-                "heap": process.get("heap") or 0,
-                "TEB": process["threads"][0]["teb"] if process["threads"] else 0,
+                "PEB": [process["peb"]],
+                "heap": [process.get("heap") or 0],
+                "TEB": [thread["teb"] for thread in process["threads"]],
             }
-            for what, address in held.items():
-                alive = not process["exited"]
-                assert (what in name) == (alive and vad["start"] <= address <= vad["end"]), (what, vad)
+            for what, places in held.items():
+                inside = any(vad["start"] <= place <= vad["end"] for place in places)
+                assert (what in name) == (inside and not process["exited"]), (what, vad)
             assert ("image" in name) == (vad["type"] == "VadImageMap")
-            if not process["exited"]:
-                assert ("stack" in name) == ("stack" in vad.get("note", "").lower()), vad
+            if noted and not process["exited"]:
+                assert ("stack" in name) == ("stack" in (vad.get("note") or "").lower()), vad
 
 
 def by_range(rows: list[dict[str, Any]], pages: dict[int, int]) -> list[tuple[int, int]]:
@@ -138,7 +145,7 @@ def by_range(rows: list[dict[str, Any]], pages: dict[int, int]) -> list[tuple[in
     return [(row["Start"], int(weights[b] - weights[a])) for row, a, b in zip(rows, low, high, strict=True)]
 
 
-@pytest.mark.parametrize("name", ["notepad.exe", "oldapp.exe"])
+@pytest.mark.parametrize("name", ["notepad.exe", "oldapp.exe"])  # the second of 32 bits on 64-bit Windows
 def test_memmap_shows_the_same_pages(
     name: str, image: str, vol: Vol, foreign: Foreign, published_symbols: Foreign
 ) -> None:
@@ -146,6 +153,8 @@ def test_memmap_shows_the_same_pages(
     path = foreign(image)
     rows = vol("-r", "json", "-f", path, "windows.anatomy.pages").rows
     mine = [row for row in rows if row["Process"] == name]
+    if name == "oldapp.exe" and user_top(image) == 1 << 31:
+        pytest.skip("32-bit Windows has no such process")
     assert mine
     stock = vol(
         "-s", published_symbols(image), "-r", "json", "-f", path, "windows.memmap", "--pid", str(mine[0]["PID"])
@@ -153,7 +162,7 @@ def test_memmap_shows_the_same_pages(
     pages = {
         row["Virtual"] + 0x1000 * step: 1
         for row in stock
-        if row["Virtual"] < USER_TOP
+        if row["Virtual"] < user_top(image)
         for step in range(row["Size"] // 0x1000)
     }
     kept = [row for row in mine if not row["Problems"]]
@@ -166,8 +175,15 @@ ASK = """
 import json, sys
 import memprocfs
 vmm = memprocfs.Vmm(["-device", sys.argv[1], "-disable-symbolserver", "-disable-symbols", "-waitinitialize"])
+def ranges(process):
+    try:
+        return [[vad["start"], vad["end"]] for vad in process.maps.vad()]
+    except RuntimeError:  # a process without a section view
+        return None
 print("ANSWER" + json.dumps({
-    process.pid: [[e["va"], e["pages"], e["pages-sw"], e["flags"]] for e in process.maps.pte()]
+    process.pid: [
+        ranges(process), [[e["va"], e["pages"], e["pages-sw"], e["flags"]] for e in process.maps.pte()]
+    ]
     for process in vmm.process_list()
 }))
 """
@@ -176,15 +192,16 @@ print("ANSWER" + json.dumps({
 def test_memprocfs_counts_the_same_entries(
     image: str, vol: Vol, foreign: Foreign, memprocfs: Callable[[str, Path], Any]
 ) -> None:
-    """Entries of each range, and of each process the entries that are valid and their rights."""
+    """Ranges, entries of each range, and of each process the entries that are valid and their rights."""
     path = foreign(image)
     answer = memprocfs(ASK, path)
     rows = vol("-r", "json", "-f", path, "windows.anatomy.pages").rows
     compared = 0
-    for pid, listed in answer.items():
-        entries = [entry for entry in listed if entry[0] < USER_TOP]
+    for pid, (ranges, listed) in answer.items():
+        entries = [entry for entry in listed if entry[0] < user_top(image)]
         mine = [row for row in rows if row["PID"] == int(pid) and not row["Problems"]]
         whole = [row for row in rows if row["PID"] == int(pid)]
+        assert ranges is None or sorted(ranges) == sorted([row["Start"], row["End"]] for row in whole)
         pages = {va + 0x1000 * step: 1 for va, count, _, _ in entries for step in range(count)}
         columns = ("Valid", "Large", "Transition", "Prototype", "Pagefile", "DemandZero")
         assert by_range(mine, pages) == [(row["Start"], sum(row[c] for c in columns)) for row in mine]
@@ -225,4 +242,4 @@ def test_vadwalk_shows_the_same_trees(image: str, vol: Vol, foreign: Foreign, pu
         (r["PID"], r["Offset"] & LOW_48, r["Parent"] & LOW_48, r["Start VPN"], r["End VPN"], r["Tag"]) for r in rows
     ]
     assert sorted(actual) == sorted(expected)
-    assert len(actual) > 700
+    assert len(actual) > 300
