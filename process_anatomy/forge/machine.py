@@ -10,8 +10,8 @@ from process_anatomy.forge import misfits
 from process_anatomy.forge.clock import filetime, written_time
 from process_anatomy.forge.csr import Subsystem
 from process_anatomy.forge.dice import Dice
-from process_anatomy.forge.kernel_image import KernelImage
 from process_anatomy.forge.generations import kernel_folder, mode_of, processors, service_pack, version_of
+from process_anatomy.forge.kernel_image import KernelImage
 from process_anatomy.forge.memory import KERNEL_DATA, PAGE, USER_READ, WRITE, PhysicalMemory
 from process_anatomy.forge.namespace import Namespace
 from process_anatomy.forge.objects import Handle, ObjectManager
@@ -167,7 +167,9 @@ class _Machine:
         """Build everything, in the order in which addresses become known."""
         now = filetime(self.scenario.boot_time + self.scenario.uptime)
         self.memory.write(self.users.shared_frame * PAGE, shared_data(self.build, now))
-        self.kernel.map(KUSER_SHARED_DATA_ADDRESS[self.build.pointer_size], self.users.shared_frame, KERNEL_DATA & ~WRITE)
+        self.kernel.map(
+            KUSER_SHARED_DATA_ADDRESS[self.build.pointer_size], self.users.shared_frame, KERNEL_DATA & ~WRITE
+        )
         processes = [self._start(actor) for actor in self.scenario.cast]
         impersonate(processes, self.tokens)
         misfits.before(processes, self.build)

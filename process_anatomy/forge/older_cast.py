@@ -29,6 +29,8 @@ FIRST_SIDS: dict[str, tuple[int, int]] = {
     "S-1-5-21-0-0-0-49": (6, 2), "S-1-2-1": (6, 1), "S-1-16-": (6, 0),
 }  # fmt: skip
 """Beginning of a SID to the version of Windows that it came with."""
+MANY_HANDLES = 200
+"""A table with more than these has two levels; on x86, where entries are half as large, twice as many are needed."""
 NEED_INTEGRITY = {"power-over-higher", "raised-integrity"}
 """Rules that compare integrity levels."""
 WININIT, WINLOGON, SESSION_MANAGER, SECOND_SUBSYSTEM = 588, 672, 388, 596
@@ -60,6 +62,7 @@ def _as_then(build: Build, actor: Actor) -> Actor:
         actor,
         protection=actor.protection if "ProtectionType" in build[EPROCESS] else 0,
         wow64=actor.wow64 and build.pointer_size == 8,
+        handles=actor.handles * (2 if build.pointer_size == 4 and actor.handles > MANY_HANDLES else 1),
     )
     if not one_desktop(build):
         return changed
@@ -107,7 +110,9 @@ def context_for(build: Build, name: str) -> Context:
     most = LAST_PRIVILEGE[version]
     allowed = frozenset(name for name, number in PRIVILEGES.items() if number <= most)
     flags = context.flags & (OLD_FLAGS if old else VISTA_FLAGS if version < (6, 2) else EIGHT_FLAGS)
-    groups = tuple((sid, mask) for sid, mask in context.groups if _known(sid, version) and not (old and mask == INTEGRITY))
+    groups = tuple(
+        (sid, mask) for sid, mask in context.groups if _known(sid, version) and not (old and mask == INTEGRITY)
+    )
     return replace(
         context,
         logon=replace(context.logon, buddy=0) if old else context.logon,
@@ -126,5 +131,3 @@ def context_for(build: Build, name: str) -> Context:
 def _known(sid: str, version: tuple[int, int]) -> bool:
     """Whether a SID existed."""
     return all(version >= first for start, first in FIRST_SIDS.items() if sid.startswith(start))
-
-

@@ -34,6 +34,8 @@ NAMED: tuple[tuple[str, str, int, bytes, int, int], ...] = (
     ("Timer", SESSION + "LedgerAlarm", 0x88, b"Time", 0x1F0003, 0),
 )
 """Type, path, bytes of the body, pool tag, access and attributes of what the shell holds."""
+OLDER_KINDS = {"ALPC Port": "Port"}
+"""What a kind of object was called before Windows Vista."""
 KEYS = (
     ("", 0x20019),
     ("MACHINE", 0x20019),
@@ -141,7 +143,8 @@ class OpenObjects:
                 self._add(by_pid[power.holder], self._power(power, by_pid[power.target]))
 
     def _shell(self, process: Process) -> None:
-        for kind, path, size, tag, access, attributes in NAMED:
+        for named, path, size, tag, access, attributes in NAMED:
+            kind = named if named in self.objects.types else OLDER_KINDS[named]
             body = self.namespace.make(kind, path, size, tag)
             self._add(process, Handle(body, kind, access, path.rpartition("\\")[2], attributes, path))
         for path, access in KEYS:

@@ -57,6 +57,8 @@ PATHS: tuple[tuple[str, str, tuple[int, int], tuple[int, int], str], ...] = (
     ("_TOKEN", "AuditPolicy", (6, 0), (6, 0), "AuditPolicy.PerUserPolicy"),
 )
 """Structure, field, first and last version of Windows, and its path there, where that is not the declaration's first."""
+ONLY_IN = {"_WOW64_PROCESS": ((5, 2), (6, 0)), "_PS_IMPERSONATION_INFORMATION": ((5, 1), (5, 2))}
+"""Structure to the first and last version that has it; stock Volatility goes by the presence of the first."""
 TREE_FIELDS = {"VadRoot", "VadCount", "DepthOfTree"}
 """Fields of a process that are in the tree's own record, where there is one."""
 LAST_WITHOUT_CORE = (6, 1)
@@ -69,6 +71,7 @@ POINTS_TO = {
     ("_EPROCESS", "Peb"): "_PEB",
     ("_EPROCESS", "WoW64Process"): "_EWOW64PROCESS",
     ("_SE_AUDIT_PROCESS_CREATION_INFO", "ImageFileName"): "_OBJECT_NAME_INFORMATION",
+    ("_EPROCESS", "Wow64Process"): "_WOW64_PROCESS",
     ("_KTHREAD", "Process"): "_KPROCESS",
     ("_RTL_AVL_TREE", "Root"): "_RTL_BALANCED_NODE",
     ("_RTL_BALANCED_NODE", "Left"): "_RTL_BALANCED_NODE",
@@ -202,8 +205,13 @@ class _Table:
         for name in NAMED_ONLY:
             self.structure(name, 0)
         for layout in LAYOUTS.values():
-            if layout in build:
+            if layout in build and self._is_of(layout):
                 self._layout(layout)
+
+    def _is_of(self, layout: Layout) -> bool:
+        """Whether a structure that no kernel's symbols describe is of this Windows; of others the build decides."""
+        first, last = ONLY_IN.get(layout.name, ((0, 0), self.version))
+        return first <= self.version <= last and not (layout.name == "_WOW64_PROCESS" and self.pointer == 4)
 
     def _size(self, name: str) -> int:
         if name in TWO_POINTERS:
