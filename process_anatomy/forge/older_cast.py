@@ -33,6 +33,10 @@ MANY_HANDLES = 200
 """A table with more than these has two levels; on x86, where entries are half as large, twice as many are needed."""
 NEED_INTEGRITY = {"power-over-higher", "raised-integrity"}
 """Rules that compare integrity levels."""
+NEED_PROTECTION = {"weak-protection"}
+"""Rules about protected processes."""
+FIRST_MISFITS = {"forged privileges": (6, 0), "forged flags": (6, 2)}
+"""Trace of tampering to the version that brought what is tampered with: bitmaps of privileges, AppContainers."""
 WININIT, WINLOGON, SESSION_MANAGER, SECOND_SUBSYSTEM = 588, 672, 388, 596
 PROFILES = "C:\\Users\\", "C:\\Documents and Settings\\"
 TEMPORARY = "\\AppData\\Local\\Temp", "\\Local Settings\\Temp"
@@ -58,9 +62,12 @@ def _then(build: Build, actor: Actor) -> bool:
 
 
 def _as_then(build: Build, actor: Actor) -> Actor:
+    protected, version = "ProtectionType" in build[EPROCESS], version_of(build)
     changed = replace(
         actor,
-        protection=actor.protection if "ProtectionType" in build[EPROCESS] else 0,
+        protection=actor.protection if protected else 0,
+        misfits=tuple(name for name in actor.misfits if FIRST_MISFITS.get(name, version) <= version),
+        findings=tuple(rule for rule in actor.findings if protected or rule not in NEED_PROTECTION),
         wow64=actor.wow64 and build.pointer_size == 8,
         handles=actor.handles * (2 if build.pointer_size == 4 and actor.handles > MANY_HANDLES else 1),
     )
@@ -82,7 +89,7 @@ def _as_then(build: Build, actor: Actor) -> Actor:
         arguments=then_path(build, actor.arguments),
         unlisted=then_path(build, actor.unlisted),
         window_title=then_path(build, actor.window_title),
-        findings=tuple(rule for rule in actor.findings if rule not in NEED_INTEGRITY),
+        findings=tuple(rule for rule in changed.findings if rule not in NEED_INTEGRITY),
     )
 
 
