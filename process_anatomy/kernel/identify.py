@@ -20,6 +20,7 @@ from process_anatomy.kernel.image import KernelImage, Pdb
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import PhysicalMemory
+from process_anatomy.memory.remains import Remains
 from process_anatomy.memory.space import Addresses, Mask, Octets, Space
 from process_anatomy.memory.view import View
 from structs import builds
@@ -123,7 +124,7 @@ class Kernel:
 
     def root_in(self, dtb: int) -> int:
         """The page-table root in a DirectoryTableBase, without the bits that are no part of the address."""
-        return self.space.root_in(dtb) if isinstance(self.space, AddressSpace) else dtb & ~0xFFF
+        return self.space.root_in(dtb) if isinstance(self.space, AddressSpace | Remains) else dtb & ~0xFFF
 
     def inside(self, address: int) -> bool:
         """Whether an address lies in the kernel's image (a list head does, a process does not)."""
@@ -216,7 +217,8 @@ def _identified(space: AddressSpace, image: KernelImage, isf: Build | None, foun
     evidence = [f"kernel image at {image.base:#x}" + (f", PDB {image.pdb.guid}-{image.pdb.age}" if image.pdb else "")]
     doubts: list[str] = []
     for lead in found:
-        for build in candidate_builds(image, number, isf):
+        for layout in candidate_builds(image, number, isf):
+            build = builds.with_entries(layout, space.mode.entry_size)
             if build.pointer_size != space.pointer_size:
                 doubts.append(f"through layout {build.name}: its pointers have {build.pointer_size} bytes")
                 continue
