@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -12,6 +13,8 @@ from typing import Any
 from process_anatomy.absent import Absent
 from process_anatomy.walk.processes import PROTECTED_SIGNERS, PROTECTED_TYPES, Process
 
+NEWEST = sys.maxsize
+"""A build number that no older build's expectations are for."""
 SHORT_NAME = 14
 """Characters of a name that the kernel keeps for certain."""
 VOLUME = re.compile(r"^\\device\\harddiskvolume\d+(?=\\)")
@@ -55,23 +58,33 @@ class Expected:
 
 
 @cache
-def expectations() -> dict[str, Expected]:
-    """What is expected, by the name of the program in lower case."""
+def _tables() -> dict[str, dict[str, Any]]:
+    """The data as it is written."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
-    text = files(__package__).joinpath("processes.toml").read_text("utf-8")
-    found: dict[str, Expected] = {}
-    for name, table in tomllib.loads(text).items():
-        facts: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
-        }
-        if "protection" in facts:
-            kind, _, signer = facts["protection"].partition("-")
-            facts["protection"] = _number(PROTECTED_TYPES, kind), _number(PROTECTED_SIGNERS, signer)
-        found[name] = Expected(name, **facts)
-    return found
+    return tomllib.loads(files(__package__).joinpath("processes.toml").read_text("utf-8"))
+
+
+@cache
+def expectations(number: int = NEWEST) -> dict[str, Expected]:
+    """What is expected in a build of Windows, by the name of the program in lower case."""
+    return {name: _expected(name, table, number) for name, table in _tables().items()}
+
+
+def _expected(name: str, table: Mapping[str, Any], number: int) -> Expected:
+    """What is expected of one program, with what was true before a later build instead, where this one is older."""
+    facts = {key: value for key, value in table.items() if key != "before"}
+    for older in table.get("before", ()):
+        if number < older["build"]:
+            facts |= {key: value for key, value in older.items() if key not in ("build", "unjudged")}
+            facts = {key: value for key, value in facts.items() if key not in older.get("unjudged", ())}
+    if "protection" in facts:
+        kind, _, signer = facts["protection"].partition("-")
+        facts["protection"] = _number(PROTECTED_TYPES, kind), _number(PROTECTED_SIGNERS, signer)
+    whole: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in facts.items()}
+    return Expected(name, **whole)
 
 
 def _number(names: dict[int, str], wanted: str) -> int:
@@ -86,16 +99,16 @@ def file_name(process: Process) -> str | Absent:
     return process.name
 
 
-def core_name(process: Process) -> str | None:
+def core_name(process: Process, number: int) -> str | None:
     """The name of a process that never makes code while it runs, ``None`` for all others."""
-    expected = expected_of(process)
+    expected = expected_of(process, number)
     return expected.name if expected is not None and not expected.code else None
 
 
-def expected_of(process: Process) -> Expected | None:
-    """What is expected of a process by its name, ``None`` where it has none of Windows' own names."""
+def expected_of(process: Process, number: int) -> Expected | None:
+    """What is expected of a process by its name in a build, ``None`` where it has none of Windows' own names."""
     name = file_name(process)
-    return expectations().get(name.lower()) if isinstance(name, str) else None
+    return expectations(number).get(name.lower()) if isinstance(name, str) else None
 
 
 def from_volume(path: str) -> str:

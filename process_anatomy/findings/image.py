@@ -103,12 +103,17 @@ def unlisted_module(tables: Tables) -> Iterator[Clue]:
         lines = [f"{row.mapped_path} is mapped at {_place(row.base)}, VAD {row.vad.address:#x}", "no list holds it"]
         if pages is not None and pages.hardware:
             lines.append(f"pages that the page tables give: {pages.hardware}")
-        yield row.process, str(row.name), tuple(lines)
+        yield row.process, _called(row), tuple(lines)
+
+
+def _called(row: Module) -> str:
+    """What a module is called: its name, its place where a damaged entry has none."""
+    return str(row.name) or _place(row.base)
 
 
 def _early(process: Process) -> bool:
     """Whether a process has no loader of its own to list anything."""
-    return process.minimal is not False or not isinstance(process.peb, int)
+    return not process.own_space or not isinstance(process.peb, int)
 
 
 @rule("half-listed-module", Severity.HIGH)
@@ -119,7 +124,7 @@ def half_listed_module(tables: Tables) -> Iterator[Clue]:
             continue
         entries = [entry for entry in (row.entry, row.entry32) if entry is not None]
         if lines := [line for entry in entries for line in against_lists(entry)]:
-            yield row.process, str(row.name), (*lines, f"at {_place(row.base)}")
+            yield row.process, _called(row), (*lines, f"at {_place(row.base)}")
 
 
 @rule("module-without-image", Severity.HIGH)
@@ -128,8 +133,9 @@ def module_without_image(tables: Tables) -> Iterator[Clue]:
     for row in tables.modules.rows:
         if row.state == NO_IMAGE and row.process.address not in tables.vads.broken:
             entry = row.entry.address if row.entry is not None else 0
-            line = f"the loader lists {row.told('path')} at {_place(row.base)}, entry {entry:#x}"
-            yield row.process, str(row.name), (line, "no image is mapped there")
+            what = row.told("path") or "a module without a name"
+            line = f"the loader lists {what} at {_place(row.base)}, entry {entry:#x}"
+            yield row.process, _called(row), (line, "no image is mapped there")
 
 
 @rule("mistold-module", Severity.MEDIUM)
@@ -142,7 +148,7 @@ def mistold_module(tables: Tables) -> Iterator[Clue]:
         if isinstance(row.header, Header):
             lines += against_header(row.entry, row.header)
         if lines:
-            yield row.process, str(row.name), (*lines, f"at {_place(row.base)}")
+            yield row.process, _called(row), (*lines, f"at {_place(row.base)}")
 
 
 @rule("false-peb", Severity.MEDIUM)

@@ -76,7 +76,7 @@ def injected_code(tables: Tables) -> Iterator[Clue]:
         lines = [_region(row), f"{row.first:#x} begins {row.head[:16].hex(' ')}"]
         if known := _payload(row.head):
             yield row.process, f"{row.first:#x}", (*lines, known)
-        elif "WRITE" in str(row.range.vad.protection) and (name := core_name(row.process)) is not None:
+        elif "WRITE" in str(row.range.vad.protection) and (name := core_name(row.process, tables.number)) is not None:
             line = f"{name} compiles no code while it runs, yet this memory can be written and run"
             yield row.process, f"{row.first:#x}", (*lines, line)
 
@@ -105,7 +105,7 @@ def beyond_vad(tables: Tables) -> Iterator[Clue]:
 def uncovered_code(tables: Tables) -> Iterator[Clue]:
     """Executable pages that no VAD covers, in a process whose tree is known to its last node."""
     for row in tables.code:
-        if row.range.vad is None and row.process.address not in tables.vads.broken and row.process.minimal is False:
+        if row.range.vad is None and row.process.address not in tables.vads.broken and row.process.own_space:
             begins = f"{row.first:#x} begins {row.head[:16].hex(' ')}"
             yield row.process, f"{row.first:#x}", (_region(row), row.range.hardware, begins)
 

@@ -37,7 +37,7 @@ def _running(tables: Tables) -> Iterator[Process]:
 def _windows_own(tables: Tables) -> Iterator[tuple[Process, Expected]]:
     """Running processes with the name of one of Windows' own, and what is expected of it in this Windows."""
     for process in _running(tables):
-        expected = expected_of(process)
+        expected = expected_of(process, tables.number)
         if expected is not None and tables.number >= expected.first:
             yield process, expected
 
@@ -113,7 +113,7 @@ def twin(tables: Tables) -> Iterator[Clue]:
     """More than one process of a kind of which there is one."""
     groups: dict[tuple[str, int | None], list[Process]] = {}
     for process in tables.everyone.rows:
-        expected = expected_of(process)
+        expected = expected_of(process, tables.number)
         if expected is None or expected.unique is None or process.exit_time != NOT_APPLICABLE:
             continue
         if expected.unique == "session":

@@ -1,10 +1,13 @@
-"""Types of objects and the headers in front of objects, without symbols.
+"""Types of objects, and which of them each object is of, without symbols.
 
 The table of types is not exported, but pointers to some types are.  It lies in a writable section of the kernel's
-image, and is where each of those types stands at the place that the type itself names.  From Windows 10 on, the type
-index in an object's header is mixed with a secret byte (the cookie) and a byte of the header's address; the cookie
-is the byte with which the headers of known objects (System's process, the types themselves) say what they are.
-Source: Russinovich, Solomon and Ionescu, "Windows Internals", part 2, chapter 8 (Object Manager).
+image, and is where each of those types stands at the place that the type itself names.  Up to Windows Vista an
+object's header holds the address of its type, so that every type is known by its own header (they are objects of the
+type Type), and the directory that the known ones are in holds them all.  Since Windows 7 the header holds the type's
+place in the table; from Windows 10 on, mixed with a secret byte (the cookie) and a byte of the header's address; the
+cookie is the byte with which the headers of known objects (System's process, the types themselves) say what they are.
+Source: Russinovich, Solomon and Ionescu, "Windows Internals", part 2, chapter 8 (Object Manager), and part 1 of the
+sixth edition, chapter 3.
 """
 
 from __future__ import annotations
@@ -18,45 +21,27 @@ import numpy as np
 import numpy.typing as npt
 
 from process_anatomy.absent import Absent, Kind
+from process_anatomy.kernel.directories import listed
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.image import KernelImage
+from process_anatomy.kernel.object_headers import Headers, Indexes
 from process_anatomy.kernel.variables import Variables, variables
-from process_anatomy.memory.space import Addresses
-from process_anatomy.memory.view import Records, addresses_of, unreadable
-from structs.layout import Layout
-from structs.object import (
-    EXPORTED_TYPES,
-    OBJECT_HEADER,
-    OBJECT_HEADER_AUDIT_INFO,
-    OBJECT_HEADER_CREATOR_INFO,
-    OBJECT_HEADER_EXTENDED_INFO,
-    OBJECT_HEADER_HANDLE_INFO,
-    OBJECT_HEADER_NAME_INFO,
-    OBJECT_HEADER_PROCESS_INFO,
-    OBJECT_HEADER_QUOTA_INFO,
-    OBJECT_TYPE,
-)
+from process_anatomy.memory.space import Addresses, distinct
+from process_anatomy.memory.view import addresses_of, unreadable
+from structs.object import EXPORTED_TYPES, OBJECT_HEADER, OBJECT_HEADER_NAME_INFO, OBJECT_TYPE
 
 TYPE_LIMIT = 256
 """Types at the most: an index has one byte."""
 FIRST_TYPE = 2
 """The first two places of the table are never types."""
+FIRST_POINTED = 1
+"""Where headers point at types, types count from 1 and the table begins with the first of them."""
 NAME_LIMIT = 128
 """Bytes of a type's name at the most; the longest is far shorter."""
+DIRECTORIES = 8
+"""Directories that are looked through for types at the most; there is one."""
 RUN = 8
 """Types that must follow on each other to be taken for the table where no exported one leads to it."""
-OPTIONAL_HEADERS: tuple[Layout, ...] = (
-    OBJECT_HEADER_CREATOR_INFO,
-    OBJECT_HEADER_NAME_INFO,
-    OBJECT_HEADER_HANDLE_INFO,
-    OBJECT_HEADER_QUOTA_INFO,
-    OBJECT_HEADER_PROCESS_INFO,
-    OBJECT_HEADER_AUDIT_INFO,
-    OBJECT_HEADER_EXTENDED_INFO,
-)
-"""By bit of InfoMask, lowest first: the lower its bit, the closer it stands to the header."""
-
-Indexes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +73,8 @@ class ObjectTypes:
 
     Attributes:
         rows: the types that could be read, by index.
-        table: address of the table of types, or why it was not found.
+        table: address that the table of types would have if types counted from 0 (ObTypeIndexTable; up to Windows
+            Vista one place before ObpObjectTypes), or why it was not found.
         cookie: what type indexes are mixed with; ``None`` where they are not (before Windows 10), absent where it
             could not be told.
         problems: what is odd or could not be had, one line each.
@@ -105,6 +91,16 @@ class ObjectTypes:
         if not self._names:
             self._names.update({row.name: index for index, row in self.rows.items()})
         return self._names.get(name, -1)
+
+    def pointed(self, pointers: Addresses) -> Indexes:
+        """Type indexes from the addresses of types, shape (n,); -1 where no type is known at an address."""
+        order = sorted((row.address, index) for index, row in self.rows.items())
+        known = addresses_of([address for address, _ in order])
+        indexes = np.array([index for _, index in order] + [-1], dtype=np.int64)
+        place = np.searchsorted(known, pointers)
+        hit = np.isin(pointers, known)
+        found: Indexes = np.where(hit, indexes[np.where(hit, place, len(order))], -1)
+        return found
 
     def decoded(self, headers: Addresses, stored: npt.NDArray[Any]) -> Indexes:
         """Type indexes from what headers hold.
@@ -125,40 +121,30 @@ class ObjectTypes:
         return mixed
 
 
-class ObjectHeaders:
-    """The headers of many objects.
+class ObjectHeaders(Headers):
+    """The headers of many objects, with the objects' types.
 
     Attributes:
-        bodies: address of each object, shape (n,), as given.
-        addresses: address of each header, shape (n,); 0 where ``bodies`` holds no kernel address.
-        records: the headers, as read.
+        types: the kernel's types.
         index: type index of each, shape (n,); -1 where it could not be told.
-        info_mask: InfoMask of each, shape (n,); 0 where it could not be read.
     """
 
     def __init__(self, kernel: Kernel, bodies: Addresses) -> None:
-        self.kernel = kernel
+        super().__init__(kernel, bodies)
         self.types = object_types(kernel)
-        self.bodies = bodies
-        structure = kernel.build[OBJECT_HEADER]
-        body = np.uint64(structure.offset("Body"))
-        possible = (bodies >= np.uint64(kernel.system_start) + body) & (
-            bodies % np.uint64(kernel.build.pointer_size) == 0
-        )
-        self.addresses: Addresses = np.where(possible, bodies - body, np.uint64(0))
-        self.records: Records = kernel.view.records(OBJECT_HEADER, self.addresses)
-        place = structure.place("TypeIndex")
-        there = self.records.whole & possible
+        self._field = type_field(kernel)
+        place = self.structure.place(self._field)
+        there = self.records.whole & self.possible
         if not there.all():
-            rows = np.flatnonzero(possible & ~there)
+            rows = np.flatnonzero(self.possible & ~there)
             _, there[rows] = kernel.space.read_many(self.addresses[rows] + np.uint64(place.offset), place.size)
-        self.index: Indexes = self.types.decoded(self.addresses, self.records.array("TypeIndex"))
+        stored = self.records.array(self._field)
+        pointed = self._field == POINTED
+        self.index: Indexes = (
+            self.types.pointed(stored.astype(np.uint64)) if pointed else self.types.decoded(self.addresses, stored)
+        )
         self.index[~there] = -1
-        self.info_mask: Indexes = self.records.array("InfoMask").astype(np.int64)
-        self._places: dict[str, Indexes] = {}
-
-    def __len__(self) -> int:
-        return len(self.bodies)
+        self._there = there
 
     def are(self, name: str) -> npt.NDArray[np.bool_]:
         """Which of the objects are of a type, shape (n,)."""
@@ -180,30 +166,23 @@ class ObjectHeaders:
             return Absent(Kind.IMPLAUSIBLE, f"no object at {body:#x}: its type would be number {index}")
         if isinstance(self.types.cookie, Absent):
             return self.types.cookie
-        at = address + self.kernel.build[OBJECT_HEADER].offset("TypeIndex")
+        if self._there[row] and self._field == POINTED:
+            stored = int(self.records.array(POINTED)[row])
+            return Absent(Kind.IMPLAUSIBLE, f"no object at {body:#x}: its type would be at {stored:#x}, where none is")
+        at = address + self.structure.offset(self._field)
         if at >> 12 not in reasons:
             reasons[at >> 12] = unreadable(self.kernel.space, at, 1)
         known = reasons[at >> 12]
         return Absent(known.kind, f"{at:#x}: {known.reason.partition(': ')[2]}")
 
-    def optional(self, layout: Layout) -> Addresses:
-        """Where the optional header of this layout stands, shape (n,); 0 for objects without it."""
-        if layout not in self.kernel.build or layout not in OPTIONAL_HEADERS:
-            return np.zeros(len(self), dtype=np.uint64)
-        bit = OPTIONAL_HEADERS.index(layout)
-        back = self._front(bit)[self.info_mask]
-        has = (self.info_mask >> bit & 1 != 0) & (self.addresses != 0)
-        places: Addresses = np.where(has, self.addresses - back.astype(np.uint64), np.uint64(0))
-        return places
 
-    def _front(self, last: int) -> Indexes:
-        """By InfoMask: bytes of the optional headers up to that of bit ``last``."""
-        sizes = [self.kernel.build[layout].sizeof if layout in self.kernel.build else 0 for layout in OPTIONAL_HEADERS]
-        masks = np.arange(256)
-        front: Indexes = sum(
-            ((masks >> bit & 1) * size for bit, size in enumerate(sizes[: last + 1])), np.zeros(256, dtype=np.int64)
-        )
-        return front
+POINTED, INDEXED = "Type", "TypeIndex"
+"""Field of a header with the object's type: its address, or its place in the table."""
+
+
+def type_field(kernel: Kernel) -> str:
+    """Which field of a header tells an object's type in this Windows."""
+    return POINTED if POINTED in kernel.build[OBJECT_HEADER] else INDEXED
 
 
 def object_headers(kernel: Kernel, bodies: Addresses) -> ObjectHeaders:
@@ -220,17 +199,25 @@ def _find(kernel: Kernel) -> ObjectTypes:
     words = variables(kernel)
     exported = _exported(kernel)
     table = _table(kernel, words, exported)
+    first = FIRST_POINTED if type_field(kernel) == POINTED else FIRST_TYPE
     if isinstance(table, Absent):
         rows = dict(exported)
         problems = [f"the table of object types: {table}"]
     else:
-        rows, problems = _rows(kernel, table)
+        rows, problems = _rows(kernel, table, first)
         listed = {row.address for row in rows.values()}
         lacking = {i: row for i, row in exported.items() if i not in rows and row.address not in listed}
         rows |= lacking
         if lacking:
             names = ", ".join(sorted(row.name for row in lacking.values()))
             problems.append(f"the table of object types lacks {names}, which the kernel exports")
+    if type_field(kernel) == POINTED:
+        more = _by_headers(kernel, rows)
+        rows |= more
+        if more and not isinstance(table, Absent):
+            names = ", ".join(sorted(row.name for row in more.values()))
+            problems.append(f"the table of object types lacks {names}, which the directory of types holds")
+        return ObjectTypes(dict(sorted(rows.items())), table, None, tuple(problems))
     cookie, doubt = _cookie(kernel, rows)
     if doubt:
         problems.append(doubt)
@@ -250,6 +237,31 @@ def _exported(kernel: Kernel) -> dict[int, ObjectType]:
     read = _read_types(kernel, pointers)
     named = zip(EXPORTED_TYPES.values(), read, strict=True)
     return {row.index: row for name, row in named if isinstance(row, ObjectType) and row.name == name}
+
+
+def _by_headers(kernel: Kernel, rows: Mapping[int, ObjectType]) -> dict[int, ObjectType]:
+    """The types that are not in the table: what most types' own headers have as type, and all in their directory."""
+    headers = Headers(kernel, addresses_of([row.address for row in rows.values()]))
+    if not headers.records.whole.any():
+        return {}
+    stored = Counter(headers.records.array(POINTED)[headers.records.whole].tolist())
+    kind = stored.most_common(1)[0][0]  # the type Type, which is of itself
+    above = headers.optional(OBJECT_HEADER_NAME_INFO)
+    infos = kernel.view.records(OBJECT_HEADER_NAME_INFO, above[above != 0]) if above.any() else None
+    directories = addresses_of([]) if infos is None else distinct(infos.array("Directory").astype(np.uint64))[0]
+    directories = directories[directories >= np.uint64(kernel.system_start)][:DIRECTORIES]
+    objects = np.append(listed(kernel, directories), np.uint64(kind))
+    behind = Headers(kernel, objects)
+    objects = objects[behind.records.whole & (behind.records.array(POINTED).astype(np.uint64) == np.uint64(kind))]
+    known = {row.address for row in rows.values()}
+    wanted = [at for at in distinct(objects)[0].tolist() if at not in known][:TYPE_LIMIT]
+    found: dict[int, ObjectType] = {}
+    for row in _read_types(kernel, wanted):
+        if isinstance(row, ObjectType):
+            fits = 0 < row.index < TYPE_LIMIT and row.index not in rows and row.index not in found
+            index = row.index if fits else max([TYPE_LIMIT, *found]) + 1
+            found[index] = replace(row, index=index)
+    return found
 
 
 def _read_types(kernel: Kernel, addresses: list[int]) -> list[ObjectType | Absent]:
@@ -323,16 +335,16 @@ def _run(kernel: Kernel, words: Variables) -> int:
     return 0
 
 
-def _rows(kernel: Kernel, table: int) -> tuple[dict[int, ObjectType], list[str]]:
+def _rows(kernel: Kernel, table: int, first: int) -> tuple[dict[int, ObjectType], list[str]]:
     """The types in the table; what is odd about it."""
     size = kernel.build.pointer_size
     places = np.uint64(table) + np.arange(TYPE_LIMIT, dtype=np.uint64) * np.uint64(size)
     data, there = kernel.space.read_many(places, size)
     pointers = data.view(f"<u{size}").reshape(-1).astype(np.uint64).tolist()
-    end = next((i for i in range(FIRST_TYPE, TYPE_LIMIT) if there[i] and not pointers[i]), TYPE_LIMIT)
+    end = next((i for i in range(first, TYPE_LIMIT) if there[i] and not pointers[i]), TYPE_LIMIT)
     rows: dict[int, ObjectType] = {}
     problems: list[str] = []
-    for index, row in zip(range(FIRST_TYPE, end), _read_types(kernel, pointers[FIRST_TYPE:end]), strict=True):
+    for index, row in zip(range(first, end), _read_types(kernel, pointers[first:end]), strict=True):
         if not there[index]:
             problems.append(f"object type {index}: {unreadable(kernel.space, int(places[index]), size)}")
         elif isinstance(row, Absent):
@@ -353,8 +365,6 @@ def _cookie(kernel: Kernel, rows: Mapping[int, ObjectType]) -> tuple[int | Absen
     if "Type" in by_name:
         known += [(row.address, by_name["Type"]) for row in rows.values()]
     structure = kernel.build[OBJECT_HEADER]
-    if "TypeIndex" not in structure:
-        return Absent(Kind.NOT_IN_BUILD, f"headers of {kernel.build.name} hold no type index"), ""
     headers = addresses_of([body - structure.offset("Body") for body, _ in known])
     place = structure.place("TypeIndex")
     data, there = kernel.space.read_many(headers + np.uint64(place.offset), place.size)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from process_anatomy.absent import Absent
+from process_anatomy.absent import Absent, Kind
 from process_anatomy.filetime import moment_text
 from process_anatomy.kernel.identify import SYSTEM_PID, Crash
 from process_anatomy.notes.library import Library
@@ -80,10 +80,10 @@ def process_note(process: Process, kin: Kin, token: Token | None, crash: Crash |
             "build": crash.build,
         }
         return "process-row/small-dump", facts
-    return f"process-row/{_process_kind(process)}", facts
+    return f"process-row/{_process_kind(process, token)}", facts
 
 
-def _process_kind(process: Process) -> str:
+def _process_kind(process: Process, token: Token | None) -> str:
     if isinstance(process.pid, Absent) or isinstance(process.name, Absent):
         return "unreadable"
     if process.pid == SYSTEM_PID:
@@ -98,7 +98,11 @@ def _process_kind(process: Process) -> str:
         return "wow64"
     if isinstance(process.session, Absent):
         return "unreadable" if process.session.kind in NOT_READ else "no-session"
-    return "session-zero" if process.session == 0 else "user-session"
+    if process.session != 0:
+        return "user-session"
+    # tokens have integrity levels since Windows Vista, which also took users out of session 0
+    isolated = token is None or not isinstance(token.integrity, Absent) or token.integrity.kind is not Kind.NOT_IN_BUILD
+    return "session-zero" if isolated else "first-session"
 
 
 def vad_note(vad: Vad, library: Library) -> tuple[str, dict[str, object]]:

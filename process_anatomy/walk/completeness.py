@@ -225,8 +225,10 @@ def _handles(table: HandleTable) -> Component:
         if table.address.kind not in NOT_READ:
             return Component(NONE)
         return Component(NOT, obstacles=(str(table.address),))
-    expected = max(table.count if isinstance(table.count, int) else 0, table.found)
     obstacles = list(table.problems)
+    # a count that is not the whole table's tells no loss by itself: more may be counted there than are in use
+    believed = table.count if isinstance(table.count, int) and (table.exact or obstacles) else 0
+    expected = max(believed, table.found)
     if expected > table.found:
         obstacles.insert(0, f"{expected - table.found} of {expected} handles could not be read")
     return Component(_state(table.found, obstacles), table.found, expected, tuple(obstacles))

@@ -1,7 +1,8 @@
 """Drivers: the kernel's list of loaded modules, itself first, and which of them an address lies in.
 
-The head of the list is the kernel's export PsLoadedModuleList, so no symbols are needed; a small dump carries a list
-of its own.
+The head of the list is the kernel's export PsLoadedModuleList; a kernel that does not export it (32-bit ones) has a
+variable that leads to an entry which leads back and describes the kernel itself.  So no symbols are needed; a small
+dump carries a list of its own.
 """
 
 from __future__ import annotations
@@ -10,16 +11,21 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.image import KernelImage
 from process_anatomy.kernel.lists import follow_heads
+from process_anatomy.kernel.variables import variables
 from process_anatomy.memory.small_dump import SmallDump
 from process_anatomy.memory.view import addresses_of
 from structs.peb import LDR_DATA_TABLE_ENTRY
 
 DRIVER_LIMIT = 1 << 12
 """Drivers followed at the most; Windows loads some two hundred."""
+CANDIDATES = 1 << 14
+"""Words of the kernel that are followed to see whether they lead to the list."""
 SIZE_LIMIT = 1 << 29
 """Bytes of an image at the most."""
 PAGE = 0x1000
@@ -112,10 +118,33 @@ def drivers(kernel: Kernel) -> DriverTable:
 def _head(kernel: Kernel) -> int | Absent:
     """Where the list begins."""
     try:
-        head = KernelImage(kernel.space, kernel.base).export("PsLoadedModuleList")
+        exported = KernelImage(kernel.space, kernel.base).export("PsLoadedModuleList")
     except ValueError as error:
         return Absent(Kind.UNREADABLE, str(error))
-    return head or Absent(Kind.UNREADABLE, "the kernel's export PsLoadedModuleList cannot be read")
+    return exported or _leading_to_kernel(kernel)
+
+
+def _leading_to_kernel(kernel: Kernel) -> int | Absent:
+    """The kernel's variable that is the head of a list whose first entry is the kernel itself."""
+    words = variables(kernel)
+    if words.problem:
+        return Absent(Kind.UNREADABLE, words.problem)
+    structure = kernel.build[LDR_DATA_TABLE_ENTRY]
+    links = structure.offset("InLoadOrderLinks")
+    candidates = words.pointers(kernel, kernel.build.pointer_size)[:CANDIDATES]
+    place = structure.place("DllBase")
+    data, there = kernel.space.read_many(candidates - np.uint64(links) + np.uint64(place.offset), place.size)
+    bases = data.view(f"<u{place.size}").reshape(-1)
+    for entry in candidates[there & (bases == kernel.base)].tolist():
+        head = kernel.view.pointer(entry + kernel.build.pointer_size)
+        if head is not None and kernel.inside(head) and kernel.view.pointer(head) == entry:
+            return int(head)
+    gone = f" ({words.missing} of them cannot be read)" if words.missing else ""
+    return Absent(
+        Kind.UNREADABLE if words.missing else Kind.IMPLAUSIBLE,
+        f"the kernel exports no readable PsLoadedModuleList, and none of the {len(words.pages)} pages of its writable"
+        f" sections{gone} holds the head of a list that begins with the kernel",
+    )
 
 
 def _read(kernel: Kernel, entries: list[int], notes: list[list[str]]) -> Iterator[Driver]:

@@ -3,13 +3,19 @@
 A table is a page of entries; a page of pointers to such pages; or a list of pointers to such pages of pointers.  The
 level stands in the two lowest bits of the table's address.  The first entry of each page of entries is the table's
 own and never a handle; a handle's value is four times the number of its entry.
-Source: Russinovich, Solomon and Ionescu, "Windows Internals", part 2, chapter 8 (Object handles).
+
+Up to Windows 7 an entry is a pointer with flags in its three lowest bits, and the granted rights, of which one bit says
+that the handle cannot be closed.  Since Windows 8 the pointer shares its word with reference count and flags, without
+the bits that are the same for all objects.
+Source: Russinovich, Solomon and Ionescu, "Windows Internals", part 2, chapter 8 (Object handles), and part 1 of the
+sixth edition, chapter 3 (the entry's bits in Windows 7); _HANDLE_TABLE_ENTRY of the kernels' symbols.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -73,13 +79,71 @@ class Entries:
 
 def undecodable(kernel: Kernel) -> str:
     """Why entries of this build's tables cannot be told; empty where they can."""
+    name = kernel.build.name
     if HANDLE_TABLE_ENTRY not in kernel.build:
-        return f"handles: the layout {kernel.build.name} has no _HANDLE_TABLE_ENTRY"
-    structure = kernel.build[HANDLE_TABLE_ENTRY]
-    needed = {"ObjectPointerBits", "GrantedAccessBits", "Attributes"}
-    if kernel.build.pointer_size != 8 or not needed <= structure.places.keys():
-        return f"handles: the entries of {kernel.build.name} have an older form, which is not read yet"
+        return f"handles: the layout {name} has no _HANDLE_TABLE_ENTRY"
+    places = kernel.build[HANDLE_TABLE_ENTRY].places
+    if not any(needed <= places.keys() for needed in FORMS):
+        return f"handles: the layout {name} does not say what an entry of a handle table leads to"
     return ""
+
+
+PACKED = frozenset({"ObjectPointerBits", "GrantedAccessBits", "Attributes"})
+PLAIN = frozenset({"Object", "GrantedAccess"})
+FORMS = (PACKED, PLAIN)
+"""What entries are made of since Windows 8, and before."""
+FLAGS = 0x7
+"""Bits of a plain pointer that are none of the address: the lowest says that nobody is changing the entry."""
+CLOSING_REFUSED = 0x02000000
+"""Bit of GrantedAccess, in plain entries, that is no right but says that the handle cannot be closed."""
+
+
+class EntryForm:
+    """How the entries of a build are read.
+
+    Args:
+        structure: _HANDLE_TABLE_ENTRY of the build.
+
+    Attributes:
+        packed: the pointer shares its word with other things (since Windows 8).
+    """
+
+    def __init__(self, structure: Structure) -> None:
+        self.structure = structure
+        self.packed = structure.places.keys() >= PACKED
+
+    def pointers(self, records: npt.NDArray[Any]) -> Addresses:
+        """What each entry leads to, of the shape of ``records``; 0 for entries that are not in use."""
+        size = self.structure.build.pointer_size
+        if not self.packed:
+            plain: Addresses = self.structure.column(records, "Object").astype(np.uint64)
+            return plain & ~np.uint64(FLAGS)
+        bits = self.structure.column(records, "ObjectPointerBits").astype(np.uint64)
+        kept = self.structure.places["ObjectPointerBits"].bits or 0
+        lacking = (2 * size).bit_length() - 1  # headers lie at multiples of two pointers' size
+        above = np.uint64((1 << 8 * size - lacking) - (1 << kept))  # the highest bit kept stands for all above it
+        high = bits >> np.uint64(kept - 1) & np.uint64(1) != 0
+        whole: Addresses = np.where(high, bits | above, bits) << np.uint64(lacking)
+        return whole
+
+    def access(self, records: npt.NDArray[Any]) -> Numbers:
+        """What each holder may do with the object."""
+        if self.packed:
+            return self.structure.column(records, "GrantedAccessBits").astype(np.int64)
+        return self.structure.column(records, "GrantedAccess").astype(np.int64) & ~CLOSING_REFUSED
+
+    def attributes(self, records: npt.NDArray[Any]) -> Numbers:
+        """A sum of :data:`PROTECT`, :data:`INHERIT` and :data:`AUDIT` for each entry."""
+        if not self.packed:
+            kept = self.structure.column(records, "Object").astype(np.int64) & (INHERIT | AUDIT)
+            refused = self.structure.column(records, "GrantedAccess").astype(np.int64) & CLOSING_REFUSED
+            plain: Numbers = kept | np.where(refused != 0, PROTECT, 0)
+            return plain
+        stored = self.structure.column(records, "Attributes").astype(np.int64)
+        if "ProtectFromClose" not in self.structure:
+            return stored
+        apart: Numbers = stored << 1 | self.structure.column(records, "ProtectFromClose").astype(np.int64)
+        return apart
 
 
 class EntryWalk:
@@ -203,17 +267,17 @@ class EntryWalk:
         self._piecewise(data, there, leaf, structure.sizeof)
         count = PAGE // structure.sizeof
         records = data.view(structure.dtype).reshape(len(leaf), count)
-        bits = structure.column(records, "ObjectPointerBits")
-        bits[:, 0] = 0  # the table's own
-        rows, columns = np.nonzero(bits)
+        form = EntryForm(structure)
+        pointers = form.pointers(records)
+        pointers[:, 0] = 0  # the table's own
+        rows, columns = np.nonzero(pointers)
         used = records[rows, columns]
-        low, shift = pointers_of(bits[rows, columns], structure)
         return Entries(
             owner[rows],
             (first[rows] + columns) * VALUE_STEP,
-            (low << shift) + np.uint64(body),
-            structure.column(used, "GrantedAccessBits").astype(np.int64),
-            structure.column(used, "Attributes").astype(np.int64),
+            pointers[rows, columns] + np.uint64(body),
+            form.access(used),
+            form.attributes(used),
             leaf[rows] + columns.astype(np.uint64) * np.uint64(structure.sizeof),
         )
 
@@ -234,15 +298,6 @@ class EntryWalk:
             more = f" (and {count - 1} more)" if count > 1 else ""
             reason = unreadable(self.kernel.space, int(address[row]), size)
             self.problems[table].append(f"a {what} cannot be read{more}: {reason}")
-
-
-def pointers_of(bits: Addresses, structure: Structure) -> tuple[Addresses, np.uint64]:
-    """Pointers without their lowest four bits; the highest bit that is kept stands for all above it."""
-    kept = structure.places["ObjectPointerBits"].bits or 0
-    above = np.uint64((1 << 60) - (1 << kept))
-    high = bits >> np.uint64(kept - 1) & np.uint64(1) != 0
-    whole: Addresses = np.where(high, bits | above, bits)
-    return whole, np.uint64(4)
 
 
 def _joined(parts: Sequence[Entries]) -> Entries:

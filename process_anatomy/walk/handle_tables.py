@@ -19,8 +19,8 @@ from process_anatomy.walk.handle_entries import (
     PAGE,
     VALUE_STEP,
     Entries,
+    EntryForm,
     EntryWalk,
-    pointers_of,
     undecodable,
 )
 from process_anatomy.walk.processes import Process
@@ -43,6 +43,7 @@ class HandleTable:
         levels: 1 to 3: how many steps lead to an entry.
         count: handles in use, as the table says; since Windows 8 only what its first list of free entries counts,
             which on machines with several processors is not all (each list has its own count, some below zero).
+        exact: the count is that of the whole table.
         found: handles in use that were found.
         problems: what is odd or could not be read, one line each.
     """
@@ -50,6 +51,7 @@ class HandleTable:
     address: int | Absent
     levels: int | Absent
     count: int | Absent
+    exact: bool
     found: int
     problems: tuple[str, ...]
 
@@ -95,12 +97,14 @@ def handle_tables(kernel: Kernel, processes: Sequence[Process]) -> HandleTables:
     walk = EntryWalk(kernel, len(processes))
     entries = NO_ENTRIES if lack else walk.entries(start, body)
     found = np.bincount(entries.owner, minlength=len(processes)).tolist()
+    # Windows 8 packed the entries and gave each list of free ones a count of its own, both at once
+    exact = not lack and not EntryForm(kernel.build[HANDLE_TABLE_ENTRY]).packed
     tables = []
     for row, process in enumerate(processes):
         why, code, count = gone[row], codes[row], counts[row]
         if why is not None:
             tables.append(
-                HandleTable(why, why, why, 0, () if why.kind is Kind.NOT_APPLICABLE else (f"handles: {why}",))
+                HandleTable(why, why, why, False, 0, () if why.kind is Kind.NOT_APPLICABLE else (f"handles: {why}",))
             )
             continue
         problems = [lack] if lack else list(walk.problems[row])
@@ -110,7 +114,7 @@ def handle_tables(kernel: Kernel, processes: Sequence[Process]) -> HandleTables:
         levels = code if isinstance(code, Absent) else (code & LEVELS) + 1
         if isinstance(levels, int) and levels > LEVELS:
             levels = Absent(Kind.IMPLAUSIBLE, f"a handle table of {levels} levels")
-        tables.append(HandleTable(where[row], levels, count, found[row], tuple(problems)))
+        tables.append(HandleTable(where[row], levels, count, exact, found[row], tuple(problems)))
     return HandleTables(tuple(tables), entries)
 
 
@@ -191,6 +195,5 @@ def _looked_up(kernel: Kernel, codes: Addresses, value: int) -> Addresses:
     unique, back = distinct(at)
     places = np.where(unique != 0, unique + np.uint64(structure.sizeof * (number % per_leaf)), np.uint64(0))
     records = kernel.view.records(HANDLE_TABLE_ENTRY, places)
-    low, shift = pointers_of(records.array("ObjectPointerBits").astype(np.uint64), structure)
-    found: Addresses = (low << shift)[back]
+    found: Addresses = EntryForm(structure).pointers(records.data)[back]
     return found

@@ -77,7 +77,7 @@ def _lists(
     for row, value in zip(processes, records.values(pointer), strict=True):
         if isinstance(value, Absent) or value == 0:
             group[row.address] = NOT_APPLICABLE if value == 0 else value
-        elif value < kernel.system_start or value % 8:
+        elif value < kernel.system_start or value % kernel.build.pointer_size:
             group[row.address] = Absent(Kind.IMPLAUSIBLE, f"{layout.name} at {value:#x}, which is no kernel address")
         else:
             group[row.address] = value

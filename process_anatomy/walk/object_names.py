@@ -73,7 +73,7 @@ def _own_names(kernel: Kernel, bodies: Addresses) -> tuple[list[Name], Addresses
     records = kernel.view.records(OBJECT_HEADER_NAME_INFO, places[rows])
     found: list[Name] = [NOT_APPLICABLE] * len(bodies)
     if not headers.records.whole.all():  # an object whose header cannot be read may well have a name
-        for row, mask in enumerate(headers.records.values("InfoMask")):
+        for row, mask in enumerate(headers.parts()):
             if isinstance(mask, Absent) and headers.addresses[row]:
                 found[row] = mask
     for row, name in zip(rows.tolist(), _texts(kernel, records, "Name"), strict=True):

@@ -85,6 +85,13 @@ class Process:
     problems: tuple[str, ...]
 
     @property
+    def own_space(self) -> bool:
+        """Whether its user space is a program's: no minimal process's, nor, before there were those, without a PEB."""
+        if isinstance(self.minimal, Absent) and self.minimal.kind is Kind.NOT_IN_BUILD:
+            return isinstance(self.peb, int)
+        return self.minimal is False
+
+    @property
     def protection_name(self) -> str | Absent:
         """Type and signer of a protected process, not applicable for others."""
         if isinstance(self.protection, Absent):

@@ -33,8 +33,6 @@ from structs.ethread import ETHREAD
 from structs.layout import Layout
 from structs.object import OBJECT_HEADER, POOL_HEADER
 
-UNIT = 16
-"""Objects lie at multiples of the pool's unit."""
 PAGE_LIMIT = 1 << 26
 """Pages that are looked at altogether: 256 GB."""
 SIFTED = 1 << 10
@@ -43,8 +41,8 @@ TAGS = 1 << 13
 """Pool tags that are followed in one step."""
 FOUND_LIMIT = 1 << 16
 """Objects of one kind that are kept; a Windows with as many processes or threads has not been seen."""
-OPTIONAL_HEADERS = range(0, 0xD0, UNIT)
-"""Sizes that the optional headers between a pool header and an object's own header can have together."""
+OPTIONAL_UNITS = 13
+"""Units of the pool that the optional headers between a pool header and an object's own header fill: fewer than so."""
 TAG_MASK, LOCK_MASK = 0x7FFF_FFFF, 0x7F
 """Without the bit that marks a protected pool block, and without that of a locked dispatcher object."""
 EARLIEST, LATEST = 0x01A8_0000_0000_0000, 0x0290_0000_0000_0000
@@ -137,6 +135,7 @@ def scan(kernel: Kernel) -> Scan:
     if not isinstance(space, AddressSpace):
         return Scan((), (), 0, ("a small dump holds no physical memory to look through",))
     finders = [_Finder(kernel, space, kind) for kind in (PROCESS, THREAD) if kind.layout in kernel.build]
+    unit = pool_unit(kernel)
     pages = 0
     problems: list[str] = []
     for first, block in sweep(space.memory):
@@ -144,8 +143,8 @@ def scan(kernel: Kernel) -> Scan:
             problems.append(f"memory was looked through up to {int(first[0]):#x} only")
             break
         pages += len(first)
-        kinds = block[:, ::UNIT] & np.uint8(LOCK_MASK)
-        tags = block.view("<u4")[:, kernel.build[POOL_HEADER].offset("PoolTag") // 4 :: UNIT // 4] & np.uint32(TAG_MASK)
+        kinds = block[:, ::unit] & np.uint8(LOCK_MASK)
+        tags = block.view("<u4")[:, kernel.build[POOL_HEADER].offset("PoolTag") // 4 :: unit // 4] & np.uint32(TAG_MASK)
         for finder in finders:
             finder.look(first, block, kinds, tags)
     found = {finder.kind.layout.name: finder for finder in finders}
@@ -160,6 +159,11 @@ def scan(kernel: Kernel) -> Scan:
         pages,
         tuple(problems),
     )
+
+
+def pool_unit(kernel: Kernel) -> int:
+    """What the pool counts in, at multiples of which its objects lie: two pointers' size."""
+    return 2 * kernel.build.pointer_size
 
 
 class _Finder:
@@ -177,6 +181,8 @@ class _Finder:
 
     def __init__(self, kernel: Kernel, space: AddressSpace, kind: Kind) -> None:
         self.kernel, self.space, self.kind = kernel, space, kind
+        self.unit, self.width = pool_unit(kernel), kernel.build.pointer_size
+        self.between = np.arange(OPTIONAL_UNITS, dtype=np.int64) * self.unit
         self.structure = kernel.build[kind.layout]
         self.heads = [self.structure.offset(name) for name in kind.heads if name in self.structure]
         self.entries = [self.structure.offset(name) for name in kind.entries if name in self.structure]
@@ -190,12 +196,12 @@ class _Finder:
         Args:
             pages: their physical addresses.
             block: their contents, shape (n, 4096).
-            kinds: the octet at every unit, shape (n, 256), without its highest bit.
-            tags: the pool tag that a header at every unit would have, shape (n, 256).
+            kinds: the octet at every unit of the pool, one row for each page, without its highest bit.
+            tags: the pool tag that a header at every unit would have, likewise.
         """
-        headed = np.flatnonzero(kinds == self.kind.number) * UNIT
+        headed = np.flatnonzero(kinds == self.kind.number) * self.unit
         headed = headed[self._leads_somewhere(block, headed)]
-        tagged = np.flatnonzero(tags == self.kind.tag) * UNIT
+        tagged = np.flatnonzero(tags == self.kind.tag) * self.unit
         behind = [self._behind_tags(block, tagged[first : first + TAGS]) for first in range(0, len(tagged), TAGS)]
         for part in behind:
             self._sift(pages, block, part, True, headed)
@@ -206,25 +212,45 @@ class _Finder:
         """Of places in a block, those with a list head that may be its own, or with a list of threads."""
         leads = np.zeros(len(places), dtype=np.bool_)
         for head in self.heads:
-            value = _word(block, places, head)
+            value = self._word(block, places, head)
             leads |= kernel_address(self.space, value) & ((value.astype(np.int64) - head - places) % PAGE == 0)
         if self.kind is PROCESS:
             leads |= self._plausible_start(block, places)
         return leads
 
+    def _word(self, block: Octets, places: Numbers, offset: int) -> Addresses:
+        """The pointer at an offset from each place in a block, 0 where it lies in another page."""
+        inside = places % PAGE + offset <= PAGE - self.width
+        numbers = block.reshape(-1).view(f"<u{self.width}")
+        at = np.where(inside, (places + offset) // self.width, 0)
+        found: Addresses = np.where(inside, numbers[at], 0).astype(np.uint64)
+        return found
+
     def _plausible_start(self, block: Octets, places: Numbers) -> Mask:
         """Of places in a block, those where a process with threads can begin, whatever its empty lists say."""
-        table = _word(block, places, self.structure.offset("DirectoryTableBase"))
+        table = self._word(block, places, self.structure.offset("DirectoryTableBase"))
         plausible = (table >> np.uint64(12) > 0) & (table < np.uint64(min(self.space.memory.end, 1 << 52)))
-        for side in (0, 8):
-            plausible &= kernel_address(self.space, _word(block, places, self.entries[0] + side))
+        for side in (0, self.width):
+            plausible &= kernel_address(self.space, self._word(block, places, self.entries[0] + side))
+        return plausible
+
+    def _plausible_thread(self, block: Octets, places: Numbers) -> Mask:
+        """Of places in a block, those where a thread on its process's list can begin, whatever its header says."""
+        ids = self._word(block, places, self.structure.offset("UniqueThread"))
+        plausible = _is_id(ids) & (ids > 0)
+        plausible &= kernel_address(self.space, self._word(block, places, self.structure.offset("Process")))
+        for side in (0, self.width):
+            plausible &= kernel_address(self.space, self._word(block, places, self.entries[0] + side))
         return plausible
 
     def _behind_tags(self, block: Octets, tagged: Numbers) -> Numbers:
         """Places where the objects of tagged pool blocks may begin: behind any choice of optional headers."""
-        places = (tagged[:, None] + self.body + np.array(OPTIONAL_HEADERS, dtype=np.int64)).reshape(-1)
-        places = places[np.repeat(tagged, len(OPTIONAL_HEADERS)) // PAGE == places // PAGE]
-        return np.unique(places[self._leads_somewhere(block, places)])
+        places = (tagged[:, None] + self.body + self.between).reshape(-1)
+        places = places[np.repeat(tagged, OPTIONAL_UNITS) // PAGE == places // PAGE]
+        leads = self._leads_somewhere(block, places)
+        if self.kind is THREAD:
+            leads |= self._plausible_thread(block, places)
+        return np.unique(places[leads])
 
     def _sift(self, pages: Addresses, block: Octets, places: Numbers, tagged: bool, headed: Numbers) -> None:
         """Prove the objects that may begin at places in a block, and keep those that pass."""
@@ -251,10 +277,11 @@ class _Finder:
             rest = np.flatnonzero(~in_place)
             if not len(rest):
                 break
-            value = _word(block, places[rest], offset)
+            value = self._word(block, places[rest], offset)
             if not is_head:  # the entry after it points back to it
-                data, there = self.space.read_many(value + np.uint64(8), 8)
-                value = np.where(there & kernel_address(self.space, value), data.view("<u8").reshape(-1), np.uint64(0))
+                data, there = self.space.read_many(value + np.uint64(self.width), self.width)
+                back = data.view(f"<u{self.width}").reshape(-1).astype(np.uint64)
+                value = np.where(there & kernel_address(self.space, value), back, np.uint64(0))
             claim = value - np.uint64(offset)
             claim[~kernel_address(self.space, value) | ((claim ^ physical[rest]) % np.uint64(PAGE) != 0)] = 0
             where, state, _ = self.space.translate(claim)
@@ -369,14 +396,6 @@ def _is_id(values: Addresses) -> Mask:
 
 def _is_time(values: Addresses) -> Mask:
     found: Mask = (values == 0) | ((values >= np.uint64(EARLIEST)) & (values < np.uint64(LATEST)))
-    return found
-
-
-def _word(block: Octets, places: Numbers, offset: int) -> Addresses:
-    """The eight-octet number at an offset from each place in a block, 0 where it lies in another page."""
-    inside = places % PAGE + offset <= PAGE - 8
-    numbers = block.reshape(-1).view("<u8")
-    found: Addresses = np.where(inside, numbers[np.where(inside, (places + offset) >> 3, 0)], np.uint64(0))
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from process_anatomy.errors import Error
@@ -54,6 +54,7 @@ def test_pages_that_are_missing_never_accuse_anybody(missing: set[int], image: I
 
 
 @settings(max_examples=8, deadline=None)
+@example(damage={1186: 0})  # a loader entry of zeros: a module without a name
 @given(damage=st.dictionaries(st.integers(0, 1 << 16), st.sampled_from(range(len(GARBAGE))), min_size=1, max_size=30))
 def test_garbage_never_breaks_a_rule(damage: dict[int, int], image: Image) -> None:
     """Random bytes over random places: every rule ends, and each finding has its evidence."""

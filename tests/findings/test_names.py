@@ -6,16 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from process_anatomy.findings.expected import expectations, from_volume
+from process_anatomy.findings.expected import NEWEST, expectations, from_volume
 from process_anatomy.findings.names import one_step, resembled
 from process_anatomy.walk.processes import PROTECTED_SIGNERS, PROTECTED_TYPES
 
 SESSIONS, KINDS = {None, "none", "zero", "user"}, {None, "system", "session"}
 
 
-def test_expectations_are_well_formed() -> None:
-    """Names in lower case, paths from a volume's root, parents that are known or System."""
-    known = expectations()
+@pytest.mark.parametrize("number", [2600, 7601, NEWEST])
+def test_expectations_are_well_formed(number: int) -> None:
+    """Names in lower case, paths from a volume's root, parents that are known or System; in every build."""
+    known = expectations(number)
     assert {"smss.exe", "csrss.exe", "wininit.exe", "services.exe", "lsass.exe", "svchost.exe"} <= known.keys()
     for name, each in known.items():
         assert name == each.name == name.lower()
@@ -30,6 +31,14 @@ def test_expectations_are_well_formed() -> None:
             assert each.protection[0] in PROTECTED_TYPES
             assert each.protection[1] in PROTECTED_SIGNERS
             assert each.since >= 9600
+
+
+def test_winlogon_starts_the_services_before_windows_vista_and_shares_session_zero_with_the_user() -> None:
+    old, new = expectations(3790), expectations(6000)
+    for name in ("services.exe", "lsass.exe"):
+        assert (old[name].parents, new[name].parents) == (("winlogon.exe",), ("wininit.exe",))
+        assert (old[name].session, new[name].session) == ("zero", "zero")
+    assert (old["explorer.exe"].session, new["explorer.exe"].session) == (None, "user")
 
 
 @pytest.mark.parametrize("name", sorted(expectations()))

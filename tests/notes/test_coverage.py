@@ -242,6 +242,8 @@ def test_every_kind_of_process_row_is_reached_and_has_its_note() -> None:
         replace(PROCESS, pid=gone),
     ]
     chosen = {rows.process_note(process, Kin(()), None, None)[0] for process in kinds}
+    before_vista = replace(TOKEN, integrity=Absent(Kind.NOT_IN_BUILD))
+    chosen.add(rows.process_note(replace(PROCESS, session=0), Kin(()), before_vista, None)[0])
     crash = Crash(process=PROCESS.address, thread=1, time=1, bugcheck=1, build=1)
     chosen.add(rows.process_note(PROCESS, Kin(()), None, crash)[0])
     assert chosen == set(default().ids("process-row/"))

@@ -226,7 +226,8 @@ NAMES = {
     "mitigation": "HIGH_ENTROPY_VA DYNAMIC_BASE FORCE_INTEGRITY NX_COMPAT NO_ISOLATION NO_SEH NO_BIND APPCONTAINER"
     " WDM_DRIVER GUARD_CF TERMINAL_SERVER_AWARE",
     "parent-state": "alive ended newer not-found none unknown",
-    "process-row": "system minimal exited wow64 session-zero user-session no-session protected small-dump unreadable",
+    "process-row": "system minimal exited wow64 session-zero first-session user-session no-session protected small-dump"
+    " unreadable",
     "peb-row": "native wow64 wow64-native debugged none ended unreadable small-dump",
     "environment-row": "variable search code drive odd unreadable",
     "handle-row": "process self thread token file key section link named unnamed unreadable",
