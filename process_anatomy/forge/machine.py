@@ -60,6 +60,7 @@ PREPARED = 0x5000000
 """Bytes of the paged pool whose page tables are there from the beginning, with plain 32-bit paging."""
 ROOT_BYTES = 0x20
 """Bytes of a root table with physical address extension."""
+SERVER_2003 = (5, 2)
 FIRST_SUBSYSTEM = (6, 0)
 """Version since which what csrss.exe keeps has the layout that is declared."""
 SYSTEM_FOLDER = "\\SystemRoot\\system32\\"
@@ -188,7 +189,8 @@ class _Machine:
     def image(self) -> Image:
         """Build everything, in the order in which addresses become known."""
         now = filetime(self.scenario.boot_time + self.scenario.uptime)
-        self.memory.write(self.users.shared_frame * PAGE, shared_data(self.build, now))
+        server = version_of(self.build) == SERVER_2003
+        self.memory.write(self.users.shared_frame * PAGE, shared_data(self.build, now, server))
         self.kernel.map(
             KUSER_SHARED_DATA_ADDRESS[self.build.pointer_size], self.users.shared_frame, KERNEL_DATA & ~WRITE
         )
