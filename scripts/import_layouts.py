@@ -97,6 +97,15 @@ def main(facts: Path) -> None:
         for arch in builds
     ]
     lines.append(f'"aliases": {json.dumps(aliases)}')
+    seen = {
+        arch: {number: max(entry["ubr"][1] for entry in entries) for number, entries in index[arch].items()}
+        for arch in builds
+    }
+    lines.append(f'"seen": {json.dumps(seen)}')
+    without_pae = [
+        entry["file"].removesuffix(".json") for e in index["x86"].values() for entry in e if not entry["pae"]
+    ]
+    lines.append(f'"without PAE": {json.dumps(without_pae)}')
     (OFFSETS / "builds.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
     pdbs: dict[str, list[Any]] = {}

@@ -99,7 +99,10 @@ def by_number(arch: str, number: int, revision: int | None = None) -> Build | No
         number: NtBuildNumber, for instance 19045 (served by the layouts of 19041).
         revision: the update build revision if it is known; without it the newest layout of the build
             is taken and marked as estimated, for an update may have moved fields that no layout here shows.
+            So it is with a revision that is newer than any that the facts were taken from.
     """
+    if arch not in POINTER_SIZE:
+        return None
     number = int(_index()["aliases"][arch].get(str(number), number))
     entries = _index()[arch].get(str(number))
     if not entries:
@@ -107,7 +110,17 @@ def by_number(arch: str, number: int, revision: int | None = None) -> Build | No
     if revision is None:
         return replace(load(entries[-1][0]), estimated=True, origin=f"build number {number}, update unknown")
     chosen = next((name for name, start in reversed(entries) if start <= revision), entries[0][0])
-    return replace(load(chosen), origin=f"build number {number}, revision {revision}")
+    later = revision > int(_index()["seen"][arch][str(number)])
+    origin = f"build number {number}, revision {revision}" + (", newer than the newest known" if later else "")
+    return replace(load(chosen), estimated=later, origin=origin)
+
+
+def without_pae(build: Build) -> bool:
+    """Whether a 32-bit layout was made for kernels without PAE, whose page-table entries have half the width.
+
+    What holds such entries (_SEGMENT) lies elsewhere in a kernel with PAE.
+    """
+    return build.name in _index()["without PAE"]
 
 
 def nearest(arch: str, number: int) -> Iterator[Build]:
@@ -115,9 +128,10 @@ def nearest(arch: str, number: int) -> Iterator[Build]:
 
     The caller proves each against the memory before it believes one.
     """
-    numbers = sorted((int(n) for n in _index()[arch]), key=lambda n: (abs(n - number), -n))
+    known = _index()[arch] if arch in POINTER_SIZE else {}
+    numbers = sorted((int(n) for n in known), key=lambda n: (abs(n - number), -n))
     for candidate in numbers:
-        for name, _ in reversed(_index()[arch][str(candidate)]):
+        for name, _ in reversed(known[str(candidate)]):
             yield replace(load(name), estimated=True, origin=f"build {number} is not known, nearest is {candidate}")
 
 

@@ -6,7 +6,14 @@ Source: Microsoft's public debugger interface (wdbgexts.h); the same in every Wi
 
 from __future__ import annotations
 
-from construct import Bytes, Int16ul, Int32ul, Int64ul, Padding, Struct
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from construct import Bytes, Default, Int16ul, Int32ul, Int64ul, Padding, Struct
+
+from structs.eprocess import EPROCESS
+from structs.ethread import ETHREAD
+from structs.layout import Build, Layout
 
 KDBG_TAG = b"KDBG"
 
@@ -20,7 +27,11 @@ KDDEBUGGER_DATA64 = Struct(
     "PsLoadedModuleList" / Int64ul,
     "PsActiveProcessHead" / Int64ul,
     "PspCidTable" / Int64ul,
-    Padding(0x29A - 0x60),
+    Padding(0x208 - 0x60),
+    "NtBuildLab" / Default(Int64ul, 0),
+    Padding(0x268 - 0x210),
+    "CmNtCSDVersion" / Default(Int64ul, 0),
+    Padding(0x29A - 0x270),
     "OffsetKThreadTeb" / Int16ul,
     Padding(0x2A0 - 0x29C),
     "OffsetKThreadApcProcess" / Int16ul,
@@ -35,3 +46,53 @@ KDDEBUGGER_DATA64 = Struct(
     Padding(0x2C0 - 0x2B6),
     "SizeEThread" / Int16ul,
 )
+
+
+KDBG_SIZES: tuple[tuple[Layout, str], ...] = ((EPROCESS, "SizeEProcess"), (ETHREAD, "SizeEThread"))
+"""Structures whose size the block states."""
+KDBG_PLACES: tuple[tuple[Layout, str, str], ...] = (
+    (EPROCESS, "Peb", "OffsetEprocessPeb"),
+    (EPROCESS, "DirectoryTableBase", "OffsetEprocessDirectoryTableBase"),
+    (EPROCESS, "InheritedFromUniqueProcessId", "OffsetEprocessParentCID"),
+    (ETHREAD, "Teb", "OffsetKThreadTeb"),
+    (ETHREAD, "ApcStateProcess", "OffsetKThreadApcProcess"),
+)
+"""Fields whose place the block states."""
+
+
+class Statement(NamedTuple):
+    """What the kernel's debugger block says of a layout.
+
+    Attributes:
+        structure: Windows name of the structure.
+        field: the field whose place is stated; empty where the structure's size is.
+        said: the block's number.
+        known: the layout's, ``None`` where it has no such structure or field.
+    """
+
+    structure: str
+    field: str
+    said: int
+    known: int | None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both say the same."""
+        return self.said == self.known
+
+    def __str__(self) -> str:
+        if not self.field:
+            return f"{self.structure} has {self.said} bytes, not {self.known}"
+        known = "known" if self.known is None else f"{self.known:#x}"
+        return f"{self.structure}.{self.field} lies at {self.said:#x}, not {known}"
+
+
+def statements(block: Mapping[str, Any], build: Build) -> Iterator[Statement]:
+    """What a debugger block says of a layout: sizes first; members that it lacks, or that are 0, say nothing."""
+    for layout, member in KDBG_SIZES:
+        if block.get(member):
+            yield Statement(layout.name, "", block[member], build.sizes.get(layout.name))
+    for layout, field, member in KDBG_PLACES:
+        if block.get(member):
+            place = build.places.get(layout.name, {}).get(field)
+            yield Statement(layout.name, field, block[member], place.offset if place else None)

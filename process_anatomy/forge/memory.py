@@ -81,7 +81,7 @@ class PhysicalMemory:
         return frame
 
     def take_large(self) -> int:
-        """The first of as many neighbouring frames as a large page has, aligned for it; pages appear as they are written.
+        """The first of the neighbouring frames of a large page, aligned for it; pages appear as they are written.
 
         Raises:
             OutOfFramesError: no such group of frames is left.

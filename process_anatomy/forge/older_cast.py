@@ -33,6 +33,10 @@ MANY_HANDLES = 200
 """A table with more than these has two levels; on x86, where entries are half as large, twice as many are needed."""
 NEED_INTEGRITY = {"power-over-higher", "raised-integrity"}
 """Rules that compare integrity levels."""
+NEED_PROTECTION = {"weak-protection"}
+"""Rules about protected processes."""
+FIRST_MISFITS = {"forged privileges": (6, 0), "forged flags": (6, 2)}
+"""Trace of tampering to the version that brought what is tampered with: bitmaps of privileges, AppContainers."""
 WININIT, WINLOGON, SESSION_MANAGER, SECOND_SUBSYSTEM = 588, 672, 388, 596
 PROFILES = "C:\\Users\\", "C:\\Documents and Settings\\"
 TEMPORARY = "\\AppData\\Local\\Temp", "\\Local Settings\\Temp"
@@ -58,9 +62,12 @@ def _then(build: Build, actor: Actor) -> bool:
 
 
 def _as_then(build: Build, actor: Actor) -> Actor:
+    protected, version = "ProtectionType" in build[EPROCESS], version_of(build)
     changed = replace(
         actor,
-        protection=actor.protection if "ProtectionType" in build[EPROCESS] else 0,
+        protection=actor.protection if protected else 0,
+        misfits=tuple(name for name in actor.misfits if FIRST_MISFITS.get(name, version) <= version),
+        findings=tuple(rule for rule in actor.findings if protected or rule not in NEED_PROTECTION),
         wow64=actor.wow64 and build.pointer_size == 8,
         handles=actor.handles * (2 if build.pointer_size == 4 and actor.handles > MANY_HANDLES else 1),
     )
@@ -82,7 +89,7 @@ def _as_then(build: Build, actor: Actor) -> Actor:
         arguments=then_path(build, actor.arguments),
         unlisted=then_path(build, actor.unlisted),
         window_title=then_path(build, actor.window_title),
-        findings=tuple(rule for rule in actor.findings if rule not in NEED_INTEGRITY),
+        findings=tuple(rule for rule in changed.findings if rule not in NEED_INTEGRITY),
     )
 
 
@@ -110,7 +117,9 @@ def context_for(build: Build, name: str) -> Context:
     most = LAST_PRIVILEGE[version]
     allowed = frozenset(name for name, number in PRIVILEGES.items() if number <= most)
     flags = context.flags & (OLD_FLAGS if old else VISTA_FLAGS if version < (6, 2) else EIGHT_FLAGS)
-    groups = tuple((sid, mask) for sid, mask in context.groups if _known(sid, version) and not (old and mask == INTEGRITY))
+    groups = tuple(
+        (sid, mask) for sid, mask in context.groups if _known(sid, version) and not (old and mask == INTEGRITY)
+    )
     return replace(
         context,
         logon=replace(context.logon, buddy=0) if old else context.logon,
@@ -129,5 +138,3 @@ def context_for(build: Build, name: str) -> Context:
 def _known(sid: str, version: tuple[int, int]) -> bool:
     """Whether a SID existed."""
     return all(version >= first for start, first in FIRST_SIDS.items() if sid.startswith(start))
-
-

@@ -13,8 +13,8 @@ from process_anatomy.forge import security
 from process_anatomy.forge.acl import acl_bytes, default_dacl
 from process_anatomy.forge.attributes import Attribute, AttributeLists
 from process_anatomy.forge.clock import filetime, written_time
-from process_anatomy.forge.objects import ObjectManager
 from process_anatomy.forge.generations import has_integrity
+from process_anatomy.forge.objects import ObjectManager
 from process_anatomy.forge.older_cast import context_for
 from process_anatomy.forge.records import pointers, record, text
 from process_anatomy.forge.security import Context, Logon

@@ -358,7 +358,11 @@ class Users:
     def _environment(self, actor: Actor) -> dict[str, str]:
         context = context_for(self.build, actor.context)
         logon, person = context.logon, context.person
-        profile = then_path(self.build, f"C:\\Users\\{logon.account}") if person else "C:\\Windows\\system32\\config\\systemprofile"
+        profile = (
+            then_path(self.build, f"C:\\Users\\{logon.account}")
+            if person
+            else "C:\\Windows\\system32\\config\\systemprofile"
+        )
         temporary = profile + then_path(self.build, "\\AppData\\Local\\Temp") if person else "C:\\Windows\\TEMP"
         return {
             "ALLUSERSPROFILE": "C:\\ProgramData",

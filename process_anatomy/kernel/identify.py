@@ -7,29 +7,31 @@ System looks like System through it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
-
-import numpy as np
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
 
 from process_anatomy.absent import Absent
 from process_anatomy.errors import Error, ImageError, NotWindows, NotYet
 from process_anatomy.kernel.candidates import IMAGE_RANGE, kernel_images
-from process_anatomy.kernel.image import KernelImage, Pdb
+from process_anatomy.kernel.choice import Servicing, best, certain, likely, others
+from process_anatomy.kernel.debugger_block import DebuggerBlock, block_without_image, debugger_block
+from process_anatomy.kernel.image import SIZE_LIMIT, KernelImage, Pdb
+from process_anatomy.kernel.kernel import Crash, Kernel
+from process_anatomy.kernel.version import flavour
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import PhysicalMemory
-from process_anatomy.memory.remains import Remains
-from process_anatomy.memory.space import Addresses, Mask, Octets, Space
+from process_anatomy.memory.space import Space
 from process_anatomy.memory.view import View
 from structs import builds
-from structs.debugger import KDBG_TAG, KDDEBUGGER_DATA64
 from structs.eprocess import EPROCESS
 from structs.layout import Build
+from structs.peb import LDR_DATA_TABLE_ENTRY
 from structs.shared_data import KUSER_SHARED_DATA_ADDRESS
 
-Found = TypeVar("Found")
+__all__ = ["SYSTEM_PID", "Crash", "Kernel", "identify"]
+
 SEARCHED_PAGES = 1 << 16
 """Pages of all images together that are searched for a debugger block."""
 RING_LIMIT = 1 << 12
@@ -42,93 +44,6 @@ SYSTEM_RANGE_STARTS = range(0x8000_0000, 0xC000_0001)
 SYSTEM_RANGE_UNIT = 0x40_0000
 SANE_BUILDS = range(2195, 100_000)
 SYSTEM_PID = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Crash:
-    """What a crash dump says of the moment that it was written.
-
-    Attributes:
-        process: address of the _EPROCESS that was current.
-        thread: address of the _ETHREAD that was current.
-        time: FILETIME.
-        bugcheck: bug check code.
-        build: build number of the kernel.
-    """
-
-    process: int
-    thread: int
-    time: int
-    bugcheck: int
-    build: int
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """An identified Windows kernel.
-
-    Attributes:
-        view: its address space and the layout that applies.
-        number: the build number that the memory states, for instance 19045; the layout's own may differ
-            (19041) where builds share a kernel.
-        base: address of the kernel image.
-        size: bytes of address space the image takes.
-        pdb: the kernel's PDB, if it could be read.
-        system: address of the _EPROCESS that the active list is followed from: System's; the last one's where
-            System cannot be read; in a small dump, that of the process that crashed.
-        evidence: how it was found and what was checked, one line each.
-        crash: the moment of the crash, for a small dump.
-    """
-
-    view: View
-    number: int
-    base: int
-    size: int
-    pdb: Pdb | None
-    system: int
-    evidence: tuple[str, ...] = ()
-    crash: Crash | None = None
-    _found: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-
-    def once(self, name: str, find: Callable[[Kernel], Found]) -> Found:
-        """What a search of this kernel gave, made the first time that somebody asks for it by this name."""
-        if name not in self._found:
-            self._found[name] = find(self)
-        found: Found = self._found[name]
-        return found
-
-    @property
-    def build(self) -> Build:
-        """The layout that applies."""
-        return self.view.build
-
-    @property
-    def space(self) -> Space:
-        """The kernel's address space."""
-        return self.view.space
-
-    def read_in_process(self, addresses: Addresses, size: int, roots: Addresses) -> tuple[Octets, Mask]:
-        """Read ``size`` bytes at each address, each through its own process's tables, else through System's."""
-        if not isinstance(self.space, AddressSpace):
-            return self.space.read_many(addresses, size)
-        data, there = self.space.read_many(addresses, size, roots)
-        if not there.all():
-            rest = np.flatnonzero(~there)
-            data[rest], there[rest] = self.space.read_many(addresses[rest], size)
-        return data, there
-
-    @property
-    def system_start(self) -> int:
-        """The lowest address of system space; below it lies what is a process's own."""
-        return self.view.space.system_start
-
-    def root_in(self, dtb: int) -> int:
-        """The page-table root in a DirectoryTableBase, without the bits that are no part of the address."""
-        return self.space.root_in(dtb) if isinstance(self.space, AddressSpace | Remains) else dtb & ~0xFFF
-
-    def inside(self, address: int) -> bool:
-        """Whether an address lies in the kernel's image (a list head does, a process does not)."""
-        return self.base <= address < self.base + self.size
 
 
 def identify(memory: PhysicalMemory, root: int, isf: Build | None = None, mode: paging.Mode = paging.X64) -> Kernel:
@@ -176,6 +91,9 @@ def identify(memory: PhysicalMemory, root: int, isf: Build | None = None, mode: 
             failures[place] = error
     if failures:
         raise failures[-1]
+    kernel_without_header = _without_header(space, isf)
+    if kernel_without_header is not None:
+        return kernel_without_header
     raise NotWindows(
         f"no Windows kernel found: no kernel image among the pages that the page tables at {root:#x} map from"
         f" {IMAGE_RANGE[mode.pointer_size][0]:#x} on{recognised(memory, root)}"
@@ -214,26 +132,92 @@ def _identified(space: AddressSpace, image: KernelImage, isf: Build | None, foun
         raise NotYet(f"the kernel image at {image.base:#x} is for {image.machine}, not {arch} as its page tables are")
     space = AddressSpace(space.memory, space.root, space.mode, system_range_start(space, image))
     number = build_number(space, image)
-    evidence = [f"kernel image at {image.base:#x}" + (f", PDB {image.pdb.guid}-{image.pdb.age}" if image.pdb else "")]
+    made_for = flavour(image)
+    evidence = [
+        f"kernel image at {image.base:#x}"
+        + (f", PDB {image.pdb.guid}-{image.pdb.age}" if image.pdb else "")
+        + (f", {made_for}" if made_for else "")
+    ]
+    servicing = Servicing(space, image, number, image.pdb)
+    return _chosen(space, servicing, isf, found, (image.base, image.size, image.pdb), evidence)
+
+
+def _chosen(
+    space: AddressSpace,
+    servicing: Servicing,
+    isf: Build | None,
+    found: Iterable[Lead],
+    where: tuple[int, int, Pdb | None],
+    evidence: list[str],
+) -> Kernel:
+    """The kernel through the layout that fits it.
+
+    Raises:
+        NotWindows: no process was found through it.
+    """
+    base, size, pdb = where
+    number = servicing.number
     doubts: list[str] = []
     for lead in found:
-        for layout in candidate_builds(image, number, isf):
-            build = builds.with_entries(layout, space.mode.entry_size)
-            if build.pointer_size != space.pointer_size:
-                doubts.append(f"through layout {build.name}: its pointers have {build.pointer_size} bytes")
-                continue
-            view = View(space.of_build(build), build)
-            process = lead.address - build[EPROCESS].offset("ActiveProcessLinks") if lead.is_link else lead.address
-            doubt = proof(view, process, space, lead.is_system)
-            if not doubt:
+        for choices in (certain(servicing, isf), likely(servicing), others(servicing)):
+            fitting: list[Kernel] = []
+            sure = False
+            for layout in choices:
+                build = builds.with_entries(layout, space.mode.entry_size)
+                doubt = unfit(space, build, lead)
+                if doubt:
+                    doubts.append(f"through {lead.found_by} and layout {build.name}: {doubt}")
+                    continue
+                process = lead.process(build)
                 who = "System" if lead.is_system else "last process"
-                evidence += [f"{who} at {process:#x} by {lead.found_by}", f"layout {build.name}: {build.origin}"]
-                return Kernel(view, number or build.number, image.base, image.size, image.pdb, process, tuple(evidence))
-            doubts.append(f"through {lead.found_by} and layout {build.name}: {doubt}")
-    stated = f"a Windows kernel (build {number or 'unknown'}) is at {image.base:#x}, but "
+                told = (*evidence, f"{who} at {process:#x} by {lead.found_by}", f"layout {build.name}: {build.origin}")
+                fitting.append(
+                    Kernel(View(space.of_build(build), build), number or build.number, base, size, pdb, process, told)
+                )
+                sure = not build.estimated or layout is isf
+                if sure:
+                    break
+            if fitting:
+                return fitting[-1] if sure else best(fitting, servicing)
+    stated = f"a Windows kernel (build {number or 'unknown'}) is at {base:#x}, but "
     if not doubts:
         raise NotWindows(stated + "neither PsInitialSystemProcess nor a debugger block leads to a process")
     raise NotWindows(stated + f"what should be its System process fits no layout ({len(doubts)} tried; {doubts[0]})")
+
+
+def unfit(space: AddressSpace, build: Build, lead: Lead) -> str:
+    """Why a lead leads to no process through a layout; empty where it does."""
+    if build.pointer_size != space.pointer_size:
+        return f"its pointers have {build.pointer_size} bytes"
+    return proof(View(space, build), lead.process(build), space, lead.is_system)
+
+
+def _without_header(space: AddressSpace, isf: Build | None) -> Kernel | None:
+    """The kernel by its debugger block, where the first page of its image is not there; ``None`` without a block.
+
+    Raises:
+        NotWindows: the block leads to no process.
+    """
+    block = block_without_image(space)
+    if block is None:
+        return None
+    servicing = Servicing(space, None, build_number(space, None), None, block)
+    evidence = [
+        f"kernel at {block.base:#x}, whose first page is not there, by its debugger block at {block.address:#x}"
+    ]
+    kernel = _chosen(space, servicing, isf, block_leads(space, block), (block.base, SIZE_LIMIT, None), evidence)
+    return replace(kernel, size=loaded_size(kernel, block))
+
+
+def loaded_size(kernel: Kernel, block: DebuggerBlock) -> int:
+    """Bytes of the kernel's image as the list of loaded modules says, of which it is the first; else up to a limit."""
+    entry = kernel.view.pointer(block.pointer("PsLoadedModuleList", kernel.space))
+    if entry is not None and LDR_DATA_TABLE_ENTRY in kernel.build:
+        found = kernel.view.parse(LDR_DATA_TABLE_ENTRY, entry)
+        size = found["SizeOfImage"]
+        if found["DllBase"] == kernel.base and isinstance(size, int) and 0 < size <= SIZE_LIMIT:
+            return size
+    return SIZE_LIMIT
 
 
 def recognised(memory: PhysicalMemory, root: int) -> str:
@@ -245,9 +229,9 @@ def recognised(memory: PhysicalMemory, root: int) -> str:
     return ""
 
 
-def build_number(space: Space, image: KernelImage) -> int | None:
+def build_number(space: Space, image: KernelImage | None) -> int | None:
     """The build number that the memory states, or ``None``: the kernel's variable, else the shared page."""
-    exported = image.export("NtBuildNumber")
+    exported = None if image is None else image.export("NtBuildNumber")
     for address in (exported, KUSER_SHARED_DATA_ADDRESS[space.pointer_size] + BUILD_NUMBER_OFFSET):
         data = None if address is None else space.read(address, 4)
         if data is not None:
@@ -284,6 +268,10 @@ class Lead(NamedTuple):
     is_system: bool
     found_by: str
 
+    def process(self, build: Build) -> int:
+        """Address of the _EPROCESS, through a layout."""
+        return self.address - build[EPROCESS].offset("ActiveProcessLinks") if self.is_link else self.address
+
 
 def exported_lead(space: AddressSpace, image: KernelImage) -> Iterator[Lead]:
     """The System process by the exported variable."""
@@ -299,45 +287,18 @@ def debugger_leads(space: AddressSpace, image: KernelImage) -> Iterator[Lead]:
     It gives the head of the list, whose first entry is System, and whose last will do where System cannot be read.
     """
     yield from exported_lead(space, image)
-    head = debugger_block(space, image.base, image.size)
+    block = debugger_block(space, image)
+    if block is not None:
+        yield from block_leads(space, block)
+
+
+def block_leads(space: AddressSpace, block: DebuggerBlock) -> Iterator[Lead]:
+    """Leads by a debugger block."""
     size = space.pointer_size
-    links = None if head is None else space.read(head, 2 * size)
+    links = space.read(block.pointer("PsActiveProcessHead", space), 2 * size)
     if links is not None:
         yield Lead(int.from_bytes(links[:size], "little"), True, True, "PsActiveProcessHead.Flink")
         yield Lead(int.from_bytes(links[size:], "little"), True, False, "PsActiveProcessHead.Blink")
-
-
-def debugger_block(space: AddressSpace, base: int, size: int) -> int | None:
-    """PsActiveProcessHead by the kernel's debugger block (KDBG), if that is there in clear."""
-    for address in range(base, base + size, 0x1000):
-        page = space.read(address, 0x1000)
-        at = -1 if page is None else page.find(KDBG_TAG)
-        while page is not None and at >= 0:
-            start = address + at - 0x10
-            data = space.read(start, KDDEBUGGER_DATA64.sizeof())
-            if data is not None:
-                block = KDDEBUGGER_DATA64.parse(data)
-                # a 32-bit kernel writes its addresses as 64-bit numbers with their sign
-                own, head = (int(v) & space.highest for v in (block.KernBase, block.PsActiveProcessHead))
-                if own == base and base <= head < base + size:
-                    return head
-            at = page.find(KDBG_TAG, at + 1)
-    return None
-
-
-def candidate_builds(image: KernelImage, number: int | None, isf: Build | None) -> Iterator[Build]:
-    """Layouts that may apply, best first: the user's own, by PDB, by build number, the nearest builds."""
-    if isf is not None:
-        yield isf
-    if image.pdb is not None:
-        known = builds.by_pdb(image.pdb.guid, image.pdb.age)
-        if known is not None:
-            yield known
-    if number is not None:
-        stated = builds.by_number(image.machine, number)
-        if stated is not None:
-            yield stated
-        yield from builds.nearest(image.machine, number)
 
 
 def proof(view: View, address: int, space: AddressSpace, is_system: bool = True) -> str:

@@ -98,11 +98,11 @@ class PeImage:
         structure.__unpack__(data)
         return structure
 
-    def text(self, rva: int) -> str:
+    def text(self, rva: int, limit: int = NAME_LIMIT) -> str:
         """A zero-ended name, read as far as its pages are there."""
         address = self.base + rva
         text = b""
-        while len(text) < NAME_LIMIT:
+        while len(text) < limit:
             part = self.space.read(address, min(64, 0x1000 - address % 0x1000))
             if part is None:
                 break

@@ -10,7 +10,6 @@ from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import PAGE, gather
 from process_anatomy.memory.space import Addresses, Mask, Octets
 
-
 APART = 1 << 60
 """Added to physical addresses on 32-bit Windows, where they can be the same numbers as virtual ones."""
 

@@ -17,7 +17,7 @@ from construct import ConstructError
 
 from process_anatomy.memory.space import SYSTEM_START
 from structs import builds
-from structs.debugger import KDBG_TAG, KDDEBUGGER_DATA64
+from structs.debugger import KDBG_TAG, KDDEBUGGER_DATA64, statements
 from structs.dump import (
     DUMP_DRIVER_ENTRY64,
     DUMP_HEADER64,
@@ -38,14 +38,12 @@ from structs.dump import (
     VALID_DUMP32,
     VALID_DUMP64,
 )
-from structs.eprocess import EPROCESS
-from structs.ethread import ETHREAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from process_anatomy.memory.space import Addresses, Mask, Octets
-    from structs.layout import Build, Layout
+    from structs.layout import Build
 
 NOT_HERE = "not in a small dump"
 MAX_DRIVERS = 4096
@@ -455,28 +453,9 @@ def _without_overlaps(sources: list[Fragment]) -> tuple[list[Fragment], int]:
     return kept, overlaps
 
 
-_KEY_OFFSETS: tuple[tuple[Layout, str, str], ...] = (
-    (EPROCESS, "Peb", "OffsetEprocessPeb"),
-    (EPROCESS, "DirectoryTableBase", "OffsetEprocessDirectoryTableBase"),
-    (EPROCESS, "InheritedFromUniqueProcessId", "OffsetEprocessParentCID"),
-    (ETHREAD, "Teb", "OffsetKThreadTeb"),
-    (ETHREAD, "ApcStateProcess", "OffsetKThreadApcProcess"),
-)
-"""Fields whose places the debugger block repeats."""
-
-
 def disagreements(dump: SmallDump, build: Build) -> list[str]:
     """What the dump's debugger block says against a layout, in words; empty where the two agree."""
-    found = []
-    for layout, member in ((EPROCESS, "SizeEProcess"), (ETHREAD, "SizeEThread")):
-        said, known = dump.debugger[member], build.sizes.get(layout.name)
-        if said != known:
-            found.append(f"{layout.name} has {said} bytes, not {known}")
-    for layout, field, member in _KEY_OFFSETS:
-        said, place = dump.debugger[member], build.places.get(layout.name, {}).get(field)
-        if place is None or said != place.offset:
-            found.append(f"{layout.name}.{field} lies at {said:#x}, not {f'{place.offset:#x}' if place else 'known'}")
-    return found
+    return [str(said) for said in statements(dump.debugger, build) if not said.agrees]
 
 
 def matching_build(dump: SmallDump) -> Build:

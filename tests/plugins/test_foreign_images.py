@@ -25,7 +25,13 @@ IMAGES = [
 X86 = ["winxp-2600-pae.raw", "win7-7601-x86-pae.raw"]
 """Images whose rows are read in this process, opened once, for Volatility takes seconds to find their page tables."""
 ELEVATION = {1: "default", 2: "full", 3: "limited"}
-INTEGRITY = {None: None, "S-1-16-4096": "low", "S-1-16-8192": "medium", "S-1-16-12288": "high", "S-1-16-16384": "system"}
+INTEGRITY = {
+    None: None,
+    "S-1-16-4096": "low",
+    "S-1-16-8192": "medium",
+    "S-1-16-12288": "high",
+    "S-1-16-16384": "system",
+}
 TOO_STRONG = {"win7-7601-x86-pae"}
 """Images with a token of medium integrity whose SeLoadDriverPrivilege is enabled, which Windows would refuse."""
 LOWER = list(INTEGRITY)
@@ -285,9 +291,7 @@ def test_privileges_are_those_of_the_answer_key(image: str, ask: Ask, truth: Tru
     assert odd == ([(1852, "SeLoadDriverPrivilege")] if key(image) in TOO_STRONG else [])
 
 
-def test_creation_names_parents_and_command_lines_of_the_answer_key(
-    image: str, ask: Ask, truth: Truth
-) -> None:
+def test_creation_names_parents_and_command_lines_of_the_answer_key(image: str, ask: Ask, truth: Truth) -> None:
     """Parent, audited name and command line of every process equal the answer key."""
     rows = ask("creation")
     expected = {
@@ -297,9 +301,7 @@ def test_creation_names_parents_and_command_lines_of_the_answer_key(
     assert {r["PID"]: (r["PPID"], r["ImagePath"], r["CommandLine"]) for r in rows} == expected
 
 
-def test_creation_judges_what_the_tokens_of_the_answer_key_say(
-    image: str, ask: Ask, truth: Truth
-) -> None:
+def test_creation_judges_what_the_tokens_of_the_answer_key_say(image: str, ask: Ask, truth: Truth) -> None:
     """Each method follows from the answer key's tokens of child and parent, with its own rule spelled out here."""
     processes = {p["pid"]: p for p in truth(key(image))["processes"]}
     rows = ask("creation")

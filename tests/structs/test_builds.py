@@ -246,24 +246,27 @@ def test_a_build_that_shares_its_kernel_is_served_by_the_layouts_of_the_first(nu
 
 
 @pytest.mark.parametrize(
-    ("number", "revision", "name"),
+    ("number", "revision", "name", "estimated"),
     [
-        (19045, 3324, "x64-19041-3324"),
-        (19045, 99999, "x64-19041-3324"),
-        (19045, 3323, "x64-19041-2251"),
-        (19041, 0, "x64-19041-0"),
-        (19041, 507, "x64-19041-0"),
-        (19041, 508, "x64-19041-508"),
-        (14393, 2188, "x64-14393-0"),
-        (14393, 2189, "x64-14393-4583"),
-        (10240, 0, "x64-10240-16384"),
-        (10240, 17738, "x64-10240-17770"),
+        (19045, 3324, "x64-19041-3324", False),
+        (19045, 99999, "x64-19041-3324", True),
+        (19045, 3323, "x64-19041-2251", False),
+        (19041, 0, "x64-19041-0", False),
+        (19041, 507, "x64-19041-0", False),
+        (19041, 508, "x64-19041-508", False),
+        (14393, 2188, "x64-14393-0", False),
+        (14393, 2189, "x64-14393-4583", False),
+        (10240, 0, "x64-10240-16384", False),
+        (10240, 17738, "x64-10240-17770", False),
     ],
 )
-def test_a_revision_takes_the_newest_layout_that_starts_no_later(number: int, revision: int, name: str) -> None:
+def test_a_revision_takes_the_newest_layout_that_starts_no_later(
+    number: int, revision: int, name: str, estimated: bool
+) -> None:
+    """One that is newer than any known one may have moved fields, so that the layout is only estimated."""
     build = builds.by_number("x64", number, revision)
     assert build is not None
-    assert (name, False) == (build.name, build.estimated)
+    assert (name, estimated) == (build.name, build.estimated)
     assert str(revision) in build.origin
 
 
@@ -293,6 +296,20 @@ def test_without_a_revision_the_newest_is_taken_and_marked() -> None:
 def test_an_unknown_build_number_gives_no_layout(number: int, revision: int | None) -> None:
     assert builds.by_number("x64", number, revision) is None
     assert builds.by_number("x86", number, revision) is None
+
+
+@pytest.mark.parametrize("arch", ["ARM64", "0x1c4", ""])
+def test_an_unknown_architecture_gives_no_layout(arch: str) -> None:
+    assert builds.by_number(arch, 22000) is None
+    assert list(builds.nearest(arch, 22000)) == []
+
+
+def test_layouts_of_kernels_without_pae_are_32_bit_ones_of_windows_xp_to_7() -> None:
+    names = {build.name for build in map(builds.load, NAMES) if builds.without_pae(build)}
+    assert {"x86-2600-2180", "x86-2600-5512", "x86-3790-0", "x86-7601-17514"} <= names
+    assert {builds.load(name).arch for name in names} == {"x86"}
+    assert "x86-7601-24000" not in names
+    assert max(builds.load(name).number for name in names) == 7601
 
 
 @settings(max_examples=80, deadline=None)

@@ -30,10 +30,11 @@ from structs.eprocess import EPROCESS
 from structs.peb import PEB, PROCESS_PARAMETERS
 from structs.teb import TEB
 from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without
+from tests.walk.generations import NEWER, OLDER, lab
 
 OLD_PROGRAM = 4476
 """The lab's 32-bit process."""
-WOW64_BUILDS = ["x64-9600-16384", "x64-10240-16384", "x64-14393-0", "x64-17763-0", "x64-22621-382", "x64-26100-1742"]
+WOW64_BUILDS = [name for name in NEWER + OLDER if name.startswith("x64")]
 Everything = tuple[list[Peb], list[Variable], list[Teb]]
 
 
@@ -120,7 +121,7 @@ def test_environments_are_those_of_the_answer_key(image: Image, undamaged: Calla
 @pytest.mark.parametrize("build", WOW64_BUILDS)
 def test_a_32_bit_peb_is_that_of_the_answer_key(build: str) -> None:
     """Named by the process object itself up to 8.1, behind a kernel structure later; x86 layouts below 4 GB."""
-    made = forge(LAB, 11, build)
+    made = lab(build)
     kernel, truth = kernel_of(made), process_truth(made, "oldledger.exe")
     listed = processes(kernel).rows
     assert [row.pid for row in listed if row.wow64 is True] == [OLD_PROGRAM]
@@ -156,10 +157,10 @@ def test_tebs_are_those_of_the_answer_key(image: Image, undamaged: Callable[[], 
             assert first.deallocation_stack < first.stack_limit
 
 
-@pytest.mark.parametrize("build", ["x64-9600-16384", "x64-10240-16384", "x64-26100-1742"])
+@pytest.mark.parametrize("build", WOW64_BUILDS)
 def test_a_thread_of_a_32_bit_process_has_two_tebs_and_two_named_stacks(build: str) -> None:
     """WowTebOffset, or in Windows 8.1 the first word of the 64-bit TEB, leads to the other one."""
-    made = forge(LAB, 3, build)
+    made = lab(build)
     truth = process_truth(made, "oldledger.exe")
     kernel = kernel_of(made)
     listed = [row for row in processes(kernel).rows if row.pid == truth["pid"]]

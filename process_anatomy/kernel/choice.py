@@ -1,0 +1,156 @@
+"""Which layout a kernel is read through: the one that facts name, else the one that fits its memory best."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from process_anatomy.kernel.debugger_block import DebuggerBlock, debugger_block
+from process_anatomy.kernel.image import KernelImage, Pdb
+from process_anatomy.kernel.kernel import Kernel
+from process_anatomy.kernel.selfproof import SOME, Proof, debugger_checks, prove
+from process_anatomy.kernel.version import Version, version
+from process_anatomy.memory import paging
+from process_anatomy.memory.address_space import AddressSpace
+from structs import builds
+from structs.debugger import statements
+from structs.layout import Build
+
+
+@dataclass(frozen=True)
+class Servicing:
+    """What is known of a kernel's build; what takes a search is looked for when it is asked for.
+
+    Attributes:
+        space: the kernel's address space.
+        image: its image, ``None`` where its first page is not there.
+        number: the build number that the memory states.
+        pdb: the kernel's PDB, if it could be read.
+        given_block: the debugger block, where it was found before.
+    """
+
+    space: AddressSpace
+    image: KernelImage | None
+    number: int | None
+    pdb: Pdb | None
+    given_block: DebuggerBlock | None = None
+
+    @property
+    def arch(self) -> str:
+        """Of the processor, as layouts name it."""
+        return next(name for name, size in builds.POINTER_SIZE.items() if size == self.space.pointer_size)
+
+    @cached_property
+    def block(self) -> DebuggerBlock | None:
+        """The debugger block."""
+        if self.given_block is not None or self.image is None:
+            return self.given_block
+        return debugger_block(self.space, self.image)
+
+    @cached_property
+    def by_pdb(self) -> Build | None:
+        """The layout that the facts name for the PDB."""
+        return None if self.pdb is None else builds.by_pdb(self.pdb.guid, self.pdb.age)
+
+    @cached_property
+    def version(self) -> Version:
+        """The servicing level."""
+        if self.image is None:
+            return Version(None, None, "", "")
+        return version(self.space, self.image, self.block, self.number)
+
+    @cached_property
+    def by_revision(self) -> Build | None:
+        """The layout of the revision that the image states; estimated where the facts or the witnesses leave doubt."""
+        said = self.version
+        if self.number is None or said.revision is None:
+            return None
+        build = builds.by_number(self.arch, self.number, said.revision)
+        if build is None:
+            return None
+        origin = f"{build.origin} by {said.told_by}" + (f"; {said.doubt}" if said.doubt else "")
+        doubtful = bool(said.doubt)
+        if self.by_pdb is not None and self.by_pdb.estimated:
+            origin, doubtful = f"{origin}; its PDB is known, but not in all facts", True
+        if self.misses_pae(build):
+            origin, doubtful = f"{origin}; the layout is of a kernel without PAE", True
+        return replace(build, estimated=build.estimated or doubtful, origin=origin)
+
+    def misses_pae(self, build: Build) -> bool:
+        """Whether a layout is of kernels without PAE, and this one has it."""
+        return self.space.mode is paging.PAE and builds.without_pae(build)
+
+
+def certain(servicing: Servicing, isf: Build | None) -> Iterator[Build]:
+    """Layouts that facts name for this very kernel: the user's own, by PDB, by revision."""
+    if isf is not None:
+        yield isf
+    if servicing.by_pdb is not None and not servicing.by_pdb.estimated:
+        yield servicing.by_pdb
+        return
+    if servicing.by_revision is not None and not servicing.by_revision.estimated:
+        yield servicing.by_revision
+
+
+def likely(servicing: Servicing) -> Iterator[Build]:
+    """Layouts of the kernel's build number, likeliest first, each different one once; all estimated."""
+    found: list[Build] = []
+    if servicing.by_pdb is not None:
+        found.append(servicing.by_pdb)
+    if servicing.by_revision is not None:
+        found.append(servicing.by_revision)
+    if servicing.number is not None:
+        stated = builds.by_number(servicing.arch, servicing.number)
+        if stated is not None:
+            found.append(stated)
+            same = (b for b in builds.nearest(servicing.arch, stated.number) if b.number == stated.number)
+            found += [replace(build, origin=stated.origin) for build in same]
+    return different(found)
+
+
+def others(servicing: Servicing) -> Iterator[Build]:
+    """Layouts of all builds, the nearest first; all estimated."""
+    found = builds.nearest(servicing.arch, servicing.number or 0)
+    if servicing.number is not None:
+        return different(found)
+    words = "the build number cannot be read; of all builds the layout of {} fits the memory best"
+    return different(replace(build, origin=words.format(build.number)) for build in found)
+
+
+def different(found: Sequence[Build] | Iterator[Build]) -> Iterator[Build]:
+    """Each layout that differs from those before it in something that is declared; estimated."""
+    seen: set[str] = set()
+    for build in found:
+        shape = json.dumps(
+            [build.sizes, {name: sorted(places.items()) for name, places in build.places.items()}],
+            sort_keys=True,
+            default=repr,
+        )
+        if shape not in seen:
+            seen.add(shape)
+            yield replace(build, estimated=True)
+
+
+def best(fitting: Sequence[Kernel], servicing: Servicing) -> Kernel:
+    """Of kernels through several layouts, the one that fits its memory best; the first of equals."""
+    if len(fitting) == 1:
+        return fitting[0]
+
+    def misfit(kernel: Kernel) -> tuple[int, bool, int, int]:
+        proof = proof_of(kernel, servicing)
+        failed = sum(check.failed for check in proof.checks if check.id != "debugger-size")
+        sizes = sum(check.failed for check in proof.checks if check.id == "debugger-size")
+        return len(proof.wrong), servicing.misses_pae(kernel.build), failed, sizes
+
+    return min(fitting, key=misfit)
+
+
+def proof_of(kernel: Kernel, servicing: Servicing) -> Proof:
+    """What its processes and its debugger block say of a kernel's layout."""
+    proof = prove(kernel, SOME)
+    if servicing.block is None:
+        return proof
+    said = statements(servicing.block.values, kernel.build)
+    return replace(proof, checks=(*proof.checks, *debugger_checks(said, servicing.block.address)))

@@ -1,0 +1,105 @@
+"""An identified kernel: its address space, the layout that applies, and where its processes begin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+
+from process_anatomy.kernel.image import Pdb
+from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.remains import Remains
+from process_anatomy.memory.space import Addresses, Mask, Octets, Space
+from process_anatomy.memory.view import View
+from structs.layout import Build
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """What a crash dump says of the moment that it was written.
+
+    Attributes:
+        process: address of the _EPROCESS that was current.
+        thread: address of the _ETHREAD that was current.
+        time: FILETIME.
+        bugcheck: bug check code.
+        build: build number of the kernel.
+    """
+
+    process: int
+    thread: int
+    time: int
+    bugcheck: int
+    build: int
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """An identified Windows kernel.
+
+    Attributes:
+        view: its address space and the layout that applies.
+        number: the build number that the memory states, for instance 19045; the layout's own may differ
+            (19041) where builds share a kernel.
+        base: address of the kernel image.
+        size: bytes of address space the image takes.
+        pdb: the kernel's PDB, if it could be read.
+        system: address of the _EPROCESS that the active list is followed from: System's; the last one's where
+            System cannot be read; in a small dump, that of the process that crashed.
+        evidence: how it was found and what was checked, one line each.
+        crash: the moment of the crash, for a small dump.
+    """
+
+    view: View
+    number: int
+    base: int
+    size: int
+    pdb: Pdb | None
+    system: int
+    evidence: tuple[str, ...] = ()
+    crash: Crash | None = None
+    _found: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, name: str, find: Callable[[Kernel], Found]) -> Found:
+        """What a search of this kernel gave, made the first time that somebody asks for it by this name."""
+        if name not in self._found:
+            self._found[name] = find(self)
+        found: Found = self._found[name]
+        return found
+
+    @property
+    def build(self) -> Build:
+        """The layout that applies."""
+        return self.view.build
+
+    @property
+    def space(self) -> Space:
+        """The kernel's address space."""
+        return self.view.space
+
+    def read_in_process(self, addresses: Addresses, size: int, roots: Addresses) -> tuple[Octets, Mask]:
+        """Read ``size`` bytes at each address, each through its own process's tables, else through System's."""
+        if not isinstance(self.space, AddressSpace):
+            return self.space.read_many(addresses, size)
+        data, there = self.space.read_many(addresses, size, roots)
+        if not there.all():
+            rest = np.flatnonzero(~there)
+            data[rest], there[rest] = self.space.read_many(addresses[rest], size)
+        return data, there
+
+    @property
+    def system_start(self) -> int:
+        """The lowest address of system space; below it lies what is a process's own."""
+        return self.view.space.system_start
+
+    def root_in(self, dtb: int) -> int:
+        """The page-table root in a DirectoryTableBase, without the bits that are no part of the address."""
+        return self.space.root_in(dtb) if isinstance(self.space, AddressSpace | Remains) else dtb & ~0xFFF
+
+    def inside(self, address: int) -> bool:
+        """Whether an address lies in the kernel's image (a list head does, a process does not)."""
+        return self.base <= address < self.base + self.size

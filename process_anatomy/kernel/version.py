@@ -1,0 +1,163 @@
+"""Which servicing level of its build a kernel is, by what its image says of itself.
+
+Three witnesses, none of which needs symbols: the version resource of the image (its fourth number is the revision), the
+string NtBuildLab, and from Windows XP to 7 the number CmNtCSDVersion with the service pack.  Sources: Microsoft Learn,
+VS_FIXEDFILEINFO and the version tables of Windows releases; Microsoft's wdbgexts.h for where the debugger block keeps
+the addresses of the last two.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pefile
+
+from process_anatomy.kernel.debugger_block import DebuggerBlock
+from process_anatomy.kernel.image import KernelImage
+from process_anatomy.memory.space import Space
+
+RT_VERSION = 16
+ENTRIES = 64
+"""Entries of a level of the resource directory that are looked at."""
+RESOURCE_LIMIT = 0x1000
+LAB_LIMIT = 128
+SUBDIRECTORY = 0x8000_0000
+FIXED_FILE_INFO = b"\xbd\x04\xef\xfe"
+SERVICE_PACKS: dict[int, tuple[int, ...]] = {
+    2600: (0, 1106, 2180, 5512),
+    3790: (0, 1830, 3959),
+    6000: (16386,),
+    6001: (16386, 18000),
+    6002: (16386, 18000, 18005),
+    7600: (16385,),
+    7601: (16385, 17514),
+}
+"""Build number to the revision that each service pack began with, without one first."""
+FLAVOURS = {
+    "ntoskrnl": "for one processor",
+    "ntkrnlmp": "for several processors",
+    "ntkrnlpa": "for one processor, PAE",
+    "ntkrpamp": "for several processors, PAE",
+}
+"""Name that the kernel was linked under, to what it was made for; every one is loaded as ntoskrnl.exe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a kernel's image says of its servicing level.
+
+    Attributes:
+        revision: the fourth number of the file version (UBR on Windows 10 and later); ``None`` where nothing tells it.
+        service_pack: where something tells it.
+        lab: NtBuildLab, empty where it cannot be read.
+        told_by: what told the revision, in words.
+        doubt: why the witnesses do not agree, in words; empty where they do.
+    """
+
+    revision: int | None
+    service_pack: int | None
+    lab: str
+    told_by: str
+    doubt: str = ""
+
+
+def version(space: Space, image: KernelImage, block: DebuggerBlock | None, number: int | None) -> Version:
+    """The servicing level of a kernel, by all witnesses.
+
+    Args:
+        space: the kernel's address space.
+        image: its image.
+        block: its debugger block, if it was found.
+        number: its build number, which the witnesses have to bear out.
+    """
+    lab = _lab(space, image, block)
+    pack, pack_by = _service_pack(space, lab, block, number)
+    resource = _resource(image)
+    stated = resource[3] if resource is not None and resource[2] == number else None
+    in_lab = re.match(r"(\d+)\.(\d+)\.(?:x86|amd64)", lab)
+    by_lab = int(in_lab[2]) if in_lab and int(in_lab[1]) == number and int(in_lab[2]) > 1 else None
+    starts = SERVICE_PACKS.get(number or 0, ())
+    if pack is not None and pack < len(starts):
+        end = starts[pack + 1] if pack + 1 < len(starts) else 1 << 16
+        for revision, words in ((stated, "version resource"), (by_lab, "NtBuildLab")):
+            if revision is not None and starts[pack] <= revision < end:
+                return Version(revision, pack, lab, words)
+        doubt = "" if stated is None else f"the version resource says {stated}, {pack_by} service pack {pack}"
+        return Version(starts[pack], pack, lab, pack_by, doubt)
+    if stated is not None and stated > 1:
+        doubt = "" if by_lab in (None, stated) else f"the version resource says {stated}, NtBuildLab {by_lab}"
+        return Version(stated, pack, lab, "version resource", doubt)
+    return Version(by_lab, pack, lab, "NtBuildLab" if by_lab is not None else "")
+
+
+def flavour(image: KernelImage) -> str:
+    """What the kernel was made for, by the name of its PDB, else by that in its version resource; or empty."""
+    name = image.pdb.name.rpartition(".")[0].lower() if image.pdb else ""
+    if name not in FLAVOURS:
+        text = (_version_data(image) or b"").decode("utf-16-le", "replace").lower()
+        name = next((name for name in FLAVOURS if f"{name}.exe" in text), "")
+    return f"{name}, {FLAVOURS[name]}" if name else ""
+
+
+def _lab(space: Space, image: KernelImage, block: DebuggerBlock | None) -> str:
+    """NtBuildLab, exported from Windows 10 on; before, the debugger block knows it."""
+    exported = image.export("NtBuildLab")
+    known = block.pointer("NtBuildLab", space) if block is not None else 0
+    for address in (exported, known):
+        if address:
+            text = image.text(address - image.base, LAB_LIMIT)
+            if re.match(r"\d{4,5}\.[\w.-]+$", text):
+                return text
+    return ""
+
+
+def _service_pack(space: Space, lab: str, block: DebuggerBlock | None, number: int | None) -> tuple[int | None, str]:
+    """The service pack and who tells it."""
+    in_lab = re.search(r"\.(?:xpsp|srv03|win7|longhorn|lh)_?sp(\d)[_.]", lab)
+    if in_lab:
+        return int(in_lab[1]), "NtBuildLab"
+    address = block.pointer("CmNtCSDVersion", space) if block is not None else 0
+    data = space.read(address, 4) if address else None
+    packs = len(SERVICE_PACKS.get(number or 0, ()))
+    if data is not None and data[1] < packs and data[2:] == b"\0\0" and any(data):
+        return data[1], "CmNtCSDVersion"
+    return None, ""
+
+
+def _resource(image: KernelImage) -> tuple[int, int, int, int] | None:
+    """The four numbers of the file version in the image's version resource."""
+    data = _version_data(image)
+    at = -1 if data is None else data.find(FIXED_FILE_INFO)
+    if data is None or at < 0 or at + 16 > len(data):
+        return None
+    high, low = (int.from_bytes(data[at + place : at + place + 4], "little") for place in (8, 12))
+    return high >> 16, high & 0xFFFF, low >> 16, low & 0xFFFF
+
+
+def _version_data(image: KernelImage) -> bytes | None:
+    """The octets of the version resource: first of its names, first of its languages."""
+    root, size = image.directory("IMAGE_DIRECTORY_ENTRY_RESOURCE")
+    if not root or not size:
+        return None
+    here = root
+    for level in range(3):
+        chosen = next((where for key, where in _entries(image, here) if level or key == RT_VERSION), None)
+        if chosen is None or bool(chosen & SUBDIRECTORY) is (level == 2):
+            return None
+        here = root + (chosen & ~SUBDIRECTORY)
+    entry = image.structure(pefile.PE.__IMAGE_RESOURCE_DATA_ENTRY_format__, here)
+    if entry is None or not 0 < entry.Size <= RESOURCE_LIMIT:
+        return None
+    return image.space.read(image.base + entry.OffsetToData, entry.Size)
+
+
+def _entries(image: KernelImage, rva: int) -> Iterator[tuple[int, int]]:
+    """Name or number, and place, of each entry of a resource directory."""
+    table = image.structure(pefile.PE.__IMAGE_RESOURCE_DIRECTORY_format__, rva)
+    count = 0 if table is None else table.NumberOfNamedEntries + table.NumberOfIdEntries
+    for index in range(min(count, ENTRIES)):
+        entry = image.structure(pefile.PE.__IMAGE_RESOURCE_DIRECTORY_ENTRY_format__, rva + 16 + 8 * index)
+        if entry is not None:
+            yield entry.Name, entry.OffsetToData
