@@ -7,6 +7,8 @@
     |   +-- NotWindows       nothing in it looks like a Windows kernel
     |   +-- NotYet           Windows, but of a kind that is not supported yet
     +-- RequestError         the image is fine, the question is not (no such process, no such structure)
+    +-- SampleError          a public image cannot be fetched, unpacked or checked
+    +-- CatalogueError       the catalogue of public images is malformed
 
 Memory that cannot be read is not an error: it is a value (:class:`process_anatomy.absent.Absent`).
 """
@@ -32,3 +34,11 @@ class NotYet(ImageError):
 
 class RequestError(Error):
     """The image has no answer to the question: no such process, no such structure, a malformed option."""
+
+
+class SampleError(Error):
+    """A public image cannot be fetched, unpacked or checked; the message says what to do about it."""
+
+
+class CatalogueError(Error):
+    """The catalogue of public images is malformed; the message says where."""

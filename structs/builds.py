@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from structs.families import LAYOUTS
 from structs.layout import Build, LayoutError, Place
+from structs.section import SEGMENT
 from structs.symbols import Types, collect
 
 POINTER_SIZE = {"x64": 8, "x86": 4}
@@ -132,6 +133,28 @@ def nearest(arch: str, number: int) -> Iterator[Build]:
     for candidate in numbers:
         for name, _ in reversed(known[str(candidate)]):
             yield replace(load(name), estimated=True, origin=f"build {number} is not known, nearest is {candidate}")
+
+
+def with_entries(build: Build, size: int) -> Build:
+    """The layout of the same kernel where page-table entries have another size, as 32-bit kernels with PAE have.
+
+    Layouts of 32-bit Windows XP to 7 were made of kernels without it.  Of what is declared, only _SEGMENT keeps
+    entries before other fields, up to Windows Server 2003: a template, and at its end the first prototype entry.
+
+    Source: the two kernels of Windows 7 among the layouts (x86-7601-23418 without PAE, x86-7601-24000 with it), which
+    differ in nothing else that is declared; a C compiler's alignment.
+    """
+    segment = build.places.get(SEGMENT.name, {})
+    template = segment.get("SegmentPteTemplate")
+    if template is None or template.size == size:
+        return build
+    more = size - template.size
+    places = {
+        name: replace(place, offset=place.offset + more) if place.offset > template.offset else place
+        for name, place in segment.items()
+    } | {"SegmentPteTemplate": replace(template, size=size)}
+    sizes = {**build.sizes, SEGMENT.name: build.sizes[SEGMENT.name] + 2 * more}
+    return replace(build, sizes=sizes, places={**build.places, SEGMENT.name: places}, _bound={})
 
 
 def wow64(number: int) -> Build:

@@ -38,6 +38,7 @@ TOKEN = Layout(
         "UserAndGroups": at(Pointer, "array of SIDs: the user first, then the groups"),
         "RestrictedSids": at(Pointer, "array of restricting SIDs"),
         "PrimaryGroup": at(Pointer, "SID of the primary group"),
+        "DynamicPart": at(Pointer, "block with what may be changed: primary group and default access list"),
         "DefaultDacl": at(Pointer, "access list given to new objects"),
         "TokenType": at(UInt, "1 primary, 2 impersonation"),
         "ImpersonationLevel": at(UInt, "how far an impersonation token may act"),

@@ -77,3 +77,27 @@ MMVAD = Layout(
         "FileObject": at(Pointer, "file object kept with the node"),
     },
 )
+
+MMVAD_LONG = Layout(
+    "_MMVAD_LONG",
+    "a node of the VAD tree with more room: secured ranges, and views that are extended (up to Windows 7)",
+    {
+        "StartingVpn": at(UInt, "first page number of the range"),
+        "EndingVpn": at(UInt, "last page number of the range"),
+    },
+)
+
+MM_AVL_TABLE = Layout(
+    "_MM_AVL_TABLE",
+    "a process's VAD tree, inside its _EPROCESS: the root is the right child of a node that stands for no range "
+    "(Server 2003 SP1 to Windows 8)",
+    {
+        "Parent": at(Pointer, "the node that stands for no range is its own parent", "BalancedRoot.u1.Parent"),
+        "LeftChild": at(Pointer, "always zero", "BalancedRoot.LeftChild"),
+        "RightChild": at(Pointer, "root of the tree", "BalancedRoot.RightChild"),
+        "DepthOfTree": at(UInt, "levels of the tree"),
+        "NumberGenericTableElements": at(UInt, "number of nodes"),
+        "NodeHint": at(Pointer, "the node that was looked up last"),
+        "NodeFreeHint": at(Pointer, "the node behind which free room was found last"),
+    },
+)

@@ -31,7 +31,8 @@ def write_all(image: Image, folder: Path, name: str, form: str = "bitmap") -> li
     """
     ending, write = FORMATS[form]
     truth = image.truth
-    symbols = folder / "symbols" / "windows" / "ntkrnlmp.pdb" / f"{truth['pdb_guid']}-{truth['pdb_age']}.json.xz"
+    pdb = image.symbols["metadata"]["windows"]["pdb"]["database"]
+    symbols = folder / "symbols" / "windows" / pdb / f"{truth['pdb_guid']}-{truth['pdb_age']}.json.xz"
     symbols.parent.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}{ending}", folder / f"{name}.truth.json", symbols]
     write(image, paths[0])

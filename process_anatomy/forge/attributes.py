@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from process_anatomy.forge.objects import ObjectManager
-from process_anatomy.forge.records import link, record, ring, text, utf16
+from process_anatomy.forge.records import counted, link, pointers, record, ring, text, utf16
 from process_anatomy.forge.sids import Groups, group_facts, sid_block, sid_bytes
 from structs.attributes import (
     CLAIM_ATTRIBUTES_COLLECTION,
@@ -179,16 +179,10 @@ class AttributeLists:
     def _stored(self, kind: int, value: Value) -> tuple[bytes, Any]:
         """The bytes behind a value's structure, and a function of their address to the bytes inside it."""
         if isinstance(value, BinaryName):
-            return utf16(value.name), lambda at: struct.pack("<Q", value.version) + _counted(value.name, at)
+            return utf16(value.name), lambda at: struct.pack("<Q", value.version) + counted(self.build, value.name, at)
         if isinstance(value, str) and kind == STRING:
-            return utf16(value), lambda at: _counted(value, at)
+            return utf16(value), lambda at: counted(self.build, value, at)
         if isinstance(value, (str, bytes)):
             behind = sid_bytes(self.build, value) if isinstance(value, str) else value
-            return behind, lambda at: struct.pack("<QI", at, len(behind))
+            return behind, lambda at: pointers(self.build, at) + struct.pack("<I", len(behind))
         return b"", lambda at: struct.pack("<q" if kind == INT64 else "<Q", int(value))
-
-
-def _counted(characters: str, address: int) -> bytes:
-    """A _UNICODE_STRING whose characters lie at an address."""
-    parts = text(characters, address)
-    return struct.pack("<HHIQ", parts["Length"], parts["MaximumLength"], 0, parts["Buffer"])

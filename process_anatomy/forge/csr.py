@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from process_anatomy.forge.clock import filetime
 from process_anatomy.forge.memory import PAGE
-from process_anatomy.forge.objects import LEAF_ENTRIES, Handle
-from process_anatomy.forge.records import link, record, ring
+from process_anatomy.forge.objects import Handle
+from process_anatomy.forge.records import link, pointers, record, ring
 from process_anatomy.forge.scenario import Scenario
 from process_anatomy.forge.views import known_to_subsystem
 from structs.csr import CSR_PROCESS, CSR_THREAD
@@ -32,7 +32,6 @@ BLOCK = 0x10
 """Bytes of a heap block's header; blocks are multiples of it."""
 LIBRARIES_DATA = 7
 """Pointers of the server libraries behind each entry: their data of the process."""
-OWN_HANDLE = (1 << 64) - 1
 CONSOLE_LEADER = 0x900
 """Flags of a console program that leads its group: IsConsoleApp and CreateNewGroup."""
 SHUTDOWN_LEVEL = 0x280
@@ -45,8 +44,8 @@ class _Entry:
 
     client: Process
     address: int
+    handle: int
     threads: list[int] = field(default_factory=list)
-    handle: int = OWN_HANDLE
     thread_handles: list[int] = field(default_factory=list)
 
 
@@ -72,7 +71,8 @@ class Subsystem:
         self._write_data(server, library, data, entries)
         inside = self.build[CSR_PROCESS].offset("ListLink")
         links = ring([entry.address + inside for entry in entries])
-        server.space.write(session, struct.pack("<QQII", session, session, server.actor.session or 0, len(entries)))
+        head = pointers(self.build, session, session)
+        server.space.write(session, head + struct.pack("<II", server.actor.session or 0, len(entries)))
         facts = []
         for number, entry in enumerate(entries):
             facts.append(self._entry(server, entry, links[entry.address + inside], session, 1 + 2 * number))
@@ -88,7 +88,7 @@ class Subsystem:
     def _places(self, server: Process, clients: list[Process]) -> tuple[int, list[_Entry], int]:
         """Heap blocks for the session and for every entry with its threads, and where the last one ends."""
         here = server.user.heaps[1] + 0x20
-        size = self.build[CSR_PROCESS].sizeof + 8 * (LIBRARIES_DATA - 1)
+        size = self.build[CSR_PROCESS].sizeof + self.build.pointer_size * (LIBRARIES_DATA - 1)
 
         def block(length: int) -> int:
             nonlocal here
@@ -97,9 +97,10 @@ class Subsystem:
             return start
 
         session = block(0x18)
-        entries = [_Entry(server, block(size))]
+        own_handle = (1 << 8 * self.build.pointer_size) - 1
+        entries = [_Entry(server, block(size), own_handle)]
         for client in clients:
-            entry = _Entry(client, block(size))
+            entry = _Entry(client, block(size), own_handle)
             known = client.tids[: 2 if len(client.tids) > 2 else 1]
             entry.threads = [block(self.build[CSR_THREAD].sizeof) for _ in known]
             entry.handle = self._open(server, Handle(client.eprocess, "Process", ALL_ACCESS, process_name(client)))
@@ -111,11 +112,9 @@ class Subsystem:
             entries.append(entry)
         return session, entries, here
 
-    @staticmethod
-    def _open(server: Process, handle: Handle) -> int:
+    def _open(self, server: Process, handle: Handle) -> int:
         """The next free handle of csrss.exe's table."""
-        value = max(server.handles, default=0) + 4
-        value += 4 if value % (4 * LEAF_ENTRIES) == 0 else 0
+        value = self.users.objects.following(max(server.handles, default=0))
         server.handles[value] = handle
         return value
 
@@ -125,12 +124,14 @@ class Subsystem:
         heap = server.user.heaps[1]
         content = bytearray(PAGE)
         words = (heap, library.base + 0x1000, 1, entries[0].address, len(entries), heap + 0x10)
-        struct.pack_into("<6Q", content, ROOT_IN_DATA % PAGE - 24, *words)
+        packed, root = pointers(self.build, *words), ROOT_IN_DATA % PAGE
+        start = root - 3 * self.build.pointer_size
+        content[start : start + len(packed)] = packed
         self.users.private(server.space, root_page, bytes(content))
         inside = self.build[CSR_THREAD].offset("HashLinks")
         self.table: dict[int, dict[str, int]] = {}
         for bucket in range(BUCKETS):
-            head = table_page + 2 * 8 * bucket
+            head = table_page + 2 * self.build.pointer_size * bucket
             members = [
                 thread + inside
                 for entry in entries

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from process_anatomy.forge import misfits
 from process_anatomy.forge.clock import filetime, written_time
 from process_anatomy.forge.csr import Subsystem
 from process_anatomy.forge.dice import Dice
+from process_anatomy.forge.generations import kernel_folder, mode_of, processors, service_pack, version_of
 from process_anatomy.forge.kernel_image import KernelImage
-from process_anatomy.forge.memory import KERNEL_DATA, PAGE, USER_READ, WRITE, PhysicalMemory, Space
+from process_anatomy.forge.memory import KERNEL_DATA, PAGE, USER_READ, WRITE, PhysicalMemory
 from process_anatomy.forge.namespace import Namespace
-from process_anatomy.forge.objects import LEAF_ENTRIES, Handle, ObjectManager
+from process_anatomy.forge.objects import Handle, ObjectManager
+from process_anatomy.forge.older_cast import cast_for
 from process_anatomy.forge.open_objects import OpenObjects, power_facts
-from process_anatomy.forge.pool import NON_PAGED, PAGED, Pool
+from process_anatomy.forge.page_tables import PAE, X64, Entries, Space
+from process_anatomy.forge.pool import Pool
 from process_anatomy.forge.processes import DEVICE, Process, ProcessTable, impersonate
-from process_anatomy.forge.records import record, ring, text
+from process_anatomy.forge.records import pointers, record, ring, text
 from process_anatomy.forge.registry import Registry
 from process_anatomy.forge.scenario import LAB, Actor, Scenario
 from process_anatomy.forge.sections import EXECUTE_WRITE_COPY, READ_WRITE, Sections
 from process_anatomy.forge.symbols import symbol_table
+from process_anatomy.forge.system_space import NON_PAGED, PAGED, SESSION, system_space
 from process_anatomy.forge.tokens import Tokens
 from process_anatomy.forge.truth import process_facts
-from process_anatomy.forge.user_data import shared_data, version_of
-from process_anatomy.forge.user_space import LIBRARIES, SHARED_PAGE, Users
+from process_anatomy.forge.user_data import shared_data
+from process_anatomy.forge.user_space import (
+    FIRST_NEW_PAGEFILE_BUILD,
+    FIRST_SWIZZLED_BUILD,
+    LIBRARIES,
+    SHARED_PAGE,
+    Users,
+)
 from process_anatomy.forge.vads import Region, VadTrees
 from process_anatomy.forge.views import in_cid_table, open_handles_to_ended, view_facts
-from process_anatomy.forge.working_sets import OWN_ENTRY, WorkingSets, lists_entries
+from process_anatomy.forge.working_sets import WorkingSets
 from structs import builds
 from structs.layout import Build
 from structs.peb import LDR_DATA_TABLE_ENTRY
@@ -37,7 +47,11 @@ from structs.shared_data import KUSER_SHARED_DATA_ADDRESS
 DEFAULT_BUILD = "x64-22621-382"
 DEFAULT_SEED = 22621
 SYSTEM_ROOT, LOW_STUB = 0x1AD, 0x13
-PFN_DATABASE = 0xFFFFA30000000000
+ROOT_BYTES = 0x20
+"""Bytes of a root table with physical address extension."""
+FIRST_SUBSYSTEM = (6, 0)
+"""Version since which what csrss.exe keeps has the layout that is declared."""
+SYSTEM_FOLDER = "\\SystemRoot\\system32\\"
 LOW_STUB_SIGNATURE = 0x00000001000600E9
 HIVES = ("SYSTEM", "SOFTWARE", "SAM", "SECURITY")
 DRIVERS = (
@@ -49,8 +63,6 @@ DRIVERS = (
     ("win32k.sys", "\\SystemRoot\\System32\\", 0x9A000),
     ("win32kbase.sys", "\\SystemRoot\\System32\\", 0x2EA000),
 )  # fmt: skip
-HANDLES_OF_A_LEAF = 4 * LEAF_ENTRIES
-"""Windows gives out no multiple of it: the first entry of each leaf is its own."""
 FAR_HANDLE = 0x80000
 """From this value on a table has three levels."""
 ACCESS = {"Process": 0x1FFFFF, "Thread": 0x1FFFFF, "Token": 0xF01FF, "File": 0x120089, "Event": 0x1F0003}
@@ -83,41 +95,57 @@ class Image:
         printer.text(repr(self))
 
 
-def forge(scenario: Scenario = LAB, seed: int = DEFAULT_SEED, build: str | Build = DEFAULT_BUILD) -> Image:
+def forge(
+    scenario: Scenario = LAB, seed: int = DEFAULT_SEED, build: str | Build = DEFAULT_BUILD, pae: bool | None = None
+) -> Image:
     """Forge a memory image.
+
+    What a generation of Windows does not have is left out of its image and of the truth; see
+    :mod:`process_anatomy.forge.older_cast`.
 
     Args:
         scenario: who runs.
         seed: decides all addresses and frames.
-        build: a layout that ships (x64, 9600 or newer), by name or loaded.
+        build: a layout that ships, by name or loaded.
+        pae: x86 only: with physical address extension or without; ``None`` for what the build is usually forged with.
 
     Raises:
         OutOfFramesError: the scenario does not fit its memory.
+        ValueError: this kernel does not run in that mode.
     """
-    return _Machine(scenario, seed, builds.load(build) if isinstance(build, str) else build).image()
+    return _Machine(scenario, seed, builds.load(build) if isinstance(build, str) else build, pae).image()
 
 
 class _Machine:
     """One forging, from the empty memory to the last link."""
 
-    def __init__(self, scenario: Scenario, seed: int, build: Build) -> None:
+    def __init__(self, scenario: Scenario, seed: int, build: Build, pae: bool | None) -> None:
+        scenario = replace(scenario, cast=cast_for(build, scenario.cast))
+        mode = mode_of(build, pae)
+        build = builds.with_entries(build, mode.entry_size)
         self.scenario, self.seed, self.build = scenario, seed, build
         self.dice = dice = Dice(seed)
-        self.memory = PhysicalMemory(scenario.memory_size // PAGE, dice)
-        self.kernel = Space(self.memory, dice.between(0x100, 0x1EF), SYSTEM_ROOT)
-        self.parts = {self.kernel.self_index, PFN_DATABASE >> 39 & 511}
-        if lists_entries(build):
-            self.parts.add(OWN_ENTRY)
-        self.kernel_image = KernelImage(build, self.kernel, dice)
-        nonpaged = Pool(build, self.kernel, dice, NON_PAGED, self._pool_bases(2), large=True)
-        paged = Pool(build, self.kernel, dice, PAGED, self._pool_bases(2))
-        session = Pool(build, self.kernel, dice, PAGED, self._pool_bases(1))
+        self.memory = PhysicalMemory(scenario.memory_size // PAGE, dice, mode.large_frames)
+        self.places = places = system_space(build, mode, dice)
+        self.kernel = Space(self.memory, mode, places.first_self_index(), SYSTEM_ROOT)
+        self.small_roots: list[int] = []
+        self.kernel_image = KernelImage(build, self.kernel, dice, places)
+        nonpaged = Pool(build, self.kernel, dice, NON_PAGED, places, 2, large=True)
+        paged = Pool(build, self.kernel, dice, PAGED, places, 2)
+        session = Pool(build, self.kernel, dice, SESSION, places, 1)
+        mask = scenario.invalid_pte_mask if mode is X64 and build.number >= FIRST_SWIZZLED_BUILD else 0
+        index_shift = 12 if mode is X64 and build.number >= FIRST_NEW_PAGEFILE_BUILD else 1
+        self.entries = Entries(mode, mask, index_shift, paged.start, nonpaged.start)
+        if mode is not X64:
+            self.kernel_image.point("MmPagedPoolStart", paged.start)
+            self.kernel_image.point("MmNonPagedPoolStart", nonpaged.start)
+            self.kernel_image.point("MmSubsectionBase", nonpaged.start)
         self.objects = ObjectManager(build, self.kernel, self.kernel_image, (nonpaged, paged), dice)
-        self.sections = Sections(self.objects)
+        self.sections = Sections(self.objects, self.entries)
         self.namespace = Namespace(self.objects)
         self.open_objects = OpenObjects(self.objects, self.sections, self.namespace)
         self.sections.disk = self.open_objects.device(DEVICE)
-        self.users = Users(self.objects, self.sections, scenario.computer, scenario.invalid_pte_mask)
+        self.users = Users(self.objects, self.sections, scenario.computer, self.entries)
         self.tokens = Tokens(self.objects, scenario.boot_time)
         self.trees = VadTrees(self.objects)
         self.table = ProcessTable(self.objects, session, scenario.boot_time)
@@ -125,30 +153,23 @@ class _Machine:
         self.ids: dict[int, int] = {}
         self.subsystem: list[dict[str, Any]] = []
 
-    def _pool_bases(self, count: int) -> list[int]:
-        """Places in the kernel half, each in a part of the root table that nobody else uses."""
-        bases = []
-        for _ in range(count):
-            while True:
-                index = self.dice.between(0x110, 0x1EF)
-                if index not in self.parts:
-                    break
-            self.parts.add(index)
-            bases.append((0xFFFF << 48 | index << 39) + (self.dice.below(0x100) << 30) + (self.dice.below(0x100) << 21))
-        return bases
-
-    def _self_index(self) -> int:
-        """Where a process's root table maps itself: nowhere that the kernel's memory is."""
-        index = self.dice.between(0x100, 0x1EF)
-        while index in self.parts:
-            index = 0x100 + (index - 0xFF) % 0xF0
-        return index
+    def _space(self) -> Space:
+        """Page tables for a process; with PAE the roots of many share a page, 32 bytes each."""
+        mode = self.kernel.mode
+        if mode is not PAE:
+            return Space(self.memory, mode, self.places.self_index())
+        if not self.small_roots:
+            page = self.memory.take() * PAGE
+            self.small_roots = list(range(page + PAGE - ROOT_BYTES, page, -ROOT_BYTES))
+        return Space(self.memory, mode, dtb=self.small_roots.pop())
 
     def image(self) -> Image:
         """Build everything, in the order in which addresses become known."""
         now = filetime(self.scenario.boot_time + self.scenario.uptime)
         self.memory.write(self.users.shared_frame * PAGE, shared_data(self.build, now))
-        self.kernel.map(KUSER_SHARED_DATA_ADDRESS[8], self.users.shared_frame, KERNEL_DATA & ~WRITE)
+        self.kernel.map(
+            KUSER_SHARED_DATA_ADDRESS[self.build.pointer_size], self.users.shared_frame, KERNEL_DATA & ~WRITE
+        )
         processes = [self._start(actor) for actor in self.scenario.cast]
         impersonate(processes, self.tokens)
         misfits.before(processes, self.build)
@@ -156,8 +177,9 @@ class _Machine:
             self._fill(process)
         self._open_handles(processes)
         self.open_objects.open(processes)
-        open_handles_to_ended(processes)
-        self.subsystem = Subsystem(self.users, self.scenario).write(processes)
+        open_handles_to_ended(self.objects, processes)
+        if version_of(self.build) >= FIRST_SUBSYSTEM:
+            self.subsystem = Subsystem(self.users, self.scenario).write(processes)
         self.namespace.write()
         modules = self._load_drivers()
         self.table.write(processes, {module["name"]: module["base"] for module in modules})
@@ -166,16 +188,17 @@ class _Machine:
         self.kernel_image.point("PspCidTable", self.objects.cid_table(self.ids))
         self.tokens.write_sessions()
         self.kernel_image.write_debugger_data()
-        self.kernel_image.point("MmPfnDatabase", PFN_DATABASE)
+        self.kernel_image.point("MmPfnDatabase", self.places.pfn_database)
         self.kernel_image.store("KeBootTime", struct.pack("<Q", filetime(self.scenario.boot_time)))
-        self._low_stub()
+        if self.kernel.mode is X64:
+            self._low_stub()
         self.registry.write(processes)
-        working_sets = WorkingSets(self.objects)
+        working_sets = WorkingSets(self.objects, self.places)
         for process in processes:
             process.working_set = working_sets.write(process)
         for process in processes:
             if process.space is not self.kernel:
-                process.space.share_kernel_half(self.kernel, {OWN_ENTRY} if lists_entries(self.build) else set())
+                process.space.share_kernel_half(self.kernel, working_sets.own_addresses)
         return Image(
             physical={frame: bytes(content) for frame, content in sorted(self.memory.pages.items())},
             runs=list(self.memory.runs),
@@ -189,7 +212,7 @@ class _Machine:
     def _start(self, actor: Actor) -> Process:
         """Addresses for a process, its token and its threads."""
         eprocess = self.table.reserve("Process")
-        space = self.kernel if actor.pid == 4 else Space(self.memory, self._self_index())
+        space = self.kernel if actor.pid == 4 else self._space()
         token = self.tokens.make(actor.context, actor.session, actor.protection)
         count = len(actor.plans) if actor.ended is not None else actor.threads
         first = actor.pid + 4
@@ -219,7 +242,7 @@ class _Machine:
             process.user = self.users.make(actor, process.space, process.tids[0])
             process.regions = process.user.regions
             process.section_object = self.sections.object(process.user.modules[0].section)
-        process.vad_root, process.vads = self.trees.make(process.eprocess, process.regions)
+        process.vad_root, process.vads, process.vad_depth = self.trees.make(process.eprocess, process.regions)
 
     def _minimal_regions(self, actor: Actor) -> list[Region]:
         if actor.pid == 4:
@@ -249,7 +272,7 @@ class _Machine:
                 value = FAR_HANDLE
             for number in range(actor.handles + len(process.threads)):
                 value += 4 * self.dice.pick((1, 1, 1, 2))
-                if value % HANDLES_OF_A_LEAF == 0:
+                if self.objects.reserved(value):
                     value += 4
                 kind = ("File", "Event", "Process", "Thread", "Token", "Event")[number % 6]
                 other = process if number < 6 else self.dice.pick(kin)
@@ -271,15 +294,18 @@ class _Machine:
     def _load_drivers(self) -> list[dict[str, Any]]:
         """PsLoadedModuleList: the kernel first, then drivers."""
         kernel = self.kernel_image
-        named = [(kernel.name, "\\SystemRoot\\system32\\", kernel.size), *DRIVERS]
+        folder = kernel_folder(self.build)
+        named = [(kernel.name, folder, kernel.size), *((n, f.replace(SYSTEM_FOLDER, folder), s) for n, f, s in DRIVERS)]
         entries = [self.objects.nonpaged.allocate(self.build[LDR_DATA_TABLE_ENTRY].sizeof, b"MmLd") for _ in named]
         links = ring([kernel.address("PsLoadedModuleList"), *entries])
         base, facts = kernel.base, []
         for entry, (name, folder, size) in zip(entries, named, strict=True):
             if name != kernel.name:
-                base += self.dice.between(0x20, 0x90) << 20
+                behind = self.places.first_driver if base == kernel.base else 0
+                base = (behind or base) + (self.dice.between(*self.places.driver_steps) << 20)
             start = base + (kernel.entry if name == kernel.name else 0x1000 + 16 * self.dice.below(200))
             strings = self.objects.paged
+            path = folder + (kernel.file if name == kernel.name else name)
             data = record(
                 self.build,
                 LDR_DATA_TABLE_ENTRY,
@@ -287,14 +313,23 @@ class _Machine:
                 DllBase=base,
                 EntryPoint=start,
                 SizeOfImage=size,
-                FullDllName=text(folder + name, strings.string(folder + name)),
+                FullDllName=text(path, strings.string(path)),
                 BaseDllName=text(name, strings.string(name)),
                 TimeDateStamp=kernel.timestamp if name == kernel.name else 0x60000000 | self.dice.bits(28),
             )
             self.kernel.write(entry, data)
-            facts.append({"base": base, "entry": entry, "name": name, "path": folder + name, "size": size})
+            facts.append({"base": base, "entry": entry, "name": name, "path": path, "size": size})
         head = links[kernel.address("PsLoadedModuleList")]
-        kernel.store("PsLoadedModuleList", struct.pack("<QQ", *head.values()))
+        kernel.store("PsLoadedModuleList", pointers(self.build, *head.values()))
+        return facts
+
+    def _older_facts(self) -> dict[str, Any]:
+        """What is true of the whole machine on some generations only."""
+        facts: dict[str, Any] = {}
+        if self.kernel.mode is not X64:
+            facts |= {"arch": self.build.arch, "pae": self.kernel.mode is PAE, "pdb": self.kernel_image.pdb}
+        if service_pack(self.build):
+            facts["csd_version"] = service_pack(self.build) << 8
         return facts
 
     def _low_stub(self) -> None:
@@ -315,25 +350,26 @@ class _Machine:
             "csr": self.subsystem,
             "cid_table": {str(key): self.ids[key] for key in sorted(self.ids)},
             "dtb": self.kernel.dtb,
-            "invalid_pte_mask": self.users.mask,
+            "invalid_pte_mask": self.entries.mask,
             "kdbg_encoded": False,
             "kernel_base": image.base,
             "kernel_modules": modules,
             "kernel_size": image.size,
             "logon_sessions": self.tokens.sessions,
-            "low_stub_pa": LOW_STUB * PAGE,
+            "low_stub_pa": LOW_STUB * PAGE if self.kernel.mode is X64 else None,
             "major": major,
             "memory_size": self.memory.size,
             "minor": minor,
             "nt_build_lab": image.lab,
-            "number_of_processors": 2,
+            "number_of_processors": processors(self.build),
             "object_header_cookie": self.objects.cookie,
             "object_directories": self.namespace.facts(),
             "object_types": self.objects.types,
             "pdb_age": image.age,
             "pdb_guid": image.guid,
-            "pfn_database": PFN_DATABASE,
+            "pfn_database": self.places.pfn_database,
             "ways": power_facts(processes),
+            **self._older_facts(),
             "processes": [
                 process_facts(self.scenario, self.kernel, process, views)
                 | {"findings": misfits.findings(process.actor, self.objects.encoded)}

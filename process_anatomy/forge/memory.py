@@ -1,14 +1,10 @@
-"""Physical memory with holes, frames handed out in no order, and the page tables that make sense of them."""
+"""Physical memory with holes, frames handed out in no order."""
 
 from __future__ import annotations
-
-import struct
-from collections.abc import Iterable
 
 from process_anatomy.forge.dice import Dice
 
 PAGE = 0x1000
-LARGE_FRAMES = 512
 DTB_WINDOW = range(0x150, 0x2A0)
 """Frames where Windows keeps the System page-table root; the forge puts nothing else there."""
 
@@ -35,18 +31,25 @@ class PhysicalMemory:
         pages: frame number to its 4096 bytes, for frames in use.
     """
 
-    def __init__(self, frames: int, dice: Dice) -> None:
+    def __init__(self, frames: int, dice: Dice, large_frames: int = 512) -> None:
+        """Lay out the memory.
+
+        Args:
+            frames: how many there are, holes included.
+            dice: decides the order in which frames are given out.
+            large_frames: how many of them a large page takes.
+        """
         half = frames // 2
         self.runs = [(0x1, 0x9E), (0x100, half - 0x100), (half + 0x100, frames - half - 0x100)]
         self.pages: dict[int, bytearray] = {}
         groups = [
             base
-            for base in range(LARGE_FRAMES, frames, LARGE_FRAMES)
-            if any(first <= base and base + LARGE_FRAMES <= first + count for first, count in self.runs)
+            for base in range(large_frames, frames, large_frames)
+            if any(first <= base and base + large_frames <= first + count for first, count in self.runs)
         ]
         dice.shuffle(groups)
         self._large = groups[:4]
-        kept = {frame for base in self._large for frame in range(base, base + LARGE_FRAMES)}
+        kept = {frame for base in self._large for frame in range(base, base + large_frames)}
         self._free = [
             frame
             for first, count in self.runs
@@ -78,95 +81,16 @@ class PhysicalMemory:
         return frame
 
     def take_large(self) -> int:
-        """The first of 512 neighbouring frames, aligned for a large page; pages appear as they are written.
+        """The first of as many neighbouring frames as a large page has, aligned for it; pages appear as they are written.
 
         Raises:
             OutOfFramesError: no such group of frames is left.
         """
         if not self._large:
-            raise OutOfFramesError("no 2 MB of neighbouring frames are left")
+            raise OutOfFramesError("no room for another large page is left")
         return self._large.pop()
 
     def write(self, address: int, data: bytes) -> None:
         """Write within one frame."""
         page = self.pages.setdefault(address // PAGE, bytearray(PAGE))
         page[address % PAGE : address % PAGE + len(data)] = data
-
-
-class Space:
-    """One page-table root and what is mapped under it (four levels, x64).
-
-    Attributes:
-        root: frame of the root table.
-        self_index: entry of the root that maps the root itself.
-        mapped: virtual page number to frame, for pages that can be written through this space.
-    """
-
-    def __init__(self, memory: PhysicalMemory, self_index: int, root: int | None = None) -> None:
-        self.memory = memory
-        self.self_index = self_index
-        self.root = memory.take() if root is None else memory.place(root)
-        self.mapped: dict[int, int] = {}
-        self._tables: dict[tuple[int, int], int] = {}
-        self._set(self.root, self_index, self.root * PAGE | TABLE | NO_EXECUTE)
-
-    @property
-    def dtb(self) -> int:
-        """Physical address of the root table, as the processor's CR3 holds it."""
-        return self.root * PAGE
-
-    def _set(self, table: int, index: int, entry: int) -> None:
-        self.memory.write(table * PAGE + 8 * index, struct.pack("<Q", entry))
-
-    def _table(self, address: int, level: int) -> int:
-        """Frame of the table at ``level`` (3 under the root, 1 the last) for the address, made if need be."""
-        if level == 4:
-            return self.root
-        key = (level, address >> (12 + 9 * level) & (1 << (36 - 9 * level)) - 1)
-        if key not in self._tables:
-            parent = self._table(address, level + 1)
-            self._tables[key] = self.memory.take()
-            user = 0 if address >> 47 & 1 else USER
-            self._set(parent, address >> (12 + 9 * level) & 511, self._tables[key] * PAGE | TABLE | user)
-        return self._tables[key]
-
-    def entry(self, address: int, value: int) -> None:
-        """Write the last-level entry of an address as it is: for pages that are not valid."""
-        self._set(self._table(address, 1), address >> 12 & 511, value)
-
-    def page_out(self, address: int, value: int) -> None:
-        """Write the root's entry of an address whose tables are not in memory."""
-        self._set(self.root, address >> 39 & 511, value)
-
-    def map(self, address: int, frame: int, flags: int) -> None:
-        """Map one 4 KB page."""
-        self.entry(address, frame * PAGE | flags)
-        self.mapped[address // PAGE] = frame
-
-    def map_large(self, address: int, frame: int, flags: int) -> None:
-        """Map one 2 MB page; ``frame`` is the first of its 512."""
-        self._set(self._table(address, 2), address >> 21 & 511, frame * PAGE | flags | LARGE)
-        for index in range(LARGE_FRAMES):
-            self.mapped[address // PAGE + index] = frame + index
-
-    def write(self, address: int, data: bytes) -> None:
-        """Write bytes at a mapped address, across as many pages as they take."""
-        while data:
-            room = PAGE - address % PAGE
-            self.memory.write(self.mapped[address // PAGE] * PAGE + address % PAGE, data[:room])
-            address, data = address + room, data[room:]
-
-    def physical(self, address: int) -> int:
-        """Physical address of a mapped address."""
-        return self.mapped[address // PAGE] * PAGE + address % PAGE
-
-    def share_kernel_half(self, kernel: Space, own_entries: Iterable[int] = ()) -> None:
-        """Take over the kernel's upper half of the root table, except the self map and what is the process's own."""
-        source = self.memory.pages[kernel.root]
-        own = self.memory.pages[self.root]
-        kept = {index: bytes(own[8 * index : 8 * index + 8]) for index in own_entries}
-        own[0x800:] = source[0x800:]
-        for index, entry in kept.items():
-            own[8 * index : 8 * index + 8] = entry
-        self._set(self.root, kernel.self_index, 0)
-        self._set(self.root, self.self_index, self.root * PAGE | TABLE | NO_EXECUTE)

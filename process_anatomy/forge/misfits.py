@@ -5,15 +5,15 @@ Each misfit changes one thing after the fact, as an intruder would, and names th
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from process_anatomy.forge import sections as sec
 from process_anatomy.forge.clock import filetime
-from process_anatomy.forge.memory import DIRTY, NO_EXECUTE, PAGE, USER_CODE, USER_DATA, USER_READ, Space
-from process_anatomy.forge.records import text, utf16
+from process_anatomy.forge.memory import DIRTY, NO_EXECUTE, PAGE, USER_CODE, USER_DATA, USER_READ
+from process_anatomy.forge.page_tables import Space
+from process_anatomy.forge.records import counted, pointers, utf16
 from process_anatomy.forge.scenario import INJECTED, NOWHERE
 from process_anatomy.forge.vads import Region
 from structs.eprocess import EPROCESS
@@ -177,9 +177,7 @@ def write(build: Build, process: Process, system: Process, boot_time: int) -> No
             room = user.heap + 0x200
             own.write(room, utf16(FALSE_PATH))
             place = build[PROCESS_PARAMETERS].place("ImagePathName")
-            counted = text(FALSE_PATH, room)
-            size = struct.pack("<HHIQ", counted["Length"], counted["MaximumLength"], 0, counted["Buffer"])
-            own.write(user.parameters + place.offset, size)
+            own.write(user.parameters + place.offset, counted(build, FALSE_PATH, room))
         elif misfit == "short name":
             place = build[EPROCESS].place("ImageFileName")
             kernel.write(process.eprocess + place.offset, b"svchost.exe".ljust(place.size, b"\0"))
@@ -213,6 +211,6 @@ def _unlink(build: Build, space: Space, user: UserSpace) -> None:
     links = [head, *(first + step * number + entry.offset(f"{order}Links") for number in range(len(user.modules)))]
     victim = 3
     before, after = links[victim - 1], links[(victim + 1) % len(links)]
-    space.write(before, after.to_bytes(8, "little"))
-    space.write(after + 8, before.to_bytes(8, "little"))
-    space.write(links[victim], struct.pack("<QQ", links[victim], links[victim]))
+    space.write(before, pointers(build, after))
+    space.write(after + build.pointer_size, pointers(build, before))
+    space.write(links[victim], pointers(build, links[victim], links[victim]))

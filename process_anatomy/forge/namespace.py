@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, field
 
 from process_anatomy.forge.objects import ObjectManager
-from process_anatomy.forge.records import record
+from process_anatomy.forge.records import pointers, record
 from structs.object import OBJECT_DIRECTORY, OBJECT_DIRECTORY_ENTRY
 
 BUCKETS = 37
@@ -70,7 +69,7 @@ class Namespace:
                     HashValue=value,
                 )  # fmt: skip
                 heads[value % BUCKETS] = self.objects.paged.put(entry, b"ObDi")
-            self.objects.kernel.write(directory.address, struct.pack(f"<{BUCKETS}Q", *heads))
+            self.objects.kernel.write(directory.address, pointers(self.objects.build, *heads))
         self.objects.image.point("ObpRootDirectoryObject", self.directories["\\"].address)
 
     def facts(self) -> dict[str, list[str]]:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
+from typing import Any
 
 from process_anatomy.forge.dice import Dice
+from process_anatomy.forge.generations import version_of
 from process_anatomy.forge.kernel_image import KernelImage
-from process_anatomy.forge.memory import PAGE, Space
+from process_anatomy.forge.memory import PAGE
+from process_anatomy.forge.old_objects import (
+    FIRST_WITH_TYPE,
+    OLD_TYPES,
+    QUOTA_SIZES,
+    offsets_back,
+    old_entry,
+    old_free_entry,
+)
+from process_anatomy.forge.page_tables import Space
 from process_anatomy.forge.pool import Pool
-from process_anatomy.forge.records import link, record, text
-from structs.handle import HANDLE_TABLE
+from process_anatomy.forge.records import link, pointers, record, text
+from structs.handle import HANDLE_TABLE, HANDLE_TABLE_ENTRY
 from structs.layout import Build
-from structs.object import EXPORTED_TYPES, OBJECT_HEADER, OBJECT_HEADER_NAME_INFO, OBJECT_TYPE
+from structs.object import EXPORTED_TYPES, OBJECT_HEADER, OBJECT_HEADER_NAME_INFO, OBJECT_TYPE, POOL_HEADER
 
 TYPES = [
     "Type",
@@ -49,20 +59,14 @@ TYPES = [
 FIRST_TYPE = 2
 EXPORTED = EXPORTED_TYPES | {"LpcPortObjectType": "ALPC Port"}
 
-QUOTA_INFO_SIZE, QUOTA_INFO_MASK = 0x20, 0x08
-NAME_INFO_SIZE, NAME_INFO_MASK = 0x20, 0x02
-HANDLE_ENTRY = 16
+QUOTA_INFO_MASK, NAME_INFO_MASK = 0x08, 0x02
 PROTECTED, INHERITED = 1, 2
 """Attributes of a handle.  The lab has no third one (audited): MemProcFS takes its bit for one of the address."""
 VALID_ACCESS = {"Process": 0x1FFFFF, "Thread": 0x1FFFFF, "Token": 0xF01FF, "File": 0x1F01FF, "Key": 0xF003F}
 """Rights that a type's objects have, where a test or a reader asks for them; else every right."""
 ANY_ACCESS = 0x1FFFFF
-TAG_BEFORE_BLOCK = 12
-"""How far in front of a block its pool header has the tag."""
-LEAF_ENTRIES = PAGE // HANDLE_ENTRY
-POINTERS = PAGE // 8
-TOP_POINTERS = (1 << 24) // (LEAF_ENTRIES * POINTERS)
-"""Pages of pointers at the most: a process has no more than 16 million handles."""
+MOST_HANDLES = 1 << 24
+"""A process has no more than 16 million handles."""
 FIRST_ENCODED_BUILD = 10240
 """From this build on the type index in an object header is encoded."""
 
@@ -94,6 +98,9 @@ class ObjectManager:
     Attributes:
         cookie: the value that type indexes are encoded with.
         types: type name to index.
+        indexed: headers name their type by its index (since Windows 7), not by its address.
+        leaf_entries: entries of a page of a handle table; the first is nobody's handle.
+        quota_size: bytes of the optional header with what an object costs; processes and threads have it.
     """
 
     def __init__(self, build: Build, kernel: Space, image: KernelImage, pools: tuple[Pool, Pool], dice: Dice) -> None:
@@ -101,7 +108,18 @@ class ObjectManager:
         self.nonpaged, self.paged = pools
         self.encoded = build.number >= FIRST_ENCODED_BUILD
         self.cookie = dice.between(1, 255) if self.encoded else 0
-        self.types = {name.replace("_", " "): FIRST_TYPE + place for place, name in enumerate(TYPES)}
+        self.indexed = "TypeIndex" in build[OBJECT_HEADER]
+        version = version_of(build)
+        names = [name for name in TYPES if FIRST_WITH_TYPE.get(name, version) <= version]
+        names = names if version >= (6, 0) else OLD_TYPES
+        first = FIRST_TYPE if self.indexed else 1
+        self.types = {name.replace("_", " "): first + place for place, name in enumerate(names)}
+        self._type_addresses: dict[str, int] = {}
+        self._entry_size = build[HANDLE_TABLE_ENTRY].sizeof
+        self.leaf_entries = PAGE // self._entry_size
+        self._pointers = PAGE // build.pointer_size
+        self.quota_size = QUOTA_SIZES[build.pointer_size]
+        self._name_size = build[OBJECT_HEADER_NAME_INFO].sizeof
         self.tables: list[int] = []
         if self.encoded:
             image.store("ObHeaderCookie", bytes([self.cookie]))
@@ -110,8 +128,12 @@ class ObjectManager:
     def _make_types(self) -> None:
         size = self.build[OBJECT_TYPE].sizeof
         addresses = {name: self.reserve("Type", size, b"ObjT", quota=False) for name in self.types}
-        table = [0, 0xBAD0B0B0, *addresses.values()]
-        self.image.store("ObTypeIndexTable", struct.pack(f"<{len(table)}Q", *table))
+        self._type_addresses = addresses
+        if self.indexed:
+            self.image.store("ObTypeIndexTable", pointers(self.build, 0, 0xBAD0B0B0, *addresses.values()))
+        else:
+            self.image.store("ObpObjectTypes", pointers(self.build, *addresses.values()))
+            self._name_own_type(addresses)
         for name, address in addresses.items():
             data = record(
                 self.build,
@@ -126,7 +148,21 @@ class ObjectManager:
             )
             self.kernel.write(address, data)
         for symbol, name in EXPORTED.items():
-            self.image.point(symbol, addresses[name])
+            self.image.point(symbol, addresses.get(name) or addresses["Port"])
+
+    def _name_own_type(self, addresses: dict[str, int]) -> None:
+        """The types are objects of the type Type, whose address was not known when their headers were written."""
+        place = self.build[OBJECT_HEADER].place("Type")
+        for address in addresses.values():
+            self.kernel.write(self.header_of(address) + place.offset, pointers(self.build, addresses["Type"]))
+
+    def reserved(self, value: int) -> bool:
+        """Whether a handle value belongs to the first entry of a page of the table, which Windows keeps."""
+        return value % (4 * self.leaf_entries) == 0
+
+    def following(self, value: int) -> int:
+        """The handle value behind another one, that Windows would give out next."""
+        return value + 8 if self.reserved(value + 4) else value + 4
 
     def reserve(
         self,
@@ -153,28 +189,33 @@ class ObjectManager:
         pool = self.paged if paged else self.nonpaged
         structure = self.build[OBJECT_HEADER]
         body = structure.offset("Body")
-        optional = QUOTA_INFO_SIZE * quota + NAME_INFO_SIZE * bool(name)
+        optional = self.quota_size * quota + self._name_size * bool(name)
         while True:
             start = pool.allocate(optional + body + size, tag)
             header = start + optional
-            encoded = self._type_index(type_name, header)
-            if encoded:
+            encoded = self._type_index(type_name, header) if self.indexed else 0
+            if encoded or not self.indexed:
                 break
             # An index may well encode to zero, but stock Volatility's handles takes that for a free entry and leaves
             # the object out; so the room is given back, as a freed block with another tag.
-            self.kernel.write(start - TAG_BEFORE_BLOCK, b"Free")
+            self.kernel.write(self.tag_of(start), b"Free")
         if name:
             counted = text(name, self.paged.string(name))
             info = record(self.build, OBJECT_HEADER_NAME_INFO, Directory=directory, Name=counted)
-            self.kernel.write(header - NAME_INFO_SIZE, info)
+            self.kernel.write(header - self._name_size, info)
+        kind: dict[str, Any] = {
+            "TypeIndex": encoded, "InfoMask": QUOTA_INFO_MASK * quota | NAME_INFO_MASK * bool(name),
+        }  # fmt: skip
+        if not self.indexed:
+            kind = {"Type": self._type_addresses.get(type_name, 0)}
+            kind |= offsets_back(self.quota_size * quota, self._name_size * bool(name))
         data = record(
             self.build,
             OBJECT_HEADER,
             PointerCount=self.dice.between(3, 0x7FFF),
             HandleCount=self.dice.between(1, 9),
-            TypeIndex=encoded,
-            InfoMask=QUOTA_INFO_MASK * quota | NAME_INFO_MASK * bool(name),
             SecurityDescriptor=0,
+            **kind,
         )
         self.kernel.write(header, data[:body])
         return header + body
@@ -188,18 +229,43 @@ class ObjectManager:
         """Address of the header of an object."""
         return body - self.build[OBJECT_HEADER].offset("Body")
 
+    def tag_of(self, block: int) -> int:
+        """Address of a block's pool tag, in the pool header in front of it."""
+        header = self.build[POOL_HEADER]
+        return block - header.sizeof + header.offset("PoolTag")
+
     def _entry(self, pointer: int, access: int, attributes: int = 0) -> bytes:
-        low = (pointer & 0xFFFFFFFFFFFF) >> 4 << 20 | attributes << 17 | self.dice.between(1, 0x7FFF) << 1 | 1
-        return struct.pack("<QQ", low, access & 0x1FFFFFF)
+        structure = self.build[HANDLE_TABLE_ENTRY]
+        if "Object" in structure:
+            return old_entry(self.build, pointer, access, attributes)
+        narrow = self.build.pointer_size == 4  # protection from closing has a bit of its own there
+        bits = structure.place("ObjectPointerBits").bits or 0
+        shift = 3 if narrow else 4
+        limit = structure.place("RefCnt").bits or 0
+        return record(
+            self.build,
+            HANDLE_TABLE_ENTRY,
+            Unlocked=1,
+            RefCnt=self.dice.between(1, 0x7FFF) & (1 << limit) - 1,
+            Attributes=(attributes & INHERITED) >> 1 if narrow else attributes,  # one less, as the other is elsewhere
+            ProtectFromClose=attributes & PROTECTED,
+            ObjectPointerBits=pointer >> shift & (1 << bits) - 1,
+            GrantedAccessBits=access & 0x1FFFFFF,
+        )
 
     def _leaf(self, entries: dict[int, bytes], first: int) -> int:
-        data = bytearray(PAGE)
-        free = [slot for slot in range(1, LEAF_ENTRIES) if first + slot not in entries]
+        data, size = bytearray(PAGE), self._entry_size
+        old = "Object" in self.build[HANDLE_TABLE_ENTRY]
+        free = [slot for slot in range(1, self.leaf_entries) if first + slot not in entries]
+        if old:
+            data[:size] = old_free_entry(self.build, None)
         for slot, following in zip(free, [*free[1:], 0][: len(free)], strict=True):
-            data[HANDLE_ENTRY * slot + 8 : HANDLE_ENTRY * slot + 16] = struct.pack("<Q", 4 * (first + following))
-        for slot in range(LEAF_ENTRIES):
+            value = 4 * (first + following)
+            chained = old_free_entry(self.build, value) if old else pointers(self.build, 0, value)
+            data[size * slot : size * (slot + 1)] = chained
+        for slot in range(self.leaf_entries):
             if first + slot in entries:
-                data[HANDLE_ENTRY * slot : HANDLE_ENTRY * (slot + 1)] = entries[first + slot]
+                data[size * slot : size * (slot + 1)] = entries[first + slot]
         address = self.paged.pages(1)
         self.kernel.write(address, bytes(data))
         return address
@@ -210,24 +276,26 @@ class ObjectManager:
         Pages of pointers have room for half a million handles; beyond that, a list of such pages stands above them,
         and only those leaves that hold something are there.
         """
-        leaves = max(entries, default=0) // LEAF_ENTRIES + 1
-        end = 4 * LEAF_ENTRIES * leaves
-        sparse = leaves > POINTERS
-        used = {number // LEAF_ENTRIES for number in entries} if sparse else set(range(leaves))
-        addresses = {index: self._leaf(entries, LEAF_ENTRIES * index) for index in sorted(used)}
+        each, wide = self.leaf_entries, self._pointers
+        leaves = max(entries, default=0) // each + 1
+        end = 4 * each * leaves
+        sparse = leaves > wide
+        used = {number // each for number in entries} if sparse else set(range(leaves))
+        addresses = {index: self._leaf(entries, each * index) for index in sorted(used)}
         if leaves == 1:
             return addresses[0], end
-        pages = [self._pointers(addresses, POINTERS * index) for index in range((leaves - 1) // POINTERS + 1)]
+        pages = [self._middle(addresses, wide * index) for index in range((leaves - 1) // wide + 1)]
         if not sparse:
             return pages[0] | 1, end
-        top = self.paged.allocate(8 * TOP_POINTERS, b"Obtb")
-        self.kernel.write(top, struct.pack(f"<{len(pages)}Q", *pages).ljust(8 * TOP_POINTERS, b"\0"))
+        size = self.build.pointer_size * (MOST_HANDLES // (each * wide))  # pages of pointers at the most
+        top = self.paged.allocate(size, b"Obtb")
+        self.kernel.write(top, pointers(self.build, *pages).ljust(size, b"\0"))
         return top | 2, end
 
-    def _pointers(self, leaves: dict[int, int], first: int) -> int:
+    def _middle(self, leaves: dict[int, int], first: int) -> int:
         """A page of pointers to leaves, from one number on."""
         page = self.paged.pages(1)
-        self.kernel.write(page, struct.pack(f"<{POINTERS}Q", *(leaves.get(first + i, 0) for i in range(POINTERS))))
+        self.kernel.write(page, pointers(self.build, *(leaves.get(first + i, 0) for i in range(self._pointers))))
         return page
 
     def handle_table(self, process: int, pid: int, handles: dict[int, Handle]) -> int:

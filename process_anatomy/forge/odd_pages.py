@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from process_anatomy.forge import sections as sec
-from process_anatomy.forge.memory import DIRTY, NO_EXECUTE, PAGE, USER_CODE, USER_DATA, Space
+from process_anatomy.forge.memory import DIRTY, NO_EXECUTE, PAGE, USER_CODE, USER_DATA
+from process_anatomy.forge.page_tables import Space
 from process_anatomy.forge.vads import Region
 
 if TYPE_CHECKING:

@@ -34,6 +34,8 @@ NAMED: tuple[tuple[str, str, int, bytes, int, int], ...] = (
     ("Timer", SESSION + "LedgerAlarm", 0x88, b"Time", 0x1F0003, 0),
 )
 """Type, path, bytes of the body, pool tag, access and attributes of what the shell holds."""
+OLDER_KINDS = {"ALPC Port": "Port"}
+"""What a kind of object was called before Windows Vista."""
 KEYS = (
     ("", 0x20019),
     ("MACHINE", 0x20019),
@@ -133,34 +135,39 @@ class OpenObjects:
         for process in by_pid.values():
             if process.user.modules:
                 known = self.namespace.directory("\\KnownDlls")
-                _add(process, Handle(known.address, "Directory", 0x3, "KnownDlls", path=known.path))
+                self._add(process, Handle(known.address, "Directory", 0x3, "KnownDlls", path=known.path))
             if process.actor.name == SHELL:
                 self._shell(process)
         for power in POWERS:
             if power.holder in by_pid and power.target in by_pid:
-                _add(by_pid[power.holder], self._power(power, by_pid[power.target]))
+                self._add(by_pid[power.holder], self._power(power, by_pid[power.target]))
 
     def _shell(self, process: Process) -> None:
-        for kind, path, size, tag, access, attributes in NAMED:
+        for named, path, size, tag, access, attributes in NAMED:
+            kind = named if named in self.objects.types else OLDER_KINDS[named]
             body = self.namespace.make(kind, path, size, tag)
-            _add(process, Handle(body, kind, access, path.rpartition("\\")[2], attributes, path))
+            self._add(process, Handle(body, kind, access, path.rpartition("\\")[2], attributes, path))
         for path, access in KEYS:
             key = self.keys.open(path, process.actor.pid)
             whole = f"\\REGISTRY\\{path}".rstrip("\\")
-            _add(process, Handle(key.address, "Key", access, path or None, path=whole))
+            self._add(process, Handle(key.address, "Key", access, path or None, path=whole))
         for device, name, access in FILES:
             body = self.sections.file_object(name, self.device(device))
-            _add(process, Handle(body, "File", access, device + name, path=device + name))
-        _add(process, Handle(self.drive, "SymbolicLink", 0x1, "C:", path=f"\\GLOBAL??\\C: -> {DEVICE}"))
+            self._add(process, Handle(body, "File", access, device + name, path=device + name))
+        self._add(process, Handle(self.drive, "SymbolicLink", 0x1, "C:", path=f"\\GLOBAL??\\C: -> {DEVICE}"))
         desktop = self.objects.reserve("Desktop", 0xF8, b"Desk", quota=False, name="Default")
-        _add(process, Handle(desktop, "Desktop", 0x1FF, "Default", INHERITED, "Default"))
+        self._add(process, Handle(desktop, "Desktop", 0x1FF, "Default", INHERITED, "Default"))
         program = process.user.modules[0].section
         body = self.namespace.make("Section", "\\KnownDlls\\ntdll.dll", self.sections.object_size, b"Sect", paged=True)
         library = process.user.modules[1].section
         self.sections.fill_object(body, library)
         path = f"\\KnownDlls\\ntdll.dll, {DEVICE}{library.file}"
-        _add(process, Handle(body, "Section", 0xF, "ntdll.dll", path=path))
-        _add(process, Handle(self.sections.object(program), "Section", 0x5, None, path=f"{DEVICE}{program.file}"))
+        self._add(process, Handle(body, "Section", 0xF, "ntdll.dll", path=path))
+        self._add(process, Handle(self.sections.object(program), "Section", 0x5, None, path=f"{DEVICE}{program.file}"))
+
+    def _add(self, process: Process, handle: Handle) -> None:
+        """One more handle, behind the last."""
+        process.handles[self.objects.following(max(process.handles, default=0))] = handle
 
     def _power(self, power: Power, target: Process) -> Handle:
         if power.kind == "Process":
@@ -171,12 +178,6 @@ class OpenObjects:
         if power.kind == "Token":
             return Handle(target.token["va"], "Token", power.access)
         return Handle(target.section_object, "Section", power.access)
-
-
-def _add(process: Process, handle: Handle) -> None:
-    """One more handle, behind the last."""
-    value = max(process.handles, default=0) + 4
-    process.handles[value + 4 * (value % 0x400 == 0)] = handle
 
 
 def power_facts(processes: Sequence[Process]) -> list[dict[str, Any]]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from process_anatomy.forge.dice import Dice
-from process_anatomy.forge.memory import KERNEL_DATA, LARGE_FRAMES, PAGE, Space
+from process_anatomy.forge.generations import version_of
+from process_anatomy.forge.memory import KERNEL_DATA, PAGE
+from process_anatomy.forge.page_tables import Space
 from process_anatomy.forge.records import record, utf16
+from process_anatomy.forge.system_space import ARENA, NON_PAGED, SystemSpace
 from structs.layout import Build
 from structs.object import POOL_HEADER
 
-UNIT = 16
-NON_PAGED, PAGED = 2, 3
-"""Pool types as the pool header of a block in use holds them."""
-
-ARENA = 0x200000
+POOL_TYPES = {True: (1, 2), False: (2, 3)}
+"""Whether before Windows Vista to the pool types, non-paged and paged, as the pool header of a block in use holds
+them: the type and one, or the type and a bit."""
 SEARCHED_FOR = (b"Proc", b"Thre")
 """Tags that tools search memory for: stock Volatility cannot search a large page that a dump holds in part."""
 
@@ -24,20 +25,25 @@ class Pool:
         build: for the pool header's places.
         kernel: the space that the pool is mapped in.
         dice: decides gaps and which stretch takes an allocation.
-        kind: :data:`NON_PAGED` or :data:`PAGED`.
-        bases: where the stretches lie, aligned to 2 MB; two for each.
+        kind: non-paged, paged or a session's, as :mod:`process_anatomy.forge.system_space` calls them.
+        places: where the stretches lie.
+        count: how many places to take, for two stretches each.
         large: map the first stretch with one large page.
     """
 
     def __init__(
-        self, build: Build, kernel: Space, dice: Dice, kind: int, bases: list[int], large: bool = False
+        self, build: Build, kernel: Space, dice: Dice, kind: str, places: SystemSpace, count: int, large: bool = False
     ) -> None:
-        self.build, self.kernel, self.dice, self.kind = build, kernel, dice, kind
+        bases = places.pool_bases(kind, count)
+        self.build, self.kernel, self.dice = build, kernel, dice
+        self.kind = POOL_TYPES[version_of(build) < (6, 0)][kind != NON_PAGED]
+        self.unit, self.stride = 2 * build.pointer_size, places.stride
+        self.start = min(bases)
         self._cursors = [base + index * 5 * ARENA for base in bases for index in range(2)]
         self._arenas = list(self._cursors)
         if large:
             kernel.map_large(bases[0], kernel.memory.take_large(), KERNEL_DATA)
-            assert len(kernel.mapped) >= LARGE_FRAMES
+            assert len(kernel.mapped) >= kernel.mode.large_frames
 
     def _reach(self, start: int, end: int) -> None:
         for page in range(start // PAGE, (end + PAGE - 1) // PAGE):
@@ -50,14 +56,14 @@ class Pool:
         What does not fit a pool header's block size gets whole pages and no header, as in Windows.
         """
         header = self.build[POOL_HEADER].sizeof
-        units = (size + header + UNIT - 1) // UNIT
-        if units * UNIT >= PAGE:
+        units = (size + header + self.unit - 1) // self.unit
+        if units * self.unit >= PAGE:
             return self.pages((size + PAGE - 1) // PAGE)
         arena = self.dice.below(len(self._cursors))
         arena = arena or int(tag in SEARCHED_FOR)
-        start = self._cursors[arena] + UNIT * self.dice.below(4)
-        self._advance(arena, start + units * UNIT)
-        self._reach(start, start + units * UNIT)
+        start = self._cursors[arena] + self.unit * self.dice.below(4)
+        self._advance(arena, start + units * self.unit)
+        self._reach(start, start + units * self.unit)
         self.kernel.write(
             start,
             record(
@@ -81,7 +87,7 @@ class Pool:
     def _advance(self, arena: int, end: int) -> None:
         """Move an arena's cursor; a stretch that is full goes on in fresh address space far behind."""
         if end > self._arenas[arena] + ARENA - 0x10000:
-            self._arenas[arena] = end = self._arenas[arena] + 64 * ARENA
+            self._arenas[arena] = end = self._arenas[arena] + self.stride
         self._cursors[arena] = end
 
     def put(self, data: bytes, tag: bytes) -> int:

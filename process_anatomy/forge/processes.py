@@ -8,28 +8,31 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from process_anatomy.forge.clock import filetime
-from process_anatomy.forge.memory import Space
+from process_anatomy.forge.generations import version_of
 from process_anatomy.forge.misfits import OTHER_FILE, OTHER_FOLDER
 from process_anatomy.forge.objects import Handle, ObjectManager
+from process_anatomy.forge.page_tables import Space
 from process_anatomy.forge.pool import Pool
-from process_anatomy.forge.records import record, ring, signed, text, utf16, waiting
+from process_anatomy.forge.records import pointers, record, ring, signed, text, utf16, waiting
 from process_anatomy.forge.scenario import Actor, Impersonation
 from process_anatomy.forge.threads import write_threads
 from process_anatomy.forge.tokens import Tokens
 from process_anatomy.forge.user_space import UserSpace
-from process_anatomy.forge.vads import Region
+from process_anatomy.forge.vads import Region, close_tree
 from process_anatomy.forge.views import NO_LINKS, active_links, job_links, session_links, windows_data, wipe
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
 from structs.handle import HANDLE_TABLE
 from structs.object import OBJECT_NAME_INFORMATION
-from structs.peb import EWOW64PROCESS
+from structs.peb import EWOW64PROCESS, WOW64_PROCESS
 from structs.session import MM_SESSION_SPACE, PSP_SESSION_SPACE_SESSION_ID
 
 STILL_ACTIVE = 259
 PROCESS_OBJECT = 3
 """Type of dispatcher object."""
 DEVICE = "\\Device\\HarddiskVolume3"
+WITHOUT_STRUCTURE = (6, 1)
+"""Windows 7 to 8.1 keep the address of the 32-bit PEB itself."""
 PSEUDO_SESSION_SIZE = 0x100
 DEBUG_OBJECT_SIZE = 0x68
 
@@ -47,6 +50,7 @@ class Process:
     user: UserSpace = field(default_factory=UserSpace)
     regions: list[Region] = field(default_factory=list)
     vad_root: int = 0
+    vad_depth: int = 0
     vads: list[dict[str, Any]] = field(default_factory=list)
     handles: dict[int, Handle] = field(default_factory=dict)
     table: int = 0
@@ -113,7 +117,7 @@ class ProcessTable:
         head = self.objects.image.address("PsActiveProcessHead")
         links = structure.offset("ActiveProcessLinks")
         active = active_links(head, {process.eprocess + links: process for process in processes})
-        self.objects.image.store("PsActiveProcessHead", struct.pack("<QQ", *active[head].values()))
+        self.objects.image.store("PsActiveProcessHead", pointers(self.build, *active[head].values()))
         together = session_links(self, processes)
         jobs = job_links(self.objects, processes)
         for process in processes:
@@ -134,7 +138,7 @@ class ProcessTable:
         inside = self.build[HANDLE_TABLE].offset("HandleTableList")
         whole = ring([head, *(table + inside for table in self.objects.tables)])
         for place, entry in whole.items():
-            data = struct.pack("<QQ", *entry.values())
+            data = pointers(self.build, *entry.values())
             if place == head:
                 self.objects.image.store("HandleTableListHead", data)
             else:
@@ -158,9 +162,10 @@ class ProcessTable:
         small = process.user.small
         if small is None:
             return 0
-        if EWOW64PROCESS not in self.build:
+        if EWOW64PROCESS not in self.build and version_of(self.build) >= WITHOUT_STRUCTURE:
             return small.peb
-        return self.objects.nonpaged.put(record(self.build, EWOW64PROCESS, Peb=small.peb), b"Ps  ")
+        layout, field = (EWOW64PROCESS, "Peb") if EWOW64PROCESS in self.build else (WOW64_PROCESS, "Wow64")
+        return self.objects.nonpaged.put(record(self.build, layout, **{field: small.peb}), b"Ps  ")
 
     def _process(self, process: Process, links: dict[str, int], groups: dict[str, Any]) -> None:
         actor, structure = process.actor, self.build[EPROCESS]
@@ -200,14 +205,14 @@ class ProcessTable:
             "SeAuditProcessCreationInfo": self._audit(process),
             "PriorityClass": 2,
             "ActiveThreads": sum(thread["exit_time"] is None for thread in process.thread_facts),
-            "HighestUserAddress": 0x7FFFFFFF0000,
+            "HighestUserAddress": self.objects.image.places.user_end,
             "VirtualSize": virtual,
             "PeakVirtualSize": virtual + 0x10000 * dice.below(40),
             "NumberOfPrivatePages": sum(r.commit for r in process.regions if r.section is None),
             "CommitCharge": commit,
             "CommitChargePeak": commit + dice.below(200),
-            "ProcessQuotaUsage": struct.pack("<QQ", *quota),
-            "ProcessQuotaPeak": struct.pack("<QQ", *(used + 64 * dice.below(300) for used in quota)),
+            "ProcessQuotaUsage": pointers(self.build, *quota),
+            "ProcessQuotaPeak": pointers(self.build, *(used + 64 * dice.below(300) for used in quota)),
             "VadRoot": process.vad_root,
             "VadHint": process.vad_root,
             "VadCount": len(process.vads),
@@ -226,3 +231,4 @@ class ProcessTable:
         data = bytearray(record(self.build, EPROCESS, **values))
         data[2] = structure.offset("UniqueProcessId") // 4 & 0xFF
         self.kernel.write(process.eprocess, bytes(data))
+        close_tree(self.build, self.kernel, process.eprocess, process.vad_root, len(process.vads), process.vad_depth)

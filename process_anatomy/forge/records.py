@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 from structs.layout import Build, Layout
@@ -27,6 +28,18 @@ def record(build: Build, layout: Layout, **values: Any) -> bytes:
             whole = isinstance(value, bytes)
             content[name] = value.ljust(structure.place(name).size, b"\0") if whole else value
     return bytes(structure.struct.build(content))
+
+
+def pointers(build: Build, *values: int) -> bytes:
+    """Addresses one behind the other, as wide as the build has them."""
+    return struct.pack(f"<{len(values)}{'Q' if build.pointer_size == 8 else 'I'}", *values)
+
+
+def counted(build: Build, characters: str, address: int) -> bytes:
+    """A _UNICODE_STRING whose characters lie at an address."""
+    parts = text(characters, address)
+    lengths = struct.pack("<HH", parts["Length"], parts["MaximumLength"])
+    return lengths.ljust(build.pointer_size, b"\0") + pointers(build, parts["Buffer"])
 
 
 def link(forward: int, backward: int) -> dict[str, int]:

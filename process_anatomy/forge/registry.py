@@ -9,7 +9,7 @@ from process_anatomy.forge.hives import PROFILES, SERVICES, SOFTWARE, SYSTEM, Hi
 from process_anatomy.forge.memory import PAGE, USER_DATA
 from process_anatomy.forge.objects import ObjectManager
 from process_anatomy.forge.processes import Process
-from process_anatomy.forge.records import record, ring, text
+from process_anatomy.forge.records import pointers, record, ring, text
 from structs.layout import Build
 from structs.registry import CM_KEY_INDEX, CM_KEY_NODE, CM_KEY_VALUE, CMHIVE, DUAL, HBASE_BLOCK, HMAP_ENTRY
 
@@ -172,7 +172,7 @@ class Registry:
         hives = [(hive, self.pool.allocate(structure.sizeof, b"CM10")) for hive in (SYSTEM, SOFTWARE)]
         head = self.objects.image.address("CmpHiveListHead")
         links = ring([head, *(address + inside for _, address in hives)])
-        self.objects.image.store("CmpHiveListHead", struct.pack("<QQ", *links[head].values()))
+        self.objects.image.store("CmpHiveListHead", pointers(self.build, *links[head].values()))
         for hive, address in hives:
             self._hive(hive, address, links[address + inside], holder if hive.file else None)
 

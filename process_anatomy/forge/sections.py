@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 
 from process_anatomy.forge import pe
-from process_anatomy.forge.memory import ACCESSED, DIRTY, GLOBAL, NO_EXECUTE, PAGE, PROTOTYPE, TRANSITION, VALID
+from process_anatomy.forge.generations import version_of
+from process_anatomy.forge.memory import ACCESSED, DIRTY, GLOBAL, NO_EXECUTE, PAGE, VALID
 from process_anatomy.forge.objects import ObjectManager
+from process_anatomy.forge.page_tables import PROTECTION_SHIFT, Entries
 from process_anatomy.forge.records import record, text
 from structs.section import (
     CONTROL_AREA,
@@ -19,7 +20,6 @@ from structs.section import (
     SUBSECTION,
 )
 
-PROTECTION_SHIFT = 5
 READ_ONLY, EXECUTE, EXECUTE_READ, READ_WRITE, WRITE_COPY, EXECUTE_READ_WRITE, EXECUTE_WRITE_COPY = range(1, 8)
 GUARD, NO_ACCESS = 0x10, 0x18
 """Protection indexes of VADs and of entries that are not valid."""
@@ -52,8 +52,9 @@ class Section:
 class Sections:
     """Makes sections, one for each file."""
 
-    def __init__(self, objects: ObjectManager) -> None:
+    def __init__(self, objects: ObjectManager, entries: Entries) -> None:
         self.objects, self.build, self.kernel = objects, objects.build, objects.kernel
+        self.entries = entries
         self._files: dict[str, Section] = {}
         self.disk = 0
         self._segments: dict[int, int] = {}
@@ -88,7 +89,9 @@ class Sections:
         dice = self.objects.dice
         control, sub = self.build[CONTROL_AREA].sizeof, self.build[SUBSECTION].sizeof
         area = self.objects.nonpaged.allocate(control + sub * len(parts), b"MmCa")
-        prototypes = self.objects.paged.put(struct.pack(f"<{len(entries)}Q", *entries), b"MmSt")
+        mask = self.kernel.mode.entry_mask
+        table = self.kernel.mode.pack(*(entry & mask for entry in entries))
+        prototypes = self.objects.paged.put(table, b"MmSt")
         total = sum(parts)
         segment = self.objects.paged.put(
             record(
@@ -112,7 +115,7 @@ class Sections:
             NumberOfMappedViews=dice.between(1, 40),
             NumberOfUserReferences=dice.between(1, 40),
             Flags=flags,
-            FilePointer=file_object | dice.between(1, 15) if file else 0,
+            FilePointer=self._file_pointer(file_object) if file else 0,
         )
         base = prototypes
         for index, pages in enumerate(parts):
@@ -125,9 +128,15 @@ class Sections:
                 PtesInSubsection=pages,
                 NextSubsection=0 if last else area + control + sub * (index + 1),
             )
-            base += 8 * pages
+            base += self.kernel.mode.entry_size * pages
         self.kernel.write(area, data)
         return area + control, prototypes, file_object
+
+    def _file_pointer(self, file_object: int) -> int:
+        """The control area's pointer to its file: since Windows Vista with references in its lowest bits."""
+        if version_of(self.build) < (6, 0):
+            return file_object
+        return file_object | self.objects.dice.between(1, 2 * self.build.pointer_size - 1)
 
     def image(self, file: str, program: pe.Program, base: int) -> Section:
         """An image file's section; the headers, its first page, and the pages that hold something are in memory."""
@@ -164,12 +173,11 @@ class Sections:
         """A data file's section: of three contents, two pages valid and one in transition; the rest in the file."""
         if file not in self._files:
             frames = {index: self.kernel.memory.take(content) for index, content in enumerate(contents)}
-            protection = READ_ONLY << PROTECTION_SHIFT
             entries = [frame * PAGE | VALID | ACCESSED | GLOBAL | NO_EXECUTE for frame in list(frames.values())[:2]]
-            entries += [frame * PAGE | TRANSITION | protection for frame in list(frames.values())[2:]]
+            entries += [self.entries.transition(frame, READ_ONLY) for frame in list(frames.values())[2:]]
             subsection, prototypes, opened = self._make(file, [pages], [*entries, 0], FILE_FLAG)
-            in_file = (subsection & 0xFFFFFFFFFFFF) << 16 | PROTOTYPE | protection
-            self.kernel.write(prototypes + 8 * len(entries), struct.pack("<Q", in_file))
+            in_file = self.kernel.mode.pack(self.entries.subsection(subsection, READ_ONLY))
+            self.kernel.write(prototypes + len(in_file) * len(entries), in_file)
             self._files[file] = Section(subsection, prototypes, file, frames, file_object=opened)
         return self._files[file]
 

@@ -10,9 +10,9 @@ from process_anatomy.forge.clock import filetime, written_time
 from process_anatomy.forge.memory import PAGE
 from process_anatomy.forge.objects import ObjectManager
 from process_anatomy.forge.records import link, record, ring, signed, text, utf16, waiting
-from process_anatomy.forge.scenario import INJECTED, NOWHERE, ThreadPlan
+from process_anatomy.forge.scenario import INJECTED, NOWHERE, Impersonation, ThreadPlan
 from structs.eprocess import EPROCESS
-from structs.ethread import CROSS_THREAD_FLAGS, ETHREAD
+from structs.ethread import CROSS_THREAD_FLAGS, ETHREAD, PS_IMPERSONATION_INFORMATION
 from structs.object import OBJECT_NAME_INFORMATION
 
 if TYPE_CHECKING:
@@ -72,9 +72,10 @@ def _thread(
     created = boot_time + process.actor.started + index
     ended = None if plan.ended is None else boot_time + plan.ended
     teb = user.tebs[index] if user.tebs and ended is None else 0
-    stack = 0xFFFFF00000000000 | dice.bits(32) << 12
-    client = _client(process, index)
-    flags = USUAL_FLAGS | dict.fromkeys(plan.flags, 1)
+    stack = _kernel_stack(objects)
+    client = _client(objects, process, index)
+    known = build[ETHREAD]
+    flags = {name: value for name, value in (USUAL_FLAGS | dict.fromkeys(plan.flags, 1)).items() if name in known}
     if client.active:
         flags["ActiveImpersonationInfo"] = 1
     data = record(
@@ -102,6 +103,7 @@ def _thread(
         SuspendCount=plan.suspended,
         ThreadName=_name(objects, plan.name),
         ImpersonationData=client.data,
+        ImpersonationInfo=client.data,
         **flags,
     )
     objects.kernel.write(thread, data)
@@ -142,7 +144,7 @@ def _starts(
         if plan.starts_in == NOWHERE:
             start = objects.nonpaged.allocate(0x40, b"None")
             return start, start
-        image = objects.image.base + 0x6A1000
+        image = objects.image.base + next(s.start for s in objects.image.sections if s.name == "PAGE") + 0x20000
         start = (drivers[plan.starts_in] if plan.starts_in else image) + 0x40 * objects.dice.below(99)
         return start, start
     first = user.modules[1].base + 0x2A4D0
@@ -151,6 +153,18 @@ def _starts(
     if plan.starts_in == NOWHERE:
         return first, EMPTY_ADDRESS
     return first, user.modules[0].facts()["entry"] if index == 0 else user.modules[1].base + 0x31F80
+
+
+def _impersonation(objects: ObjectManager, plan: Impersonation, token: int, level: int) -> int:
+    """Before Windows Vista: the record of whom a thread acts for; gives its address."""
+    data = record(
+        objects.build,
+        PS_IMPERSONATION_INFORMATION,
+        Token=token,
+        EffectiveOnly=int(plan.effective_only),
+        ImpersonationLevel=level,
+    )
+    return objects.paged.put(data, b"PsIm")
 
 
 def _name(objects: ObjectManager, name: str) -> int:
@@ -164,13 +178,22 @@ def _name(objects: ObjectManager, name: str) -> int:
     return address
 
 
-def _client(process: Process, index: int) -> _Client:
+def _kernel_stack(objects: ObjectManager) -> int:
+    """Where a kernel stack ends."""
+    if objects.build.pointer_size == 4:
+        return 0xF8900000 + (objects.dice.bits(12) << 12)
+    return 0xFFFFF00000000000 | objects.dice.bits(32) << 12
+
+
+def _client(objects: ObjectManager, process: Process, index: int) -> _Client:
     """Whom a thread acts for."""
     if index not in process.impersonations:
         return _Client()
     plan, token = process.impersonations[index]
     level = plan.level if plan.taken is None else plan.taken
     data = token["va"] | level | plan.effective_only << EFFECTIVE_ONLY_BIT
+    if "ImpersonationInfo" in objects.build[ETHREAD]:
+        data = _impersonation(objects, plan, token["va"], level)
     if not plan.active:
         return _Client(data)
     return _Client(

@@ -6,7 +6,6 @@ dynamic part, pool tag SeTd); security attributes, trust levels and AppContainer
 
 from __future__ import annotations
 
-import struct
 from typing import Any
 
 from process_anatomy.forge import attributes as sa
@@ -14,21 +13,28 @@ from process_anatomy.forge import security
 from process_anatomy.forge.acl import acl_bytes, default_dacl
 from process_anatomy.forge.attributes import Attribute, AttributeLists
 from process_anatomy.forge.clock import filetime, written_time
+from process_anatomy.forge.generations import has_integrity
 from process_anatomy.forge.objects import ObjectManager
-from process_anatomy.forge.records import record, text
-from process_anatomy.forge.security import CONTEXTS, Context, Logon
+from process_anatomy.forge.older_cast import context_for
+from process_anatomy.forge.records import pointers, record, text
+from process_anatomy.forge.security import Context, Logon
 from process_anatomy.forge.sids import group_facts, sid_block, sid_bytes
-from structs.token import LOGON_SESSION, LOWBOX_NUMBER_ENTRY, TOKEN
+from structs.token import LOGON_SESSION, LOWBOX_NUMBER_ENTRY, LUID_AND_ATTRIBUTES, TOKEN
 
 BUCKETS = 16
 NEVER = 0x7FFFFFFFFFFFFFFF
 PRIMARY, IMPERSONATION = 1, 2
+SESSION_FIELDS = {
+    "account": "AccountName", "authority": "AuthorityName", "buddy_luid": "BuddyLogonId", "flags": "Flags",
+    "reference_count": "ReferenceCount", "token": "Token",
+}  # fmt: skip
+"""What the truth says of a logon session, and the field that has it."""
 UNIQUE_PROCESS, UNIQUE_KIND = "TSA://ProcUnique", 101
 """The attribute by which Windows tells a user's processes apart, and the first of its two numbers."""
 TOLD_AT_THE_END = 1
 """Flag of a logon session (SEP_LOGON_SESSION_TERMINATION_NOTIFY): LSASS wants to hear when it has no token left."""
-DYNAMIC_PART = 8
-"""From PrimaryGroup to DynamicPart, in every x64 kernel."""
+BY_DEFAULT, ENABLED = 1, 2
+"""Attributes of a privilege where a token has an array of them."""
 
 
 class Tokens:
@@ -51,6 +57,15 @@ class Tokens:
         self._luid = 0x4E00
         self._unique = 0x1F4A00
 
+    @property
+    def has_sessions(self) -> bool:
+        """Where logon sessions lie and what they hold is known of this build."""
+        return LOGON_SESSION in self.build
+
+    def _keeps(self, field: str) -> bool:
+        """Whether logon sessions keep something."""
+        return self.has_sessions and field in self.build[LOGON_SESSION]
+
     def next_luid(self) -> int:
         """A locally unique id: they only grow."""
         self._luid += self.objects.dice.between(1, 0x400)
@@ -67,8 +82,9 @@ class Tokens:
                 "luid": logon.luid,
                 "reference_count": self.objects.dice.between(1, 9),
                 "token": 0,
-                "va": self.pool.allocate(self.build[LOGON_SESSION].sizeof, b"SeLs"),
+                "va": self.pool.allocate(self.build[LOGON_SESSION].sizeof, b"SeLs") if self.has_sessions else 0,
             }
+            facts |= {name: None for name, field in SESSION_FIELDS.items() if not self._keeps(field)}
             self._logons[logon.luid] = facts
             self.sessions.append(facts)
             self._luid = max(self._luid, logon.luid)
@@ -83,8 +99,9 @@ class Tokens:
             protection: of the process that gets it as its primary token.
             level: how far an impersonation token may act; ``None`` makes a primary token.
         """
-        context = CONTEXTS[name]
-        size = self.build[TOKEN].sizeof
+        context = context_for(self.build, name)
+        listed = self._privilege_array(context)
+        size = self.build[TOKEN].sizeof + len(listed)
         lists = [((context.user, 0), *context.groups), context.restricted, context.capabilities]
         singles = [context.package] if context.package else []
         behind = len(sid_block(self.build, lists, singles).data)
@@ -101,8 +118,10 @@ class Tokens:
             "RestrictedSidCount": len(context.restricted),
             "CapabilityCount": len(context.capabilities),
             "Package": block.sids.get(context.package or "", 0),
-            "pSecurityAttributes": self.attributes.put(attributes),
+            "pSecurityAttributes": self.attributes.put(attributes) if "pSecurityAttributes" in self.build[TOKEN] else 0,
             "TrustLevelSid": self._trust_level(trust) if trust else 0,
+            "PrivilegeCount": len(context.present),
+            "Privileges": address + self.build[TOKEN].sizeof,
             **dict(zip(("UserAndGroups", "RestrictedSids", "Capabilities"), block.arrays, strict=True)),
         }
         if context.claims and self.attributes.has_claims:
@@ -111,17 +130,19 @@ class Tokens:
         lowbox, values["LowboxNumberEntry"] = self._lowbox(context.package)
         dynamic = self._dynamic_part(context)
         values |= {"PrimaryGroup": dynamic, "DefaultDacl": dynamic + len(sid_bytes(self.build, context.primary_group))}
-        data = bytearray(record(self.build, TOKEN, **values))
-        struct.pack_into("<Q", data, self.build[TOKEN].offset("PrimaryGroup") + DYNAMIC_PART, dynamic)
-        self.kernel.write(address, bytes(data) + block.data)
+        data = record(self.build, TOKEN, DynamicPart=dynamic, **values)
+        self.kernel.write(address, data + listed + block.data)
         if level is None:
             self._first.setdefault(name, values["TokenId"])
             session = self._logons[context.logon.luid]
-            session["token"] = session["token"] or address * bool(context.logon.buddy)
-        policy = context.audit.ljust(self.build[TOKEN].place("AuditPolicy").size, b"\0")
+            if session["token"] is not None:
+                session["token"] = session["token"] or address * bool(context.logon.buddy)
+        policy = b""
+        if context.audit:
+            policy = context.audit.ljust(self.build[TOKEN].place("AuditPolicy").size, b"\0")
         return self._facts(context, values) | {
             "audit_policy": policy.hex() if context.audit else None,
-            "fast_ref": address | self.objects.dice.between(1, 15),
+            "fast_ref": address | self.objects.dice.between(1, 2 * self.build.pointer_size - 1),
             "lowbox_number": lowbox,
             "pa": self.kernel.physical(address),
             "security_attributes": [attribute.facts() for attribute in attributes],
@@ -129,12 +150,29 @@ class Tokens:
             "va": address,
         }
 
+    def _privilege_array(self, context: Context) -> bytes:
+        """Before Windows Vista: the privileges one by one, in the token's own allocation."""
+        if "Privileges" not in self.build[TOKEN]:
+            return b""
+        defaults = context.defaults or context.enabled
+        entries = b"".join(
+            record(
+                self.build,
+                LUID_AND_ATTRIBUTES,
+                Luid=security.PRIVILEGES[name],
+                Attributes=BY_DEFAULT * (name in defaults) | ENABLED * (name in context.enabled),
+            )
+            for name in sorted(context.present, key=security.PRIVILEGES.__getitem__)
+        )
+        return entries.ljust(len(entries) + 7 & -8, b"\0")
+
     def _identity(self, context: Context) -> dict[str, Any]:
         """The fields that say who made the token, for whom, and what it may do."""
         if context.source not in self._sources:
             self._sources[context.source] = self.next_luid()
         session = self._session(context.logon)
-        session["reference_count"] += 1
+        if session["reference_count"] is not None:
+            session["reference_count"] += 1
         parent = 0
         if context.made_from:
             parent = self._first[context.made_from]
@@ -162,7 +200,7 @@ class Tokens:
 
     def _attributes(self, context: Context) -> tuple[Attribute, ...]:
         """A primary token's security attributes: where a person works, each process has a number of its own."""
-        if not (context.interactive or context.person):
+        if not (context.interactive or context.person) or "pSecurityAttributes" not in self.build[TOKEN]:
             return context.attributes
         self._unique += self.objects.dice.between(1, 0x200)
         number = Attribute(
@@ -205,6 +243,7 @@ class Tokens:
         defaults = context.defaults or context.enabled
         words = (("present", context.present), ("enabled", context.enabled), ("default", defaults))
         sids = ((context.user, 0), *context.groups)
+        leveled = has_integrity(self.build)
         return {
             "account": context.logon.account,
             "authentication_id": context.logon.luid,
@@ -212,12 +251,12 @@ class Tokens:
             "capabilities": group_facts(context.capabilities),
             "claims": context.claims.facts() if context.claims and self.attributes.has_claims else None,
             "default_dacl": [entry.facts() for entry in default_dacl(context)],
-            "elevation_type": context.elevation,
+            "elevation_type": context.elevation if leveled else None,
             "expiration_time": None if context.expires is None else written_time(self.boot_time + context.expires),
             "impersonation_level": values["ImpersonationLevel"],
-            "integrity": sids[-1][0],
-            "integrity_index": values["IntegrityLevelIndex"],
-            "mandatory_policy": context.mandatory_policy,
+            "integrity": sids[-1][0] if leveled else None,
+            "integrity_index": values["IntegrityLevelIndex"] if leveled else -1,
+            "mandatory_policy": context.mandatory_policy if leveled else None,
             "modified_id": values["ModifiedId"],
             "origin_authentication_id": context.origin,
             "owner": context.owner,
@@ -245,6 +284,9 @@ class Tokens:
 
     def write_sessions(self) -> None:
         """The logon sessions and their hash table: a bucket for the low bits of the session's number."""
+        if not self.has_sessions:
+            self.sessions.clear()
+            return
         buckets = [0] * BUCKETS
         for session in self.sessions:
             bucket = session["luid"] % BUCKETS
@@ -253,14 +295,17 @@ class Tokens:
                 LOGON_SESSION,
                 Next=buckets[bucket],
                 LogonId=session["luid"],
-                BuddyLogonId=session["buddy_luid"],
+                BuddyLogonId=session["buddy_luid"] or 0,
                 ReferenceCount=session["reference_count"],
                 Flags=session["flags"],
-                Token=session["token"],
-                AccountName=text(session["account"], self.pool.string(session["account"])),
-                AuthorityName=text(session["authority"], self.pool.string(session["authority"])),
+                Token=session["token"] or 0,
+                **{
+                    field: text(session[name], self.pool.string(session[name]))
+                    for field, name in (("AccountName", "account"), ("AuthorityName", "authority"))
+                    if self._keeps(field)
+                },
             )
             self.kernel.write(session["va"], data)
             buckets[bucket] = session["va"]
-        table = self.pool.put(struct.pack(f"<{BUCKETS}Q", *buckets), b"SeLs")
+        table = self.pool.put(pointers(self.build, *buckets), b"SeLs")
         self.objects.image.point("SepLogonSessions", table)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from process_anatomy.forge.clock import written_time
-from process_anatomy.forge.memory import Space
 from process_anatomy.forge.open_objects import handle_facts
+from process_anatomy.forge.page_tables import Space
 from process_anatomy.forge.processes import STILL_ACTIVE, Process
 from process_anatomy.forge.scenario import ALL, Scenario
 from process_anatomy.forge.user_data import DESKTOP

@@ -6,7 +6,8 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from process_anatomy.forge.records import link, record, text, utf16
+from process_anatomy.forge.generations import processors, service_pack, service_pack_words, version_of
+from process_anatomy.forge.records import link, pointers, record, text, utf16
 from process_anatomy.forge.scenario import Actor
 from structs.layout import Build
 from structs.peb import LDR_DATA_TABLE_ENTRY, PEB, PEB_LDR_DATA, PROCESS_PARAMETERS
@@ -16,6 +17,8 @@ from structs.teb import TEB
 PAGE = 0x1000
 HEAP_CHECKS = 0x70
 """NtGlobalFlag of a process that was started under a debugger: three checks of its heaps."""
+HEAP_LIST = 0x40
+"""Bytes for the list of heaps where something follows it."""
 DESKTOP = "Winsta0\\Default"
 NORMALIZED = 0x6001
 WINDOWS, CONSOLE = 2, 3
@@ -43,11 +46,6 @@ def thread_block(
     )
 
 
-def version_of(build: Build) -> tuple[int, int]:
-    """Major and minor version of Windows."""
-    return (10, 0) if build.number >= 10240 else (6, 3)
-
-
 def process_block(
     build: Build, at: int, image: int, ldr: int, parameters: int, heaps: list[int], actor: Actor, kernel: Build
 ) -> bytes:
@@ -64,7 +62,7 @@ def process_block(
         kernel: the build that runs, which the PEB tells the program of.
     """
     major, minor = version_of(kernel)
-    size = build[PEB].sizeof
+    size, words = build[PEB].sizeof, service_pack_words(kernel)
     data = record(
         build,
         PEB,
@@ -76,16 +74,19 @@ def process_block(
         ProcessHeap=heaps[0],
         ProcessHeaps=at + size,
         NumberOfHeaps=len(heaps),
-        MaximumNumberOfHeaps=(PAGE - size) // build.pointer_size,
-        NumberOfProcessors=2,
+        MaximumNumberOfHeaps=(HEAP_LIST if words else PAGE - size) // build.pointer_size,
+        NumberOfProcessors=processors(kernel),
         OSMajorVersion=major,
         OSMinorVersion=minor,
         OSBuildNumber=kernel.number,
+        OSCSDVersion=service_pack(kernel) << 8,
         OSPlatformId=2,
         ImageSubsystem=CONSOLE if actor.name in CONSOLE_PROGRAMS else WINDOWS,
         SessionId=actor.session or 0,
+        CSDVersion=text(words, at + size + HEAP_LIST),
     )
-    return data + struct.pack(f"<{len(heaps)}{'Q' if build.pointer_size == 8 else 'I'}", *heaps)
+    heap_list = pointers(build, *heaps)
+    return data + (heap_list.ljust(HEAP_LIST, b"\0") + utf16(words) if words else heap_list)
 
 
 @dataclass
@@ -173,10 +174,10 @@ def shared_data(build: Build, now: int, server: bool = False) -> bytes:
         build,
         KUSER_SHARED_DATA,
         SystemTime=clock,
-        NtSystemRoot=utf16("C:\\Windows"),
+        NtSystemRoot=utf16("C:\\Windows" if (major, minor) >= (6, 0) else "C:\\WINDOWS"),
         NtBuildNumber=build.number,
         NtProductType=3 if server else 1,
         NtMajorVersion=major,
         NtMinorVersion=minor,
-        NativeProcessorArchitecture=9,
+        NativeProcessorArchitecture=9 if build.pointer_size == 8 else 0,
     )

@@ -10,24 +10,16 @@ from process_anatomy.forge import pe
 from process_anatomy.forge import sections as sec
 from process_anatomy.forge.csr import LIBRARY as SUBSYSTEM_LIBRARY
 from process_anatomy.forge.csr import SERVER as SUBSYSTEM
-from process_anatomy.forge.memory import (
-    COPY_ON_WRITE,
-    NO_EXECUTE,
-    PAGE,
-    PROTOTYPE,
-    TRANSITION,
-    USER_CODE,
-    USER_DATA,
-    USER_READ,
-    Space,
-)  # fmt: skip
+from process_anatomy.forge.generations import one_desktop, processors, version_of
+from process_anatomy.forge.memory import COPY_ON_WRITE, NO_EXECUTE, PAGE, USER_CODE, USER_DATA, USER_READ
 from process_anatomy.forge.misfits import loaded, shape
 from process_anatomy.forge.objects import ObjectManager
 from process_anatomy.forge.odd_pages import odd_pages
+from process_anatomy.forge.older_cast import context_for, then_path
+from process_anatomy.forge.page_tables import PROTECTION_SHIFT, Entries, Space
 from process_anatomy.forge.pe_contents import SIGNATURE, contents
 from process_anatomy.forge.scenario import ALL, PAGED_OUT, SYSTEM32, Actor
 from process_anatomy.forge.sections import Section, Sections
-from process_anatomy.forge.security import CONTEXTS
 from process_anatomy.forge.user_data import ParameterBlock, loader_lists, process_block, thread_block
 from process_anatomy.forge.vads import Region
 from process_anatomy.forge.wow64 import (
@@ -45,18 +37,19 @@ from process_anatomy.forge.wow64 import (
 from structs.peb import PEB
 
 SHARED_PAGE = 0x7FFE0000
-LOOK_UP_IN_VAD = 0xFFFFFFFF0000
-"""Prototype address that says: ask the VAD."""
 FIRST_SWIZZLED_BUILD, FIRST_NEW_PAGEFILE_BUILD = 15063, 17763
 LIBRARIES = ("ntdll.dll", "kernel32.dll", "KernelBase.dll")
+OLD_LIBRARIES = ("ntdll.dll", "kernel32.dll", "advapi32.dll")
+"""What every program has loaded, since Windows 7 and before."""
 LOCALE = "\\Windows\\System32\\locale.nls"
 LOCALE_PAGES = 0xA9
 LOW_AREAS = 0x10, 0x100
 """First 2 MB pages for blocks and stacks, and for the rest, of processes whose memory is trimmed, and of 32-bit ones:
 all of it lies in the lowest gigabyte, as without high-entropy address randomisation, so that few page tables are
 needed."""
-ROOT_SHIFT = 39
-"""Address bits below those that choose an entry of the root table."""
+TOPS = {True: (0x7FF800000000, 0x600, 0x7FF600000000, 0x1000), False: (0x7FEF0000000, 8, 0x13F000000, 0x100)}
+"""Whether user space has 128 TB (since Windows 8.1) or 8 to: where the highest library may lie, by how many steps of
+16 MB above, where programs lie, and by how many megabytes above."""
 
 
 @dataclass(frozen=True)
@@ -114,18 +107,22 @@ class UserSpace:
 class Users:
     """Builds user halves; images keep their base for the whole boot, as address randomisation does."""
 
-    def __init__(self, objects: ObjectManager, sections: Sections, computer: str, mask: int) -> None:
+    def __init__(self, objects: ObjectManager, sections: Sections, computer: str, entries: Entries) -> None:
         self.objects, self.sections, self.computer = objects, sections, computer
         self.build, self.dice = objects.build, objects.dice
-        self.mask = mask if self.build.number >= FIRST_SWIZZLED_BUILD else 0
+        self.entries, self.narrow = entries, objects.build.pointer_size == 4
+        self.bits = 8 * self.build.pointer_size
+        self._program_steps = 0
         self.shared_frame = objects.kernel.memory.take()
         self.shared_page_2 = SHARED_PAGE + PAGE * self.dice.between(1, 14)
         self._images: dict[str, Module] = {}
         self._small_library_top = LIBRARY_TOP + (self.dice.below(LIBRARY_STEPS) << 16)
-        self._library_top = 0x7FF800000000 + (self.dice.below(0x600) << 24) + (self.dice.below(0x80) << 21)
+        top, steps, self._programs, self._program_steps = TOPS[version_of(self.build) >= (6, 3)]
+        self._library_top = top + (self.dice.below(steps) << 24) + (self.dice.below(0x80) << 21)
 
-    def module(self, path: str, library: bool = False, bits: int = pe.BITS_64) -> Module:
-        """The image at a path, where it is mapped in this boot."""
+    def module(self, path: str, library: bool = False, bits: int | None = None) -> Module:
+        """The image at a path, where it is mapped in this boot; ``bits`` of its addresses, where not the kernel's."""
+        bits = bits or self.bits
         if path not in self._images:
             parts: tuple[pe.Section, ...] = pe.DLL_SECTIONS if library else pe.EXE_SECTIONS
             if bits == pe.BITS_32:
@@ -140,7 +137,7 @@ class Users:
                 base = self._library_top
                 self._library_top -= size + (self.dice.between(1, 9) << 16)
             else:
-                base = 0x7FF600000000 + (self.dice.below(0x1000) << 20)
+                base = self._programs + (self.dice.below(self._program_steps) << 20)
                 base += self.dice.below(0xB) << 16
             entry, timestamp = 0x1000 + 16 * self.dice.between(1, 0x400), 0x60000000 | self.dice.bits(28)
             program = pe.Program(size, entry, parts, timestamp, self.dice.bits(19), {}, library, bits=bits)
@@ -156,29 +153,22 @@ class Users:
             self._images[path] = Module(path.rpartition("\\")[2], path, base, section)
         return self._images[path]
 
-    def invalid(self, entry: int) -> int:
-        """A page-table entry that is not valid, as this kernel stores it."""
-        return entry ^ self.mask if entry else 0
-
-    def pagefile(self, index: int, page: int, protection: int) -> int:
-        """The entry of a page that lies in a page file."""
-        low = index << 12 if self.build.number >= FIRST_NEW_PAGEFILE_BUILD else index << 1
-        return page << 32 | low | protection << sec.PROTECTION_SHIFT
-
     def make(self, actor: Actor, space: Space, first_tid: int) -> UserSpace:
         """Fill the user half of a process."""
         user, whole = UserSpace(), actor.memory == ALL
         if whole:
             space.map(SHARED_PAGE, self.shared_frame, USER_READ)
-        names: tuple[str, ...] = NATIVE_LIBRARIES if actor.wow64 else LIBRARIES
+        usual = LIBRARIES if version_of(self.build) >= (6, 1) else OLD_LIBRARIES
+        names: tuple[str, ...] = NATIVE_LIBRARIES if actor.wow64 else usual
         names += (SUBSYSTEM_LIBRARY,) if actor.name == SUBSYSTEM else ()
         libraries = [self.module(SYSTEM32 + name, library=True) for name in names]
-        program = self.module(actor.path, bits=pe.BITS_32 if actor.wow64 else pe.BITS_64)
+        program = self.module(actor.path, bits=pe.BITS_32 if actor.wow64 else self.bits)
         user.modules = [program, *libraries]
         user.unlisted = [self.module(path, library=True) for path in (actor.unlisted,) if path]
         add = user.regions.append
         add(Region(SHARED_PAGE, PAGE, sec.READ_ONLY, "shared data", commit=1, mem_commit=True))
-        add(Region(self.shared_page_2, PAGE, sec.READ_ONLY, "hypervisor shared data", commit=1, mem_commit=True))
+        if version_of(self.build) >= (6, 3):
+            add(Region(self.shared_page_2, PAGE, sec.READ_ONLY, "hypervisor shared data", commit=1, mem_commit=True))
         small = small_libraries(self) if actor.wow64 else []
         for module in [*user.modules, *small, *user.unlisted]:
             commit = self.dice.between(2, 16)
@@ -190,7 +180,7 @@ class Users:
                 if page or not (actor.headless and module is program):
                     space.map(module.base + page * PAGE, frame, USER_READ | COPY_ON_WRITE)
                     self.note(user, module.base + page * PAGE, "valid", module.name, frame)
-        if whole and not actor.wow64:
+        if whole and not actor.wow64 and not self.narrow:
             area = (self.dice.between(0x10, 0xFF) << 32) + (self.dice.below(0x400) << 21)
             zone = (self.dice.between(0x100, 0x1FF) << 32) + (self.dice.below(0x400) << 21)
         else:
@@ -207,14 +197,17 @@ class Users:
             user.odd_pages = odd_pages(space, user, zone)
         shape(actor, self.sections, space, user, zone)
         if actor.large_page:
-            self._large_page(space, user, zone + 0x600000)
+            size = 1 << space.mode.large_shift
+            self._large_page(space, user, zone + 0x600000 + size - 1 & -size)
         for number in range(actor.extra_regions):
             start = zone + 0x1000000 + 0x20000 * number
             add(Region(start, 0x10000, sec.READ_WRITE, "private", commit=self.dice.between(1, 16)))
         if actor.memory == PAGED_OUT:
-            for part in sorted({region.start >> ROOT_SHIFT for region in user.regions}):
-                swapped = self.pagefile(0, self.dice.between(0x1000, 0xFFFF), sec.READ_WRITE)
-                space.page_out(part << ROOT_SHIFT, self.invalid(swapped))
+            shift = space.mode.swap_shift
+            ranges = [(region.start >> shift, region.start + region.size - 1 >> shift) for region in user.regions]
+            for part in sorted({part for first, last in ranges for part in range(first, last + 1)}):
+                swapped = self.entries.pagefile(0, self.dice.between(0x1000, 0xFFFF), sec.READ_WRITE)
+                space.page_out(part << shift, self.entries.stored(swapped))
         return user
 
     def note(self, user: UserSpace, address: int, state: str, note: str, frame: int | None) -> None:
@@ -242,7 +235,8 @@ class Users:
         """PEB, TEBs and stacks: one region for the blocks, one for each stack behind it."""
         first_teb, pages = FIRST_TEB[actor.wow64], TEB_PAGES[actor.wow64]
         commit = first_teb + pages * actor.threads
-        user.regions.append(Region(area, 0x200000, sec.READ_WRITE, "PEB and TEBs", commit=commit))
+        long = one_desktop(self.build)
+        user.regions.append(Region(area, 0x200000, sec.READ_WRITE, "PEB and TEBs", commit=commit, long=long))
         user.peb = area + PAGE * self.dice.between(1, 0x80)
         assert self.build[PEB].sizeof <= PAGE
         if actor.memory != PAGED_OUT:
@@ -263,7 +257,7 @@ class Users:
                 content = thread_block(self.build, teb, user.peb, user.stacks[-1], stack, actor.pid, tid, small)
                 self.private(space, teb, content[:PAGE])
                 # the second halves of most others are not in memory, which keeps the image small
-                if index == 0 or actor.wow64:
+                if len(content) > PAGE and (index == 0 or actor.wow64):
                     self.private(space, teb + PAGE, content[PAGE:])
             commit = self.dice.between(3, 9)
             user.regions.append(Region(stack, size, sec.READ_WRITE, "stack", commit=commit))
@@ -274,7 +268,7 @@ class Users:
         top = user.stacks[0][0] - PAGE
         frame = self.private(space, top, b"STACK-PAGE " + bytes([self.dice.bits(8) for _ in range(64)]))
         self.note(user, top, "valid", "stack", frame)
-        space.entry(guard, self.invalid((sec.GUARD | sec.READ_WRITE) << sec.PROTECTION_SHIFT))
+        space.entry(guard, self.entries.stored((sec.GUARD | sec.READ_WRITE) << PROTECTION_SHIFT))
         self.note(user, guard, "guard-demand-zero", "guard page", None)
 
     def _mapped_files(self, actor: Actor, space: Space, user: UserSpace, zone: int) -> None:
@@ -299,13 +293,12 @@ class Users:
         add(Region(start, LOCALE_PAGES * PAGE, sec.READ_ONLY, "locale.nls", locale))
         space.map(start, locale.frames[0], USER_READ)
         self.note(user, start, "valid", LOCALE, locale.frames[0])
-        pointer = (locale.prototypes + 8 & 0xFFFFFFFFFFFF) << 16
-        space.entry(start + PAGE, self.invalid(pointer | PROTOTYPE))
+        size = space.mode.entry_size
+        space.entry(start + PAGE, self.entries.stored(self.entries.prototype(locale.prototypes + size)))
         self.note(user, start + PAGE, "prototype-valid", LOCALE, locale.frames[1])
-        ask = LOOK_UP_IN_VAD << 16 | PROTOTYPE | sec.READ_ONLY << sec.PROTECTION_SHIFT
-        space.entry(start + 2 * PAGE, self.invalid(ask))
+        space.entry(start + 2 * PAGE, self.entries.stored(self.entries.prototype_by_vad(sec.READ_ONLY)))
         self.note(user, start + 2 * PAGE, "prototype-vad-transition", LOCALE, locale.frames[2])
-        space.entry(start + 3 * PAGE, self.invalid((locale.prototypes + 24 & 0xFFFFFFFFFFFF) << 16 | PROTOTYPE))
+        space.entry(start + 3 * PAGE, self.entries.stored(self.entries.prototype(locale.prototypes + 3 * size)))
         self.note(user, start + 3 * PAGE, "prototype-not-resident", LOCALE, None)
 
     def _heap(self, actor: Actor, space: Space, user: UserSpace, heap: int) -> None:
@@ -316,7 +309,9 @@ class Users:
             return
         if actor.memory == ALL:
             self.private(space, heap, bytes(16) + (0xFFEEFFEE).to_bytes(4, "little"))
-        user.current_directory = "C:\\Windows\\system32\\" if actor.session != 1 else "C:\\Users\\student\\"
+        at_home = actor.session == 1 if not one_desktop(self.build) else context_for(self.build, actor.context).person
+        home = then_path(self.build, "C:\\Users\\student\\")
+        user.current_directory = home if at_home else "C:\\Windows\\system32\\"
         quoted = f'"{actor.path}"' if " " in actor.path else actor.path
         user.command_line = f"{quoted} {actor.arguments}".rstrip()
         user.environment = self._environment(actor)
@@ -339,39 +334,45 @@ class Users:
             return
         rest = heap + 0x20000
         frame = space.memory.take(b"TRANSITION-PAGE " + bytes([self.dice.bits(8) for _ in range(64)]))
-        read_write = sec.READ_WRITE << sec.PROTECTION_SHIFT
-        space.entry(rest, self.invalid(frame * PAGE | TRANSITION | read_write))
+        space.entry(rest, self.entries.stored(self.entries.transition(frame, sec.READ_WRITE)))
         self.note(user, rest, "transition", "heap", frame)
-        space.entry(rest + PAGE, self.invalid(read_write))
+        space.entry(rest + PAGE, self.entries.stored(sec.READ_WRITE << PROTECTION_SHIFT))
         self.note(user, rest + PAGE, "demand-zero", "heap", None)
         swapped = self.dice.between(0x1000, 0xFFFF)
-        space.entry(rest + 2 * PAGE, self.invalid(self.pagefile(0, swapped, sec.READ_WRITE)))
+        space.entry(rest + 2 * PAGE, self.entries.stored(self.entries.pagefile(0, swapped, sec.READ_WRITE)))
         self.note(user, rest + 2 * PAGE, "pagefile", f"pagefile 0 page {swapped:#x}", None)
         self.note(user, rest + 3 * PAGE, "vad-demand-zero", "heap", None)
 
     def _large_page(self, space: Space, user: UserSpace, address: int) -> None:
         first = space.memory.take_large()
         space.map_large(address, first, USER_DATA)
-        region = Region(address, 0x200000, sec.READ_WRITE, "large page", kind=5, commit=0x200, mem_commit=True)
+        pages = space.mode.large_frames
+        region = Region(
+            address, pages * PAGE, sec.READ_WRITE, "large page", kind=5, commit=pages, mem_commit=True
+        )  # fmt: skip
         user.regions.append(region)
         for page in (0, 0x137):
             space.write(address + page * PAGE, f"LARGE-PAGE-{page} ".encode() + b"L" * 200)
             self.note(user, address + page * PAGE, "large", "2 MB page", first + page)
 
     def _environment(self, actor: Actor) -> dict[str, str]:
-        context = CONTEXTS[actor.context]
+        context = context_for(self.build, actor.context)
         logon, person = context.logon, context.person
-        profile = f"C:\\Users\\{logon.account}" if person else "C:\\Windows\\system32\\config\\systemprofile"
-        temporary = profile + "\\AppData\\Local\\Temp" if person else "C:\\Windows\\TEMP"
+        profile = (
+            then_path(self.build, f"C:\\Users\\{logon.account}")
+            if person
+            else "C:\\Windows\\system32\\config\\systemprofile"
+        )
+        temporary = profile + then_path(self.build, "\\AppData\\Local\\Temp") if person else "C:\\Windows\\TEMP"
         return {
             "ALLUSERSPROFILE": "C:\\ProgramData",
             "COMPUTERNAME": self.computer,
             "ComSpec": "C:\\Windows\\system32\\cmd.exe",
-            "NUMBER_OF_PROCESSORS": "2",
+            "NUMBER_OF_PROCESSORS": str(processors(self.build)),
             "OS": "Windows_NT",
             "Path": "C:\\Windows\\system32;C:\\Windows;C:\\Windows\\System32\\Wbem",
             "PATHEXT": ".COM;.EXE;.BAT;.CMD;.VBS;.JS",
-            "PROCESSOR_ARCHITECTURE": "AMD64",
+            "PROCESSOR_ARCHITECTURE": "x86" if self.narrow else "AMD64",
             "SystemDrive": "C:",
             "SystemRoot": "C:\\Windows",
             "TEMP": temporary,

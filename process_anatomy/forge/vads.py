@@ -9,10 +9,15 @@ from typing import Any
 from process_anatomy.forge.kernel_image import PROTECT_TO_VALUE
 from process_anatomy.forge.memory import PAGE
 from process_anatomy.forge.objects import ObjectManager
+from process_anatomy.forge.page_tables import Space
 from process_anatomy.forge.records import link, record
 from process_anatomy.forge.sections import Section
-from structs.vad import MMVAD, MMVAD_SHORT
+from structs.eprocess import EPROCESS
+from structs.layout import Build, Layout
+from structs.section import CONTROL_AREA
+from structs.vad import MM_AVL_TABLE, MMVAD, MMVAD_LONG, MMVAD_SHORT
 
+IMAGE_MAP, LARGE_PAGES = 2, 5
 VAD_TYPES = {0: "VadNone", 2: "VadImageMap", 5: "VadLargePages"}
 PAGE_NAMES = {
     0x01: "PAGE_NOACCESS", 0x02: "PAGE_READONLY", 0x04: "PAGE_READWRITE", 0x08: "PAGE_WRITECOPY",
@@ -34,6 +39,7 @@ class Region:
         kind: VAD type.
         commit: committed pages.
         mem_commit: committed as a whole when it was reserved.
+        long: described by a longer node where this Windows has such: the kernel made the range for the process.
     """
 
     start: int
@@ -44,6 +50,7 @@ class Region:
     kind: int = 0
     commit: int = 0
     mem_commit: bool = False
+    long: bool = False
 
 
 def protection_name(index: int) -> str:
@@ -60,6 +67,32 @@ class _Node:
         self.parent = 0
         self.balance = 0
         self.height = 1
+
+
+def tree_of(build: Build, process: int) -> int:
+    """Address of the tree's record inside a process object (Server 2003 SP1 to Windows 8)."""
+    return process + build[EPROCESS].offset("VadRoot") - build[MM_AVL_TABLE].offset("RightChild")
+
+
+def close_tree(build: Build, kernel: Space, process: int, root: int, count: int, depth: int) -> None:
+    """Fill the tree's record inside a process object, where there is one.
+
+    Args:
+        build: where the fields are.
+        kernel: the space of the process object.
+        process: its address.
+        root: address of the topmost node.
+        count: nodes of the tree.
+        depth: levels of the tree.
+    """
+    if MM_AVL_TABLE not in build:
+        return
+    address = tree_of(build, process)
+    fields = {
+        "Parent": address, "RightChild": root, "DepthOfTree": depth, "NumberGenericTableElements": count,
+        "NodeHint": root,
+    }  # fmt: skip
+    kernel.write(address, record(build, MM_AVL_TABLE, **fields))
 
 
 class VadTrees:
@@ -82,19 +115,31 @@ class VadTrees:
         node.balance = (right - left) & 3
         return node
 
-    def make(self, process: int, regions: list[Region]) -> tuple[int, list[dict[str, Any]]]:
-        """The tree of a process; gives its root's address and the nodes' facts by address range."""
+    def make(self, process: int, regions: list[Region]) -> tuple[int, list[dict[str, Any]], int]:
+        """The tree of a process; gives its root's address, the nodes' facts by address range, and its height."""
         regions = sorted(regions, key=lambda region: region.start)
         for before, after in pairwise(regions):
             assert before.start + before.size <= after.start, (before.note, after.note)
         nodes = []
         for region in regions:
-            layout, tag = (MMVAD, b"Vad ") if region.section else (MMVAD_SHORT, b"VadS")
-            nodes.append(_Node(region, self.objects.nonpaged.allocate(self.build[layout].sizeof, tag)))
-        root = self._grow(nodes, 0)
+            layout, tag = self.kind_of(region)
+            nodes.append(_Node(region, self.objects.nonpaged.allocate(self.build[layout].sizeof, tag.encode())))
+        root = self._grow(nodes, self._above(process))
         for node in nodes:
             self._write(node, process)
-        return root.address if root else 0, [self._facts(node) for node in nodes]
+        return root.address if root else 0, [self._facts(node) for node in nodes], root.height if root else 0
+
+    def kind_of(self, region: Region) -> tuple[Layout, str]:
+        """Which structure describes a region, and under which pool tag."""
+        if region.long and MMVAD_LONG in self.build:
+            return MMVAD_LONG, "Vadl"
+        return (MMVAD, "Vad ") if region.section else (MMVAD_SHORT, "VadS")
+
+    def _above(self, process: int) -> int:
+        """What the root names as its parent: nothing, or the node in the process that stands for no range."""
+        if MM_AVL_TABLE not in self.build:
+            return 0
+        return tree_of(self.build, process)
 
     def _write(self, node: _Node, process: int) -> None:
         region = node.region
@@ -104,12 +149,15 @@ class VadTrees:
             MMVAD_SHORT,
             Left=node.left.address if node.left else 0,
             Right=node.right.address if node.right else 0,
+            Parent=node.parent,
             ParentValue=node.parent | node.balance,
             StartingVpn=first & 0xFFFFFFFF,
             EndingVpn=last & 0xFFFFFFFF,
             StartingVpnHigh=first >> 32,
             EndingVpnHigh=last >> 32,
             VadType=region.kind,
+            ImageMap=int(region.kind == IMAGE_MAP),
+            LargePages=int(region.kind == LARGE_PAGES),
             Protection=region.protection,
             PrivateMemory=int(region.section is None),
             CommitCharge=region.commit,
@@ -118,14 +166,16 @@ class VadTrees:
         self.kernel.write(node.address, short)
         if region.section is None:
             return
+        area = region.section.subsection - self.build[CONTROL_AREA].sizeof
         pages = region.size // PAGE
         views = node.address + self.build[MMVAD].offset("ViewLinks") if "ViewLinks" in self.build[MMVAD] else 0
         whole = record(
             self.build,
             MMVAD,
             Subsection=region.section.subsection,
+            ControlArea=area,
             FirstPrototypePte=region.section.prototypes,
-            LastContiguousPte=region.section.prototypes + 8 * (pages - 1),
+            LastContiguousPte=region.section.prototypes + self.kernel.mode.entry_size * (pages - 1),
             ViewLinks=link(views, views),
             VadsProcess=process | 1,
         )
@@ -147,7 +197,7 @@ class VadTrees:
             "protection": protection_name(region.protection),
             "protection_index": region.protection,
             "start": region.start,
-            "tag": "Vad " if region.section else "VadS",
+            "tag": self.kind_of(region)[1],
             "type": VAD_TYPES[region.kind],
             "type_index": region.kind,
         }

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from process_anatomy.forge.objects import LEAF_ENTRIES, TAG_BEFORE_BLOCK, Handle, ObjectManager
-from process_anatomy.forge.records import link, record, ring
+from process_anatomy.forge.objects import Handle, ObjectManager
+from process_anatomy.forge.records import link, pointers, record, ring
 from structs.eprocess import EPROCESS
 from structs.job import EJOB
 from structs.session import MM_SESSION_SPACE
@@ -23,8 +23,6 @@ CSRSS = "csrss.exe"
 PROCESS_ALL_ACCESS = 0x1FFFFF
 WINDOWS_DATA = 0x40
 """Bytes that are forged of the window manager's data; the first eight name the process."""
-QUOTA_HEADER = 0x20
-"""Bytes of the optional header in front of a process's own header."""
 NO_LINKS = {"Flink": 0, "Blink": 0}
 
 Links = dict[str, int]
@@ -74,7 +72,7 @@ def session_links(table: ProcessTable, processes: Sequence[Process]) -> dict[int
             heads = [table.session(number) + build[MM_SESSION_SPACE].offset("ProcessList")]
         whole = ring([*heads, *members])
         for head in heads:
-            table.kernel.write(head, record_of(whole[head]))
+            table.kernel.write(head, pointers(build, *whole[head].values()))
         found |= {member - inside: whole[member] for member in members}
     return found
 
@@ -109,18 +107,17 @@ def windows_data(pool: Pool, process: Process) -> int:
     """Address of the window manager's data of a process; zero without any."""
     if not process.user.modules or process.actor.session is None:
         return 0
-    return pool.put(process.eprocess.to_bytes(8, "little").ljust(WINDOWS_DATA, b"\0"), b"Uspr")
+    return pool.put(pointers(pool.build, process.eprocess).ljust(WINDOWS_DATA, b"\0"), b"Uspr")
 
 
-def open_handles_to_ended(processes: Sequence[Process]) -> None:
+def open_handles_to_ended(objects: ObjectManager, processes: Sequence[Process]) -> None:
     """Whoever started a process that has ended still has the handle, which keeps the object."""
     by_id = {process.actor.pid: process for process in processes if process.alive}
     for process in processes:
         holder = by_id.get(process.actor.parent)
         if holder is None or process.alive or not in_cid_table(process):
             continue
-        value = max(holder.handles, default=0)
-        value += 4 if (value + 4) % (4 * LEAF_ENTRIES) else 8
+        value = objects.following(max(holder.handles, default=0))
         name = f"{process.actor.name[:14]} Pid {process.actor.pid}"
         holder.handles[value] = Handle(process.eprocess, "Process", PROCESS_ALL_ACCESS, name)
 
@@ -143,15 +140,10 @@ def wipe(objects: ObjectManager, process: Process) -> None:
     """Overwrite what a search of memory goes by: the pool tag, the beginning of the object and its empty lists."""
     if "scan" not in process.actor.unseen_by:
         return
-    start = objects.header_of(process.eprocess) - QUOTA_HEADER
-    objects.kernel.write(start - TAG_BEFORE_BLOCK, b"Free")
+    start = objects.header_of(process.eprocess) - objects.quota_size
+    objects.kernel.write(objects.tag_of(start), b"Free")
     structure = objects.build[EPROCESS]
     objects.kernel.write(process.eprocess, bytes(structure.offset("DirectoryTableBase")))
-
-
-def record_of(links: Links) -> bytes:
-    """The bytes of a list entry."""
-    return links["Flink"].to_bytes(8, "little") + links["Blink"].to_bytes(8, "little")
 
 
 def view_facts(processes: Sequence[Process]) -> dict[int, dict[str, bool | None]]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from process_anatomy.forge.memory import KERNEL_DATA, LARGE, PAGE, TRANSITION, VALID, Space
+from process_anatomy.forge.memory import KERNEL_DATA, LARGE, PAGE, PROTOTYPE, TRANSITION, VALID
 from process_anatomy.forge.objects import ObjectManager
+from process_anatomy.forge.page_tables import PAE, Space
 from process_anatomy.forge.processes import Process
 from process_anatomy.forge.records import record
+from process_anatomy.forge.system_space import SystemSpace
 from structs.eprocess import EPROCESS
-from structs.layout import Build
 from structs.working_set import (
-    FIRST_BUILD_WITHOUT_ENTRIES,
     FIRST_SPLIT_BUILD,
     MMWSL,
     MMWSL_FULL,
@@ -25,27 +25,23 @@ from structs.working_set import (
     WSLE_VALID,
 )
 
-LIST_ADDRESS = 0xFFFFF58010804000
-"""Where builds 9600 to 10586 keep it; 14393 keeps it at a place that was not published, here at the same."""
-ENTRIES_ADDRESS = 0xFFFFF58010806000
+ENTRIES_BEHIND_LIST = 0x2000
 SMALLEST, LARGEST = 50, 345
 """Limits that Windows gives to ordinary processes, as seen in real dumps."""
 INSTANCE_SIZE = 0x28
-ROOT_SHIFT = 39
-OWN_ENTRY = LIST_ADDRESS >> ROOT_SHIFT & 511
-"""The root table's entry that is the process's own."""
-
-
-def lists_entries(build: Build) -> bool:
-    """Whether a build keeps a list with an entry for each page."""
-    return build.number < FIRST_BUILD_WITHOUT_ENTRIES
 
 
 class WorkingSets:
     """Writes them when everything else is done: the page tables decide the counters."""
 
-    def __init__(self, objects: ObjectManager) -> None:
+    def __init__(self, objects: ObjectManager, places: SystemSpace) -> None:
         self.objects, self.build, self.kernel = objects, objects.build, objects.kernel
+        self.address = places.working_set_list
+
+    @property
+    def own_addresses(self) -> list[int]:
+        """Addresses of system space whose contents are the process's own."""
+        return [self.address] if self.address else []
 
     def write(self, process: Process) -> dict[str, Any]:
         """Counters and list of a process, after its user half is complete; gives the truth."""
@@ -65,17 +61,17 @@ class WorkingSets:
             return self._store(process, facts | {"leaf": 0, "peak": 300, "faults": 900})
         facts |= {"leaf": len(resident), "size": len(resident) + tables}
         facts |= {"peak": len(resident) + len(transition), "faults": 3 * len(resident) + len(transition)}
-        if lists_entries(self.build):
+        if self.address:
             known = "WorkingSetLeafSize" in self.build[EPROCESS]  # before it the list has a shape that is not declared
             self._list(space, resident if known else None)
-            facts |= {"list": LIST_ADDRESS, "own_space": True, "list_entries": len(resident) if known else None}
+            facts |= {"list": self.address, "own_space": True, "list_entries": len(resident) if known else None}
         else:
             facts["list"] = self.objects.nonpaged.put(bytes(INSTANCE_SIZE), b"MmWs")
         return self._store(process, facts)
 
     def _list(self, space: Space, resident: list[int] | None) -> None:
         """The list and its entries, with some free ones between them, as after trimming; or an empty page."""
-        space.map(LIST_ADDRESS, space.memory.take(), KERNEL_DATA)
+        space.map(self.address, space.memory.take(), KERNEL_DATA)
         if resident is None:
             return
         entries = []
@@ -83,17 +79,17 @@ class WorkingSets:
             entries += [address | WSLE_VALID | WSLE_DIRECT] + [number << 1] * (number % 5 == 4)
         data = struct.pack(f"<{len(entries)}Q", *entries)
         for page in range(0, max(len(data), 1), PAGE):
-            space.map(ENTRIES_ADDRESS + page, space.memory.take(), KERNEL_DATA)
-        space.write(ENTRIES_ADDRESS, data)
+            space.map(self.address + ENTRIES_BEHIND_LIST + page, space.memory.take(), KERNEL_DATA)
+        space.write(self.address + ENTRIES_BEHIND_LIST, data)
         header = record(
             self.build,
             MMWSL_FULL if self.build.number >= FIRST_SPLIT_BUILD else MMWSL,
             LastEntry=max(len(entries) - 1, 0),
             LastInitializedWsle=-(-max(len(data), 1) // PAGE) * PAGE // WSLE_SIZE - 1,
             WsleSize=WSLE_SIZE,
-            Wsle=ENTRIES_ADDRESS,
+            Wsle=self.address + ENTRIES_BEHIND_LIST,
         )
-        space.write(LIST_ADDRESS, header)
+        space.write(self.address, header)
 
     def _store(self, process: Process, facts: dict[str, Any]) -> dict[str, Any]:
         values = {
@@ -115,24 +111,20 @@ class WorkingSets:
 
 
 def user_half(space: Space) -> tuple[list[int], list[int], list[int], int]:
-    """Addresses of valid, large and transition pages of the user half, and how many tables map it."""
+    """Addresses of valid, large and transition pages of the user half, and how many pages of tables map it."""
     valid: list[int] = []
     large: list[int] = []
     transition: list[int] = []
-    tables = 0
-    pending = [(0, space.root, ROOT_SHIFT)]
-    while pending:
-        base, table, shift = pending.pop()
-        tables += 1
-        entries = struct.unpack("<512Q", space.memory.pages[table])
-        for index, entry in enumerate(entries[:256] if shift == ROOT_SHIFT else entries):
-            address = base | index << shift
-            if shift == 12 and entry & VALID:
-                valid.append(address)
-            elif shift == 12 and entry & TRANSITION and not entry & 0x400:
-                transition.append(address)
-            elif shift == 21 and entry & VALID and entry & LARGE:
-                large.append(address)
-            elif shift > 12 and entry & VALID:
-                pending.append((address, (entry & 0xFFFFFFFFFF000) // PAGE, shift - 9))
+    mode = space.mode
+    last, large_depth = len(mode.shifts) - 1, mode.shifts.index(mode.large_shift)
+    tables = 0 if mode is PAE else 1  # with PAE, the roots of many processes share a page
+    for address, depth, entry in space.user_half():
+        if depth == last and entry & VALID:
+            valid.append(address)
+        elif depth == last and entry & TRANSITION and not entry & PROTOTYPE:
+            transition.append(address)
+        elif depth == large_depth and entry & VALID and entry & LARGE:
+            large.append(address)
+        elif depth < last and entry & VALID:
+            tables += 1
     return sorted(valid), sorted(large), sorted(transition), tables

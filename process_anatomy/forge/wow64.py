@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from process_anatomy.forge import pe
 from process_anatomy.forge import sections as sec
-from process_anatomy.forge.memory import PAGE, Space
+from process_anatomy.forge.memory import PAGE
+from process_anatomy.forge.page_tables import Space
 from process_anatomy.forge.user_data import ParameterBlock, loader_lists, process_block, thread_block
 from process_anatomy.forge.vads import Region
 from structs import builds

@@ -24,6 +24,7 @@ from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import PhysicalMemory
 from process_anatomy.memory.space import Space
 from process_anatomy.memory.view import View
+from structs import builds
 from structs.eprocess import EPROCESS
 from structs.layout import Build
 from structs.peb import LDR_DATA_TABLE_ENTRY
@@ -161,7 +162,8 @@ def _chosen(
         for choices in (certain(servicing, isf), likely(servicing), others(servicing)):
             fitting: list[Kernel] = []
             sure = False
-            for build in choices:
+            for layout in choices:
+                build = builds.with_entries(layout, space.mode.entry_size)
                 doubt = unfit(space, build, lead)
                 if doubt:
                     doubts.append(f"through {lead.found_by} and layout {build.name}: {doubt}")
@@ -169,8 +171,10 @@ def _chosen(
                 process = lead.process(build)
                 who = "System" if lead.is_system else "last process"
                 told = (*evidence, f"{who} at {process:#x} by {lead.found_by}", f"layout {build.name}: {build.origin}")
-                fitting.append(Kernel(View(space, build), number or build.number, base, size, pdb, process, told))
-                sure = not build.estimated or build is isf
+                fitting.append(
+                    Kernel(View(space.of_build(build), build), number or build.number, base, size, pdb, process, told)
+                )
+                sure = not build.estimated or layout is isf
                 if sure:
                     break
             if fitting:

@@ -10,6 +10,7 @@ import numpy as np
 
 from process_anatomy.kernel.image import Pdb
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.remains import Remains
 from process_anatomy.memory.space import Addresses, Mask, Octets, Space
 from process_anatomy.memory.view import View
 from structs.layout import Build
@@ -97,7 +98,7 @@ class Kernel:
 
     def root_in(self, dtb: int) -> int:
         """The page-table root in a DirectoryTableBase, without the bits that are no part of the address."""
-        return self.space.root_in(dtb) if isinstance(self.space, AddressSpace) else dtb & ~0xFFF
+        return self.space.root_in(dtb) if isinstance(self.space, AddressSpace | Remains) else dtb & ~0xFFF
 
     def inside(self, address: int) -> bool:
         """Whether an address lies in the kernel's image (a list head does, a process does not)."""

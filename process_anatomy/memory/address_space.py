@@ -6,7 +6,9 @@ import numpy as np
 
 from process_anatomy.memory import paging
 from process_anatomy.memory.physical import END_OF_ADDRESSES, PAGE, PhysicalMemory, gather
+from process_anatomy.memory.software_entries import SoftwareEntries, entry_format
 from process_anatomy.memory.space import SYSTEM_START, Addresses, Mask, Octets
+from structs.layout import Build
 
 
 class AddressSpace:
@@ -17,19 +19,26 @@ class AddressSpace:
         root: physical address of the top table (CR3).
         mode: format of the tables.
         system_start: the lowest address of system space, where the kernel has another than is usual.
+        software: finds pages that prototype entries and page files have; without it they cannot be read.
 
     Attributes:
         pointer_size: 4 or 8 bytes, as the mode has it.
     """
 
     def __init__(
-        self, memory: PhysicalMemory, root: int, mode: paging.Mode = paging.X64, system_start: int | None = None
+        self,
+        memory: PhysicalMemory,
+        root: int,
+        mode: paging.Mode = paging.X64,
+        system_start: int | None = None,
+        software: SoftwareEntries | None = None,
     ) -> None:
         self.memory = memory
         self.root = root
         self.mode = mode
         self.pointer_size = mode.pointer_size
         self.system_start = system_start or SYSTEM_START[self.pointer_size]
+        self.software = software
         self._pages: dict[int, int | None] = {}
 
     @property
@@ -43,11 +52,27 @@ class AddressSpace:
 
     def through(self, root: int) -> AddressSpace:
         """The space that another page-table root maps over the same physical memory."""
-        return AddressSpace(self.memory, root, self.mode, self.system_start)
+        return AddressSpace(self.memory, root, self.mode, self.system_start, self.software)
+
+    def of_build(self, build: Build) -> AddressSpace:
+        """The same space with entries that only the memory manager reads followed as a build writes them."""
+        kept = entry_format(build, self.mode)
+        software = SoftwareEntries(self.memory, self.root, self.mode, kept, self.system_start)
+        return AddressSpace(self.memory, self.root, self.mode, self.system_start, software)
 
     def translate(self, addresses: Addresses, roots: Addresses | None = None) -> paging.Translation:
-        """Physical address and page state of each virtual address (see :func:`paging.translate`)."""
+        """Physical address and page state of each virtual address (see :func:`paging.translate`).
+
+        States are what the tables say: a page behind a prototype entry or in a page file has no address here,
+        though it can be read where it is there.
+        """
         return paging.translate(self.memory, addresses, self.root if roots is None else roots, self.mode)
+
+    def _located(self, addresses: Addresses, roots: Addresses | None) -> tuple[Addresses, Mask]:
+        """Where the octets at each virtual address are, and whether they are anywhere."""
+        root = self.root if roots is None else roots
+        physical, state, _ = paging.translate(self.memory, addresses, root, self.mode, self.software)
+        return physical, state <= paging.READABLE
 
     def read_many(self, addresses: Addresses, size: int, roots: Addresses | None = None) -> tuple[Octets, Mask]:
         """Read ``size`` octets at each address, optionally each through its own page-table root.
@@ -74,9 +99,8 @@ class AddressSpace:
         return octets, whole
 
     def _within_pages(self, addresses: Addresses, size: int, roots: Addresses | None) -> tuple[Octets, Mask]:
-        physical, state, _ = self.translate(addresses, roots)
+        physical, readable = self._located(addresses, roots)
         offsets = self.memory.locate(physical, size)
-        readable = state <= paging.READABLE
         offsets[~readable] = -1
         octets, whole = gather(self.memory.octets(), offsets, size), offsets >= 0
         for row in np.flatnonzero(readable & ~whole).tolist():  # a page that the image holds only in part
@@ -107,8 +131,8 @@ class AddressSpace:
         while len(rows):
             here = addresses[rows] + done.astype(np.uint64)
             take = np.minimum(size - done, PAGE - (here & np.uint64(PAGE - 1)).astype(np.int64))
-            physical, state, _ = self.translate(here, None if roots is None else roots[rows])
-            there = (state <= paging.READABLE) & (here >= addresses[rows])  # no record goes on at address 0
+            physical, there = self._located(here, None if roots is None else roots[rows])
+            there &= here >= addresses[rows]  # no record goes on at address 0
             offsets = np.where(there, self.memory.locate(physical, take), -1)
             buffer = self.memory.octets()
             for row, start, offset, length in zip(
@@ -127,9 +151,18 @@ class AddressSpace:
         if page not in self._pages:
             if len(self._pages) > 1 << 16:
                 self._pages.clear()
-            physical, state = paging.translate_one(self.memory, page, self.root, self.mode)
+            physical, state, _ = self._one(page)
             self._pages[page] = physical if state <= paging.READABLE else None
         return self._pages[page]
+
+    def _one(self, address: int) -> tuple[int, paging.PageState, int]:
+        """Where the octet at an address is, the state that says whether it is there, and the last entry seen."""
+        physical, state = paging.translate_one(self.memory, address, self.root, self.mode)
+        if self.software is None or state not in (paging.PageState.PROTOTYPE, paging.PageState.PAGEFILE):
+            return physical, state, 0
+        where = np.array([address], dtype=np.uint64)
+        found = paging.translate(self.memory, where, self.root, self.mode, self.software)
+        return int(found.physical[0]), paging.PageState(int(found.state[0])), int(found.entry[0])
 
     def read(self, address: int, size: int) -> bytes | None:
         """Read ``size`` octets at one address, or ``None`` where not all of them are there."""
@@ -154,7 +187,9 @@ class AddressSpace:
         first = address - address % PAGE
         for page in range(first, min(address + size, first + 64 * PAGE), PAGE):
             start = max(page, address)
-            physical, state = paging.translate_one(self.memory, start, self.root, self.mode)
+            physical, state, entry = self._one(start)
+            if self.software is not None and entry and state in (paging.PageState.PROTOTYPE, paging.PageState.PAGEFILE):
+                return self.software.why(entry, self.root)
             if state in paging.WHY:
                 return paging.WHY[state]
             if self.memory.read(physical, min(page + PAGE, address + size) - start) is None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ PROTOTYPE = np.uint64(1 << 10)
 TRANSITION = np.uint64(1 << 11)
 FRAME = np.uint64(0x0000_FFFF_FFFF_F000)
 LOW_32 = np.uint64(32)
+NOWHERE = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 TABLE_LIMIT = 1 << 18
 """Page tables that are read under one root at the most; hostile tables can point at one another for ever."""
 CHUNK = 1024
@@ -126,6 +127,13 @@ class Translation(NamedTuple):
     entry: Addresses
 
 
+class Elsewhere(Protocol):
+    """Who knows where the page is behind an entry that the processor does not follow."""
+
+    def frames(self, entries: Addresses, roots: Addresses, lowest: bool) -> Addresses:
+        """Physical address of the page, or of the next table, behind each entry; :data:`NOWHERE` where none is."""
+
+
 class Leaves(NamedTuple):
     """Pages found in the page tables, a row each: virtual and physical address, state, entry, number of the root."""
 
@@ -182,7 +190,13 @@ def large_page(entries: Addresses, shift: int, mode: Mode) -> Addresses:
     return start
 
 
-def translate(memory: PhysicalMemory, addresses: Addresses, roots: Addresses | int, mode: Mode = X64) -> Translation:
+def translate(
+    memory: PhysicalMemory,
+    addresses: Addresses,
+    roots: Addresses | int,
+    mode: Mode = X64,
+    elsewhere: Elsewhere | None = None,
+) -> Translation:
     """Translate virtual addresses, each through its own page-table root.
 
     Args:
@@ -190,6 +204,8 @@ def translate(memory: PhysicalMemory, addresses: Addresses, roots: Addresses | i
         addresses: virtual addresses, shape (n,).
         roots: physical address of the top table, one for all or shape (n,).
         mode: format of the tables.
+        elsewhere: knows of pages that prototype entries and page files have; such a page's state is then given
+            as VALID, because its octets can be read.
 
     Returns:
         Shape (n,) each; physical addresses count only where the state is at most :data:`READABLE`.
@@ -201,7 +217,8 @@ def translate(memory: PhysicalMemory, addresses: Addresses, roots: Addresses | i
     whole = canonical(addresses, mode)
     rows = np.arange(count) if whole.all() else np.flatnonzero(whole)
     virtual = addresses[rows]
-    table = np.broadcast_to(np.asarray(roots, dtype=np.uint64), (count,))[rows] & np.uint64(mode.root_mask)
+    root = np.broadcast_to(np.asarray(roots, dtype=np.uint64), (count,))
+    table = root[rows] & np.uint64(mode.root_mask)
     movable = transition_frames(memory)
     width = np.uint64(mode.entry_size.bit_length() - 1)
     for shift, bits, large in mode.levels:
@@ -213,11 +230,16 @@ def translate(memory: PhysicalMemory, addresses: Addresses, roots: Addresses | i
         if leaf or not (there & valid).all():
             kind = np.where(valid, SMALL, software_state(entry, mode))
             kind[~there] = MISSING
+            frame = np.where(kind == MOVING, entry & movable, entry & FRAME)
+            if elsewhere is not None and ((kind == SHARED) | (kind == IN_FILE)).any():
+                lost = np.flatnonzero((kind == SHARED) | (kind == IN_FILE))
+                found = elsewhere.frames(entry[lost], root[rows[lost]], leaf)
+                lost, found = lost[found != NOWHERE], found[found != NOWHERE]
+                kind[lost], frame[lost] = SMALL, found
             state[rows] = kind
             readable = kind <= READABLE
         else:
-            kind, readable = np.zeros(len(rows), dtype=np.uint8), there
-        frame = np.where(kind == MOVING, entry & movable, entry & FRAME)
+            frame, readable = entry & FRAME, there
         if leaf:
             physical[rows] = frame | virtual & np.uint64(0xFFF)
             break

@@ -10,9 +10,14 @@ from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import PAGE, gather
 from process_anatomy.memory.space import Addresses, Mask, Octets
 
+APART = 1 << 60
+"""Added to physical addresses on 32-bit Windows, where they can be the same numbers as virtual ones."""
+
 
 class Remains:
     """A space in which some physical addresses stand for themselves; all others are the kernel's.
+
+    Where pointers have 32 bits, a physical address stands :data:`APART` from itself (see :attr:`origin`).
 
     An object that goes on into the next page is taken to go on in the next page of physical memory, as it does
     in a large page.
@@ -21,12 +26,20 @@ class Remains:
         space: the kernel's.
         places: physical addresses of the objects.
         size: octets of each.
+
+    Attributes:
+        origin: address at which physical memory begins.
     """
 
     def __init__(self, space: AddressSpace, places: Sequence[int], size: int) -> None:
         self.space, self.size = space, size
         self.pointer_size, self.system_start = space.pointer_size, space.system_start
-        self._starts = np.array(sorted(places), dtype=np.uint64)
+        self.origin = APART if space.pointer_size == 4 else 0
+        self._starts = np.array(sorted(places), dtype=np.uint64) + np.uint64(self.origin)
+
+    def root_in(self, dtb: int) -> int:
+        """As :meth:`process_anatomy.memory.address_space.AddressSpace.root_in`."""
+        return self.space.root_in(dtb)
 
     def _own(self, addresses: Addresses, size: int) -> Mask:
         """Which addresses lie in one of the objects, with ``size`` octets."""
@@ -47,7 +60,7 @@ class Remains:
             while done < size:  # in steps that lie within a page for every row
                 here = addresses[rows] + np.uint64(done)
                 step = min(size - done, int((PAGE - (here & np.uint64(PAGE - 1)).astype(np.int64)).min()))
-                offsets = memory.locate(here, step)
+                offsets = memory.locate(here - np.uint64(self.origin), step)
                 octets[rows, done : done + step] = gather(memory.octets(), offsets, step)
                 whole[rows] &= offsets >= 0
                 done += step

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from process_anatomy.absent import NOT_APPLICABLE, Absent
+from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import SYSTEM_PID, Kernel
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.kin import Kin, Relative
@@ -241,7 +241,7 @@ class _Case:
             and parent.name.lower() == "services.exe"
             and parent.session == 0
             and above.user == "S-1-5-18"
-            and above.integrity == "system"
+            and (above.integrity == "system" or _without_levels(above))
         )
 
     def _elevated(self, above: Token) -> bool:
@@ -317,6 +317,11 @@ class _Case:
         if isinstance(peb.command_line, Absent) and peb.command_line.kind in NOT_READ:
             yield f"command line: {peb.command_line}"
         yield from other_program(self.process, peb.image_path)
+
+
+def _without_levels(token: Token) -> bool:
+    """Whether a token is of a Windows that has no integrity levels (before Vista)."""
+    return isinstance(token.integrity, Absent) and token.integrity.kind is Kind.NOT_IN_BUILD
 
 
 def _able(token: Token) -> bool:

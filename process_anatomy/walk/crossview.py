@@ -44,7 +44,7 @@ VERDICTS = (CONSISTENT, HIDDEN, ENDED, REMNANT, SMEARED)
 UNEXPLAINED = "unexplained"
 REASONS = (
     "idle", "system", "minimal", "no-session", "csrss", "ended", "starting", "no-threads", "no-windows", "not-listed",
-    "unreadable", "broken-list", "left-over", UNEXPLAINED,
+    "unreadable", "incomplete", "broken-list", "left-over", UNEXPLAINED,
 )  # fmt: skip
 """Why a view may not see a process."""
 NOT_IN_DUMP = Absent(Kind.NOT_IN_DUMP, "a small dump holds pieces of memory, so an absence from them says nothing")
@@ -174,13 +174,14 @@ class _Judge:
         windows = kernel.view.records(EPROCESS, addresses_of([row.address for row in rows])).values("Win32Process")
         self.windows = {row.address: value for row, value in zip(rows, windows, strict=True)}
         self.csrss = _subsystems(rows)
+        self.forgotten = self._forgotten()
 
     def crossing(self, row: Process, physical: int | Absent) -> Crossing:
         """The row of a process whose object is in place."""
         views = {view: self._sees(view, row) for view in VIEWS}
         if not isinstance(self.kernel.space, AddressSpace):  # fragments: what is not seen may only not be in the dump
             views = {view: NOT_IN_DUMP if seen is False else seen for view, seen in views.items()}
-        absences = tuple(self._absence(view, row, views) for view in VIEWS if views[view] is False)
+        absences = tuple(Absence(view, *self._reason(view, row, views)) for view in VIEWS if views[view] is False)
         problems = list(row.problems)
         problems += self._contradictions(row, views)
         verdict, confidence = self._verdict(row, views, absences)
@@ -231,12 +232,8 @@ class _Judge:
                 return holders.absent[address]
         return False
 
-    def _absence(self, view: str, row: Process, views: Mapping[str, bool | Absent]) -> Absence:
-        """Why a view does not see a process."""
-        reason, confidence = self._reason(view, row, views)
-        return Absence(view, reason, confidence)
-
     def _reason(self, view: str, row: Process, views: Mapping[str, bool | Absent]) -> tuple[str, str]:
+        """Why a view does not see a process, and how certain that is."""
         ended = isinstance(row.exit_time, int)
         if self.kernel.inside(row.address) or row.pid == 0:
             return "idle", HIGH
@@ -265,7 +262,7 @@ class _Judge:
             if isinstance(group, int) and group in self.seen.sessions.broken:
                 return "broken-list", MEDIUM
         if view in SUBSYSTEM:
-            return self._subsystem_reason(view, row)
+            return self._subsystem_reason(view, row, views)
         return UNEXPLAINED, HIGH
 
     def _stands_outside(self, row: Process) -> str:
@@ -276,7 +273,7 @@ class _Judge:
             return "minimal"
         return "no-session" if row.session == NOT_APPLICABLE else ""
 
-    def _subsystem_reason(self, view: str, row: Process) -> tuple[str, str]:
+    def _subsystem_reason(self, view: str, row: Process, views: Mapping[str, bool | Absent]) -> tuple[str, str]:
         """Why csrss.exe may know nothing of a process that lives."""
         outside = self._stands_outside(row)
         if outside:
@@ -291,7 +288,20 @@ class _Judge:
             return "unreadable", MEDIUM
         if not own:
             return "unreadable", LOW
+        if isinstance(views[CSR], Absent) and row.address in self.forgotten and len(self.forgotten) > 1:
+            return "incomplete", LOW
         return UNEXPLAINED, MEDIUM
+
+    def _forgotten(self) -> set[int]:
+        """Programs on the active list that no csrss.exe holds: of several its handles alone are no witness."""
+        both = set(LISTS.values())
+        return {
+            row.address
+            for row in self.rows.values()
+            if both == set(row.seen_by) and isinstance(row.exit_time, Absent) and row.address not in self.csrss
+            if not self._stands_outside(row) and not self._is_starting(row)
+            if not self.seen.holders.of.get(row.address, frozenset()) & self.csrss.keys()
+        }
 
     def _has_thread(self, row: Process) -> bool:
         """Whether the first thread on a process's own list is in memory."""
@@ -346,7 +356,9 @@ class _Judge:
             return SMEARED, MEDIUM
         if any(isinstance(fact, Absent) and fact.kind in NOT_READ for fact in (row.pid, row.name, row.create_time)):
             return SMEARED, LOW
-        return CONSISTENT, HIGH if isinstance(self.kernel.space, AddressSpace) else LOW
+        if not isinstance(self.kernel.space, AddressSpace):
+            return CONSISTENT, LOW
+        return CONSISTENT, MEDIUM if any(absence.reason == "incomplete" for absence in absences) else HIGH
 
 
 def _subsystems(rows: Sequence[Process]) -> dict[int, int]:
@@ -368,7 +380,7 @@ def _left_over(kernel: Kernel, seen: Sightings, rows: Sequence[Process]) -> list
     places = [found.physical for found in gone]
     remains = Remains(kernel.space, places, kernel.build[EPROCESS].sizeof)
     flat = replace(kernel, view=View(remains, kernel.build))
-    read = read_processes(flat, places, [()] * len(places), [[] for _ in places])
+    read = read_processes(flat, [remains.origin + place for place in places], [()] * len(places), [[] for _ in places])
     known = {row.address: row for row in rows}
     found = []
     for sighting, row in zip(gone, read, strict=True):

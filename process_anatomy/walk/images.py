@@ -74,6 +74,8 @@ class Image:
             return self.facts
         if isinstance(self.file, Absent):
             return self.file
+        if isinstance(self.file.size, Absent):
+            return self.file.size
         return max(self.file.size - self.facts.file_end, 0)
 
     @property
@@ -202,7 +204,7 @@ def _image(own: AddressSpace, wanted: _Wanted, vad: Vad | None, file: FileHeader
             ("check sum", facts.checksum, file.checksum),
             ("DllCharacteristics", facts.characteristics, file.characteristics),
         ):
-            if here != noted:
+            if isinstance(noted, int) and here != noted:
                 problems.append(
                     f"its header in memory has {what} {here:#x}, its file had {noted:#x} when it was mapped"
                 )

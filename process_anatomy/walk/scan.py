@@ -234,11 +234,23 @@ class _Finder:
             plausible &= kernel_address(self.space, self._word(block, places, self.entries[0] + side))
         return plausible
 
+    def _plausible_thread(self, block: Octets, places: Numbers) -> Mask:
+        """Of places in a block, those where a thread on its process's list can begin, whatever its header says."""
+        ids = self._word(block, places, self.structure.offset("UniqueThread"))
+        plausible = _is_id(ids) & (ids > 0)
+        plausible &= kernel_address(self.space, self._word(block, places, self.structure.offset("Process")))
+        for side in (0, self.width):
+            plausible &= kernel_address(self.space, self._word(block, places, self.entries[0] + side))
+        return plausible
+
     def _behind_tags(self, block: Octets, tagged: Numbers) -> Numbers:
         """Places where the objects of tagged pool blocks may begin: behind any choice of optional headers."""
         places = (tagged[:, None] + self.body + self.between).reshape(-1)
         places = places[np.repeat(tagged, OPTIONAL_UNITS) // PAGE == places // PAGE]
-        return np.unique(places[self._leads_somewhere(block, places)])
+        leads = self._leads_somewhere(block, places)
+        if self.kind is THREAD:
+            leads |= self._plausible_thread(block, places)
+        return np.unique(places[leads])
 
     def _sift(self, pages: Addresses, block: Octets, places: Numbers, tagged: bool, headed: Numbers) -> None:
         """Prove the objects that may begin at places in a block, and keep those that pass."""

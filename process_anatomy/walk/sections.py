@@ -1,7 +1,11 @@
 """Sections behind VADs: control area, its flags and counts, its parts, all VADs in a few batches.
 
+Since Windows Vista a node points to the part of the section that is mapped, before to the control area, behind which the
+first part lies.
+
 Source: Windows Internals, memory management, section objects; _MMVAD, _SUBSECTION, _CONTROL_AREA and
-_MMSECTION_FLAGS of the kernel's symbols.
+_MMSECTION_FLAGS of the kernel's symbols; for parts behind a control area, and for the larger control area of sections
+that are global within a session (_LARGE_CONTROL_AREA: four pointers more), Windows Internals, 4th edition.
 """
 
 from __future__ import annotations
@@ -32,7 +36,7 @@ class Section:
 
     Attributes:
         control_area: address of the _CONTROL_AREA.
-        subsections: number of parts, from the one that is mapped on.
+        subsections: number of parts, from the one that is mapped on; of the whole section before Windows Vista.
         flags: names of the bits of _MMSECTION_FLAGS that are set, with commas.
         views: views mapped of it, in all processes.
         references: section objects that refer to it.
@@ -68,18 +72,25 @@ def sections(kernel: Kernel, rows: Sequence[Vad]) -> list[Section]:
     if not mapped:
         return found
     nodes = kernel.view.records(MMVAD, addresses_of([rows[number].address for number in mapped]))
-    subsections = nodes.values("Subsection")
-    parts, part_of = distinct(addresses_of([_kernel(kernel, v) for v in subsections]))
+    direct = "ControlArea" in nodes.structure
+    pointers = nodes.values("ControlArea" if direct else "Subsection")
+    parts, part_of = distinct(addresses_of([_kernel(kernel, v) for v in pointers]))
+    areas: list[Any] = parts.tolist()
+    if direct:
+        parts = _first_parts(kernel, parts)
     counts = _lengths(kernel, parts)
-    areas = kernel.view.records(SUBSECTION, parts).values("ControlArea")
+    if not direct:
+        areas = kernel.view.records(SUBSECTION, parts).values("ControlArea")
     control, control_of = distinct(addresses_of([_kernel(kernel, v) for v in areas]))
     shared = _control_areas(kernel, control)
     firsts, lasts = nodes.values("FirstPrototypePte"), nodes.values("LastContiguousPte")
     for step, number in enumerate(mapped):
         part = int(part_of[step])
-        stated, area = subsections[step], areas[part]
+        stated, area = pointers[step], areas[part]
         if not _kernel(kernel, stated):
-            gone = _gone(stated, "subsection")
+            if stated == 0 and rows[number].private == 1:
+                continue  # a node with room for a section (_MMVAD_LONG, of Windows XP's TEBs) that needs none
+            gone = _gone(stated, "control area" if direct else "subsection")
             found[number] = Section(gone, gone, gone, gone, gone, gone, firsts[step], lasts[step])
             continue
         if not _kernel(kernel, area):
@@ -95,19 +106,32 @@ def sections(kernel: Kernel, rows: Sequence[Vad]) -> list[Section]:
     return found
 
 
+def _first_parts(kernel: Kernel, areas: Addresses) -> Addresses:
+    """The subsection behind each control area, proved by its pointing back; 0 where there is none."""
+    small = np.uint64(kernel.build[CONTROL_AREA].sizeof)
+    large = small + np.uint64(4 * kernel.build.pointer_size)
+    place = kernel.build[SUBSECTION].place("ControlArea")
+    found = np.zeros(len(areas), dtype=np.uint64)
+    for size in (large, small):
+        data, there = kernel.space.read_many(areas + size + np.uint64(place.offset), place.size)
+        back = data.view(f"<u{place.size}").reshape(-1).astype(np.uint64)
+        found = np.where(there & (back == areas) & (areas != 0), areas + size, found)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class FileHeader:
     """What the kernel noted of an image file's headers when it mapped it (_SECTION_IMAGE_INFORMATION).
 
     Attributes:
         characteristics: DllCharacteristics.
-        size: bytes of the file.
-        checksum: of the file.
+        size: bytes of the file; absent in builds that do not note it (Windows Server 2003 without a service pack).
+        checksum: of the file; absent in builds that do not note it (before Windows Vista).
     """
 
     characteristics: int
-    size: int
-    checksum: int
+    size: int | Absent
+    checksum: int | Absent
 
 
 def file_headers(kernel: Kernel, backing: Sequence[Section]) -> list[FileHeader | Absent]:
@@ -128,7 +152,8 @@ def file_headers(kernel: Kernel, backing: Sequence[Section]) -> list[FileHeader 
     records = kernel.view.records(SECTION_IMAGE_INFORMATION, addresses_of([found[row] for row in rows]))
     names = ("Machine", "DllCharacteristics", "ImageFileSize", "CheckSum")
     for row, facts in zip(rows, zip(*(records.values(name) for name in names), strict=True), strict=True):
-        absent = next((fact for fact in facts if isinstance(fact, Absent)), None)
+        lost = (fact for fact in facts if isinstance(fact, Absent) and fact.kind is not Kind.NOT_IN_BUILD)
+        absent = next(lost, None)
         if absent is None and facts[0] not in MACHINES:
             absent = Absent(Kind.IMPLAUSIBLE, f"{found[row]:#x} holds no record of an image file")
         found[row] = FileHeader(*facts[1:]) if absent is None else absent
@@ -192,4 +217,8 @@ def _lengths(kernel: Kernel, addresses: Addresses) -> list[Any]:
         rows, at = rows[going], following[going]
     broken[rows] = True  # longer than any section: its chain loops
     doubt = Absent(Kind.IMPLAUSIBLE, "the chain of subsections does not end")
-    return [doubt if bad else count for bad, count in zip(broken.tolist(), counts.tolist(), strict=True)]
+    none = Absent(Kind.IMPLAUSIBLE, "no subsection lies where one should")
+    return [
+        doubt if bad else count if start else none
+        for bad, count, start in zip(broken.tolist(), counts.tolist(), addresses.tolist(), strict=True)
+    ]

@@ -20,9 +20,10 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
-from process_anatomy.memory.physical import PAGE, gather
+from process_anatomy.memory.physical import PAGE, gather, numbers
 from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import View, addresses_of, unreadable
+from process_anatomy.walk.page_entries import user_half
 from process_anatomy.walk.processes import NOT_READ, Process
 from structs.eprocess import EPROCESS
 from structs.working_set import (
@@ -50,8 +51,6 @@ COUNTS = {
 """Fields of _EPROCESS to the facts of a row."""
 QUOTAS = {"ProcessQuotaUsage": ("nonpaged_quota", "paged_quota"), "ProcessQuotaPeak": ("nonpaged_peak", "paged_peak")}
 """Fields of _EPROCESS that hold a number each for pool that is not paged and for paged pool (PS_QUOTA_TYPE)."""
-USER_ENTRIES = 256
-"""Entries of a root table that map the user half."""
 TABLES_PER_PROCESS = 1 << 16
 """Page tables that are counted of one process: they map 128 GB; hostile tables point at one another for ever."""
 TABLES_IN_ALL = 1 << 20
@@ -199,33 +198,36 @@ class Census:
 
 def census(space: AddressSpace, roots: Addresses) -> Census:
     """Count what the user half of each address space maps; all roots in the same steps, table by table."""
-    memory, mode, count = space.memory, space.mode, len(roots)
+    memory, mode, count, half = space.memory, space.mode, len(roots), user_half(space)
     movable = paging.transition_frames(memory)
     resident, large, transition, tables, missing = (np.zeros(count, dtype=np.int64) for _ in range(5))
     cut = np.zeros(count, dtype=np.bool_)
-    pending = [(0, np.arange(count), roots & np.uint64(mode.root_mask))]
+    pending = [(0, np.arange(count), roots & np.uint64(mode.root_mask), np.zeros(count, dtype=np.uint64))]
     budget = TABLES_IN_ALL
     while pending:
-        level, owner, frames = pending.pop()
+        level, owner, frames, first = pending.pop()
         if len(frames) > paging.CHUNK:
-            pending.append((level, owner[paging.CHUNK :], frames[paging.CHUNK :]))
-            owner, frames = owner[: paging.CHUNK], frames[: paging.CHUNK]
+            pending.append((level, owner[paging.CHUNK :], frames[paging.CHUNK :], first[paging.CHUNK :]))
+            owner, frames, first = owner[: paging.CHUNK], frames[: paging.CHUNK], first[: paging.CHUNK]
         allowed = (tables[owner] < TABLES_PER_PROCESS) & (budget > 0)
         cut[owner[~allowed]] = True
-        owner, frames = owner[allowed], frames[allowed]
+        owner, frames, first = owner[allowed], frames[allowed], first[allowed]
         budget -= len(owner)
-        offsets = memory.locate(frames, PAGE)
+        shift, size = mode.shifts[level], mode.table_size(level)
+        offsets = memory.locate(frames, size)
         there = offsets >= 0
         missing += np.bincount(owner[~there], minlength=count)
-        owner, offsets = owner[there], offsets[there]
+        owner, offsets, first = owner[there], offsets[there], first[there]
         tables += np.bincount(owner, minlength=count)
-        entries = gather(memory.octets(), offsets, PAGE).view("<u8").reshape(len(owner), PAGE // 8)
-        row, index = np.nonzero(entries[:, :USER_ENTRIES] if level == 0 else entries)
+        entries = numbers(gather(memory.octets(), offsets, size), mode.entry_size)
+        row, index = np.nonzero(entries)
+        if half % (size // mode.entry_size << shift):  # a table may map what is above the user half as well
+            user = first[row] + (index.astype(np.uint64) << np.uint64(shift)) < np.uint64(half)
+            row, index = row[user], index[user]
         entry, owner = entries[row, index], owner[row]
         valid = entry & paging.VALID != 0
-        moving = paging.software_state(entry) == paging.PageState.TRANSITION
+        moving = paging.software_state(entry, mode) == paging.PageState.TRANSITION
         moving &= ~valid
-        shift = mode.shifts[level]
         if shift == 12:
             resident += np.bincount(owner[valid], minlength=count)
             transition += np.bincount(owner[moving], minlength=count)
@@ -237,7 +239,8 @@ def census(space: AddressSpace, roots: Addresses) -> Census:
         deeper = valid | moving
         if deeper.any():
             below = np.where(moving, entry & movable, entry & paging.FRAME)[deeper]
-            pending.append((level + 1, owner[deeper], below))
+            start = first[row[deeper]] + (index[deeper].astype(np.uint64) << np.uint64(shift))
+            pending.append((level + 1, owner[deeper], below, start))
     return Census(resident, large, transition, tables, missing, cut)
 
 

@@ -25,7 +25,7 @@ from structs.object import (
 )
 from tests.walk.damaged import Editor, kernel_of
 
-FOREIGN = ("win10-19041", "srv2019-17763", "srv2016-14393")
+FOREIGN = ("win10-19041", "srv2019-17763", "srv2016-14393", "winxp-2600-pae", "win7-7601-x86-pae")
 
 
 @pytest.fixture(scope="module")
@@ -42,17 +42,23 @@ def edit(image: Image) -> Editor:
 
 def all_handles(truth: dict[str, Any]) -> list[dict[str, Any]]:
     """Every handle of an answer key."""
-    return [handle for process in truth["processes"] for handle in process["handles"]]
+    return [handle for process in truth["processes"] for handle in process.get("handles", ())]
 
 
 @pytest.mark.parametrize("name", FOREIGN)
 def test_types_and_cookie_of_foreign_images_are_those_of_the_answer_key(
     name: str, foreign: Callable[[str], Path], truth: Callable[[str], dict[str, Any]]
 ) -> None:
-    """The table lies where the symbol says, holds all types at their index, and the cookie is the kernel's."""
+    """The table lies where the symbol says, holds all types at their index, and the cookie is the kernel's.
+
+    Up to Windows Vista types count from 1, and the table begins with the first.
+    """
     kernel, answers = open_image(foreign(f"{name}.raw")), truth(name)
     types = object_types(kernel)
-    assert types.table == answers["symbols"]["ObTypeIndexTable"]
+    symbols, first = answers["symbols"], min(answers["object_types"].values())
+    pointers = 4 if answers.get("arch") == "x86" else 8
+    beginning = symbols.get("ObTypeIndexTable") or symbols["ObpObjectTypes"] - pointers * (2 - first)
+    assert types.table == beginning
     assert types.cookie == answers["object_header_cookie"]
     assert {row.name: index for index, row in types.rows.items()} == answers["object_types"]
     assert types.problems == ()

@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from volatility3.plugins.windows.anatomy.csrss import Csrss
 
 from process_anatomy.forge import Image, forge
 from process_anatomy.forge.scenario import LAB
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.volatility import cell
 from structs.eprocess import EPROCESS
 from tests.conftest import Vol
+from tests.in_process import Rows, rows_of
 from tests.walk.damaged import Editor, kernel_of, process_truth
-
-Rows = list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -26,21 +23,13 @@ def image() -> Image:
     return forge(LAB, 11)
 
 
-def rows_of(kernel: Kernel, *pids: int) -> Rows:
+def told(kernel: Kernel, *pids: int) -> Rows:
     """The plugin's cells, by column."""
-    plugin: Any = object.__new__(Csrss)
-    plugin._config_cache = {"pid": [str(pid) for pid in pids], "explain": "brief"}
-    plugin._progress_callback = None
-    found = []
-    for _, row in plugin.rows(kernel):
-        assert len(row) == len(Csrss.columns)
-        values = [cell(value, column.type) for value, column in zip(row, Csrss.columns, strict=True)]
-        found.append({column.name: value for column, value in zip(Csrss.columns, values, strict=True)})
-    return found
+    return rows_of(kernel, "csrss", pid=[str(pid) for pid in pids])
 
 
 def test_every_entry_has_a_row_and_its_explanation(image: Image) -> None:
-    rows = rows_of(kernel_of(image))
+    rows = told(kernel_of(image))
     entries = [node for ring in image.truth["csr"] for node in ring["ring"]]
     assert [(row["ClientPID"], row["Offset"], row["SequenceNumber"]) for row in rows] == [
         (node["pid"], node["va"], node["sequence"]) for node in entries
@@ -51,9 +40,9 @@ def test_every_entry_has_a_row_and_its_explanation(image: Image) -> None:
 def test_pid_chooses_clients_or_a_whole_list(image: Image) -> None:
     kernel = kernel_of(image)
     victim = process_truth(image, "notepad.exe")["pid"]
-    assert [row["ClientPID"] for row in rows_of(kernel, victim)] == [victim]
+    assert [row["ClientPID"] for row in told(kernel, victim)] == [victim]
     ring = image.truth["csr"][0]
-    assert len(rows_of(kernel, ring["csrss_pid"])) == len(ring["ring"])
+    assert len(told(kernel, ring["csrss_pid"])) == len(ring["ring"])
 
 
 def test_a_csrss_without_a_list_has_one_row_with_the_reason(image: Image) -> None:
@@ -61,7 +50,7 @@ def test_a_csrss_without_a_list_has_one_row_with_the_reason(image: Image) -> Non
     edit = Editor(image)
     victim = process_truth(image, "notepad.exe")
     edit.write(victim["eprocess"] + edit.build[EPROCESS].offset("ImageFileName"), b"csrss.exe\0\0")
-    rows = [row for row in rows_of(kernel_of(image, edit.frames)) if row["PID"] == victim["pid"]]
+    rows = [row for row in told(kernel_of(image, edit.frames)) if row["PID"] == victim["pid"]]
     assert len(rows) == 1
     assert "csrsrv.dll is not mapped" in rows[0]["Problems"]
     assert "csrsrv.dll is not mapped" in rows[0]["Explanation"]

@@ -62,7 +62,9 @@ def test_a_handle_to_oneself_or_without_power_is_no_step(image: Image) -> None:
     assert steps == expected
 
 
-@pytest.mark.parametrize("name", ["win10-19041", "srv2019-17763", "srv2016-14393"])
+@pytest.mark.parametrize(
+    "name", ["win10-19041", "srv2019-17763", "srv2016-14393", "winxp-2600-pae", "win7-7601-x86-pae"]
+)
 def test_no_foreign_image_has_a_way_up(name: str, foreign: Callable[[str], Path]) -> None:
     """They were made clean; csrss.exe holds every process of its session, from above."""
     kernel = open_image(foreign(f"{name}.raw"))

@@ -31,7 +31,7 @@ from structs.eprocess import EPROCESS
 from structs.handle import HANDLE_TABLE
 from tests.walk.damaged import PAGE, Editor, kernel_of, listed_truth, process_truth
 
-FOREIGN = ["win10-19041", "srv2019-17763", "srv2016-14393"]
+FOREIGN = ["win10-19041", "srv2019-17763", "srv2016-14393", "winxp-2600-pae", "win7-7601-x86-pae"]
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +59,9 @@ def test_counts_of_foreign_images_are_those_of_the_answer_key(
     for row in table.rows:
         process, parts = by_address[row.process.address], row.components
         assert parts[ADDRESS_SPACE].state == (NONE if process["exited"] else WHOLE)
-        assert parts[ADDRESS_SPACE].found == parts[ADDRESS_SPACE].expected == len(process["vads"])
+        assert parts[ADDRESS_SPACE].found == parts[ADDRESS_SPACE].expected == len(process.get("vads", ()))
         assert parts[HANDLES].state == (NONE if process["exited"] else WHOLE)
-        assert parts[HANDLES].found == len(process["handles"])
+        assert parts[HANDLES].found == len(process.get("handles", ()))
         assert parts[THREADS].state == (WHOLE if process["threads"] else NONE)
         assert parts[THREADS].found == len(process["threads"])
         assert parts[SECURITY].state == parts[PROCESS_ID].state == WHOLE

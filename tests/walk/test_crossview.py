@@ -42,7 +42,7 @@ from process_anatomy.walk.sightings import (
 )
 from tests.walk.damaged import Editor, kernel_of
 
-FOREIGN = ["win10-19041", "srv2019-17763", "srv2016-14393"]
+FOREIGN = ["win10-19041", "srv2019-17763", "srv2016-14393", "winxp-2600-pae", "win7-7601-x86-pae"]
 TRUTH = {
     FORWARD: "forward", BACKWARD: "backward", SCAN: "scan", THREADS: "threads", CID: "cid", HANDLES: "handles",
     CSRSS_HANDLES: "csrss_handles", CSR: "csr", SESSION: "session", JOB: "job", WIN32: "win32",
@@ -86,8 +86,11 @@ def test_the_scan_finds_every_process_and_thread_of_foreign_images_and_nothing_e
     }
     owners = {t["ethread"]: p["eprocess"] for p in answers["processes"] for t in p["threads"]}
     assert {row.address: row.owner for row in found.threads} == owners
-    assert all(row.in_place and row.by == ("header", "tag") for row in found.processes + found.threads)
-    assert not any(row.doubts for row in found.processes + found.threads)
+    narrow = answers.get("arch") == "x86"  # there the headers of threads are empty
+    assert all(row.in_place and row.by == ("header", "tag") and not row.doubts for row in found.processes)
+    for row in found.threads:
+        assert row.in_place
+        assert (row.by, row.doubts) == ((("tag",), ("kind",)) if narrow else (("header", "tag"), ()))
     assert not found.problems
 
 
@@ -95,17 +98,19 @@ def test_every_process_of_foreign_images_is_consistent(outside: tuple[Kernel, di
     """What each view holds is what the answer key says; every absence has a reason that is expected."""
     kernel, answers = outside
     table = crossview(kernel)
-    assert not table.problems
+    narrow = answers.get("arch") == "x86"  # there csrss.exe has no records, and handles to some processes only
+    assert all(narrow and "csrss.exe" in problem for problem in table.problems)
     rows = {row.process.address: row for row in table.rows}
     assert rows.keys() == {p["eprocess"] for p in answers["processes"]}
     ids = set(answers["cid_table"].values())
-    held = {h["object"] for p in answers["processes"] for h in p["handles"] if h["type"] == "Process"}
-    subsystems = {h["object"] for p in answers["processes"] for h in p["handles"]
+    held = {h["object"] for p in answers["processes"] for h in p.get("handles", ()) if h["type"] == "Process"}
+    subsystems = {h["object"] for p in answers["processes"] for h in p.get("handles", ())
                   if h["type"] == "Process" and p["name"] == "csrss.exe"}  # fmt: skip
-    recorded = {node["pid"] for ring in answers["csr"] for node in ring["ring"]}
+    recorded = {node["pid"] for ring in answers.get("csr", ()) for node in ring["ring"]}
     for process in answers["processes"]:
         row = rows[process["eprocess"]]
-        assert row.views[CSR] is (process["pid"] in recorded)
+        assert isinstance(row.views[CSR], Absent) or row.views[CSR] is (process["pid"] in recorded)
+        assert narrow or isinstance(row.views[CSR], bool)
         assert row.verdict == (ENDED if process["exited"] else CONSISTENT)
         assert all(absence.expected for absence in row.absences)
         assert not row.problems
@@ -116,7 +121,7 @@ def test_every_process_of_foreign_images_is_consistent(outside: tuple[Kernel, di
         assert row.views[CSRSS_HANDLES] is (process["eprocess"] in subsystems)
         assert row.views[THREADS] is bool(process["threads"])
         session = row.views[SESSION]
-        assert isinstance(session, Absent) if process["session"] is None else session is True
+        assert isinstance(session, Absent) if process["session"] is None or narrow else session is True
 
 
 def test_each_view_sees_what_the_forged_truth_says(image: Image, table: CrossTable) -> None:

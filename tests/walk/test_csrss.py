@@ -18,7 +18,8 @@ from process_anatomy.forge.scenario import LAB
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.notes.explainer import Explainer
 from process_anatomy.volatility import open_path
-from process_anatomy.walk.csrss import FACTS, OWN_HANDLE, CsrProcess, CsrTable, csrss
+from process_anatomy.walk.csr_roots import own_handle
+from process_anatomy.walk.csrss import FACTS, CsrProcess, CsrTable, csrss
 from process_anatomy.walk.processes import processes
 from structs import builds
 from structs.csr import CSR_PROCESS, CSR_THREAD
@@ -123,7 +124,7 @@ def test_the_rings_are_those_of_the_answer_key(
         assert row.session == process["session"]
         assert row.luid == process["token"]["authentication_id"]
         if row.root:
-            assert (row.handle, row.process) == (OWN_HANDLE, row.server)
+            assert (row.handle, row.process) == (own_handle(kernel), row.server)
         else:
             assert (row.tied_by, row.target) == (("pid", "handle"), process["eprocess"])
             assert handles[row.server.pid][row.handle] == process["eprocess"]  # type: ignore[index]

@@ -18,6 +18,7 @@ from process_anatomy.errors import Error, RequestError
 from process_anatomy.forge import LAB, Image, forge
 from process_anatomy.forge.scenario import Scenario
 from process_anatomy.kernel.identify import Kernel
+from process_anatomy.kernel.objects import object_types
 from process_anatomy.notes.explainer import Explainer
 from process_anatomy.walk import handle_targets
 from process_anatomy.walk.handles import Handles, handles
@@ -28,7 +29,8 @@ from structs.section import FILE_OBJECT
 from structs.token import TOKEN
 from tests.walk.damaged import GARBAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without
 
-FOREIGN = ("win10-19041", "srv2019-17763", "srv2016-14393")
+FOREIGN = ("win10-19041", "srv2019-17763", "srv2016-14393", "winxp-2600-pae", "win7-7601-x86-pae")
+NARROW = ("winxp-2600-pae", "win7-7601-x86-pae")
 Row = tuple[Any, ...]
 
 
@@ -62,12 +64,18 @@ def found(kernel: Kernel, *types: str) -> Counter[Row]:
     )
 
 
+def short(handle: dict[str, Any]) -> str | None:
+    """The name of a handle's object; of a key without the registry's root, which some answer keys tell."""
+    name: str | None = handle["name"]
+    return name.removeprefix("\\REGISTRY\\") if name and handle["type"] == "Key" else name
+
+
 def expected(truth: dict[str, Any], *types: str) -> Counter[Row]:
     """The same from an answer key."""
     return Counter(
-        (p["pid"], h["handle"], h["object"], h["type"], h["access"], h["name"])
+        (p["pid"], h["handle"], h["object"], h["type"], h["access"], short(h))
         for p in listed_truth(truth)
-        for h in p["handles"]
+        for h in p.get("handles", ())
         if not types or h["type"] in types
     )
 
@@ -81,9 +89,11 @@ def test_every_handle_of_foreign_images_is_that_of_the_answer_key(
     assert found(kernel) == expected(answers)
     whole = walked(kernel)
     assert whole.problems == ()
-    assert [row.problems for row in whole.rows if row.problems] == []
+    valid = {row.name: row.valid_access for row in object_types(kernel).rows.values()}
+    odd = [row for row in whole.rows if row.problems]  # two images were made with a right that no type has
+    assert all(row.access & ~int(valid[row.type]) == 0x200 and name in NARROW for row in odd)
     paths = {row.target.full for row in whole.rows}
-    assert {"\\KnownDlls", "\\BaseNamedObjects\\ZonesCounterMutex"} <= paths
+    assert name in NARROW or {"\\KnownDlls", "\\BaseNamedObjects\\ZonesCounterMutex"} <= paths
     users = {p["token"]["va"]: p["token"]["user"] for p in answers["processes"]}
     told = [row for row in whole.rows if row.type == "Token"]
     assert told

@@ -1,0 +1,62 @@
+"""The command ``anatomy``: what is not a question about one image, and so no plugin.
+
+Exit status: 0, all that was asked for was done or is as it should be; 1, it could not be done or something differs (one
+line on standard error says what); 2, the command line is wrong; 130, interrupted from the keyboard.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from process_anatomy.errors import Error, RequestError
+
+DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with a command line in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(MISUSED, f"{self.prog}: {message}; {self.prog} --help shows how it is used\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    from process_anatomy.command import samples
+
+    found = _Parser(
+        prog="anatomy", description="Windows processes in memory images: what goes with the Volatility plugins."
+    )
+    commands = found.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    samples.add(commands)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; gives its exit status."""
+    try:
+        chosen = parser().parse_args(arguments)
+        status: int = chosen.run(chosen)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # who read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except KeyboardInterrupt:
+        return _say("interrupted; what has come is kept, the same command goes on from there", INTERRUPTED)
+    except RequestError as error:
+        return _say(str(error), MISUSED)
+    except Error as error:
+        return _say(str(error), FAILED)
+
+
+def _say(message: str, status: int) -> int:
+    """One line on standard error, whatever the message holds."""
+    from process_anatomy.volatility.cells import safe_text
+
+    print(f"anatomy: {safe_text(message)}", file=sys.stderr)
+    return status

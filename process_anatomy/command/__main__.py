@@ -1,0 +1,7 @@
+"""``python -m process_anatomy.command`` is ``anatomy``."""
+
+import sys
+
+from process_anatomy.command import main
+
+sys.exit(main())

@@ -1,0 +1,69 @@
+"""Physical memory with the page files that belong to it: their pages have addresses beyond all of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from process_anatomy.memory.physical import PAGE, CachedMemory, PhysicalMemory
+from process_anatomy.memory.space import Addresses, Octets
+
+FIRST = 1 << 56
+"""Where page file 0 begins: beyond any physical address (52 bits)."""
+FILE_SHIFT = 48
+"""Each file has 2**48 octets of addresses: 2**32 pages and some."""
+
+
+class PageFiles:
+    """Physical memory, and page files behind it.
+
+    Reads that meet no page file cost what they cost without; for the others the pages are copied into a cache.
+
+    Args:
+        memory: physical memory.
+        files: number of the page file to its octets.
+
+    Attributes:
+        end: one past the highest address of memory itself.
+        lost: bytes that the image's header promises and the file does not hold.
+    """
+
+    def __init__(self, memory: PhysicalMemory, files: Mapping[int, PhysicalMemory]) -> None:
+        self.memory, self.files = memory, dict(files)
+        self.end, self.lost = memory.end, memory.lost
+        self._mixed = CachedMemory(self._fetch, FIRST + (max(self.files, default=0) + 1 << FILE_SHIFT))
+        self._last: PhysicalMemory = memory
+
+    def addresses(self, files: Addresses, pages: Addresses) -> Addresses:
+        """Where the pages of page files are (see the module's first line), whether a file holds them or not."""
+        start = np.uint64(FIRST) + (files << np.uint64(FILE_SHIFT))
+        return start + pages * np.uint64(PAGE)
+
+    def _fetch(self, address: int, size: int) -> bytes | None:
+        if address < FIRST:
+            return self.memory.read(address, size)
+        number, inside = divmod(address - FIRST, 1 << FILE_SHIFT)
+        file = self.files.get(number)
+        return None if file is None else file.read(inside, size)
+
+    def octets(self) -> Octets:
+        """The buffer that :meth:`locate` points into; valid until the next call of ``locate``."""
+        return self._last.octets()
+
+    def stretches(self) -> list[tuple[int, int]]:
+        """First and last address (exclusive) of each stretch of memory itself, in order."""
+        return self.memory.stretches()
+
+    def locate(self, addresses: Addresses, size: int | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Where in the buffer the ``size`` octets of each address start, -1 where they are not there.
+
+        Where page files are met, a record must lie within one page.
+        """
+        self._last = self._mixed if (addresses >= np.uint64(FIRST)).any() else self.memory
+        return self._last.locate(addresses, size)
+
+    def read(self, address: int, size: int) -> bytes | None:
+        """Octets at one address, or ``None`` where not all of them are there."""
+        return self._fetch(address, size)

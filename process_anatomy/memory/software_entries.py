@@ -1,0 +1,368 @@
+"""Where the page behind an entry is that only the memory manager reads: in a page file, or behind a prototype entry.
+
+Source: Windows Internals, memory management, invalid PTEs and prototype PTEs; _MMPTE_SOFTWARE, _MMPTE_PROTOTYPE and
+_MMPTE_TRANSITION of the kernel's symbols for the bits of each generation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from process_anatomy.memory import paging
+from process_anatomy.memory.page_files import PageFiles
+from process_anatomy.memory.paging import Mode, PageState
+from process_anatomy.memory.physical import PhysicalMemory, words
+from process_anatomy.memory.space import SYSTEM_START, Addresses, Mask
+from structs.layout import Build, Structure
+from structs.page_entry import MMPTE_PROTOTYPE, MMPTE_SOFTWARE
+
+SAMPLE = 16
+"""Transition entries that the mask of invalid entries is read off; one would do if none were damaged."""
+SEARCH_LIMIT = 1 << 20
+"""Entries that are looked through for them."""
+TRIES = 8
+"""How often samples are looked for in further processes, while there are too few."""
+NO_BIT = np.uint64(0)
+PAGED_POOL = 0xE100_0000
+"""Where paged pool starts in XP and Server 2003 for x86, from which entries without PAE count (MmPagedPoolStart)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bits:
+    """Some bits of an entry.
+
+    Attributes:
+        shift: the lowest of them.
+        count: how many.
+        to: the bit that the lowest of them becomes.
+    """
+
+    shift: int
+    count: int
+    to: int = 0
+
+    @property
+    def mask(self) -> np.uint64:
+        """The bits in their place in the entry."""
+        return np.uint64((1 << self.count) - 1 << self.shift)
+
+    def of(self, entries: Addresses) -> Addresses:
+        """Their value in each entry."""
+        return ((entries & self.mask) >> np.uint64(self.shift)) << np.uint64(self.to)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFormat:
+    """Where one build keeps what in the entries that only the memory manager reads.
+
+    Attributes:
+        file: number of the page file.
+        page: number of the page in it.
+        pointer: the address of a prototype entry, in pieces.
+        base: what is added to it.
+        swizzle: the bit that says that no bits are flipped; 0 where none ever are.
+        reserved: the bit that says that a place in the page file is kept; 0 where there is none.
+        allocated: the bit that says that the page file holds the page; 0 where there is none.
+        store: the bit that says that the page is in a store; 0 where there is none.
+    """
+
+    file: Bits
+    page: Bits
+    pointer: tuple[Bits, ...]
+    base: int = 0
+    swizzle: np.uint64 = NO_BIT
+    reserved: np.uint64 = NO_BIT
+    allocated: np.uint64 = NO_BIT
+    store: np.uint64 = NO_BIT
+
+    def pointers(self, entries: Addresses, mode: Mode) -> Addresses:
+        """Addresses of prototype entries that these entries refer to."""
+        found = np.full(len(entries), self.base, dtype=np.uint64)
+        for bits in self.pointer:
+            found += bits.of(entries)
+        if mode.pointer_size == 8:  # the upper 16 bits are those of the highest that is kept
+            found = ((found << np.uint64(16)).astype(np.int64) >> np.int64(16)).astype(np.uint64)
+        return found
+
+
+def entry_format(build: Build | None, mode: Mode) -> EntryFormat:
+    """The format that a build uses with a mode of paging.
+
+    A layout that was made of a kernel without PAE says nothing of one with PAE, and the other way round: then, and
+    where the layout has nothing of these entries, the format is that of the mode's first generation.
+    """
+    software = _structure(build, mode, MMPTE_SOFTWARE.name)
+    prototype = _structure(build, mode, MMPTE_PROTOTYPE.name)
+    if software is None:
+        file, page = Bits(1, 4), Bits(mode.page_file_shift, 8 * mode.entry_size - mode.page_file_shift)
+        flags: dict[str, np.uint64] = {}
+    else:
+        file, page = _bits(software, "PageFileLow"), _bits(software, "PageFileHigh")
+        names = {"swizzle": "SwizzleBit", "reserved": "PageFileReserved", "allocated": "PageFileAllocated"}
+        names["store"] = "InStore"
+        flags = {name: _bits(software, field).mask for name, field in names.items() if field in software}
+    base = 0
+    if prototype is not None and "ProtoAddress" in prototype:
+        pointer: tuple[Bits, ...] = (_bits(prototype, "ProtoAddress"),)
+    elif prototype is not None:  # addresses are multiples of four, and the two parts follow one another
+        low = _bits(prototype, "ProtoAddressLow", 2)
+        pointer = low, _bits(prototype, "ProtoAddressHigh", low.count + 2)
+        base = PAGED_POOL if "WhichPool" in prototype else SYSTEM_START[4]
+    elif mode.entry_size == 4:
+        pointer, base = (Bits(1, 7, 2), Bits(11, 21, 9)), PAGED_POOL
+    else:
+        pointer = (Bits(16, 48) if mode.pointer_size == 8 else Bits(32, 32),)
+    return EntryFormat(file, page, pointer, base, **flags)
+
+
+def _structure(build: Build | None, mode: Mode, name: str) -> Structure | None:
+    layouts = {layout.name: layout for layout in (MMPTE_SOFTWARE, MMPTE_PROTOTYPE)}
+    if build is None or layouts[name] not in build:
+        return None
+    bound = build[layouts[name]]
+    return bound if bound.sizeof == mode.entry_size else None
+
+
+def _bits(structure: Structure, field: str, to: int = 0) -> Bits:
+    place = structure.place(field)
+    return Bits(place.bit or 0, place.bits or 8 * place.size, to)
+
+
+@dataclass(slots=True)
+class Flips:
+    """What is known of the bits that this kernel flips in entries that are not valid.
+
+    Attributes:
+        mask: the bits (MiState.Hardware.InvalidPteMask); ``None`` while no sample told.
+        prototypes: whether those that refer to a prototype entry are flipped as well; ``None`` while none told.
+        tries: how often samples may still be looked for.
+    """
+
+    mask: np.uint64 | None = None
+    prototypes: bool | None = None
+    tries: int = TRIES
+
+
+class SoftwareEntries:
+    """Finds the page behind entries that the processor does not follow.
+
+    Nothing is taken for granted: where a generation flips bits and no entry tells which, entries that may have
+    flipped bits lead nowhere.
+
+    Args:
+        memory: physical memory, as :class:`PageFiles` where page files belong to it.
+        root: physical address of the kernel's top table.
+        mode: format of the tables.
+        entry_format: of the entries.
+        system_start: lowest address of system space, where prototype entries are.
+        flips: what another one has learned of this kernel already.
+        prototypes: whether entries that refer to prototype entries are followed.
+    """
+
+    def __init__(
+        self,
+        memory: PhysicalMemory,
+        root: int,
+        mode: Mode,
+        entry_format: EntryFormat,
+        system_start: int,
+        flips: Flips | None = None,
+        *,
+        prototypes: bool = True,
+    ) -> None:
+        self.memory, self.root, self.mode, self.format = memory, root, mode, entry_format
+        self.system_start, self.prototypes = system_start, prototypes
+        self.files = memory if isinstance(memory, PageFiles) else None
+        self.flips = flips or Flips()
+        if not entry_format.swizzle:
+            self.flips.mask, self.flips.prototypes = np.uint64(0), False
+        # a prototype entry may be in a page file, but not behind another prototype entry
+        self._below = (
+            SoftwareEntries(memory, root, mode, entry_format, system_start, self.flips, prototypes=False)
+            if prototypes and self.files is not None
+            else None
+        )
+
+    def frames(self, entries: Addresses, roots: Addresses, lowest: bool) -> Addresses:
+        """Where the page or the next table behind each entry is, :data:`paging.NOWHERE` where that is not known.
+
+        Args:
+            entries: of state PROTOTYPE or PAGEFILE.
+            roots: page-table root that each was reached from.
+            lowest: they are of the lowest tables.
+        """
+        found = np.full(len(entries), paging.NOWHERE)
+        shared = entries & paging.PROTOTYPE != 0
+        if self.files is None and not (lowest and self.prototypes and shared.any()):
+            return found
+        self.learn(roots)
+        if self.files is not None and not shared.all():
+            rows = np.flatnonzero(~shared)
+            found[rows] = self._in_files(entries[rows])
+        if lowest and self.prototypes and shared.any():
+            rows = np.flatnonzero(shared)
+            value, there, _ = self._prototypes(entries[rows], roots[rows])
+            found[rows[there]] = self.pages(value[there])
+        return found
+
+    def pages(self, values: Addresses) -> Addresses:
+        """Where the pages of prototype entries are, :data:`paging.NOWHERE` where nothing that is there holds them."""
+        plain, certain = self.plain(values)
+        state = np.where(values & paging.VALID != 0, paging.SMALL, paging.software_state(plain, self.mode))
+        frame = np.where(state == paging.MOVING, plain & paging.transition_frames(self.memory), values & paging.FRAME)
+        found = np.where((state == paging.SMALL) | ((state == paging.MOVING) & certain), frame, paging.NOWHERE)
+        filed = np.flatnonzero(state == paging.IN_FILE)
+        if len(filed) and self.files is not None:
+            found[filed] = self._in_files(values[filed])
+        return found
+
+    def plain(self, entries: Addresses) -> tuple[Addresses, Mask]:
+        """Entries that are not valid without flipped bits, and whether that is certain."""
+        flipped = self.flipped(entries)
+        if self.flips.mask is None:
+            return entries, ~flipped
+        return np.where(flipped, entries ^ self.flips.mask, entries), np.ones(len(entries), dtype=np.bool_)
+
+    def flipped(self, entries: Addresses) -> Mask:
+        """Whether an entry is stored with the mask's bits flipped.
+
+        Entries that are made from a constant are stored as they are: a demand-zero page's, without any place in a
+        page file, and a prototype entry that refers to the VAD.
+        """
+        swizzle, place = self.format.swizzle, self.format.page.mask | self.format.reserved | self.format.allocated
+        if not swizzle:
+            return np.zeros(len(entries), dtype=np.bool_)
+        constant = (entries & (paging.PROTOTYPE | paging.TRANSITION | place) == 0) | self.by_vad(entries)
+        flipped: Mask = (entries & (paging.VALID | swizzle) == 0) & ~constant
+        return flipped
+
+    def by_vad(self, entries: Addresses) -> Mask:
+        """Whether entries refer to prototype entries that only the VAD knows (MI_PTE_LOOKUP_NEEDED)."""
+        asks: Mask = (entries & paging.PROTOTYPE != 0) & (entries & self.format.page.mask == self.format.page.mask)
+        return asks
+
+    def _in_files(self, entries: Addresses) -> Addresses:
+        """Where in the page files the pages of entries are."""
+        kept = self.format
+        entries, certain = self.plain(entries)
+        page = kept.page.of(entries)
+        there = certain & (page != 0) & (entries & kept.store == 0)
+        there &= (entries & kept.allocated != 0) | (entries & kept.reserved == 0)
+        there &= (entries & paging.TRANSITION == 0) & (entries & paging.VALID == 0)
+        assert self.files is not None
+        return np.where(there, self.files.addresses(kept.file.of(entries), page), paging.NOWHERE)
+
+    def pointers(self, entries: Addresses) -> Addresses:
+        """Addresses of the prototype entries that entries refer to; 0 where that is not known."""
+        known = ~self.by_vad(entries)
+        flipped = self.flipped(entries)
+        if self.flips.prototypes:
+            entries, certain = self.plain(entries)
+            known &= certain
+        elif self.flips.prototypes is None:
+            known &= ~flipped
+        where = self.format.pointers(entries, self.mode)
+        known &= (where >= np.uint64(self.system_start)) & (where & np.uint64(self.mode.entry_size - 1) == 0)
+        if self.mode.pointer_size == 4:
+            known &= where >> paging.LOW_32 == 0
+        return np.where(known, where, np.uint64(0))
+
+    def _prototypes(self, entries: Addresses, roots: Addresses) -> tuple[Addresses, Mask, Addresses]:
+        """Values of prototype entries, whether they can be read, and where they are (0 where that is not known)."""
+        where = self.pointers(entries)
+        value, there = self._values(where, np.uint64(self.root))
+        rest = np.flatnonzero(~there & (where != 0) & (roots != np.uint64(self.root)))
+        if len(rest):  # those of a session are mapped in its processes alone
+            value[rest], there[rest] = self._values(where[rest], roots[rest])
+        return value, there, where
+
+    def _values(self, where: Addresses, roots: Addresses | np.uint64) -> tuple[Addresses, Mask]:
+        physical, state, _ = paging.translate(self.memory, where, roots, self.mode, self._below)  # type: ignore[arg-type]
+        value, there = words(self.memory, physical, self.mode.entry_size)
+        return value, there & (state <= paging.READABLE) & (where != 0)
+
+    def why(self, entry: int, root: int) -> str:
+        """In words, why the page behind an entry cannot be read."""
+        entries, roots = np.array([entry], dtype=np.uint64), np.array([root], dtype=np.uint64)
+        self.learn(roots)
+        if not entry & int(paging.PROTOTYPE):
+            return self._why_not_in_file(entry)
+        told = paging.WHY[PageState.PROTOTYPE]
+        if self.by_vad(entries)[0]:
+            return f"{told} that only the VAD knows"
+        value, there, where = self._prototypes(entries, roots)
+        if not where[0]:
+            return f"{told} whose address is not known"
+        if not there[0]:
+            return f"{told} at {int(where[0]):#x}, which cannot be read"
+        plain, _ = self.plain(value)
+        state = PageState(int(paging.software_state(plain, self.mode)[0]))
+        if state == PageState.PROTOTYPE:
+            below = "the page is in the file that is mapped"
+        elif state == PageState.PAGEFILE:
+            below = self._why_not_in_file(int(value[0]))
+        else:
+            below = paging.WHY.get(state, paging.WHY[PageState.NOT_IN_IMAGE])
+        return f"{told} at {int(where[0]):#x}: {below}"
+
+    def _why_not_in_file(self, entry: int) -> str:
+        told, entries = paging.WHY[PageState.PAGEFILE], np.array([entry], dtype=np.uint64)
+        entries, certain = self.plain(entries)
+        page, number = int(self.format.page.of(entries)[0]), int(self.format.file.of(entries)[0])
+        if not certain[0] or not page:
+            return told if page else paging.WHY[PageState.DEMAND_ZERO]
+        if int(entries[0] & self.format.store):
+            return "the page is in a store of the memory manager"
+        if self.files is None or number not in self.files.files:
+            return f"{told}: page {page:#x} of number {number}"
+        return f"{told}: page {page:#x} of number {number}, which was given but does not hold it"
+
+    def learn(self, roots: Addresses) -> None:
+        """Find out which bits are flipped, from entries of some processes and of the kernel.
+
+        Args:
+            roots: page-table roots of processes, whose entries are looked at before the kernel's own.
+        """
+        flips, memory, mode = self.flips, self.memory, self.mode
+        if flips.tries <= 0 or (flips.mask is not None and flips.prototypes is not None):
+            return
+        flips.tries -= 1
+        own = np.array(list(dict.fromkeys(roots.tolist()))[:TRIES], dtype=np.uint64)
+        moving, shared = self._samples(paging.leaves(memory, own, 0, self.system_start - 1, mode))
+        if flips.tries == TRIES - 1 and min(len(moving), len(shared)) < SAMPLE:
+            more = self._samples(paging.leaves(memory, self.root, self.system_start, mode=mode))
+            moving, shared = np.concatenate([moving, more[0]]), np.concatenate([shared, more[1]])
+        if len(moving) and flips.mask is None:
+            above = int(paging.FRAME & ~paging.transition_frames(memory))
+            bits = (1 << bit for bit in range(12, 48) if above >> bit & 1)
+            # by majority, so that a few damaged entries do not matter
+            flips.mask = np.uint64(sum(b for b in bits if 2 * np.count_nonzero(moving & np.uint64(b)) > len(moving)))
+        if flips.mask is not None:
+            flips.prototypes = self._prototypes_flipped(shared, own) if flips.mask else False
+
+    def _samples(self, walk: Iterator[paging.Leaves]) -> tuple[Addresses, Addresses]:
+        """Entries that may have flipped bits: of pages that move, and that refer to prototype entries."""
+        moving = shared = np.zeros(0, dtype=np.uint64)
+        seen = 0
+        for part in walk:
+            entries = part.entry[self.flipped(part.entry)]
+            kind = paging.software_state(entries, self.mode)
+            moving = np.concatenate([moving, entries[kind == paging.MOVING]])
+            shared = np.concatenate([shared, entries[kind == paging.SHARED]])
+            seen += len(part.entry)
+            if min(len(moving), len(shared)) >= SAMPLE or seen >= SEARCH_LIMIT:
+                break
+        return moving, shared[: 64 * SAMPLE]
+
+    def _prototypes_flipped(self, entries: Addresses, roots: Addresses) -> bool | None:
+        """Whether prototype entries are found rather with flipped bits than without; ``None`` where neither."""
+        counts: list[int] = []
+        for flipped in (False, True):
+            self.flips.prototypes = flipped
+            where = self.pointers(entries)
+            root = int(roots[0]) if len(roots) else self.root
+            counts.append(int(self._values(where, np.uint64(root))[1].sum()))
+        return None if counts[0] == counts[1] else counts[1] > counts[0]
