@@ -49,19 +49,10 @@ def spoiled(image: Image, damage: Mapping[int, int]) -> dict[int, bytes]:
     return frames
 
 
-def mode_of(image: Image) -> Mode:
-    """The format of an image's page tables."""
-    if image.pointer_size == 8:
-        return X64
-    return PAE if image.truth["pae"] else X86
-
-
 def kernel_of(image: Image, frames: Frames | None = None) -> Kernel:
     """The kernel in an image, or in what is left of it."""
     memory = memory_of(image.physical if frames is None else frames, image.memory_size)
     return identify(memory, image.truth["dtb"], mode=mode_of(image))
-<<<<<<< HEAD
-=======
 
 
 def mode_of(image: Image) -> Mode:
@@ -69,7 +60,6 @@ def mode_of(image: Image) -> Mode:
     if image.pointer_size != X86.pointer_size:
         return X64
     return PAE if image.truth["pae"] else X86
->>>>>>> main
 
 
 class Editor:
@@ -77,12 +67,7 @@ class Editor:
 
     def __init__(self, image: Image) -> None:
         self.frames = dict(image.physical)
-<<<<<<< HEAD
-        self.mode = mode_of(image)
-        self.space = AddressSpace(memory_of(image.physical, image.memory_size), image.truth["dtb"], self.mode)
-=======
         self.space = AddressSpace(memory_of(image.physical, image.memory_size), image.truth["dtb"], mode_of(image))
->>>>>>> main
         self.build = kernel_of(image).build
 
     def set(self, layout: Layout, address: int, field: str, value: int, root: int | None = None) -> None:
@@ -93,11 +78,7 @@ class Editor:
     def write(self, address: int, data: bytes, root: int | None = None) -> None:
         """Overwrite bytes of kernel memory, or of the user memory of the process with this page-table root."""
         for step, octet in enumerate(data):
-<<<<<<< HEAD
-            physical, _ = translate_one(self.space.memory, address + step, root or self.space.root, self.mode)
-=======
             physical, _ = translate_one(self.space.memory, address + step, root or self.space.root, self.space.mode)
->>>>>>> main
             page = bytearray(self.frames[physical // PAGE])
             page[physical % PAGE] = octet
             self.frames[physical // PAGE] = bytes(page)
