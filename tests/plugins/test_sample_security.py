@@ -16,7 +16,7 @@ import pytest
 from process_anatomy.walk.creation import FIRST_CREATOR_BUILD
 from structs import builds
 from structs.layout import Build
-from structs.token import LOGON_SESSION, LOWBOX_NUMBER_ENTRY, TOKEN
+from structs.token import LOGON_SESSION, TOKEN
 from tests.conftest import ROOT, Vol
 from tests.in_process import Rows
 from tests.in_process import rows_of as rows_in_process
@@ -38,7 +38,7 @@ POLICIES = {
     "0000500000200000": "subcategory 5: success include and failure include; subcategory 11: success exclude",
     "5400000010000000": "System: failure include; Logon: success include and failure include",
 }
-"""How audit policies of the answer keys begin, and their words: four bits a subcategory; four a category, before Vista."""
+"""How audit policies of the answer keys begin, and their words: four bits a subcategory, before Vista a category."""
 Who = tuple[int, int | None]
 
 
