@@ -177,6 +177,8 @@ class _Machine:
     def _space(self) -> Space:
         """Page tables for a process; with PAE the roots of many share a page, 32 bytes each."""
         mode = self.kernel.mode
+        if mode is X86:  # System's root was made first and lies lowest; readers take the first that they find for it
+            return Space(self.memory, mode, root=self.memory.choose(SYSTEM_ROOT))
         if mode is not PAE:
             return Space(self.memory, mode, self.places.self_index())
         if not self.small_roots:
