@@ -38,7 +38,7 @@ POLICIES = {
     "0000500000200000": "subcategory 5: success include and failure include; subcategory 11: success exclude",
     "5400000010000000": "System: failure include; Logon: success include and failure include",
 }
-"""How audit policies of the answer keys begin, and their words; before Vista there were categories only."""
+"""How audit policies of the answer keys begin, and their words: four bits a subcategory, before Vista a category."""
 Who = tuple[int, int | None]
 
 
