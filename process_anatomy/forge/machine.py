@@ -369,6 +369,7 @@ class _Machine:
     def _truth(self, processes: list[Process], modules: list[dict[str, Any]]) -> dict[str, Any]:
         image, (major, minor) = self.kernel_image, version_of(self.build)
         views = view_facts(processes, bool(self.subsystem))
+        unknowable = misfits.unknowable(self.build, self.kernel.mode, self.objects.encoded)
         return {
             "arguments": {"build": self.build.name, "scenario": self.scenario.name, "seed": self.seed},
             "boot_time": written_time(self.scenario.boot_time),
@@ -398,7 +399,7 @@ class _Machine:
             **self._older_facts(),
             "processes": [
                 process_facts(self.scenario, self.kernel, process, views)
-                | {"findings": misfits.findings(process.actor, self.objects.encoded)}
+                | {"findings": misfits.findings(process.actor, unknowable)}
                 for process in processes
             ],
             "runs": [{"base_page": first, "page_count": count} for first, count in self.memory.runs],
