@@ -254,7 +254,7 @@ def test_every_generation_is_found_and_its_pages_are_read_in_every_state(build: 
     assert kernel is not None
     assert isinstance(kernel.space, AddressSpace)
     assert (kernel.space.root, kernel.space.mode) == (image.truth["dtb"], damaged.mode_of(image))
-    assert kernel.build.name == build
+    assert kernel.build.number == builds.load(build).number
     seen: set[str] = set()
     for process in image.truth["processes"]:
         own = kernel.space.through(process["dtb"])
