@@ -60,6 +60,7 @@ PREPARED = 0x5000000
 """Bytes of the paged pool whose page tables are there from the beginning, with plain 32-bit paging."""
 ROOT_BYTES = 0x20
 """Bytes of a root table with physical address extension."""
+SERVER_2003 = (5, 2)
 FIRST_SUBSYSTEM = (6, 0)
 """Version since which what csrss.exe keeps has the layout that is declared."""
 SYSTEM_FOLDER = "\\SystemRoot\\system32\\"
@@ -176,6 +177,8 @@ class _Machine:
     def _space(self) -> Space:
         """Page tables for a process; with PAE the roots of many share a page, 32 bytes each."""
         mode = self.kernel.mode
+        if mode is X86:  # System's root was made first and lies lowest; readers take the first that they find for it
+            return Space(self.memory, mode, root=self.memory.choose(SYSTEM_ROOT))
         if mode is not PAE:
             return Space(self.memory, mode, self.places.self_index())
         if not self.small_roots:
@@ -188,7 +191,8 @@ class _Machine:
     def image(self) -> Image:
         """Build everything, in the order in which addresses become known."""
         now = filetime(self.scenario.boot_time + self.scenario.uptime)
-        self.memory.write(self.users.shared_frame * PAGE, shared_data(self.build, now))
+        server = version_of(self.build) == SERVER_2003
+        self.memory.write(self.users.shared_frame * PAGE, shared_data(self.build, now, server))
         self.kernel.map(
             KUSER_SHARED_DATA_ADDRESS[self.build.pointer_size], self.users.shared_frame, KERNEL_DATA & ~WRITE
         )
@@ -364,7 +368,7 @@ class _Machine:
 
     def _truth(self, processes: list[Process], modules: list[dict[str, Any]]) -> dict[str, Any]:
         image, (major, minor) = self.kernel_image, version_of(self.build)
-        views = view_facts(processes)
+        views = view_facts(processes, bool(self.subsystem))
         return {
             "arguments": {"build": self.build.name, "scenario": self.scenario.name, "seed": self.seed},
             "boot_time": written_time(self.scenario.boot_time),

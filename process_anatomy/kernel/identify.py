@@ -18,7 +18,7 @@ from process_anatomy.kernel.choice import Servicing, best, certain, likely, othe
 from process_anatomy.kernel.debugger_block import DebuggerBlock, block_without_image, debugger_block
 from process_anatomy.kernel.image import SIZE_LIMIT, KernelImage, Pdb
 from process_anatomy.kernel.kernel import Crash, Kernel
-from process_anatomy.kernel.version import flavour
+from process_anatomy.kernel.version import build_lab, flavour
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import PhysicalMemory
@@ -201,7 +201,8 @@ def _without_header(space: AddressSpace, isf: Build | None) -> Kernel | None:
     block = block_without_image(space)
     if block is None:
         return None
-    servicing = Servicing(space, None, build_number(space, None), None, block)
+    number = build_number(space, None) or int(build_lab(space, None, block).partition(".")[0] or 0) or None
+    servicing = Servicing(space, None, number, None, block)
     evidence = [
         f"kernel at {block.base:#x}, whose first page is not there, by its debugger block at {block.address:#x}"
     ]

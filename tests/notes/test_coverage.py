@@ -14,6 +14,7 @@ import pytest
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.findings import RULES, Finding, Severity
 from process_anatomy.kernel.identify import Crash
+from process_anatomy.kernel.selfproof import Check, Outcome, Proof, Verdict
 from process_anatomy.memory.paging import PageState
 from process_anatomy.notes import FAMILIES, Level, default, module_rows, page_rows, rows, security_rows
 from process_anatomy.notes.block_rows import ELSEWHERE, global_flag_notes, peb_note, teb_note, variable_note
@@ -21,6 +22,7 @@ from process_anatomy.notes.completeness_rows import WORDS, completeness_note
 from process_anatomy.notes.crossview_rows import absence_notes, crossview_note
 from process_anatomy.notes.explainer import TEMPLATES, about
 from process_anatomy.notes.finding_rows import finding_note
+from process_anatomy.notes.layout_rows import outcome_note, verdict_note
 from process_anatomy.notes.working_set_rows import working_set_note
 from process_anatomy.walk import creation
 from process_anatomy.walk.acls import ACE_FLAGS, ACE_TYPES, RIGHTS, Ace, Acl
@@ -131,6 +133,7 @@ PLUGINS = {
     "access": "Access",
     "threads": "Threads",
     "csrss": "Csrss",
+    "selfcheck": "SelfCheck",
     "dt": "Dt",
     "explain": "Explain",
 }
@@ -622,3 +625,21 @@ def test_every_state_of_a_component_has_its_note_and_every_kind_of_row_is_reache
     ]
     assert told(map(completeness_note, cases)) == set(default().ids("completeness-row/"))
     assert "and 1 more" in str(completeness_note(cases[1])[1]["obstacles"])
+
+
+CHECK = Check("process-id", "_EPROCESS", "UniqueProcessId", "system", 5, 0, 0, None)
+
+
+def test_every_outcome_of_a_check_and_every_verdict_has_its_note() -> None:
+    """What a check says depends on its counts alone; a verdict on all checks."""
+    outcomes = [
+        CHECK,
+        replace(CHECK, failed=1, first=8),
+        replace(CHECK, passed=0, failed=3, first=8),
+        replace(CHECK, passed=0, unreadable=5),
+    ]
+    assert [check.outcome for check in outcomes] == list(Outcome)
+    assert told(map(outcome_note, outcomes)) == set(default().ids("check-outcome/"))
+    proofs = [Proof((CHECK,), False), Proof((CHECK,) * 8, True), Proof((outcomes[2],), False)]
+    assert [proof.verdict for proof in proofs] == list(Verdict)
+    assert told(verdict_note(proof, "x64-19041-0") for proof in proofs) == set(default().ids("layout-verdict/"))
