@@ -296,7 +296,8 @@ class Space:
                 if not entry or address >= self.mode.system_start:
                     continue
                 yield address, depth, entry
-                if depth < self._last and entry & VALID and not (depth and entry & LARGE):
+                is_page = entry & LARGE and self.mode.shifts[depth] == self.mode.large_shift
+                if depth < self._last and entry & VALID and not is_page:
                     pending.append((address, entry & 0xFFFFFFFFFF000 & self.mode.entry_mask, depth + 1))
 
     def _entries(self, table: int, depth: int) -> tuple[int, ...]:
