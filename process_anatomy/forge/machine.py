@@ -44,7 +44,7 @@ from process_anatomy.forge.user_space import (
     Users,
 )
 from process_anatomy.forge.vads import Region, VadTrees
-from process_anatomy.forge.views import in_cid_table, open_handles_to_ended, view_facts
+from process_anatomy.forge.views import in_cid_table, open_handles_to_ended, open_programs, view_facts
 from process_anatomy.forge.working_sets import WorkingSets
 from structs import builds
 from structs.layout import Build
@@ -208,6 +208,8 @@ class _Machine:
         open_handles_to_ended(self.objects, processes)
         if version_of(self.build) >= FIRST_SUBSYSTEM:
             self.subsystem = Subsystem(self.users, self.scenario).write(processes)
+        else:
+            open_programs(self.objects, processes)
         self.namespace.write()
         modules = self._load_drivers()
         self.table.write(processes, {module["name"]: module["base"] for module in modules})
