@@ -120,12 +120,11 @@ def walk():
 """
 ENGINE_ENTRIES = """
 from process_anatomy.memory.view import addresses_of
-from process_anatomy.walk.page_entries import entries_of, invalid_mask
+from process_anatomy.walk.page_entries import entries_of
 def walk():
     roots = addresses_of([p.dtb for p in listed if isinstance(p.dtb, int) and not isinstance(p.exit_time, int)])
-    mask = invalid_mask(kernel.space, roots)
     groups = [roots[first : first + 64] for first in range(0, len(roots), 64)]
-    return sum(len(entries_of(kernel.space, group, mask).place) for group in groups)
+    return sum(len(entries_of(kernel.space, group).place) for group in groups)
 """
 ENGINE_TOKENS = """
 from process_anatomy.walk.attributes import Claims

@@ -50,11 +50,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--scenario", choices=sorted(SCENARIOS), default="lab", help="who runs")
     parser.add_argument("--build", choices=builds.names(), default=DEFAULT_BUILD, metavar="LAYOUT",
                         help="kernel layout, for instance x64-19041-0")  # fmt: skip
+    parser.add_argument(
+        "--pae",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="x86: with or without physical address extension; else what the layout usually has",
+    )
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="decides every address and frame")
     chosen = parser.parse_args(arguments)
-    image = forge(SCENARIOS[chosen.scenario], chosen.seed, chosen.build)
+    try:
+        image = forge(SCENARIOS[chosen.scenario], chosen.seed, chosen.build, chosen.pae)
+    except ValueError as error:
+        parser.error(str(error))
     number = image.truth["build"]
-    name = NAMES.get(number, f"lab-{number}").replace("lab", chosen.scenario, 1)
+    name = f"lab-{number}-x86" if image.pointer_size == 4 else NAMES.get(number, f"lab-{number}")
+    name = name.replace("lab", chosen.scenario, 1)
     for path in write_all(image, chosen.output, name, chosen.format):
         print(f"{path} ({path.stat().st_size:,} bytes)")
     return 0

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 LIME_MAGIC = 0x4C694D45
 FULL_DUMP, BITMAP_DUMP = 1, 5
-HEADER_SIZE = 0x2000
+HEADER_SIZES = {8: 0x2000, 4: 0x1000}
+"""Bytes of an address to those of the header."""
 BITMAP_AT = 0x38
 
 
@@ -43,11 +44,11 @@ def write_lime(image: Image, path: Path) -> None:
 
 
 def write_crash_dump(image: Image, path: Path) -> None:
-    """A complete 64-bit crash dump: a header, then every run of memory."""
+    """A complete crash dump: a header, then every run of memory."""
+    at = HEADER_SIZES[image.pointer_size]
     with path.open("wb") as file:
         pages = sum(count for _, count in image.runs)
-        file.write(_header(image, FULL_DUMP, HEADER_SIZE + pages * PAGE))
-        at = HEADER_SIZE
+        file.write(_header(image, FULL_DUMP, at + pages * PAGE))
         for first, count in image.runs:
             _write_frames(image, file, first, count, at)
             at += count * PAGE
@@ -55,17 +56,18 @@ def write_crash_dump(image: Image, path: Path) -> None:
 
 
 def write_bitmap_dump(image: Image, path: Path) -> None:
-    """A 64-bit bitmap crash dump: a header, a bit for each frame, then the frames that are in use."""
+    """A bitmap crash dump: a header, a bit for each frame, then the frames that are in use."""
+    header = HEADER_SIZES[image.pointer_size]
     bits = image.memory_size // PAGE
     bitmap = bytearray((bits + 7) // 8)
     for frame in image.physical:
         bitmap[frame // 8] |= 1 << frame % 8
-    size = (HEADER_SIZE + BITMAP_AT + len(bitmap) + PAGE - 1) & -PAGE
+    size = (header + BITMAP_AT + len(bitmap) + PAGE - 1) & -PAGE
     pages = len(image.physical)
     with path.open("wb") as file:
         file.write(_header(image, BITMAP_DUMP, size + pages * PAGE))
         file.write(b"FDMPDUMP" + struct.pack("<I", 0) + bytes(0x14) + struct.pack("<QQQ", size, pages, bits))
-        file.write(bytes(bitmap).ljust(size - HEADER_SIZE - BITMAP_AT, b"\0"))
+        file.write(bytes(bitmap).ljust(size - header - BITMAP_AT, b"\0"))
         for frame in sorted(image.physical):
             file.write(image.physical[frame])
 
@@ -87,8 +89,10 @@ def _write_frames(image: Image, file: BinaryIO, first: int, count: int, at: int)
 
 
 def _header(image: Image, kind: int, size: int) -> bytes:
-    """_DUMP_HEADER64; what is not said is filled with ``PAGE`` as Windows does."""
-    header = bytearray(b"PAGE" * (HEADER_SIZE // 4))
+    """The dump's header; what is not said is filled with ``PAGE`` as Windows does."""
+    header = bytearray(b"PAGE" * (HEADER_SIZES[image.pointer_size] // 4))
+    if image.pointer_size == 4:
+        return _narrow_header(image, header, kind, size)
     symbols = image.truth["symbols"]
     struct.pack_into("<4s4sII", header, 0, b"PAGE", b"DU64", 15, image.truth["build"])
     struct.pack_into(
@@ -109,4 +113,26 @@ def _header(image: Image, kind: int, size: int) -> bytes:
     header[0xFB0:0x1030] = b"a practice image, forged".ljust(0x80, b"\0")
     struct.pack_into("<QIIII", header, 0x1030, image.uptime, 0, 0, 1, 0x110)
     struct.pack_into("<I", header, 0x1048, 0)
+    return bytes(header)
+
+
+def _narrow_header(image: Image, header: bytearray, kind: int, size: int) -> bytes:
+    """_DUMP_HEADER, of 32-bit Windows."""
+    truth = image.truth
+    symbols = truth["symbols"]
+    struct.pack_into("<4s4sII", header, 0, b"PAGE", b"DUMP", 15, truth["build"])
+    struct.pack_into(
+        "<IIII", header, 0x10, truth["dtb"], truth["pfn_database"], symbols["PsLoadedModuleList"],
+        symbols["PsActiveProcessHead"],
+    )  # fmt: skip
+    struct.pack_into("<IIIIIII", header, 0x20, 0x14C, truth["number_of_processors"], 0xE2, 0, 0, 0, 0)
+    header[0x3C:0x5C] = bytes(32)
+    struct.pack_into("<BBHI", header, 0x5C, int(truth["pae"]), 0, 0, symbols["KdDebuggerDataBlock"])
+    struct.pack_into("<II", header, 0x64, len(image.runs), sum(count for _, count in image.runs))
+    for index, (first, count) in enumerate(image.runs):
+        struct.pack_into("<II", header, 0x6C + 8 * index, first, count)
+    header[0x320:0x820] = bytes(0x500)
+    header[0x820:0x8A0] = b"a practice image, forged".ljust(0x80, b"\0")
+    struct.pack_into("<IIIIIIQ", header, 0xF88, kind, 0, 0, 1, 0x110, 0, size)
+    struct.pack_into("<QQ", header, 0xFB8, image.uptime, image.system_time)
     return bytes(header)

@@ -1,14 +1,16 @@
 """What tells one generation of Windows from another where no structure does: versions, names, sizes, as data.
 
-Sources: version numbers: "Operating System Version" (learn.microsoft.com/windows/win32/sysinfo); sizes of the debugger's
-block: Volatility 2's KDBG signatures; which kernel file is for which machine: "Windows Internals" (ntoskrnl.exe for
-one processor, ntkrnlmp.exe for several, ntkrnlpa.exe and ntkrpamp.exe with physical address extension).
+Sources: version numbers: "Operating System Version" (learn.microsoft.com/windows/win32/sysinfo); sizes of the
+debugger's block: Volatility 2's KDBG signatures; which kernel file is for which machine: "Windows Internals"
+(ntoskrnl.exe for one processor, ntkrnlmp.exe for several, ntkrnlpa.exe and ntkrpamp.exe with physical address
+extension).
 """
 
 from __future__ import annotations
 
 from process_anatomy.forge.page_tables import PAE, X64, X86, Mode
 from structs.layout import Build
+from structs.token import TOKEN
 
 VERSIONS = {2600: (5, 1), 3790: (5, 2), 6000: (6, 0), 7600: (6, 1), 9200: (6, 2), 9600: (6, 3), 10240: (10, 0)}
 """First build number to major and minor version."""
@@ -93,8 +95,6 @@ def kernel_folder(build: Build) -> str:
 
 def has_integrity(build: Build) -> bool:
     """Tokens have an integrity level (since Windows Vista)."""
-    from structs.token import TOKEN
-
     return "IntegrityLevelIndex" in build[TOKEN]
 
 

@@ -272,7 +272,7 @@ class KernelImage:
         debug_rva = NARROW_DEBUG_RVA if narrow else DEBUG_RVA
         exported = {name: rva for name, rva in self.rvas.items() if name not in HIDDEN}
         exported |= {name: first_code + 0x4A0 * place for place, name in enumerate(CODE_EXPORTS)}
-        exports = pe.exports(self.file if narrow else self.name, export_rva, exported, self.timestamp)
+        exports = pe.exports(self.name, export_rva, exported, self.timestamp)
         debug = pe.debug(debug_rva, self.guid, self.age, self.pdb, self.timestamp)
         image = pe.Program(
             self.size, self.entry, self.sections, self.timestamp, self.checksum,

@@ -10,14 +10,21 @@ from process_anatomy.forge import misfits
 from process_anatomy.forge.clock import filetime, written_time
 from process_anatomy.forge.csr import Subsystem
 from process_anatomy.forge.dice import Dice
-from process_anatomy.forge.generations import kernel_folder, mode_of, processors, service_pack, version_of
+from process_anatomy.forge.generations import (
+    has_integrity,
+    kernel_folder,
+    mode_of,
+    processors,
+    service_pack,
+    version_of,
+)
 from process_anatomy.forge.kernel_image import KernelImage
 from process_anatomy.forge.memory import KERNEL_DATA, PAGE, USER_READ, WRITE, PhysicalMemory
 from process_anatomy.forge.namespace import Namespace
 from process_anatomy.forge.objects import Handle, ObjectManager
 from process_anatomy.forge.older_cast import cast_for
 from process_anatomy.forge.open_objects import OpenObjects, power_facts
-from process_anatomy.forge.page_tables import PAE, X64, Entries, Space
+from process_anatomy.forge.page_tables import PAE, X64, X86, Entries, Space
 from process_anatomy.forge.pool import Pool
 from process_anatomy.forge.processes import DEVICE, Process, ProcessTable, impersonate
 from process_anatomy.forge.records import pointers, record, ring, text
@@ -47,8 +54,13 @@ from structs.shared_data import KUSER_SHARED_DATA_ADDRESS
 DEFAULT_BUILD = "x64-22621-382"
 DEFAULT_SEED = 22621
 SYSTEM_ROOT, LOW_STUB = 0x1AD, 0x13
+SMALL_ROOTS = 0x1C0
+"""First frame for the root tables of processes with physical address extension."""
+PREPARED = 0x5000000
+"""Bytes of the paged pool whose page tables are there from the beginning, with plain 32-bit paging."""
 ROOT_BYTES = 0x20
 """Bytes of a root table with physical address extension."""
+SERVER_2003 = (5, 2)
 FIRST_SUBSYSTEM = (6, 0)
 """Version since which what csrss.exe keeps has the layout that is declared."""
 SYSTEM_FOLDER = "\\SystemRoot\\system32\\"
@@ -90,6 +102,11 @@ class Image:
     system_time: int
     uptime: int
 
+    @property
+    def pointer_size(self) -> int:
+        """Bytes of an address: 8, or 4 on 32-bit Windows."""
+        return 4 if self.truth.get("arch") == "x86" else 8
+
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
         """What interactive shells and reports of failed tests print: never all of memory."""
         printer.text(repr(self))
@@ -129,6 +146,7 @@ class _Machine:
         self.places = places = system_space(build, mode, dice)
         self.kernel = Space(self.memory, mode, places.first_self_index(), SYSTEM_ROOT)
         self.small_roots: list[int] = []
+        self.next_roots = SMALL_ROOTS
         self.kernel_image = KernelImage(build, self.kernel, dice, places)
         nonpaged = Pool(build, self.kernel, dice, NON_PAGED, places, 2, large=True)
         paged = Pool(build, self.kernel, dice, PAGED, places, 2)
@@ -140,6 +158,9 @@ class _Machine:
             self.kernel_image.point("MmPagedPoolStart", paged.start)
             self.kernel_image.point("MmNonPagedPoolStart", nonpaged.start)
             self.kernel_image.point("MmSubsectionBase", nonpaged.start)
+        if mode is X86:  # readers know System's root by the tables that are always there
+            self.kernel.prepare(0, 1)
+            self.kernel.prepare(paged.start, paged.start + PREPARED)
         self.objects = ObjectManager(build, self.kernel, self.kernel_image, (nonpaged, paged), dice)
         self.sections = Sections(self.objects, self.entries)
         self.namespace = Namespace(self.objects)
@@ -156,17 +177,22 @@ class _Machine:
     def _space(self) -> Space:
         """Page tables for a process; with PAE the roots of many share a page, 32 bytes each."""
         mode = self.kernel.mode
+        if mode is X86:  # System's root was made first and lies lowest; readers take the first that they find for it
+            return Space(self.memory, mode, root=self.memory.choose(SYSTEM_ROOT))
         if mode is not PAE:
             return Space(self.memory, mode, self.places.self_index())
         if not self.small_roots:
-            page = self.memory.take() * PAGE
+            page = self.memory.place(self.next_roots) * PAGE
+            self.memory.place(self.next_roots + 1)  # some readers take a whole page from a root's address on
+            self.next_roots += 2
             self.small_roots = list(range(page + PAGE - ROOT_BYTES, page, -ROOT_BYTES))
         return Space(self.memory, mode, dtb=self.small_roots.pop())
 
     def image(self) -> Image:
         """Build everything, in the order in which addresses become known."""
         now = filetime(self.scenario.boot_time + self.scenario.uptime)
-        self.memory.write(self.users.shared_frame * PAGE, shared_data(self.build, now))
+        server = version_of(self.build) == SERVER_2003
+        self.memory.write(self.users.shared_frame * PAGE, shared_data(self.build, now, server))
         self.kernel.map(
             KUSER_SHARED_DATA_ADDRESS[self.build.pointer_size], self.users.shared_frame, KERNEL_DATA & ~WRITE
         )
@@ -248,7 +274,7 @@ class _Machine:
         if actor.pid == 4:
             ntdll = self.users.module(f"C:\\Windows\\System32\\{LIBRARIES[0]}", library=True)
             return [Region(ntdll.base, ntdll.program.size, EXECUTE_WRITE_COPY, ntdll.name, ntdll.section, 2, 4)]
-        zone = self.dice.between(0x100, 0x1FF) << 32
+        zone = self.dice.between(0x100, 0x1FF) << (20 if self.build.pointer_size == 4 else 32)
         return [
             Region(
                 zone + (index << 26), 0x200000, READ_WRITE, hive,
@@ -342,7 +368,8 @@ class _Machine:
 
     def _truth(self, processes: list[Process], modules: list[dict[str, Any]]) -> dict[str, Any]:
         image, (major, minor) = self.kernel_image, version_of(self.build)
-        views = view_facts(processes)
+        views = view_facts(processes, bool(self.subsystem))
+        unknowable = misfits.unknowable(self.build, self.kernel.mode, self.objects.encoded)
         return {
             "arguments": {"build": self.build.name, "scenario": self.scenario.name, "seed": self.seed},
             "boot_time": written_time(self.scenario.boot_time),
@@ -368,11 +395,11 @@ class _Machine:
             "pdb_age": image.age,
             "pdb_guid": image.guid,
             "pfn_database": self.places.pfn_database,
-            "ways": power_facts(processes),
+            "ways": power_facts(processes) if has_integrity(self.build) else [],
             **self._older_facts(),
             "processes": [
                 process_facts(self.scenario, self.kernel, process, views)
-                | {"findings": misfits.findings(process.actor, self.objects.encoded)}
+                | {"findings": misfits.findings(process.actor, unknowable)}
                 for process in processes
             ],
             "runs": [{"base_page": first, "page_count": count} for first, count in self.memory.runs],

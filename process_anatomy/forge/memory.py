@@ -75,13 +75,24 @@ class PhysicalMemory:
         frame = self._free.pop()
         return self.place(frame, content)
 
+    def choose(self, lowest: int) -> int:
+        """Any free frame from a number on, which is free no more.
+
+        Raises:
+            OutOfFramesError: none is free there.
+        """
+        for position in range(len(self._free) - 1, -1, -1):
+            if self._free[position] >= lowest:
+                return self._free.pop(position)
+        raise OutOfFramesError(f"no frame from {lowest:#x} on is free")
+
     def place(self, frame: int, content: bytes = b"") -> int:
         """Put ``content`` into this very frame."""
         self.pages[frame] = bytearray(content.ljust(PAGE, b"\0"))
         return frame
 
     def take_large(self) -> int:
-        """The first of as many neighbouring frames as a large page has, aligned for it; pages appear as they are written.
+        """The first of the neighbouring frames of a large page, aligned for it; pages appear as they are written.
 
         Raises:
             OutOfFramesError: no such group of frames is left.

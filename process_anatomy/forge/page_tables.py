@@ -221,6 +221,11 @@ class Space:
     def _last(self) -> int:
         return len(self.mode.shifts) - 1
 
+    def prepare(self, start: int, end: int) -> None:
+        """Make the last tables of a range before anything is mapped there, as Windows does for parts of its space."""
+        for address in range(start, end, 1 << self.mode.shifts[-2]):
+            self._table(address, self._last)
+
     def entry(self, address: int, value: int) -> None:
         """Write the last-level entry of an address as it is: for pages that are not valid."""
         self._set(self._table(address, self._last), self.mode.index(address, self._last), value)

@@ -56,7 +56,7 @@ PATHS: tuple[tuple[str, str, tuple[int, int], tuple[int, int], str], ...] = (
     ("_LDR_DATA_TABLE_ENTRY", "ObsoleteLoadCount", (0, 0), (6, 1), "LoadCount"),
     ("_TOKEN", "AuditPolicy", (6, 0), (6, 0), "AuditPolicy.PerUserPolicy"),
 )
-"""Structure, field, first and last version of Windows, and its path there, where that is not the declaration's first."""
+"""Structure, field, first and last version of Windows, and the field's path there, if not the declaration's first."""
 ONLY_IN = {"_WOW64_PROCESS": ((5, 2), (6, 0)), "_PS_IMPERSONATION_INFORMATION": ((5, 1), (5, 2))}
 """Structure to the first and last version that has it; stock Volatility goes by the presence of the first."""
 TREE_FIELDS = {"VadRoot", "VadCount", "DepthOfTree"}

@@ -65,7 +65,7 @@ def _thread(
     boot_time: int,
     drivers: Mapping[str, int],
 ) -> None:
-    thread, user, dice, build = process.threads[index], process.user, objects.dice, objects.build
+    thread, user, build = process.threads[index], process.user, objects.build
     plan = next((plan for plan in process.actor.plans if plan.thread == index), ThreadPlan(index))
     priority = 8 + index % 3 if plan.priority is None else plan.priority
     start, win32 = _starts(objects, process, index, plan, drivers)

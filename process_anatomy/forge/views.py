@@ -146,8 +146,13 @@ def wipe(objects: ObjectManager, process: Process) -> None:
     objects.kernel.write(process.eprocess, bytes(structure.offset("DirectoryTableBase")))
 
 
-def view_facts(processes: Sequence[Process]) -> dict[int, dict[str, bool | None]]:
-    """By the address of a process, which views see it; ``None`` where it has no session or job to be listed in."""
+def view_facts(processes: Sequence[Process], recorded: bool) -> dict[int, dict[str, bool | None]]:
+    """By the address of a process, which views see it; ``None`` where it has no session or job to be listed in.
+
+    Args:
+        processes: all of them.
+        recorded: the image has what csrss.exe keeps of its programs.
+    """
     held = {handle.object: set[int]() for process in processes for handle in process.handles.values()}
     for process in processes:
         for handle in process.handles.values():
@@ -160,7 +165,7 @@ def view_facts(processes: Sequence[Process]) -> dict[int, dict[str, bool | None]
         found[process.eprocess] = {
             "backward": listed(process, "backward"),
             "cid": in_cid_table(process),
-            "csr": actor.name == CSRSS or any(known_to_subsystem(process, each) for each in servers),
+            "csr": any(known_to_subsystem(process, each) or process is each for each in servers) if recorded else None,
             "csrss_handles": bool(holders & subsystems),
             "forward": listed(process, "forward"),
             "handles": bool(holders),

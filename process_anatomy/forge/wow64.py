@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from process_anatomy.forge import pe
 from process_anatomy.forge import sections as sec
+from process_anatomy.forge.generations import version_of
 from process_anatomy.forge.memory import PAGE
 from process_anatomy.forge.page_tables import Space
 from process_anatomy.forge.user_data import ParameterBlock, loader_lists, process_block, thread_block
@@ -32,9 +33,11 @@ PROGRAM_BASE = 0x400000
 LIBRARY_TOP, LIBRARY_STEPS = 0x76000000, 0x180
 """Lowest address of the highest 32-bit library, and how many steps of 64 KB it may lie above that."""
 FIRST_TEB = {False: 1, True: 2}
-"""Pages from the PEB to the first TEB: a 32-bit PEB lies on the page behind the 64-bit one."""
+"""Pages from the PEB to the first TEB: a 32-bit PEB may lie on the page behind the 64-bit one."""
 TEB_PAGES = {False: 2, True: 3}
 """Pages of a thread's blocks: a 32-bit TEB follows the 64-bit one."""
+FIRST_BEHIND = (6, 2)
+"""Version since which the 32-bit PEB lies on the page behind the 64-bit one; up to Windows 7 on the one before."""
 SMALL_TEB = 2 * PAGE
 """From a thread's 64-bit TEB to its 32-bit one."""
 STACKS, STACK_SIZE = 0x400000, 0x100000
@@ -74,7 +77,8 @@ def small_half(
 ) -> SmallHalf:
     """Write the 32-bit half of a process whose 64-bit half is there; ``heap`` starts a free range below 4 GB."""
     build = builds.wow64(users.build.number)
-    at, heaps = user.peb + PAGE, [heap]
+    before = version_of(users.build) < FIRST_BEHIND
+    at, heaps = user.peb + (-PAGE if before else PAGE), [heap]
     assert build[PEB].sizeof <= PAGE
     assert heap + HEAP_SIZE < 1 << 32
     user.regions.append(Region(heap, HEAP_SIZE, sec.READ_WRITE, "32-bit heap", commit=users.dice.between(8, 32)))

@@ -12,15 +12,19 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from process_anatomy.kernel.image import KernelImage
+from process_anatomy.kernel.image import SIZE_LIMIT, KernelImage
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
-from process_anatomy.memory.physical import PAGE, gather
+from process_anatomy.memory.physical import PAGE, PhysicalMemory, gather
 from process_anatomy.memory.space import Addresses, Mask
+from process_anatomy.memory.sweep import sweep
 
 IMAGE_RANGE = {4: (0x8000_0000, 0xFFFF_FFFF), 8: (0xFFFFF800_00000000, 0xFFFFF87F_FFFFFFFF)}
 """Where Windows loads kernel images, by the size of a pointer: on x64 one slot of the top table."""
 SMALLEST_KERNEL = 0x10_0000
+MACHINE_ARM64, NATIVE = 0xAA64, 1
+ARM64_SIZES = 0x80_0000, SIZE_LIMIT
+"""Bytes of a kernel for ARM64: drivers, which are native images as well, are smaller."""
 LARGE_PAGE = 0x20_0000
 PAGES_PER_LARGE = LARGE_PAGE // PAGE
 SLICE = 1 << 13
@@ -147,3 +151,25 @@ def sift(space: AddressSpace, starts: Addresses) -> tuple[Mask, Mask]:
         named[first : first + SIFTED] = told & (small[:, 0] == ord("n")) & (small[:, 1] == ord("t"))
         nameless[first : first + SIFTED] = ~told
     return named, nameless
+
+
+def arm64_kernel(memory: PhysicalMemory) -> int | None:
+    """Physical address of the header of a kernel for ARM64, or ``None``.
+
+    Told by the header alone, since its page tables are not read: a native image for that processor, large as only
+    the kernel is.
+    """
+    for pages, contents in sweep(memory):
+        rows = np.flatnonzero((contents[:, 0] == ord("M")) & (contents[:, 1] == ord("Z")))
+        for row in rows.tolist():
+            page = contents[row].tobytes()
+            header = int.from_bytes(page[0x3C:0x40], "little")
+            if not 0x40 <= header < PAGE - 0x60 or page[header : header + 4] != b"PE\0\0":
+                continue
+            machine, size, subsystem = (
+                int.from_bytes(page[header + at : header + at + length], "little")
+                for at, length in ((4, 2), (0x50, 4), (0x5C, 2))
+            )
+            if machine == MACHINE_ARM64 and subsystem == NATIVE and ARM64_SIZES[0] <= size <= ARM64_SIZES[1]:
+                return int(pages[row])
+    return None

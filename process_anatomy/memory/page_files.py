@@ -8,10 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from process_anatomy.memory.physical import PAGE, CachedMemory, PhysicalMemory
-from process_anatomy.memory.space import Addresses, Octets
+from process_anatomy.memory.space import Addresses, Mask, Octets
 
 FIRST = 1 << 56
 """Where page file 0 begins: beyond any physical address (52 bits)."""
+FILE_BITS = 4
+"""Bits of an entry that number the page file."""
 FILE_SHIFT = 48
 """Each file has 2**48 octets of addresses: 2**32 pages and some."""
 
@@ -23,7 +25,7 @@ class PageFiles:
 
     Args:
         memory: physical memory.
-        files: number of the page file to its octets.
+        files: number of the page file, below 16, to its octets.
 
     Attributes:
         end: one past the highest address of memory itself.
@@ -36,8 +38,16 @@ class PageFiles:
         self._mixed = CachedMemory(self._fetch, FIRST + (max(self.files, default=0) + 1 << FILE_SHIFT))
         self._last: PhysicalMemory = memory
 
+    def holds(self, files: Addresses, pages: Addresses) -> Mask:
+        """Whether the pages of page files are in files that are there and reach so far."""
+        held = np.zeros(1 << FILE_BITS, dtype=np.uint64)
+        for number, file in self.files.items():
+            held[number] = file.end // PAGE
+        there: Mask = pages < held[files]
+        return there
+
     def addresses(self, files: Addresses, pages: Addresses) -> Addresses:
-        """Where the pages of page files are (see the module's first line), whether a file holds them or not."""
+        """Where the pages of page files are, whether a file holds them or not."""
         start = np.uint64(FIRST) + (files << np.uint64(FILE_SHIFT))
         return start + pages * np.uint64(PAGE)
 

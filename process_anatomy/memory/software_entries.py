@@ -246,14 +246,14 @@ class SoftwareEntries:
 
     def _in_files(self, entries: Addresses) -> Addresses:
         """Where in the page files the pages of entries are."""
+        assert self.files is not None
         kept = self.format
         entries, certain = self.plain(entries)
-        page = kept.page.of(entries)
-        there = certain & (page != 0) & (entries & kept.store == 0)
+        file, page = kept.file.of(entries), kept.page.of(entries)
+        there = certain & (page != 0) & (entries & (kept.store | paging.TRANSITION | paging.VALID) == 0)
         there &= (entries & kept.allocated != 0) | (entries & kept.reserved == 0)
-        there &= (entries & paging.TRANSITION == 0) & (entries & paging.VALID == 0)
-        assert self.files is not None
-        return np.where(there, self.files.addresses(kept.file.of(entries), page), paging.NOWHERE)
+        there &= self.files.holds(file, page)
+        return np.where(there, self.files.addresses(file, page), paging.NOWHERE)
 
     def pointers(self, entries: Addresses) -> Addresses:
         """Addresses of the prototype entries that entries refer to; 0 where that is not known."""

@@ -11,13 +11,14 @@ import http.client
 import json
 import re
 import shutil
+import string
 import time
 import urllib.request
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from process_anatomy.errors import SampleError
 from process_anatomy.samples.progress import Progress, Step, silent
@@ -36,6 +37,8 @@ RESERVE = 1 << 24
 """Bytes that stay free on the disk."""
 LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers that another attempt may be spared."""
+MOVED = frozenset({301, 302, 303, 307, 308})
+REDIRECTIONS = 10
 AGENT = "process-anatomy (memory forensics teaching samples)"
 
 
@@ -91,51 +94,33 @@ class _Part:
         self._notes.unlink(missing_ok=True)
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirections to the web only, and from an encrypted connection to a plain one only if a hash proves."""
-
-    def __init__(self, plain: bool) -> None:
-        self._plain = plain
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
-    ) -> urllib.request.Request | None:
-        """The request to follow with."""
-        scheme = urlsplit(newurl).scheme
-        if scheme not in ("http", "https"):
-            raise SampleError(f"{_host(req.full_url)} leads to {scheme or 'nowhere'}:, which is no address of the web")
-        if req.type == "https" and scheme == "http" and not self._plain:
-            raise SampleError(
-                f"{_host(req.full_url)} leads to a connection that is not encrypted, and no hash is published"
-            )
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-    def http_error_302(
-        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: http.client.HTTPMessage
-    ) -> Any:
-        """Follow; where that cannot be done, the connection is closed."""
-        try:
-            return super().http_error_302(req, fp, code, msg, headers)
-        except HTTPError:  # has the connection, and is closed where it is caught
-            raise
-        except Exception as error:
-            fp.close()
-            if isinstance(error, ValueError):
-                raise SampleError(f"{_host(req.full_url)} redirects to what is no address of the web") from None
-            raise
-
-    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
-
-
-def _opener(plain: bool) -> urllib.request.OpenerDirector:
-    """What opens http and https, and nothing else."""
+def _opener() -> urllib.request.OpenerDirector:
+    """What opens http and https, and nothing else; redirections are errors to it."""
     opener = urllib.request.OpenerDirector()
     for handler in (
-        urllib.request.ProxyHandler(), urllib.request.HTTPHandler(), urllib.request.HTTPSHandler(), _Redirects(plain),
+        urllib.request.ProxyHandler(), urllib.request.HTTPHandler(), urllib.request.HTTPSHandler(),
         urllib.request.HTTPDefaultErrorHandler(), urllib.request.HTTPErrorProcessor(), urllib.request.UnknownHandler(),
     ):  # fmt: skip
         opener.add_handler(handler)
     return opener
+
+
+def _onward(address: str, location: str | None, plain: bool) -> str:
+    """Where a redirection leads: to the web only, and from an encrypted connection to a plain one only if ``plain``.
+
+    Volatility takes every handler of redirections in the process for one of its own, so there is none here.
+    """
+    try:
+        found = quote(urljoin(address, location or ""), encoding="iso-8859-1", safe=string.punctuation)
+        parts = urlsplit(found)
+        usable = bool(location) and parts.scheme in ("http", "https") and parts.hostname
+    except ValueError:
+        usable = False
+    if not usable:
+        raise SampleError(f"{_host(address)} redirects to what is no address of the web")
+    if urlsplit(address).scheme == "https" and parts.scheme == "http" and not plain:
+        raise SampleError(f"{_host(address)} redirects to a connection without encryption, and no hash is published")
+    return found
 
 
 def _host(address: str) -> str:
@@ -173,7 +158,7 @@ class Download:
         self.address, self.target = address, target
         self._size, self._provable = size, provable
         self._timeout, self._pause, self._progress = timeout, pause, progress
-        self._opener = _opener(provable)
+        self._opener = _opener()
         self.resumed = False
         """Whether what came is of more than one answer."""
 
@@ -225,9 +210,8 @@ class Download:
             headers["Range"] = f"bytes={offset}-"
             if part.said.condition:
                 headers["If-Range"] = part.said.condition
-        request = urllib.request.Request(self.address, headers=headers)  # noqa: S310  _opener opens the web only
         try:
-            answer = self._opener.open(request, timeout=self._timeout)
+            answer = self._open(headers)
         except HTTPError as error:
             with error:
                 self._refused(part, error, offset)
@@ -236,10 +220,22 @@ class Download:
             raise _Lost(_why(error.reason)) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _Lost(_why(error)) from None
-        if answer is None:
-            raise SampleError(f"{self.address} is no address of the web")
         with answer:
             self._take(part, answer, offset, step)
+
+    def _open(self, headers: dict[str, str]) -> Any:
+        """The answer where the redirections end."""
+        address = self.address
+        for _ in range(REDIRECTIONS):
+            request = urllib.request.Request(address, headers=headers)  # noqa: S310  _opener opens the web only
+            try:
+                return self._opener.open(request, timeout=self._timeout)
+            except HTTPError as error:
+                if error.code not in MOVED:
+                    raise
+                with error:
+                    address = _onward(address, error.headers.get("Location"), self._provable)
+        raise SampleError(f"{_host(self.address)} redirects in a circle: {self.address}")
 
     def _refused(self, part: _Part, error: HTTPError, offset: int) -> None:
         """An answer that is no file."""
@@ -248,8 +244,6 @@ class Download:
                 return  # all of it is here already
             part.forget()
             raise _Lost("the file is another one now than when the download began")
-        if 300 <= error.code < 400:
-            raise SampleError(f"{_host(self.address)} redirects in a circle, or not to the web: {self.address}")
         words = _line(f"answers {error.code} {error.reason or ''}")
         if error.code in LATER:
             raise _Lost(words)

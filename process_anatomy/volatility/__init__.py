@@ -77,6 +77,9 @@ class Anatomy:
             requirements.StringRequirement(
                 name="isf", description="Take the layout from this Volatility symbol table", optional=True
             ),
+            requirements.StringRequirement(
+                name="dtb", description="Physical address of the kernel's page tables", optional=True
+            ),
         ]
 
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
@@ -154,7 +157,9 @@ class Anatomy:
 
         try:
             self.progress(0, "Identifying the Windows kernel")
-            kernel = open_kernel(self.context, self.config["primary"], self.config.get("isf", None))
+            said = self.config.get("dtb", None)
+            dtb = None if said is None else integer("--dtb", said)
+            kernel = open_kernel(self.context, self.config["primary"], self.config.get("isf", None), dtb)
             for line in kernel.evidence:
                 log.info(line)
             if kernel.build.estimated:

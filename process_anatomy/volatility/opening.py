@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from process_anatomy.memory.physical import PhysicalMemory, Run
     from structs.layout import Build
 
-LINUX_BANNER = b"Linux version "
+BANNERS = {b"Linux version ": "Linux", b"Darwin Kernel Version ": "macOS"}
+"""What a kernel says of itself, and of what system it is."""
 BANNER_SEARCH = 1 << 28
 
 
@@ -85,17 +86,22 @@ def _file_runs(context: interfaces.context.ContextInterface, name: str) -> tuple
     return file, [Run(start, length, offset + shift) for start, length, offset in runs]
 
 
-def open_kernel(context: interfaces.context.ContextInterface, name: str, isf: str | None = None) -> Kernel:
+def open_kernel(
+    context: interfaces.context.ContextInterface, name: str, isf: str | None = None, dtb: int | None = None
+) -> Kernel:
     """The kernel in the image behind a layer.
+
+    Where Volatility found no page tables, or none that lead to a kernel, they are searched for.
 
     Args:
         context: Volatility's context.
         name: the layer that the plugin was given.
         isf: path of the user's own symbol table, if there is one.
+        dtb: physical address of the kernel's page tables, if the user says it.
 
     Raises:
         ImageError: the image cannot be analysed; the message says why in one line.
-        RequestError: the symbol table cannot be used.
+        RequestError: the symbol table cannot be used, or there is no kernel where the user says.
     """
     layer = context.layers[name]
     own = read_isf(isf) if isf else None
@@ -103,12 +109,44 @@ def open_kernel(context: interfaces.context.ContextInterface, name: str, isf: st
         from process_anatomy.kernel.small_dump import open_small_dump
 
         return open_small_dump(layer.dump, own)
-    if isinstance(layer, UnrecognisedLayer):
-        raise NotWindows(unrecognised(context, layer.config["base_layer"]))
     from process_anatomy.kernel.identify import identify
+    from process_anatomy.kernel.root_search import find_kernel, kernel_at
 
-    memory = physical_memory(context, layer.config["memory_layer"])
-    return identify(memory, int(layer.config["page_map_offset"]), own, mode_of(layer))
+    unknown = isinstance(layer, UnrecognisedLayer)
+    below = layer.config["base_layer" if unknown else "memory_layer"]
+    if unknown:
+        declined = known_file(context, below)
+        if declined is not None:
+            raise declined
+    memory = with_page_files(context, layer, physical_memory(context, below))
+    if dtb is not None:
+        said = kernel_at(memory, dtb, own)
+        if said is None:
+            raise RequestError(f"--dtb: the page tables at {dtb:#x} lead to no Windows kernel")
+        return said
+    if unknown:
+        found = find_kernel(memory, own)
+        if found is None:
+            raise unrecognised(context, below, memory)
+        return found
+    try:
+        return identify(memory, int(layer.config["page_map_offset"]), own, mode_of(layer))
+    except ImageError as error:
+        found = find_kernel(memory, own)
+        if found is None:
+            raise arm64(memory) or error from None
+        return found
+
+
+def with_page_files(
+    context: interfaces.context.ContextInterface, layer: interfaces.layers.DataLayerInterface, memory: PhysicalMemory
+) -> PhysicalMemory:
+    """Memory together with the page files that the user gave (``--single-swap-locations``), if there are any."""
+    from process_anatomy.memory.page_files import FILE_BITS, PageFiles
+
+    names = {number: layer.config.get(f"swap_layers.swap_layers{number}", None) for number in range(1 << FILE_BITS)}
+    files = {number: physical_memory(context, name) for number, name in names.items() if name in context.layers}
+    return PageFiles(memory, files) if files else memory
 
 
 def mode_of(layer: interfaces.layers.DataLayerInterface) -> Mode:
@@ -125,7 +163,7 @@ def mode_of(layer: interfaces.layers.DataLayerInterface) -> Mode:
     raise NotYet(f"page tables of {safe_text(type(layer).__name__)} are not supported (x86 and x64 are)")
 
 
-def open_path(path: str | os.PathLike[str], isf: str | None = None) -> Kernel:
+def open_path(path: str | os.PathLike[str], isf: str | None = None, dtb: int | None = None) -> Kernel:
     """The kernel in an image file: Volatility's stackers find the layers, as for a plugin.
 
     Raises:
@@ -155,7 +193,7 @@ def open_path(path: str | os.PathLike[str], isf: str | None = None) -> Kernel:
         ),
         key=lambda stacker: stacker.stack_order,
     )
-    kernel = open_kernel(context, LayerStacker.stack_layer(context, "image", stackers)[0], isf)
+    kernel = open_kernel(context, LayerStacker.stack_layer(context, "image", stackers)[0], isf, dtb)
     if not isinstance(getattr(kernel.space, "memory", None), CachedMemory):
         context.layers["image"].destroy()  # the file is mapped, nobody reads it through the layer any more
     return kernel
@@ -180,14 +218,20 @@ def read_isf(path: str) -> Build:
         raise RequestError(f"cannot use the symbol table {path}: {error}") from None
 
 
-def unrecognised(context: interfaces.context.ContextInterface, name: str) -> str:
-    """What an image looks like in which no page tables of Windows were found, in one line."""
+def file_below(context: interfaces.context.ContextInterface, name: str) -> FileLayer:
+    """The file that a layer stands on."""
     layer = context.layers[name]
     while not isinstance(layer, FileLayer) and layer.dependencies:
         layer = context.layers[layer.dependencies[0]]
+    return layer
+
+
+def known_file(context: interfaces.context.ContextInterface, name: str) -> ImageError | None:
+    """Why a file cannot be an image in which a kernel might be searched for; ``None`` where it can."""
+    layer = file_below(context, name)
     data = file_bytes(layer)
     if not len(data):
-        return "the file is empty"
+        return NotWindows("the file is empty")
     head = bytes(data[:4096])
     kind = dump_type(layer)
     if kind == TRIAGE:
@@ -196,23 +240,52 @@ def unrecognised(context: interfaces.context.ContextInterface, name: str) -> str
         try:
             SmallDump(data)
         except SmallDumpError as error:
-            return str(error)
-    if kind is not None:
-        return f"this is a Windows crash dump of type {kind} that cannot be read: truncated, or without page tables"
+            return NotWindows(str(error))
     for magic, name_of in KNOWN_STARTS.items():
         if head.startswith(magic):
-            return f"this is {name_of}, not a memory image"
-    tried = "no page tables of Windows were found in it (searched: file headers, page tables that map themselves)"
-    if not any(head) and not any(bytes(data[: 1 << 20])):
-        tried += "; it starts with nothing but zeros"
+            return NotWindows(f"this is {name_of}, not a memory image")
     if all(byte in TEXT for byte in head):
-        return f"this looks like a text file, not a memory image; {tried}"
+        return NotWindows(f"this looks like a text file, not a memory image; {TRIED}")
+    return None
+
+
+def unrecognised(context: interfaces.context.ContextInterface, name: str, memory: PhysicalMemory) -> ImageError:
+    """What an image looks like in which no kernel of Windows was found, in one line."""
+    layer = file_below(context, name)
+    data = file_bytes(layer)
+    kind = dump_type(layer)
+    other = arm64(memory)
+    if other is not None:
+        return other
+    if kind is not None:
+        return NotWindows(
+            f"this is a Windows crash dump of type {kind} that cannot be read: truncated, or without page tables"
+        )
+    tried = TRIED
+    if not any(bytes(data[: 1 << 20])):
+        tried += "; it starts with nothing but zeros"
     search = data.find if isinstance(data, (bytes, mmap.mmap)) else bytes(data).find
-    if search(LINUX_BANNER, 0, BANNER_SEARCH) >= 0:
-        return f"this holds a Linux kernel, not Windows; {tried}"
-    return f"not a Windows memory image, or a truncated one of {len(data)} bytes: {tried}"
+    for banner, system in BANNERS.items():
+        if search(banner, 0, BANNER_SEARCH) >= 0:
+            return NotWindows(f"this holds a {system} kernel, not Windows; {tried}")
+    return NotWindows(f"not a Windows memory image, or a truncated one of {len(data)} bytes: {tried}")
 
 
+def arm64(memory: PhysicalMemory) -> NotYet | None:
+    """What to say of Windows for ARM64, told by its kernel's header; ``None`` where there is none."""
+    from process_anatomy.kernel.candidates import arm64_kernel
+
+    where = arm64_kernel(memory)
+    if where is None:
+        return None
+    place = f"its kernel is at physical address {where:#x}"
+    return NotYet(f"this is Windows for ARM64 ({place}), which is not supported (x86 and x64 are)")
+
+
+TRIED = (
+    "no page tables of Windows were found in it (searched: file headers, page tables that map themselves,"
+    " the start block of processors, the process System)"
+)
 TEXT = frozenset(b"\t\n\r\f") | frozenset(range(32, 127)) | frozenset(range(128, 256))
 KNOWN_STARTS = {
     b"MDMP": "a user-mode minidump (one process's memory)",

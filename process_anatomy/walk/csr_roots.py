@@ -87,7 +87,7 @@ def _root(kernel: Kernel, process: Process, trees: VadTable, known: frozenset[in
     data, there = own.read_many(pages, PAGE)
     size = kernel.build.pointer_size
     values = data.view(f"<u{size}").reshape(-1).astype(np.uint64)
-    places = (pages[:, None] + np.arange(0, PAGE, size, dtype=np.uint64)).reshape(-1)
+    places = (pages[:, None] + np.arange(PAGE // size, dtype=np.uint64) * np.uint64(size)).reshape(-1)
     likely = (values >= np.uint64(LOWEST_HEAP)) & (values < np.uint64(kernel.system_start))
     likely &= values % np.uint64(HEAP_UNIT) == 0
     likely &= (values < np.uint64(vad.start)) | (values > np.uint64(vad.end))

@@ -118,6 +118,7 @@ class Comparison:
         state: the entry's state.
         entry: the entry.
         rights: what it lets through, a number in :data:`RIGHTS`.
+        forbids: whether entries forbid execution at all.
         problems: what has no row to say it, one line each.
     """
 
@@ -129,9 +130,8 @@ class Comparison:
         names: Sequence[tuple[str, ...]],
         backing: Sequence[Section],
         entries: Entries,
-        mask: np.uint64,
     ) -> None:
-        self.space, self.processes, self.entries, self.mask = space, processes, entries, mask
+        self.space, self.processes, self.entries = space, processes, entries
         self.vads, self.names, self.backing = vads, names, backing
         self.half = user_half(space)
         numbers = {process.address: number for number, process in enumerate(processes)}
@@ -143,6 +143,10 @@ class Comparison:
         self.state, self.entry = entries.state[self.pick], entries.entry[self.pick]
         writable, executable = self.entry & (WRITE | SOFTWARE_WRITE) != 0, self.entry & NO_EXECUTE == 0
         self.rights = writable.astype(np.int64) << 1 | executable
+        # 32-bit entries have no bit to forbid execution, and older processors with PAE do not use it
+        self.forbids = space.pointer_size == 8 or bool(
+            (entries.entry[entries.state <= PageState.LARGE_1GB] & NO_EXECUTE != 0).any()
+        )
 
     def rows(self) -> list[PageRow]:
         """One row for each VAD, and one for each run of present pages between them."""
@@ -240,13 +244,16 @@ class Comparison:
     def _own_code(self, valid: Mask, copied: Mask) -> tuple[dict[int, list[int]], set[int]]:
         """For each VAD the first pages of code that no file gave, and the VADs whose first page is a proved copy.
 
-        In ranges that may be executed and map no image, pages that wait in memory (transition) count as well.
+        In ranges that may be executed and map no image, pages that wait in memory (transition) count as well.  Where
+        no entry can forbid execution, it is the VAD that says what may be executed, and code and data of an image
+        cannot be told apart.
         """
-        vads, owner, executable = self.vads, self.owner, self.rights & 1 != 0
+        vads, owner, executable = self.vads, self.owner, (self.rights & 1 != 0) & self.forbids
         image = np.array([v.vad_type == IMAGE_MAP for v in vads] + [False])[owner]
         may = np.array([isinstance(v.protection, str) and "EXECUTE" in v.protection for v in vads] + [False])[owner]
         waiting = (self.state == PageState.TRANSITION) & (owner >= 0)
-        wanted = np.where(image, copied & executable, (valid & executable) | (waiting & may))
+        present = waiting if self.forbids else waiting | valid
+        wanted = np.where(image, copied & executable, (valid & executable) | (present & may))
         places = self.entries.place[self.pick] % np.uint64(self.half)
         found: dict[int, list[int]] = {}
         for number, place in zip(owner[wanted].tolist(), places[wanted].tolist(), strict=True):
@@ -273,7 +280,7 @@ class Comparison:
         picked = Entries(
             entries.place[pick], self.count, state, self.entry, entries.physical[pick], entries.gaps, entries.cut
         )
-        place = prototype_addresses(self.space, picked, firsts[owner], starts[owner], self.mask)
+        place = prototype_addresses(self.space, picked, firsts[owner], starts[owner])
         compare = (state == PageState.VALID) & inside & (firsts[owner] >= np.uint64(self.space.system_start))
         # behind the last entry that follows on, the next subsection's begin elsewhere
         reach = (lasts[owner] == 0) | (place <= lasts[owner])
@@ -281,7 +288,9 @@ class Comparison:
         frame = np.zeros(len(pick), dtype=np.uint64)
         there, known = np.zeros(len(pick), dtype=np.bool_), np.zeros(len(pick), dtype=np.bool_)
         rows = np.flatnonzero(ask)
-        frame[rows], there[rows], known[rows] = prototypes(self.space, place[rows], self.mask)
+        roots = addresses_of([p.dtb if isinstance(p.dtb, int) else 0 for p in self.processes])
+        root = roots[(picked.place[rows] // np.uint64(self.half)).astype(np.int64)]
+        frame[rows], there[rows], known[rows] = prototypes(self.space, place[rows], root)
         shared = there & (frame == picked.physical)
         by_bits = (self.entry & COPY_ON_WRITE == 0) & ((self.rights & 2 != 0) | (self.entry & DIRTY != 0))
         other = compare & np.where(known, ~shared, by_bits)
@@ -299,7 +308,7 @@ class Comparison:
             copied.append("WRITECOPY" in name)
         may = np.array([*allowed, 3], dtype=np.int64)[self.owner]
         may = may | np.where(np.array([*copied, False])[self.owner] & private, 2, 0)
-        exceeds: Mask = (may < 0) | (self.rights & ~may != 0)
+        exceeds: Mask = (may < 0) | (self.rights & (3 if self.forbids else 2) & ~may != 0)
         return exceeds
 
     def _disagreements(self, beyond: Mask, strange: Mask) -> list[str]:

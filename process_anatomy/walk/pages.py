@@ -16,7 +16,7 @@ from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.page_comparison import Comparison, PageRow
-from process_anatomy.walk.page_entries import ENTRY_LIMIT, entries_of, invalid_mask
+from process_anatomy.walk.page_entries import ENTRY_LIMIT, entries_of, software_of
 from process_anatomy.walk.processes import Process
 from process_anatomy.walk.sections import Section
 from process_anatomy.walk.vads import Vad
@@ -73,14 +73,14 @@ def pages(
             walked.append(process)
         else:
             problems.append(f"process {process.pid}: its page tables are not known ({process.dtb})")
-    mask = invalid_mask(space, _roots(walked))
+    software_of(space).learn(_roots(walked))
     rows: list[PageRow] = []
     budget = TOTAL_LIMIT
     pending = [walked[first : first + GROUP] for first in range(0, len(walked), GROUP)][::-1]
     while pending:
         group = pending.pop()
         limit = GROUP_LIMIT if len(group) > 1 else max(min(ENTRY_LIMIT, budget), 1)
-        entries = entries_of(space, _roots(group), mask, limit)
+        entries = entries_of(space, _roots(group), limit)
         if entries.cut and len(group) > 1:
             pending += [[process] for process in reversed(group)]
             continue
@@ -89,7 +89,7 @@ def pages(
             problems.append(f"process {group[0].pid}: its page tables hold more entries than are read")
         mine = [number for process in group for number in own.get(process.address, ())]
         compared = Comparison(
-            space, group, [vads[n] for n in mine], [names[n] for n in mine], [backing[n] for n in mine], entries, mask
+            space, group, [vads[n] for n in mine], [names[n] for n in mine], [backing[n] for n in mine], entries
         )
         rows += compared.rows()
         problems += compared.problems

@@ -1,7 +1,7 @@
 """Sections behind VADs: control area, its flags and counts, its parts, all VADs in a few batches.
 
-Since Windows Vista a node points to the part of the section that is mapped, before to the control area, behind which the
-first part lies.
+Since Windows Vista a node points to the part of the section that is mapped, before to the control area, behind which
+the first part lies.
 
 Source: Windows Internals, memory management, section objects; _MMVAD, _SUBSECTION, _CONTROL_AREA and
 _MMSECTION_FLAGS of the kernel's symbols; for parts behind a control area, and for the larger control area of sections

@@ -108,12 +108,13 @@ def _rows(kernel: Kernel, records: Records, entries: Sequence[tuple[Process, int
         level: int | Absent
         only: bool | Absent
         token, level, only = client
+        leads = acts if isinstance(acts, Absent) else token
         if isinstance(acts, int) and not acts:
             token = level = only = NOT_APPLICABLE
-        elif isinstance(acts, Absent) or isinstance(token, Absent):
-            token = level = only = acts if isinstance(acts, Absent) else token
+        elif isinstance(leads, Absent):
+            token = level = only = leads
             problems.append(f"impersonation: {token}")
-        elif token < kernel.system_start:
+        elif leads < kernel.system_start:
             token = level = only = Absent(Kind.IMPLAUSIBLE, f"{token:#x} is no address of a token")
             problems.append(f"it impersonates, but {token}")
         elif isinstance(level, Absent) or isinstance(only, Absent):

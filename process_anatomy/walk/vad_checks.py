@@ -1,7 +1,7 @@
 """Whether VAD trees can be as they are: ranges that overlap or leave user space, a balance that no tree has.
 
-Source: _MMADDRESS_NODE, _MM_AVL_NODE and _RTL_BALANCED_NODE: the two lowest bits of the parent's address, a signed number,
-say which branch of an AVL tree is higher.  The nodes of Windows XP, a splay tree's, keep no balance.
+Source: _MMADDRESS_NODE, _MM_AVL_NODE and _RTL_BALANCED_NODE: the two lowest bits of the parent's address, a signed
+number, say which branch of an AVL tree is higher.  The nodes of Windows XP, a splay tree's, keep no balance.
 """
 
 from __future__ import annotations

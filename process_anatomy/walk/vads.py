@@ -385,7 +385,8 @@ def _tags(kernel: Kernel, address: Addresses) -> list[Any]:
 def _files(kernel: Kernel, records: Records, tags: list[Any]) -> list[Any]:
     """Names of mapped files: node, subsection, control area, file object, in four batches.
 
-    Before Windows Vista the node points to the control area itself.  The pool tag tells which nodes have a section behind them; where it is not known, the private bit does.
+    Before Windows Vista the node points to the control area itself.  The pool tag tells which nodes have a section
+    behind them; where it is not known, the private bit does.
     """
     found: list[Any] = [NOT_APPLICABLE] * len(records)
     mapped = (records.array("PrivateMemory") == 0).tolist()

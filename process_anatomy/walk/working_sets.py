@@ -88,7 +88,7 @@ class WorkingSet:
         resident: pages of 4 KB that its page tables map as valid, user half.
         large: pages of 4 KB that its large pages cover.
         transition: pages that were trimmed and are still in memory.
-        tables: its page tables, the root included.
+        tables: its page tables, the root included, except of PAE: many roots of four entries share a page.
         list_address: where its working set list is; not applicable where the process has none.
         entries: valid entries of the list; absent where the kernel keeps none.
         through_another: what the list's address holds through System's page tables.
@@ -183,7 +183,8 @@ class Census:
         resident: valid small pages.
         large: small pages that large ones cover.
         transition: small pages in transition.
-        tables: page tables that were read, the root included.
+        rooted: whether the root could be read.
+        tables: page tables that were read, the root included where it takes a page.
         missing: page tables that the image does not hold.
         cut: roots whose tables are more than are counted.
     """
@@ -191,6 +192,7 @@ class Census:
     resident: npt.NDArray[np.int64]
     large: npt.NDArray[np.int64]
     transition: npt.NDArray[np.int64]
+    rooted: npt.NDArray[np.bool_]
     tables: npt.NDArray[np.int64]
     missing: npt.NDArray[np.int64]
     cut: npt.NDArray[np.bool_]
@@ -201,7 +203,7 @@ def census(space: AddressSpace, roots: Addresses) -> Census:
     memory, mode, count, half = space.memory, space.mode, len(roots), user_half(space)
     movable = paging.transition_frames(memory)
     resident, large, transition, tables, missing = (np.zeros(count, dtype=np.int64) for _ in range(5))
-    cut = np.zeros(count, dtype=np.bool_)
+    cut, rooted = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)
     pending = [(0, np.arange(count), roots & np.uint64(mode.root_mask), np.zeros(count, dtype=np.uint64))]
     budget = TABLES_IN_ALL
     while pending:
@@ -218,7 +220,10 @@ def census(space: AddressSpace, roots: Addresses) -> Census:
         there = offsets >= 0
         missing += np.bincount(owner[~there], minlength=count)
         owner, offsets, first = owner[there], offsets[there], first[there]
-        tables += np.bincount(owner, minlength=count)
+        if level == 0:
+            rooted[owner] = True
+        if size == PAGE:
+            tables += np.bincount(owner, minlength=count)
         entries = numbers(gather(memory.octets(), offsets, size), mode.entry_size)
         row, index = np.nonzero(entries)
         if half % (size // mode.entry_size << shift):  # a table may map what is above the user half as well
@@ -241,7 +246,7 @@ def census(space: AddressSpace, roots: Addresses) -> Census:
             below = np.where(moving, entry & movable, entry & paging.FRAME)[deeper]
             start = first[row[deeper]] + (index[deeper].astype(np.uint64) << np.uint64(shift))
             pending.append((level + 1, owner[deeper], below, start))
-    return Census(resident, large, transition, tables, missing, cut)
+    return Census(resident, large, transition, rooted, tables, missing, cut)
 
 
 def _counted(kernel: Kernel, processes: Sequence[Process], problems: list[list[str]]) -> dict[str, list[Any]]:
@@ -254,7 +259,7 @@ def _counted(kernel: Kernel, processes: Sequence[Process], problems: list[list[s
     found = census(space, addresses_of([p.dtb for p in processes if isinstance(p.dtb, int) and p.dtb]))
     columns: dict[str, list[Any]] = {name: [_rootless(process) for process in processes] for name in names}
     for place, row in enumerate(rooted):
-        if not found.tables[place]:
+        if not found.rooted[place]:
             gone = Absent(Kind.UNREADABLE, "the root of its page tables is not in the image")
             for name in names:
                 columns[name][row] = gone

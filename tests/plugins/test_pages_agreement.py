@@ -14,27 +14,38 @@ from process_anatomy import open_image
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import PageState
 from process_anatomy.memory.view import addresses_of
-from process_anatomy.walk.page_entries import entries_of, invalid_mask, prototype_addresses, prototypes
+from process_anatomy.walk.page_entries import entries_of, prototype_addresses, prototypes, software_of
 from process_anatomy.walk.processes import processes
 from process_anatomy.walk.sections import sections
 from process_anatomy.walk.vads import vads
 from tests.conftest import ROOT, Vol
 
-IMAGES = ["win10-19041.raw", "srv2019-17763.raw", "srv2016-14393.raw"]
+IMAGES = [
+    "win10-19041.raw",
+    "srv2019-17763.raw",
+    "srv2016-14393.raw",
+    "winxp-2600-pae.raw",
+    "win7-7601-x86-pae.raw",
+]
 SAMPLE = ROOT / "samples" / "lab-win11-22621.dmp"
 STATES = {
     "valid": "VALID", "large": "LARGE_2MB", "transition": "TRANSITION", "demand-zero": "DEMAND_ZERO",
     "guard-demand-zero": "DEMAND_ZERO", "pagefile": "PAGEFILE", "vad-demand-zero": "no entry",
     "prototype-valid": "PROTOTYPE", "prototype-vad-transition": "PROTOTYPE", "prototype-not-resident": "PROTOTYPE",
+    "prototype-transition": "PROTOTYPE",
 }  # fmt: skip
 """State in an answer key to the state that we give."""
 ZEROS = {"demand-zero"}
 """States for which an answer key gives the checksum of the zeros that the page will hold."""
-USER_TOP = 1 << 47
 LOW_48 = (1 << 48) - 1
 
 Foreign = Callable[[str], Path]
 Truth = Callable[[str], dict[str, Any]]
+
+
+def user_top(image: str) -> int:
+    """The lowest address that is no process's own."""
+    return 1 << (31 if "xp" in image or "x86" in image else 47)
 
 
 @pytest.fixture(params=IMAGES)
@@ -49,30 +60,31 @@ def test_every_listed_page_has_its_state_and_its_octets(image: str, foreign: For
     listed = processes(kernel).rows
     space = kernel.space
     assert isinstance(space, AddressSpace)
-    mask = invalid_mask(space, addresses_of([p.dtb for p in listed if isinstance(p.dtb, int)]))
-    assert mask == whole["invalid_pte_mask"]
+    software_of(space).learn(addresses_of([p.dtb for p in listed if isinstance(p.dtb, int)]))
+    assert software_of(space).flips.mask == whole.get("invalid_pte_mask", 0)
     table = vads(kernel, listed).rows
     backing = sections(kernel, table)
     compared = 0
     for process in whole["processes"]:
-        found = entries_of(space, addresses_of([process["dtb"]]), mask)
+        root = addresses_of([process["dtb"]])
+        found = entries_of(space, root)
+        first, start = np.zeros(len(found.place), dtype=np.uint64), np.zeros(len(found.place), dtype=np.uint64)
+        for vad, section in zip(table, backing, strict=True):
+            if vad.process.pid == process["pid"] and isinstance(section.first_prototype, int):
+                inside = (found.place >= _int(vad.start)) & (found.place <= _int(vad.end))
+                first[inside], start[inside] = section.first_prototype, _int(vad.start)
+        where = prototype_addresses(space, found, first, start)
+        frame, there, _ = prototypes(space, where, np.repeat(root, len(where)))
         for page in process.get("pages", ()):
             number = int(np.searchsorted(found.place, np.uint64(page["va"]), "right")) - 1
-            inside = page["va"] - int(found.place[number])
-            covered = inside < int(found.pages[number]) << 12
+            within = page["va"] - int(found.place[number])
+            covered = within < int(found.pages[number]) << 12
             state = PageState(int(found.state[number])) if covered else None
             assert (state.name if state is not None else "no entry") == STATES[page["state"]]
-            physical = int(found.physical[number]) + inside if covered and found.readable[number] else None
+            physical = int(found.physical[number]) + within if covered and found.readable[number] else None
             if state is PageState.PROTOTYPE:
-                row = next(
-                    n for n, v in enumerate(table)
-                    if v.process.pid == process["pid"] and _int(v.start) <= page["va"] <= _int(v.end)
-                )  # fmt: skip
-                ones = np.ones(len(found.place), dtype=np.uint64)
-                first, start = _int(backing[row].first_prototype), _int(table[row].start)
-                where = prototype_addresses(found, ones * np.uint64(first), ones * np.uint64(start), mask)
-                frame, there, _ = prototypes(space, where[number : number + 1], mask)
-                physical = int(frame[0]) if there[0] else None
+                assert where[number] == page.get("prototype_pte", where[number])
+                physical = int(frame[number]) if there[number] else None
             data = None if physical is None else space.memory.read(physical, 0x1000)
             expected = None if page["state"] in ZEROS else page["crc32"]
             assert (None if data is None else zlib.crc32(data)) == expected
@@ -91,7 +103,7 @@ def test_undisturbed_images_show_nothing_odd(image: str, vol: Vol, foreign: Fore
     whole = truth(image.split(".", maxsplit=1)[0])
     assert {row["Disagreement"] for row in rows} == {None}
     assert {row["Kind"] for row in rows} == {"vad"}
-    assert sum(len(p["vads"]) for p in whole["processes"]) == len(rows)
+    assert sum(len(p.get("vads", ())) for p in whole["processes"]) == len(rows)
     for row in rows:
         counts = [row[c] for c in ("Valid", "Large", "Transition", "Prototype", "Pagefile", "DemandZero", "Untouched")]
         assert row["Problems"] or sum(counts) == row["End"] + 1 - row["Start"] >> 12
@@ -103,22 +115,25 @@ def test_regions_are_those_of_the_answer_key(image: str, vol: Vol, foreign: Fore
     """PEBs, TEBs, heaps and images lie in ranges that are named so, and the generator's own notes agree."""
     rows = vol("-r", "json", "-f", foreign(image), "windows.anatomy.vads").rows
     names = {(r["PID"], r["Start VPN"]): set(r["Region"].split(", ")) for r in rows if not r["Problems"]}
-    for process in truth(image.split(".", maxsplit=1)[0])["processes"]:
-        for vad in process["vads"]:
+    listed = truth(image.split(".", maxsplit=1)[0])["processes"]
+    notes = {vad.get("note") or "" for process in listed for vad in process.get("vads", ())}
+    noted = any("stack" in note.lower() for note in notes)  # not every generator says which ranges are stacks
+    for process in listed:
+        for vad in process.get("vads", ()):
             name = names.get((process["pid"], vad["start"]))
             if name is None:
                 continue  # one of a pair that overlaps: which of them an address belongs to cannot be said
             held = {
-                "PEB": process["peb"],
-                "heap": process.get("heap") or 0,
-                "TEB": process["threads"][0]["teb"] if process["threads"] else 0,
+                "PEB": [process["peb"]],
+                "heap": [process.get("heap") or 0],
+                "TEB": [thread["teb"] for thread in process["threads"]],
             }
-            for what, address in held.items():
-                alive = not process["exited"]
-                assert (what in name) == (alive and vad["start"] <= address <= vad["end"]), (what, vad)
+            for what, places in held.items():
+                inside = any(vad["start"] <= place <= vad["end"] for place in places)
+                assert (what in name) == (inside and not process["exited"]), (what, vad)
             assert ("image" in name) == (vad["type"] == "VadImageMap")
-            if not process["exited"]:
-                assert ("stack" in name) == ("stack" in vad.get("note", "").lower()), vad
+            if noted and not process["exited"]:
+                assert ("stack" in name) == ("stack" in (vad.get("note") or "").lower()), vad
 
 
 def by_range(rows: list[dict[str, Any]], pages: dict[int, int]) -> list[tuple[int, int]]:
@@ -130,7 +145,7 @@ def by_range(rows: list[dict[str, Any]], pages: dict[int, int]) -> list[tuple[in
     return [(row["Start"], int(weights[b] - weights[a])) for row, a, b in zip(rows, low, high, strict=True)]
 
 
-@pytest.mark.parametrize("name", ["notepad.exe", "oldapp.exe"])
+@pytest.mark.parametrize("name", ["notepad.exe", "oldapp.exe"])  # the second of 32 bits on 64-bit Windows
 def test_memmap_shows_the_same_pages(
     name: str, image: str, vol: Vol, foreign: Foreign, published_symbols: Foreign
 ) -> None:
@@ -138,6 +153,8 @@ def test_memmap_shows_the_same_pages(
     path = foreign(image)
     rows = vol("-r", "json", "-f", path, "windows.anatomy.pages").rows
     mine = [row for row in rows if row["Process"] == name]
+    if name == "oldapp.exe" and user_top(image) == 1 << 31:
+        pytest.skip("32-bit Windows has no such process")
     assert mine
     stock = vol(
         "-s", published_symbols(image), "-r", "json", "-f", path, "windows.memmap", "--pid", str(mine[0]["PID"])
@@ -145,7 +162,7 @@ def test_memmap_shows_the_same_pages(
     pages = {
         row["Virtual"] + 0x1000 * step: 1
         for row in stock
-        if row["Virtual"] < USER_TOP
+        if row["Virtual"] < user_top(image)
         for step in range(row["Size"] // 0x1000)
     }
     kept = [row for row in mine if not row["Problems"]]
@@ -158,8 +175,15 @@ ASK = """
 import json, sys
 import memprocfs
 vmm = memprocfs.Vmm(["-device", sys.argv[1], "-disable-symbolserver", "-disable-symbols", "-waitinitialize"])
+def ranges(process):
+    try:
+        return [[vad["start"], vad["end"]] for vad in process.maps.vad()]
+    except RuntimeError:  # a process without a section view
+        return None
 print("ANSWER" + json.dumps({
-    process.pid: [[e["va"], e["pages"], e["pages-sw"], e["flags"]] for e in process.maps.pte()]
+    process.pid: [
+        ranges(process), [[e["va"], e["pages"], e["pages-sw"], e["flags"]] for e in process.maps.pte()]
+    ]
     for process in vmm.process_list()
 }))
 """
@@ -168,15 +192,16 @@ print("ANSWER" + json.dumps({
 def test_memprocfs_counts_the_same_entries(
     image: str, vol: Vol, foreign: Foreign, memprocfs: Callable[[str, Path], Any]
 ) -> None:
-    """Entries of each range, and of each process the entries that are valid and their rights."""
+    """Ranges, entries of each range, and of each process the entries that are valid and their rights."""
     path = foreign(image)
     answer = memprocfs(ASK, path)
     rows = vol("-r", "json", "-f", path, "windows.anatomy.pages").rows
     compared = 0
-    for pid, listed in answer.items():
-        entries = [entry for entry in listed if entry[0] < USER_TOP]
+    for pid, (ranges, listed) in answer.items():
+        entries = [entry for entry in listed if entry[0] < user_top(image)]
         mine = [row for row in rows if row["PID"] == int(pid) and not row["Problems"]]
         whole = [row for row in rows if row["PID"] == int(pid)]
+        assert ranges is None or sorted(ranges) == sorted([row["Start"], row["End"]] for row in whole)
         pages = {va + 0x1000 * step: 1 for va, count, _, _ in entries for step in range(count)}
         columns = ("Valid", "Large", "Transition", "Prototype", "Pagefile", "DemandZero")
         assert by_range(mine, pages) == [(row["Start"], sum(row[c] for c in columns)) for row in mine]
@@ -217,4 +242,4 @@ def test_vadwalk_shows_the_same_trees(image: str, vol: Vol, foreign: Foreign, pu
         (r["PID"], r["Offset"] & LOW_48, r["Parent"] & LOW_48, r["Start VPN"], r["End VPN"], r["Tag"]) for r in rows
     ]
     assert sorted(actual) == sorted(expected)
-    assert len(actual) > 700
+    assert len(actual) > 300

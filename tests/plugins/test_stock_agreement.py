@@ -74,7 +74,7 @@ def part(rows: list[dict[str, Any]], columns: list[str]) -> list[tuple[Any, ...]
 
 
 def test_pslist_says_the_same(case: Case) -> None:
-    """Processes agree in every column of pslist; it rounds times down to seconds, and counts handles only on 32 bits."""
+    """Processes agree in every column of pslist; it cuts times to seconds, and counts handles only on 32 bits."""
     theirs, ours = case.stock("pslist"), case.ours("processes")
     columns = ["PID", "PPID", "ImageFileName", "Offset(V)", "Threads", "SessionId", "Wow64", "CreateTime", "ExitTime"]
     for row in ours:

@@ -8,7 +8,7 @@ from typing import Any
 from process_anatomy.forge import Image
 from process_anatomy.kernel.identify import Kernel, identify
 from process_anatomy.memory.address_space import AddressSpace
-from process_anatomy.memory.paging import translate_one
+from process_anatomy.memory.paging import PAE, X64, X86, Mode, translate_one
 from process_anatomy.memory.physical import CachedMemory
 from structs.layout import Layout
 
@@ -51,7 +51,15 @@ def spoiled(image: Image, damage: Mapping[int, int]) -> dict[int, bytes]:
 
 def kernel_of(image: Image, frames: Frames | None = None) -> Kernel:
     """The kernel in an image, or in what is left of it."""
-    return identify(memory_of(image.physical if frames is None else frames, image.memory_size), image.truth["dtb"])
+    memory = memory_of(image.physical if frames is None else frames, image.memory_size)
+    return identify(memory, image.truth["dtb"], mode=mode_of(image))
+
+
+def mode_of(image: Image) -> Mode:
+    """The format of an image's page tables."""
+    if image.pointer_size != X86.pointer_size:
+        return X64
+    return PAE if image.truth["pae"] else X86
 
 
 class Editor:
@@ -59,7 +67,7 @@ class Editor:
 
     def __init__(self, image: Image) -> None:
         self.frames = dict(image.physical)
-        self.space = AddressSpace(memory_of(image.physical, image.memory_size), image.truth["dtb"])
+        self.space = AddressSpace(memory_of(image.physical, image.memory_size), image.truth["dtb"], mode_of(image))
         self.build = kernel_of(image).build
 
     def set(self, layout: Layout, address: int, field: str, value: int, root: int | None = None) -> None:
@@ -70,7 +78,7 @@ class Editor:
     def write(self, address: int, data: bytes, root: int | None = None) -> None:
         """Overwrite bytes of kernel memory, or of the user memory of the process with this page-table root."""
         for step, octet in enumerate(data):
-            physical, _ = translate_one(self.space.memory, address + step, root or self.space.root)
+            physical, _ = translate_one(self.space.memory, address + step, root or self.space.root, self.space.mode)
             page = bytearray(self.frames[physical // PAGE])
             page[physical % PAGE] = octet
             self.frames[physical // PAGE] = bytes(page)

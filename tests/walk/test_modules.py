@@ -25,6 +25,7 @@ from process_anatomy.walk.sections import FileHeader
 from structs.eprocess import EPROCESS
 from structs.peb import LDR_DATA_TABLE_ENTRY, PEB
 from tests.walk.damaged import GARBAGE, PAGE, Editor, Frames, kernel_of, listed_truth, process_truth, spoiled, without
+from tests.walk.generations import NEWER, OLDER, lab
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +99,10 @@ def test_forged_modules_are_those_of_the_answer_key(image: Image) -> None:
     assert len(hidden) == 1
 
 
-@pytest.mark.parametrize("build", ["x64-9600-16384", "x64-17763-0", "x64-22621-382", "x64-26100-1742"])
+@pytest.mark.parametrize("build", [name for name in NEWER + OLDER if name.startswith("x64")])
 def test_modules_of_a_32_bit_process_say_which_loader_lists_them(build: str) -> None:
     """The program is in both loaders' lists; nothing is hidden, and headers of either flavour agree."""
-    made = forge(LAB, 11, build)
+    made = lab(build)
     truth = process_truth(made, "oldledger.exe")
     kernel = kernel_of(made)
     table = of(kernel, truth["pid"])

@@ -20,7 +20,7 @@ from process_anatomy.memory.view import addresses_of
 from process_anatomy.notes import Level
 from process_anatomy.notes.explainer import Explainer
 from process_anatomy.walk.page_comparison import PageRow
-from process_anatomy.walk.page_entries import entries_of, invalid_mask
+from process_anatomy.walk.page_entries import entries_of, software_of
 from process_anatomy.walk.page_ranges import NO_VAD, Ranges
 from process_anatomy.walk.pages import PageTable, pages
 from process_anatomy.walk.processes import processes
@@ -119,7 +119,8 @@ def test_the_flipped_bits_are_found_without_symbols(image: Image) -> None:
     space = kernel.space
     assert isinstance(space, AddressSpace)
     roots = addresses_of([p.dtb for p in processes(kernel).rows if isinstance(p.dtb, int)])
-    assert invalid_mask(space, roots) == image.truth["invalid_pte_mask"]
+    software_of(space).learn(roots)
+    assert software_of(space).flips.mask == image.truth["invalid_pte_mask"]
 
 
 def test_paged_out_processes_are_unknown_not_empty(image: Image) -> None:

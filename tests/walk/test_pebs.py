@@ -30,10 +30,11 @@ from structs.eprocess import EPROCESS
 from structs.peb import PEB, PROCESS_PARAMETERS
 from structs.teb import TEB
 from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without
+from tests.walk.generations import NEWER, OLDER, lab
 
 OLD_PROGRAM = 4476
 """The lab's 32-bit process."""
-WOW64_BUILDS = ["x64-9600-16384", "x64-10240-16384", "x64-14393-0", "x64-17763-0", "x64-22621-382", "x64-26100-1742"]
+WOW64_BUILDS = [name for name in NEWER + OLDER if name.startswith("x64")]
 Everything = tuple[list[Peb], list[Variable], list[Teb]]
 
 
@@ -76,11 +77,23 @@ def peb_of(edit: Editor, image: Image, pid: int, bits: int = 64) -> Peb:
     return next(p for p in pebs(kernel, rows, rows) if p.process.pid == pid and p.bits == bits)
 
 
-def test_pebs_are_those_of_the_answer_key(image: Image, undamaged: Callable[[], Everything]) -> None:
+@pytest.fixture(scope="module", params=[NEWER[-2], *OLDER])
+def generation(request: pytest.FixtureRequest) -> tuple[Image, Callable[[], Everything], int]:
+    """The lab of each generation, its blocks, and the bits of its kernel's pointers."""
+    made = lab(request.param)
+    whole = everything(kernel_of(made))
+    return made, lambda: whole, 8 * made.pointer_size
+
+
+Generation = tuple[Image, Callable[[], Everything], int]
+
+
+def test_pebs_are_those_of_the_answer_key(generation: Generation) -> None:
     """Every readable PEB says what the answer key says, and only one process is being debugged."""
+    image, undamaged, bits = generation
     found = undamaged()[0]
-    rows = {row.process.pid: row for row in found if row.bits == 64}
-    assert [row.process.pid for row in found if row.bits == 32] == [OLD_PROGRAM]
+    rows = {row.process.pid: row for row in found if row.bits == bits}
+    assert [row.process.pid for row in found if row.bits != bits] == ([OLD_PROGRAM] if bits == 64 else [])
     compared = 0
     for process in listed_truth(image.truth):
         row = rows.pop(process["pid"])
@@ -89,7 +102,7 @@ def test_pebs_are_those_of_the_answer_key(image: Image, undamaged: Callable[[], 
             assert isinstance(row.command_line, Absent)
             continue
         compared += 1
-        assert (row.address, row.root, row.bits) == (process["peb"], process["dtb"], 64)
+        assert (row.address, row.root, row.bits) == (process["peb"], process["dtb"], bits)
         assert (row.image_base, row.image_path) == (process["image_base"], process["image_path"])
         assert (row.command_line, row.current_directory) == (process["command_line"], process["current_directory"])
         assert (row.window_title, row.desktop) == (process["window_title"], process["desktop"])
@@ -102,7 +115,9 @@ def test_pebs_are_those_of_the_answer_key(image: Image, undamaged: Callable[[], 
     assert [p["name"] for p in image.truth["processes"] if p.get("debug_port")] == ["bobtool.exe"]
 
 
-def test_environments_are_those_of_the_answer_key(image: Image, undamaged: Callable[[], Everything]) -> None:
+def test_environments_are_those_of_the_answer_key(generation: Generation) -> None:
+    """Before Windows Vista nothing tells the size of a block: it ends where its empty string is."""
+    image, undamaged, native = generation
     found: dict[Any, dict[Any, Any]] = {}
     for row in undamaged()[1]:
         if isinstance(row.name, str):
@@ -110,17 +125,18 @@ def test_environments_are_those_of_the_answer_key(image: Image, undamaged: Calla
     assert found == {
         (p["pid"], bits): p[key]
         for p in listed_truth(image.truth)
-        for bits, key in ((64, "environment"), (32, "environment32"))
+        for bits, key in ((native, "environment"), (32, "environment32"))
         if key in p
     }
-    assert found[OLD_PROGRAM, 64]["PROCESSOR_ARCHITECTURE"] == "AMD64"
+    if native == 64:
+        assert found[OLD_PROGRAM, 64]["PROCESSOR_ARCHITECTURE"] == "AMD64"
     assert found[OLD_PROGRAM, 32]["PROCESSOR_ARCHITECTURE"] == "x86"
 
 
 @pytest.mark.parametrize("build", WOW64_BUILDS)
 def test_a_32_bit_peb_is_that_of_the_answer_key(build: str) -> None:
     """Named by the process object itself up to 8.1, behind a kernel structure later; x86 layouts below 4 GB."""
-    made = forge(LAB, 11, build)
+    made = lab(build)
     kernel, truth = kernel_of(made), process_truth(made, "oldledger.exe")
     listed = processes(kernel).rows
     assert [row.pid for row in listed if row.wow64 is True] == [OLD_PROGRAM]
@@ -138,8 +154,9 @@ def test_a_32_bit_peb_is_that_of_the_answer_key(build: str) -> None:
     assert variables == truth["environment32"]
 
 
-def test_tebs_are_those_of_the_answer_key(image: Image, undamaged: Callable[[], Everything]) -> None:
-    rows = {row.thread.tid: row for row in undamaged()[2] if row.bits == 64}
+def test_tebs_are_those_of_the_answer_key(generation: Generation) -> None:
+    image, undamaged, bits = generation
+    rows = {row.thread.tid: row for row in undamaged()[2] if row.bits == bits}
     for process in listed_truth(image.truth):
         for thread in process["threads"]:
             row = rows[thread["tid"]]
@@ -156,10 +173,10 @@ def test_tebs_are_those_of_the_answer_key(image: Image, undamaged: Callable[[], 
             assert first.deallocation_stack < first.stack_limit
 
 
-@pytest.mark.parametrize("build", ["x64-9600-16384", "x64-10240-16384", "x64-26100-1742"])
+@pytest.mark.parametrize("build", WOW64_BUILDS)
 def test_a_thread_of_a_32_bit_process_has_two_tebs_and_two_named_stacks(build: str) -> None:
     """WowTebOffset, or in Windows 8.1 the first word of the 64-bit TEB, leads to the other one."""
-    made = forge(LAB, 3, build)
+    made = lab(build)
     truth = process_truth(made, "oldledger.exe")
     kernel = kernel_of(made)
     listed = [row for row in processes(kernel).rows if row.pid == truth["pid"]]

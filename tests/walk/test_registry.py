@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from process_anatomy import open_image
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.forge import Image, forge
-from process_anatomy.kernel.identify import Kernel, identify
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.paging import translate_one
 from process_anatomy.memory.physical import CachedMemory
 from process_anatomy.walk.processes import Process, processes
@@ -22,8 +22,9 @@ from process_anatomy.walk.registry import HiveTable, hives, profiles, services
 from structs import builds
 from structs.layout import Layout
 from structs.registry import CM_KEY_NODE, CMHIVE, HBASE_BLOCK
+from tests.walk.damaged import kernel_of
+from tests.walk.generations import NEWER, OLDER, lab
 
-BUILDS = ["x64-9600-16384", "x64-14393-0", "x64-17763-0", "x64-22621-382", "x64-26100-1742"]
 PAGE = 0x1000
 Frames = Mapping[int, bytes]
 
@@ -36,11 +37,6 @@ def image() -> Image:
 
 def memory_of(image: Image, frames: Frames) -> CachedMemory:
     return CachedMemory(lambda address, size: frames.get(address // PAGE), image.memory_size)
-
-
-def kernel_of(image: Image, frames: Frames | None = None) -> Kernel:
-    memory = memory_of(image, image.physical if frames is None else frames)
-    return identify(memory, image.truth["dtb"])
 
 
 def rows_of(kernel: Kernel) -> tuple[Process, ...]:
@@ -89,17 +85,19 @@ def edit(image: Image) -> Editor:
     return Editor(image)
 
 
-@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("build", NEWER + OLDER)
 def test_hives_profiles_and_services_are_those_that_were_forged(build: str) -> None:
-    image = forge(build=build)
+    image = lab(build)
     kernel = kernel_of(image)
     rows = rows_of(kernel)
     table = hives(kernel, rows)
     assert table.problems == ()
+    rooted = "HiveRootPath" in kernel.build[CMHIVE]  # since Windows Vista
     expected = [
-        (h["address"], h["file_user_name"] or h["hive_root_path"], h["root_cell"], ()) for h in image.truth["hives"]
+        (h["address"], h["file_user_name"] or (h["hive_root_path"] if rooted else ""), h["root_cell"], ())
+        for h in image.truth["hives"]
     ]
-    assert [(h.address, h.name, h.root_cell, h.problems) for h in table.rows] == expected
+    assert [(h.address, h.name or "", h.root_cell, h.problems) for h in table.rows] == expected
     found = profiles(kernel, rows)
     assert (dict(found.paths), found.problems) == (image.truth["profiles"], ())
     served = services(kernel, rows)

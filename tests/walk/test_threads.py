@@ -45,9 +45,9 @@ from structs.ethread import ETHREAD
 from structs.peb import LDR_DATA_TABLE_ENTRY
 from structs.vad import MMVAD_SHORT
 from tests.walk.damaged import GARBAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without
+from tests.walk.generations import NEWER, OLDER, lab
 
-IMAGES = ["win10-19041", "srv2019-17763", "srv2016-14393"]
-BUILDS = ["x64-9600-16384", "x64-10240-16384", "x64-14393-0", "x64-17763-0", "x64-22621-382", "x64-26100-1742"]
+IMAGES = ["win10-19041", "srv2019-17763", "srv2016-14393", "win7-7601-x86-pae", "winxp-2600-pae"]
 DUMPS = [
     "triage-x64-17763-011620-8250-proxyrule.dmp",
     "triage-x64-19041-022121-rizin.dmp",
@@ -129,7 +129,7 @@ def test_every_thread_says_what_the_answer_key_says(answered: tuple[Kernel, dict
     _, answers, rows = answered
     told = {row.facts.thread.tid: found(row.facts) for row in rows}
     assert told == {t["tid"]: expected(p, t) for p in answers["processes"] for t in p["threads"]}
-    assert len(rows) == len(told) > 200
+    assert len(rows) == len(told) > 70
     assert [row.facts.problems for row in rows if row.facts.problems] == []
 
 
@@ -137,27 +137,34 @@ def test_every_start_lies_in_the_range_and_file_of_the_answer_key(
     answered: tuple[Kernel, dict[str, Any], list[Starts]],
 ) -> None:
     """By a search of the test's own through the answer key's VADs and drivers."""
-    _, answers, rows = answered
-    by_pid = {process["pid"]: process["vads"] for process in answers["processes"]}
+    kernel, answers, rows = answered
+    by_pid = {process["pid"]: process.get("vads", []) for process in answers["processes"]}
     compared = 0
+    homeless = set()
     for row in rows:
         for start in (row.start, row.win32):
             address = start.address
             assert isinstance(address, int)
-            if address >> 63:
+            if address >= kernel.system_start:
                 (driver,) = [m for m in answers["kernel_modules"] if m["base"] <= address < m["base"] + m["size"]]
                 assert (start.kind, start.path) == (DRIVER, driver["path"])
             else:
                 pid = row.facts.thread.process.pid
                 assert isinstance(pid, int)
                 vads_there = [v for v in by_pid[pid] if v["start"] <= address <= v["end"]]
+                if not vads_there:  # smss.exe of the 32-bit images begins in kernel32.dll, which it has not mapped
+                    assert address == 0 or start.kind == NOTHING or row.facts.ended
+                    homeless.add((row.facts.thread.process.name, row.alarm))
+                    continue
                 (vad,) = [v for v in vads_there if len(vads_there) == 1 or v["file"]]  # one 32-bit program has two
                 assert start.vad is not None
                 assert (start.kind, start.vad.address) == (IMAGE, vad["node"])
                 assert (start.path, start.protection) == (vad["file"], vad["protection"])
             compared += 1
-        assert row.alarm == NOT_APPLICABLE
-    assert compared == 2 * len(rows)
+        assert row.alarm == NOT_APPLICABLE or row.start.kind == NOTHING
+    odd = {("smss.exe", "NO MEMORY RANGE"), ("System", NOT_APPLICABLE)}
+    assert homeless == (odd if kernel.build.pointer_size == 4 else set())
+    assert compared > 0.8 * 2 * len(rows)
 
 
 def test_drivers_are_those_of_the_answer_key(answered: tuple[Kernel, dict[str, Any], list[Starts]]) -> None:
@@ -194,10 +201,10 @@ def of_thread(rows: list[Starts], tid: int) -> Starts:
     return row
 
 
-@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("build", NEWER + OLDER)
 def test_the_labs_threads_are_those_of_its_answer_key(build: str) -> None:
     """States, suspensions, ends and starts of each kind, in every layout."""
-    made = forge(LAB, 11, build)
+    made = lab(build)
     rows = everything(kernel_of(made))
     told = {row.facts.thread.tid: (*found(row.facts), row.facts.suspend_count) for row in rows}
     truth = [(p, t) for p in listed_truth(made.truth) for t in p["threads"]]

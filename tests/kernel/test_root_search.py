@@ -1,0 +1,227 @@
+"""The page tables of a kernel are found in memory alone, by each of the things that lead there."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from process_anatomy.kernel import root_search
+from process_anatomy.kernel.candidates import arm64_kernel
+from process_anatomy.kernel.root_search import Root, find_kernel, kernel_at, roots, shows_windows
+from process_anatomy.memory.paging import LA57, PAE, X64, X86, Mode
+from process_anatomy.memory.physical import MappedMemory, Run
+from process_anatomy.memory.space import Octets
+from process_anatomy.walk.processes import processes
+from structs import builds
+
+PAGE = 0x1000
+MODES = {
+    "srv2016-14393": X64,
+    "winxp-2600-pae": PAE,
+    "win7-7601-x86-pae": PAE,
+}
+FRAME = 0x0000_FFFF_FFFF_F000
+
+Truth = Callable[[str], dict[str, Any]]
+Foreign = Callable[[str], Path]
+
+
+def memory_of(octets: Octets) -> MappedMemory:
+    return MappedMemory(octets, [Run(0, len(octets), 0)])
+
+
+def copy_of(foreign: Foreign, name: str) -> Octets:
+    """An image that a test may change."""
+    return np.array(np.memmap(foreign(f"{name}.raw"), dtype=np.uint8, mode="r"))
+
+
+def without_stub(octets: Octets) -> Octets:
+    octets[: 1 << 20] = 0
+    return octets
+
+
+def without_self_maps(octets: Octets) -> Octets:
+    """Every entry in which a page names itself is gone."""
+    for width in (4, 8):
+        entries = octets[: len(octets) // PAGE * PAGE].view(f"<u{width}").reshape(-1, PAGE // width)
+        for page in range(0, len(entries), 1 << 11):
+            part = entries[page : page + (1 << 11)]
+            own = np.arange(page, page + len(part), dtype=np.uint64)[:, None] * np.uint64(PAGE)
+            part[((part & np.uint64(FRAME)) == own) & (part & np.uint64(1) != 0)] = 0
+    return octets
+
+
+def without_system(octets: Octets, process: int) -> Octets:
+    """The place of System's name is zero."""
+    octets[process : process + 0x800] = 0
+    return octets
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_the_kernel_of_a_foreign_image_is_found_without_being_told_where(
+    name: str, foreign: Foreign, truth: Truth
+) -> None:
+    answers = truth(name)
+    kernel = find_kernel(memory_of(copy_of(foreign, name)))
+    assert kernel is not None
+    assert (kernel.space.root, kernel.space.mode) == (answers["dtb"], MODES[name])  # type: ignore[attr-defined]
+    assert kernel.evidence[0].startswith(f"page tables at {answers['dtb']:#x} ({MODES[name].name}) by ")
+    assert {row.pid for row in processes(kernel).rows} == {p["pid"] for p in answers["processes"]}
+
+
+def test_each_thing_alone_leads_to_the_page_tables_of_an_x64_system(foreign: Foreign, truth: Truth) -> None:
+    name = "srv2016-14393"
+    answers = truth(name)
+    system = next(process for process in answers["processes"] if process["pid"] == 4)
+    root, whole = answers["dtb"], copy_of(foreign, name)
+
+    def ways(octets: Octets) -> set[str]:
+        return {one.found_by.split(" at ")[0] for one in roots(memory_of(octets)) if one[:2] == (root, X64)}
+
+    stub, process, itself = "the start block of processors", "System's _EPROCESS", "a table that maps itself"
+    assert ways(whole) == {stub}  # the first is enough
+    no_stub = without_stub(whole.copy())
+    assert ways(no_stub) == {process}
+    assert ways(without_system(no_stub.copy(), system["eprocess_pa"])) == {itself}
+    assert ways(without_self_maps(no_stub)) == {process}
+    assert ways(without_self_maps(whole)) == {stub}
+
+
+@pytest.mark.parametrize("name", ["winxp-2600-pae", "win7-7601-x86-pae"])
+def test_each_thing_alone_leads_to_the_page_tables_of_a_system_with_pae(
+    name: str, foreign: Foreign, truth: Truth
+) -> None:
+    answers = truth(name)
+    system = next(process for process in answers["processes"] if process["pid"] == 4)
+    octets = copy_of(foreign, name)
+    found = [one for one in roots(memory_of(without_system(octets, system["eprocess_pa"]))) if one.mode is PAE]
+    expected = {process["dtb"] for process in answers["processes"] if process["dtb"]}
+    assert expected <= {one.address for one in found}, "every process's own, on page boundaries or not"
+    assert {one.found_by for one in found} == {"page directories that map themselves"}
+
+
+def test_what_is_said_is_taken_whatever_the_format_of_the_tables(foreign: Foreign, truth: Truth) -> None:
+    for name, mode in MODES.items():
+        memory, answers = memory_of(copy_of(foreign, name)), truth(name)
+        kernel = kernel_at(memory, answers["dtb"])
+        assert kernel is not None
+        assert kernel.space.mode is mode  # type: ignore[attr-defined]
+        assert kernel_at(memory, answers["dtb"] + PAGE) is None
+        assert kernel_at(memory, memory.end) is None
+
+
+def five_levels(octets: Octets, root: int, process: int) -> Octets:
+    """The image with one more level of tables on top: System's root is a new page at its end."""
+    grown = np.concatenate([octets, np.zeros(PAGE, dtype=np.uint8)])
+    top, table = len(octets), grown[len(octets) :].view("<u8")
+    table[[0, 511, 0x1ED]] = [root | 0x67, root | 0x63, top | 0x63]
+    build = builds.load("x64-14393-5006")
+    place = process + build[root_search.EPROCESS].offset("DirectoryTableBase")
+    grown[place : place + 8] = np.frombuffer(struct.pack("<Q", top), dtype=np.uint8)
+    return grown
+
+
+def test_tables_of_five_levels_are_found_and_told_from_those_of_four(foreign: Foreign, truth: Truth) -> None:
+    answers = truth("srv2016-14393")
+    system = next(process for process in answers["processes"] if process["pid"] == 4)
+    octets = five_levels(copy_of(foreign, "srv2016-14393"), answers["dtb"], system["eprocess_pa"])
+    kernel = find_kernel(memory_of(octets))
+    assert kernel is not None
+    assert kernel.space.mode is LA57  # type: ignore[attr-defined]
+    assert kernel.space.root == len(octets) - PAGE  # type: ignore[attr-defined]
+    assert {row.pid for row in processes(kernel).rows} == {p["pid"] for p in answers["processes"]}
+    said = kernel_at(memory_of(octets), len(octets) - PAGE)
+    assert said is not None
+    assert said.space.mode is LA57  # type: ignore[attr-defined]
+
+
+def test_a_page_directory_without_pae_is_found_by_its_entry_for_itself() -> None:
+    octets = np.zeros(64 * PAGE, dtype=np.uint8)
+    directory, table, shared = 7, 9, 11
+    octets[directory * PAGE : (directory + 1) * PAGE].view("<u4")[[0x300, 0x3FF]] = [
+        directory * PAGE | 0x63,
+        table * PAGE | 0x63,
+    ]
+    octets[table * PAGE : (table + 1) * PAGE].view("<u4")[0x1F0] = shared * PAGE | 0x63  # 0xFFDF0000
+    octets[shared * PAGE :].view("<u4")[root_search.MAJOR_VERSION // 4] = 5
+    found = list(roots(memory_of(octets)))
+    assert found[0] == Root(directory * PAGE, X86, "a page directory that maps itself")
+    assert shows_windows(memory_of(octets), found[0])
+    assert not shows_windows(memory_of(octets), replace_mode(found[0], PAE))
+
+
+def replace_mode(root: Root, mode: Mode) -> Root:
+    return root._replace(mode=mode)
+
+
+def test_page_directories_of_pae_may_lie_anywhere() -> None:
+    """In no order, and with their four entries in the middle of a page."""
+    octets, frames, place = np.zeros(64 * PAGE, dtype=np.uint8), (31, 12, 25, 4), 20 * PAGE + 5 * 32
+    for number, frame in enumerate(frames):
+        octets[frames[3] * PAGE :].view("<u8")[number] = frame * PAGE | 0x63
+        octets[place:].view("<u8")[number] = frame * PAGE | 0x01
+    assert [one for one in roots(memory_of(octets)) if one.mode is PAE] == [
+        Root(place, PAE, "page directories that map themselves")
+    ]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.binary(max_size=200), st.integers(0, 20 * PAGE), st.sampled_from([b"System\0" * 9, b"\xe9\x00\x06\0\1\0\0\0"])
+)
+def test_memory_that_is_full_of_bait_ends_and_gives_nothing(noise: bytes, at: int, bait: bytes) -> None:
+    octets = np.zeros(24 * PAGE, dtype=np.uint8)
+    for frame in range(1, 24):  # each maps itself wherever a table may
+        octets[frame * PAGE : (frame + 1) * PAGE].view("<u8")[[0, 1, 2, 3, 0x1ED]] = frame * PAGE | 0x63
+    octets[at : at + len(noise)] = np.frombuffer(noise, dtype=np.uint8)
+    octets[PAGE : PAGE + len(bait)] = np.frombuffer(bait, dtype=np.uint8)
+    assert find_kernel(memory_of(octets)) is None
+
+
+def test_of_hostile_memory_only_so_many_candidates_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    octets = np.zeros(200 * PAGE, dtype=np.uint8)
+    for frame in range(1, 200):
+        octets[frame * PAGE : (frame + 1) * PAGE].view("<u8")[0x1ED] = frame * PAGE | 0x63
+    tried: list[int] = []
+
+    def nothing(memory: Any, root: int, *_: Any) -> None:
+        tried.append(root)
+        raise root_search.ImageError("nothing")
+
+    monkeypatch.setattr(root_search, "identify", nothing)
+    assert find_kernel(memory_of(octets)) is None
+    assert len(tried) == root_search.TRIED
+
+
+def test_no_memory_has_no_root() -> None:
+    assert list(roots(memory_of(np.zeros(0, dtype=np.uint8)))) == []
+    assert find_kernel(memory_of(np.zeros(PAGE + 7, dtype=np.uint8))) is None
+
+
+@pytest.mark.parametrize(
+    ("machine", "subsystem", "size", "is_kernel"),
+    [
+        (0xAA64, 1, 0x104_7000, True),
+        (0x8664, 1, 0x104_7000, False),
+        (0xAA64, 2, 0x104_7000, False),
+        (0xAA64, 1, 0x2_0000, False),
+        (0xAA64, 1, 0xFFFF_F000, False),
+    ],
+)
+def test_a_kernel_for_arm64_is_told_by_its_header(machine: int, subsystem: int, size: int, is_kernel: bool) -> None:
+    octets = np.zeros(9 * PAGE, dtype=np.uint8)
+    head = bytearray(PAGE)
+    head[:2], head[0x3C:0x40], head[0xF0:0xF4] = b"MZ", struct.pack("<I", 0xF0), b"PE\0\0"
+    struct.pack_into("<H", head, 0xF4, machine)
+    struct.pack_into("<I", head, 0xF0 + 0x50, size)
+    struct.pack_into("<H", head, 0xF0 + 0x5C, subsystem)
+    octets[5 * PAGE : 6 * PAGE] = np.frombuffer(bytes(head), dtype=np.uint8)
+    octets[2 * PAGE : 2 * PAGE + 2] = np.frombuffer(b"MZ", dtype=np.uint8)  # a header that is cut off
+    assert arm64_kernel(memory_of(octets)) == (5 * PAGE if is_kernel else None)
