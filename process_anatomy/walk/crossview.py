@@ -296,7 +296,7 @@ class _Judge:
         return UNEXPLAINED, MEDIUM
 
     def _forgotten(self) -> set[int]:
-        """Programs on the active list that no csrss.exe holds: where it lacks them, its handles alone are no witness."""
+        """Programs on the active list that no csrss.exe holds: its handles alone are no witness against them."""
         both = set(LISTS.values())
         return {
             row.address

@@ -193,10 +193,9 @@ def small_pebs(kernel: Kernel, processes: Sequence[Process], pointers: list[int 
         [pointer for pointer in pointers if isinstance(pointer, int) and pointer >= kernel.system_start]
     )
     layout, field = (EWOW64PROCESS, "Peb") if EWOW64PROCESS in kernel.build else (WOW64_PROCESS, "Wow64")
-    if layout in kernel.build:
-        values = kernel.view.records(layout, where).values(field)
-    else:  # the 32-bit PEB is the first word of every such structure that is known
-        values = _words(kernel, where)
+    # the 32-bit PEB is the first word of every such structure that is known
+    known = layout in kernel.build
+    values = kernel.view.records(layout, where).values(field) if known else _words(kernel, where)
     found |= dict(zip(rows, values, strict=True))
     return {row: _address_of(found[row], f"process {processes[row].pid}") for row in sorted(found)}
 
