@@ -459,7 +459,12 @@ def _page_tables(sample: Sample, space: AddressSpace) -> Iterator[Check]:
     if present:
         plain = user & ~np.uint64(PAGE - 1)
         yield tally(
-            "user-page-table-root", records, "UserDirectoryTableBase", plain < np.uint64(space.memory.end), known
+            "user-page-table-root",
+            records,
+            "UserDirectoryTableBase",
+            plain < np.uint64(space.memory.end),
+            known,
+            ~sample.ended,
         )
 
 
