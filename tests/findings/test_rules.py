@@ -29,6 +29,12 @@ from tests.conftest import Vol
 from tests.walk.damaged import Editor, kernel_of, process_truth
 
 FOREIGN = ["win10-19041.raw", "srv2019-17763.raw", "srv2016-14393.raw"]
+ODD_FOREIGN: dict[str, set[str]] = {
+    "winxp-2600-pae": set(),
+    "win7-7601-x86-pae": {"impossible-privileges", "power-over-higher"},
+}
+"""Foreign images with oddities to the rules that find more in them: the second has a token of medium integrity with
+SeLoadDriverPrivilege enabled, and handles of every program to processes and tokens picked by chance."""
 NEWEST, PLAIN_PAGING = "x64-26100-1742", "x86-2600-2180"
 BUILDS = [PLAIN_PAGING, "x64-3790-3959", "x86-6000-16386", "x64-7601-24540", "x64-9600-16384", "x64-17763-0", NEWEST]
 UNSHOWN = {"impossible-privileges", "inconsistent-token"}
@@ -67,7 +73,7 @@ def foreign_findings(foreign: Callable[[str], Path]) -> Callable[[str], list[Fin
 
     def of(name: str) -> list[Finding]:
         if name not in known:
-            known[name] = findings(Tables.of(open_path(foreign(name))))
+            known[name] = findings(Tables.of(open_path(foreign(name if name in FOREIGN else f"{name}.raw"))))
         return known[name]
 
     return of
@@ -147,6 +153,27 @@ def test_nothing_above_information_is_told_of_a_clean_image(
     found = foreign_findings(name)
     assert [each for each in found if each.severity > Severity.INFO] == []
     assert found
+
+
+@pytest.mark.parametrize("name", ODD_FOREIGN)
+def test_what_is_told_of_a_foreign_32_bit_image_stands_in_its_answer_key(
+    name: str, foreign_findings: Callable[[str], list[Finding]], truth: Callable[[str], dict[str, Any]]
+) -> None:
+    """A program written into private memory, threads that start where no image is, and what ODD_FOREIGN explains."""
+    wanted: set[tuple[int, str, str]] = set()
+    for process in truth(name)["processes"]:
+        notes = [v["start"] for v in process.get("vads", []) if v.get("note") == "injected pe"]
+        wanted |= {(process["pid"], "injected-image", f"{start:#x}") for start in notes}
+        images = [(v["start"], v["end"]) for v in process.get("vads", []) if v["type"] == "VadImageMap"]
+        for thread in process.get("threads", []):
+            places = (thread["start"], thread["win32_start"])
+            if any(0 < at < 1 << 31 and not any(a <= at <= b for a, b in images) for at in places):
+                wanted.add((process["pid"], "thread-outside-images", f"thread {thread['tid']}"))
+    told = {
+        (f.process.pid, f.rule, f.about) for f in foreign_findings(name) if f.severity > Severity.INFO and f.process
+    }
+    assert {each for each in told if each[1] not in ODD_FOREIGN[name]} == wanted
+    assert {rule for _, rule, _ in told} == ODD_FOREIGN[name] | {"injected-image", "thread-outside-images"}
 
 
 @pytest.mark.parametrize("name", FOREIGN)
