@@ -54,6 +54,7 @@ def image(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.mark.proves("foreign")
 def test_every_listed_page_has_its_state_and_its_octets(image: str, foreign: Foreign, truth: Truth) -> None:
     """Each page of the answer key: its state, and the CRC-32 of its octets, through prototype entries as well."""
     kernel, whole = open_image(foreign(image)), truth(image.split(".", maxsplit=1)[0])
@@ -189,6 +190,7 @@ print("ANSWER" + json.dumps({
 """
 
 
+@pytest.mark.proves("memprocfs")
 def test_memprocfs_counts_the_same_entries(
     image: str, vol: Vol, foreign: Foreign, memprocfs: Callable[[str, Path], Any]
 ) -> None:
@@ -232,6 +234,7 @@ def test_malfind_reports_the_private_ranges_that_we_find(
     assert all("RWX" in row["Hardware"] for row in mine)
 
 
+@pytest.mark.proves("stock")
 def test_vadwalk_shows_the_same_trees(image: str, vol: Vol, foreign: Foreign, published_symbols: Foreign) -> None:
     """Parents, ranges and tags of all nodes; left and right children follow from parents and order."""
     path = foreign(image)
