@@ -11,6 +11,7 @@ from process_anatomy.forge.clock import filetime, written_time
 from process_anatomy.forge.csr import Subsystem
 from process_anatomy.forge.dice import Dice
 from process_anatomy.forge.generations import (
+    complete,
     has_integrity,
     kernel_folder,
     mode_of,
@@ -22,7 +23,7 @@ from process_anatomy.forge.kernel_image import KernelImage
 from process_anatomy.forge.memory import KERNEL_DATA, PAGE, USER_READ, WRITE, PhysicalMemory
 from process_anatomy.forge.namespace import Namespace
 from process_anatomy.forge.objects import Handle, ObjectManager
-from process_anatomy.forge.older_cast import cast_for
+from process_anatomy.forge.older_cast import FIRST_WITH_ALL, cast_for
 from process_anatomy.forge.open_objects import OpenObjects, power_facts
 from process_anatomy.forge.page_tables import PAE, X64, X86, Entries, Space
 from process_anatomy.forge.pool import Pool
@@ -60,6 +61,8 @@ PREPARED = 0x5000000
 """Bytes of the paged pool whose page tables are there from the beginning, with plain 32-bit paging."""
 ROOT_BYTES = 0x20
 """Bytes of a root table with physical address extension."""
+NEW_DRIVERS = ("kd.dll", "win32kbase.sys")
+"""Drivers that are left out where not the whole cast is forged: they had other names then."""
 SERVER_2003 = (5, 2)
 FIRST_SUBSYSTEM = (6, 0)
 """Version since which what csrss.exe keeps has the layout that is declared."""
@@ -139,7 +142,7 @@ class _Machine:
     def __init__(self, scenario: Scenario, seed: int, build: Build, pae: bool | None) -> None:
         scenario = replace(scenario, cast=cast_for(build, scenario.cast))
         mode = mode_of(build, pae)
-        build = builds.with_entries(build, mode.entry_size)
+        build = builds.with_entries(complete(build), mode.entry_size)
         self.scenario, self.seed, self.build = scenario, seed, build
         self.dice = dice = Dice(seed)
         self.memory = PhysicalMemory(scenario.memory_size // PAGE, dice, mode.large_frames)
@@ -321,7 +324,9 @@ class _Machine:
         """PsLoadedModuleList: the kernel first, then drivers."""
         kernel = self.kernel_image
         folder = kernel_folder(self.build)
-        named = [(kernel.name, folder, kernel.size), *((n, f.replace(SYSTEM_FOLDER, folder), s) for n, f, s in DRIVERS)]
+        whole = version_of(self.build) >= FIRST_WITH_ALL and self.kernel.mode is X64
+        drivers = [each for each in DRIVERS if whole or each[0] not in NEW_DRIVERS]
+        named = [(kernel.name, folder, kernel.size), *((n, f.replace(SYSTEM_FOLDER, folder), s) for n, f, s in drivers)]
         entries = [self.objects.nonpaged.allocate(self.build[LDR_DATA_TABLE_ENTRY].sizeof, b"MmLd") for _ in named]
         links = ring([kernel.address("PsLoadedModuleList"), *entries])
         base, facts = kernel.base, []
