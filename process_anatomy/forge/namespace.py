@@ -33,6 +33,9 @@ class Namespace:
         self.objects = objects
         self.directories: dict[str, Directory] = {}
         self.directory("\\")
+        if not objects.indexed:  # where headers point at types, the directory of types is the way to all of them
+            types = self.directory("\\ObjectTypes")
+            types.members.update(objects.types_in(types.address))
 
     def directory(self, path: str) -> Directory:
         """The directory of that path, made with those above it if need be."""

@@ -127,7 +127,10 @@ class ObjectManager:
 
     def _make_types(self) -> None:
         size = self.build[OBJECT_TYPE].sizeof
-        addresses = {name: self.reserve("Type", size, b"ObjT", quota=False) for name in self.types}
+        addresses = {
+            name: self.reserve("Type", size, b"ObjT", quota=False, name="" if self.indexed else name)
+            for name in self.types
+        }
         self._type_addresses = addresses
         if self.indexed:
             self.image.store("ObTypeIndexTable", pointers(self.build, 0, 0xBAD0B0B0, *addresses.values()))
@@ -155,6 +158,16 @@ class ObjectManager:
         place = self.build[OBJECT_HEADER].place("Type")
         for address in addresses.values():
             self.kernel.write(self.header_of(address) + place.offset, pointers(self.build, addresses["Type"]))
+
+    def types_in(self, directory: int) -> dict[str, int]:
+        """Put the types that have names into a directory; gives their names and addresses."""
+        if self.indexed:
+            return {}
+        place = self.build[OBJECT_HEADER_NAME_INFO].offset("Directory")
+        for address in self._type_addresses.values():
+            info = self.header_of(address) - self._name_size
+            self.kernel.write(info + place, pointers(self.build, directory))
+        return dict(self._type_addresses)
 
     def reserved(self, value: int) -> bool:
         """Whether a handle value belongs to the first entry of a page of the table, which Windows keeps."""

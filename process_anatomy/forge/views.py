@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from process_anatomy.forge.processes import Process, ProcessTable
 
 CSRSS = "csrss.exe"
+SYSTEM_PID = 4
+OLD_ALL_ACCESS = 0x1F0FFF
+"""PROCESS_ALL_ACCESS before Windows Vista."""
 PROCESS_ALL_ACCESS = 0x1FFFFF
 WINDOWS_DATA = 0x40
 """Bytes that are forged of the window manager's data; the first eight name the process."""
@@ -122,6 +125,18 @@ def open_handles_to_ended(objects: ObjectManager, processes: Sequence[Process]) 
         holder.handles[value] = Handle(process.eprocess, "Process", PROCESS_ALL_ACCESS, name)
 
 
+def open_programs(objects: ObjectManager, processes: Sequence[Process]) -> None:
+    """Every csrss.exe opens the programs of its session, also where nothing else of what it keeps is forged."""
+    for server in processes:
+        if server.actor.name != CSRSS:
+            continue
+        for process in processes:
+            if known_to_subsystem(process, server) and process.actor.parent != SYSTEM_PID:
+                value = objects.following(max(server.handles, default=0))
+                name = f"{process.actor.name[:14]} Pid {process.actor.pid}"
+                server.handles[value] = Handle(process.eprocess, "Process", OLD_ALL_ACCESS, name)
+
+
 def known_to_subsystem(process: Process, subsystem: Process) -> bool:
     """Whether a csrss.exe was told of a process: it lives in its session, and its first thread was started."""
     actor = process.actor
@@ -146,8 +161,13 @@ def wipe(objects: ObjectManager, process: Process) -> None:
     objects.kernel.write(process.eprocess, bytes(structure.offset("DirectoryTableBase")))
 
 
-def view_facts(processes: Sequence[Process]) -> dict[int, dict[str, bool | None]]:
-    """By the address of a process, which views see it; ``None`` where it has no session or job to be listed in."""
+def view_facts(processes: Sequence[Process], recorded: bool) -> dict[int, dict[str, bool | None]]:
+    """By the address of a process, which views see it; ``None`` where it has no session or job to be listed in.
+
+    Args:
+        processes: all of them.
+        recorded: the image has what csrss.exe keeps of its programs.
+    """
     held = {handle.object: set[int]() for process in processes for handle in process.handles.values()}
     for process in processes:
         for handle in process.handles.values():
@@ -160,7 +180,7 @@ def view_facts(processes: Sequence[Process]) -> dict[int, dict[str, bool | None]
         found[process.eprocess] = {
             "backward": listed(process, "backward"),
             "cid": in_cid_table(process),
-            "csr": actor.name == CSRSS or any(known_to_subsystem(process, each) for each in servers),
+            "csr": any(known_to_subsystem(process, each) or process is each for each in servers) if recorded else None,
             "csrss_handles": bool(holders & subsystems),
             "forward": listed(process, "forward"),
             "handles": bool(holders),

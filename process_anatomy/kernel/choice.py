@@ -57,8 +57,6 @@ class Servicing:
     @cached_property
     def version(self) -> Version:
         """The servicing level."""
-        if self.image is None:
-            return Version(None, None, "", "")
         return version(self.space, self.image, self.block, self.number)
 
     @cached_property
@@ -72,14 +70,15 @@ class Servicing:
             return None
         origin = f"{build.origin} by {said.told_by}" + (f"; {said.doubt}" if said.doubt else "")
         doubtful = bool(said.doubt)
-        if self.by_pdb is not None and self.by_pdb.estimated:
-            origin, doubtful = f"{origin}; its PDB is known, but not in all facts", True
-        if self.misses_pae(build):
-            origin, doubtful = f"{origin}; the layout is of a kernel without PAE", True
+        if self.by_pdb is not None and self.by_pdb.estimated and not self._only_pae_differs(self.by_pdb):
+            origin, doubtful = f"{origin}; facts of its PDB differ from every layout known", True
         return replace(build, estimated=build.estimated or doubtful, origin=origin)
 
-    def misses_pae(self, build: Build) -> bool:
-        """Whether a layout is of kernels without PAE, and this one has it."""
+    def _only_pae_differs(self, build: Build) -> bool:
+        """Whether what differs of a layout is that it was made of a kernel without PAE, which can be told.
+
+        See :func:`structs.builds.with_entries`.
+        """
         return self.space.mode is paging.PAE and builds.without_pae(build)
 
 
@@ -138,11 +137,11 @@ def best(fitting: Sequence[Kernel], servicing: Servicing) -> Kernel:
     if len(fitting) == 1:
         return fitting[0]
 
-    def misfit(kernel: Kernel) -> tuple[int, bool, int, int]:
+    def misfit(kernel: Kernel) -> tuple[int, int, int]:
         proof = proof_of(kernel, servicing)
         failed = sum(check.failed for check in proof.checks if check.id != "debugger-size")
         sizes = sum(check.failed for check in proof.checks if check.id == "debugger-size")
-        return len(proof.wrong), servicing.misses_pae(kernel.build), failed, sizes
+        return len(proof.wrong), failed, sizes
 
     return min(fitting, key=misfit)
 

@@ -46,6 +46,20 @@ class Pdb:
     path: str = field(default="", compare=False)
 
 
+def zero_ended(space: Space, address: int, limit: int = NAME_LIMIT) -> str:
+    """A zero-ended text, read as far as its pages are there."""
+    text = b""
+    while len(text) < limit:
+        part = space.read(address, min(64, 0x1000 - address % 0x1000))
+        if part is None:
+            break
+        text += part
+        if b"\0" in part:
+            break
+        address += len(part)
+    return text.split(b"\0", 1)[0].decode("ascii", "replace")
+
+
 class PeImage:
     """A PE image in memory.
 
@@ -98,19 +112,9 @@ class PeImage:
         structure.__unpack__(data)
         return structure
 
-    def text(self, rva: int, limit: int = NAME_LIMIT) -> str:
+    def text(self, rva: int) -> str:
         """A zero-ended name, read as far as its pages are there."""
-        address = self.base + rva
-        text = b""
-        while len(text) < limit:
-            part = self.space.read(address, min(64, 0x1000 - address % 0x1000))
-            if part is None:
-                break
-            text += part
-            if b"\0" in part:
-                break
-            address += len(part)
-        return text.split(b"\0", 1)[0].decode("ascii", "replace")
+        return zero_ended(self.space, self.base + rva)
 
     @cached_property
     def pdb(self) -> Pdb | None:

@@ -38,6 +38,8 @@ QUICK, SOME = 8, 64
 PROCESS_LIMIT = 1 << 14
 ENOUGH = 3
 """Objects at which a check has to fail before it speaks against a layout."""
+SHARE = 1 / 3
+"""Of the fields that something is told of, how many have to fail together to speak against a layout."""
 NEEDED = 8
 """Checks that must have something to say before an estimated layout is believed."""
 EARLIEST, LATEST = 0x01A8_0000_0000_0000, 0x0290_0000_0000_0000
@@ -96,6 +98,21 @@ class Check:
     decisive: bool = False
 
     @property
+    def about(self) -> str:
+        """The field that it backs, or the structure where it is the size."""
+        return f"{self.structure}.{self.field}" if self.field else self.structure
+
+    @property
+    def problem(self) -> str:
+        """What it speaks against, in words; empty where it speaks against nothing."""
+        if not self.failed:
+            return ""
+        where = "does not lie where the layout has it" if self.failed > self.passed else "is as it should be at most"
+        if not self.field:
+            where = "has another size than the kernel says"
+        return f"{self.about} {where}: {self.failed} of {self.passed + self.failed} fail"
+
+    @property
     def outcome(self) -> Outcome:
         """What it says: a field is wrong where the check fails at most objects, and not at too few to tell."""
         if not self.passed and not self.failed:
@@ -112,7 +129,7 @@ class Proof:
 
     Attributes:
         checks: each of them.
-        estimated: the layout was not made for this very kernel.
+        estimated: nobody says that the layout was made for this very kernel: no fact does, or the user brought it.
         small: of a small dump, which holds one process and no page tables.
     """
 
@@ -121,9 +138,29 @@ class Proof:
     small: bool = False
 
     @property
+    def passed(self) -> int:
+        """Observations that agree with the layout."""
+        return sum(check.passed for check in self.checks)
+
+    @property
+    def failed(self) -> int:
+        """Observations that do not."""
+        return sum(check.failed for check in self.checks)
+
+    @property
+    def unreadable(self) -> int:
+        """Observations that could not be made."""
+        return sum(check.unreadable for check in self.checks)
+
+    @property
     def wrong(self) -> tuple[Check, ...]:
-        """Those that speak against the layout."""
-        return tuple(check for check in self.checks if check.outcome is Outcome.WRONG)
+        """Those that speak against the layout: each by itself; or several together, where there are few objects."""
+        failing = tuple(check for check in self.checks if check.failed > check.passed and check.field)
+        together = len({check.about for check in failing})
+        told = len({check.about for check in self.checks if check.outcome is not Outcome.UNKNOWN})
+        if together >= ENOUGH and together >= SHARE * told:
+            return failing
+        return tuple(check for check in failing if check.outcome is Outcome.WRONG)
 
     @property
     def verdict(self) -> Verdict:
@@ -141,7 +178,7 @@ class Proof:
         if not self.wrong:
             told = sum(check.outcome is not Outcome.UNKNOWN for check in self.checks)
             return f"the layout is estimated, and only {told} checks of it could be made"
-        fields = dict.fromkeys(f"{check.structure}.{check.field}".rstrip(".") for check in self.wrong)
+        fields = dict.fromkeys(check.about for check in self.wrong)
         return f"the layout does not fit this image: {', '.join(list(fields)[:4])}" + (
             f" and {len(fields) - 4} more" if len(fields) > 4 else ""
         )
@@ -172,7 +209,7 @@ def prove(kernel: Kernel, limit: int = PROCESS_LIMIT, quick: bool = False) -> Pr
     found = list(process_checks(Sample(kernel, limit), quick))
     if isinstance(kernel.space, SmallDump):
         found += debugger_checks(statements(kernel.space.debugger, kernel.build))
-    return Proof(tuple(found), kernel.build.estimated, small)
+    return Proof(tuple(found), kernel.build.estimated or not kernel.build.number, small)
 
 
 def debugger_checks(said: Iterable[Statement], address: int | None = None) -> Iterator[Check]:
@@ -193,7 +230,8 @@ class Sample:
         kernel: the kernel.
         addresses: of the _EPROCESSes, shape (n,).
         processes: they themselves.
-        threads: the first _ETHREAD of each, at address 0 where there is none.
+        threads: the first _ETHREAD of each that runs, at address 0 where there is none; ``None`` where the layout
+            does not tell.
         ended: shape (n,), which have ended, so that much of them is gone.
     """
 
@@ -211,12 +249,12 @@ class Sample:
             self.addresses + np.uint64(structure.offset("ThreadListHead")) if "ThreadListHead" in structure else None
         )
         self.heads = np.zeros(len(self.addresses), dtype=np.uint64) if heads is None else heads
-        place = kernel.build[ETHREAD].places.get("ThreadListEntry")
-        self.first_links = self.pointers(self.processes, "ThreadListHead")
-        usable = self.is_kernel(self.first_links) & (self.first_links != self.heads) & (place is not None)
-        offset = np.uint64(place.offset if place else 0)
-        self.threads = kernel.view.records(ETHREAD, np.where(usable, self.first_links - offset, np.uint64(0)))
-        self.known_threads = not_blank(self.threads)
+        self.threads: Records | None = None
+        if ETHREAD in kernel.build and "ThreadListEntry" in kernel.build[ETHREAD]:
+            first = self.pointers(self.processes, "ThreadListHead")
+            usable = self.is_kernel(first) & (first != self.heads) & ~self.ended
+            offset = np.uint64(kernel.build[ETHREAD].offset("ThreadListEntry"))
+            self.threads = kernel.view.records(ETHREAD, np.where(usable, first - offset, np.uint64(0)))
 
     def is_kernel(self, values: Addresses, unit: int = 0) -> Mask:
         """Which values can be addresses of system space."""
@@ -466,8 +504,9 @@ def _audit_names(sample: Sample) -> Iterator[Check]:
 
 def _threads(sample: Sample) -> Iterator[Check]:
     """What must be true of the first thread of each process."""
-    records, known = sample.threads, sample.known_threads
-    structure = records.structure
+    if sample.threads is None:
+        return
+    records, known, structure = sample.threads, not_blank(sample.threads), sample.threads.structure
     if "Process" in structure:
         yield tally("thread-process", records, "Process", records.array("Process") == sample.addresses, known)
     if "UniqueProcess" in structure:
@@ -478,7 +517,9 @@ def _threads(sample: Sample) -> Iterator[Check]:
         yield tally("thread-id", records, "UniqueThread", (ids % np.uint64(4) == 0) & (ids != 0), known)
     if "CreateTime" in structure:
         times = records.array("CreateTime").astype(np.uint64)
-        yield tally("thread-time", records, "CreateTime", sane_times(times) | sane_times(times >> SHIFTED_TIME), known)
+        asked = np.arange(len(times)) > 0  # System's first thread is older than the clock
+        good = sane_times(times) | sane_times(times >> SHIFTED_TIME)
+        yield tally("thread-time", records, "CreateTime", good, known, asked)
     if "Teb" in structure:
         yield tally("teb-address", records, "Teb", sample.is_user(sample.pointers(records, "Teb"), PAGE), known)
     if {"InitialStack", "StackLimit"} <= structure.places.keys():

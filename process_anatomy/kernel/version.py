@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import pefile
 
 from process_anatomy.kernel.debugger_block import DebuggerBlock
-from process_anatomy.kernel.image import KernelImage
+from process_anatomy.kernel.image import KernelImage, zero_ended
 from process_anatomy.memory.space import Space
 
 RT_VERSION = 16
@@ -53,7 +53,8 @@ class Version:
         service_pack: where something tells it.
         lab: NtBuildLab, empty where it cannot be read.
         told_by: what told the revision, in words.
-        doubt: why the witnesses do not agree, in words; empty where they do.
+        doubt: why the revision is not certain, in words: the witnesses do not agree, or only the service pack is told,
+            after which there were updates; empty where it is.
     """
 
     revision: int | None
@@ -63,18 +64,18 @@ class Version:
     doubt: str = ""
 
 
-def version(space: Space, image: KernelImage, block: DebuggerBlock | None, number: int | None) -> Version:
+def version(space: Space, image: KernelImage | None, block: DebuggerBlock | None, number: int | None) -> Version:
     """The servicing level of a kernel, by all witnesses.
 
     Args:
         space: the kernel's address space.
-        image: its image.
+        image: its image, if its first page is there.
         block: its debugger block, if it was found.
         number: its build number, which the witnesses have to bear out.
     """
-    lab = _lab(space, image, block)
+    lab = build_lab(space, image, block)
     pack, pack_by = _service_pack(space, lab, block, number)
-    resource = _resource(image)
+    resource = None if image is None else _resource(image)
     stated = resource[3] if resource is not None and resource[2] == number else None
     in_lab = re.match(r"(\d+)\.(\d+)\.(?:x86|amd64)", lab)
     by_lab = int(in_lab[2]) if in_lab and int(in_lab[1]) == number and int(in_lab[2]) > 1 else None
@@ -84,7 +85,9 @@ def version(space: Space, image: KernelImage, block: DebuggerBlock | None, numbe
         for revision, words in ((stated, "version resource"), (by_lab, "NtBuildLab")):
             if revision is not None and starts[pack] <= revision < end:
                 return Version(revision, pack, lab, words)
-        doubt = "" if stated is None else f"the version resource says {stated}, {pack_by} service pack {pack}"
+        doubt = f"service pack {pack}, update unknown"
+        if stated is not None:
+            doubt = f"the version resource says {stated}, {pack_by} service pack {pack}"
         return Version(starts[pack], pack, lab, pack_by, doubt)
     if stated is not None and stated > 1:
         doubt = "" if by_lab in (None, stated) else f"the version resource says {stated}, NtBuildLab {by_lab}"
@@ -101,13 +104,13 @@ def flavour(image: KernelImage) -> str:
     return f"{name}, {FLAVOURS[name]}" if name else ""
 
 
-def _lab(space: Space, image: KernelImage, block: DebuggerBlock | None) -> str:
-    """NtBuildLab, exported from Windows 10 on; before, the debugger block knows it."""
-    exported = image.export("NtBuildLab")
+def build_lab(space: Space, image: KernelImage | None, block: DebuggerBlock | None) -> str:
+    """NtBuildLab, exported from Windows 10 on; before, the debugger block knows it; empty where it cannot be read."""
+    exported = None if image is None else image.export("NtBuildLab")
     known = block.pointer("NtBuildLab", space) if block is not None else 0
     for address in (exported, known):
         if address:
-            text = image.text(address - image.base, LAB_LIMIT)
+            text = zero_ended(space, address, LAB_LIMIT)
             if re.match(r"\d{4,5}\.[\w.-]+$", text):
                 return text
     return ""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from process_anatomy.errors import RequestError
 from process_anatomy.findings import Finding
 from process_anatomy.kernel.identify import Crash
-from process_anatomy.notes import module_rows, page_rows, rows, security_rows
+from process_anatomy.kernel.selfproof import Check, Proof
+from process_anatomy.notes import layout_rows, module_rows, page_rows, rows, security_rows
 from process_anatomy.notes.block_rows import global_flag_notes, peb_note, teb_note, variable_note
 from process_anatomy.notes.completeness_rows import completeness_note
 from process_anatomy.notes.crossview_rows import absence_notes, crossview_note
@@ -67,6 +68,8 @@ TEMPLATES = (
     "access-row",
     "thread-row",
     "csr-row",
+    "check-outcome",
+    "layout-verdict",
 )
 """Families whose notes are for rows: they hold placeholders."""
 
@@ -222,6 +225,22 @@ class Explainer:
     def csr_gap(self, root: CsrRoot) -> str | None:
         """Of a csrss.exe whose list was not found."""
         return None if self.level is Level.OFF else self._text(*csr_gap_note(root))
+
+    def check(self, row: Check) -> str | None:
+        """Of a check of the layout: why it must be so, and how it came out."""
+        if self.level is Level.OFF:
+            return None
+        must = self.library[f"layout-check/{row.id}"].brief
+        return f"{must} {self.library.explain(*self._leveled(layout_rows.outcome_note(row)))}"
+
+    def proof(self, row: Proof, layout: str) -> str | None:
+        """Of the verdict on the layout with this name."""
+        if self.level is Level.OFF:
+            return None
+        return self.library.explain(*self._leveled(layout_rows.verdict_note(row, layout)))
+
+    def _leveled(self, note: tuple[str, Mapping[str, object]]) -> tuple[str, Level, Mapping[str, object]]:
+        return note[0], self.level, note[1]
 
     def field(self, row: FieldRow) -> str | None:
         """Of a field of a structure."""

@@ -80,6 +80,9 @@ FAMILIES: dict[str, str] = {
     "handle-row": "handles",
     "access-row": "handles",
     "object-right": "rights",
+    "layout-check": "layouts",
+    "check-outcome": "layouts",
+    "layout-verdict": "layouts",
     "column": "columns",
 }
 """First part of an id to the file (without ``.toml``) that holds the notes of that family."""

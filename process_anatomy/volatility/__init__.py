@@ -29,6 +29,7 @@ from process_anatomy.volatility.options import (
     process_ids,
     repeated_option,
 )
+from process_anatomy.volatility.trust import MARK, NOT_TRUSTED, end_with, marked
 
 if TYPE_CHECKING:
     from process_anatomy.kernel.identify import Kernel
@@ -59,6 +60,7 @@ class Anatomy:
 
     _required_framework_version = (2, 0, 0)
     columns: tuple[Column, ...] = ()
+    open: type[interfaces.plugins.FileHandlerInterface]
     context: interfaces.context.ContextInterface
     config: Any
     _progress_callback: Any
@@ -138,6 +140,12 @@ class Anatomy:
         if self._progress_callback is not None:
             self._progress_callback(percent, text)
 
+    def doubt(self, kernel: Kernel) -> str:
+        """Why the rows are not to be trusted, in words; empty where they are."""
+        from process_anatomy.kernel.selfproof import trust
+
+        return trust(kernel).reason
+
     def run(self) -> renderers.TreeGrid:
         """Volatility's entry point.
 
@@ -156,8 +164,13 @@ class Anatomy:
                 log.info(line)
             if kernel.build.estimated:
                 log.warning(f"The layout is estimated: {kernel.build.origin}")
+            doubt = self.doubt(kernel)
             self.progress(20, "Walking")
             rows = self.rows(kernel)
+            if doubt:
+                log.warning(f"{MARK}: {doubt}")
+                rows = marked(self.columns, rows, doubt)
+                end_with(NOT_TRUSTED, self.open)
             first = list(itertools.islice(rows, 1))  # the walk is done and can fail only before its first row
             self.progress(100, "Done")
         except (Error, LayoutError, SmallDumpError) as error:

@@ -219,11 +219,14 @@ class _Finder:
         return leads
 
     def _word(self, block: Octets, places: Numbers, offset: int) -> Addresses:
-        """The pointer at an offset from each place in a block, 0 where it lies in another page."""
-        inside = places % PAGE + offset <= PAGE - self.width
+        """The pointer at an offset from each place in a block, 0 where it lies behind the block.
+
+        What lies in the page after is taken from there, as in a large page; whoever believes it has it proved.
+        """
         numbers = block.reshape(-1).view(f"<u{self.width}")
-        at = np.where(inside, (places + offset) // self.width, 0)
-        found: Addresses = np.where(inside, numbers[at], 0).astype(np.uint64)
+        at = (places + offset) // self.width
+        inside = at < len(numbers)
+        found: Addresses = np.where(inside, numbers[np.where(inside, at, 0)], 0).astype(np.uint64)
         return found
 
     def _plausible_start(self, block: Octets, places: Numbers) -> Mask:
@@ -397,6 +400,18 @@ def _is_id(values: Addresses) -> Mask:
 def _is_time(values: Addresses) -> Mask:
     found: Mask = (values == 0) | ((values >= np.uint64(EARLIEST)) & (values < np.uint64(LATEST)))
     return found
+
+
+def beyond_search(kernel: Kernel, address: int) -> bool:
+    """Whether a process begins so near to the end of a page that no search of physical memory can tell it.
+
+    What the search goes by, the object's lists, then lies in a page that may be anywhere in physical memory.  Pools of
+    old put no small object across two pages; segment heaps do.
+    """
+    structure = kernel.build[EPROCESS]
+    fields = (*PROCESS.heads, *PROCESS.entries)
+    first = min(structure.offset(name) for name in fields if name in structure)
+    return address % PAGE + first + kernel.build.pointer_size > PAGE
 
 
 def proved(kernel: Kernel, addresses: Addresses) -> Mask:

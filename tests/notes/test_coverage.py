@@ -14,6 +14,7 @@ import pytest
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.findings import RULES, Finding, Severity
 from process_anatomy.kernel.identify import Crash
+from process_anatomy.kernel.selfproof import Check, Outcome, Proof, Verdict
 from process_anatomy.memory.paging import PageState
 from process_anatomy.notes import FAMILIES, Level, default, module_rows, page_rows, rows, security_rows
 from process_anatomy.notes.block_rows import ELSEWHERE, global_flag_notes, peb_note, teb_note, variable_note
@@ -21,6 +22,7 @@ from process_anatomy.notes.completeness_rows import WORDS, completeness_note
 from process_anatomy.notes.crossview_rows import absence_notes, crossview_note
 from process_anatomy.notes.explainer import TEMPLATES, about
 from process_anatomy.notes.finding_rows import finding_note
+from process_anatomy.notes.layout_rows import outcome_note, verdict_note
 from process_anatomy.notes.working_set_rows import working_set_note
 from process_anatomy.walk import creation
 from process_anatomy.walk.acls import ACE_FLAGS, ACE_TYPES, RIGHTS, Ace, Acl
@@ -94,7 +96,8 @@ GONE = Absent(Kind.UNREADABLE)
 TOKEN = Token(
     process=PROCESS, thread=None, address=1, token_id=1, authentication_id=1, user=USER, account="b\\a",
     integrity="medium", elevation="default", linked_session=NO, session=1, token_type="Primary", level=NO,
-    sids=((USER, 0),), restricted=(), capabilities=(), present=0, enabled=0, default=0, flags=0, flag_names="",
+    sids=((USER, 0),), restricted=(), capabilities=(), present=0, enabled=0, default=0, privileges_listed=False,
+    privilege_problems=(), flags=0, flag_names="",
     source="User32", source_identifier=1, origin=0x3E7, parent_token_id=NO, modified_id=1, expires=NO, owner=USER,
     primary_group=USER, dacl=NO, mandatory_policy="NO_WRITE_UP", virtualization="no", ui_access=False, package=NO,
     lowbox_number=NO, trust=NO, attribute_count=0, attributes_at=0, claims_at=0, audit_policy="none", logon=NO,
@@ -131,6 +134,7 @@ PLUGINS = {
     "access": "Access",
     "threads": "Threads",
     "csrss": "Csrss",
+    "selfcheck": "SelfCheck",
     "dt": "Dt",
     "explain": "Explain",
 }
@@ -458,13 +462,13 @@ def test_every_kind_of_module_row_is_reached_and_has_its_note() -> None:
     """Each way in which lists and mapping can stand to one another."""
     reasons: list[str | Absent] = [*LOAD_REASONS.values(), "99", GONE]
     entries = [
-        LoaderEntry(PROCESS, bits, 1, 0x1000, 0, 0x1000, "C:\\a.dll", name, 0, -1, 0, NO, reason, -1, (), ())
-        for bits in (64, 32)
+        LoaderEntry(owner, bits, 1, 0x1000, 0, 0x1000, "C:\\a.dll", name, 0, -1, 0, NO, reason, -1, (), ())
+        for owner, bits in ((PROCESS, 64), (replace(PROCESS, wow64=True), 32))
         for name in ("a.dll", "", GONE)
         for reason in reasons
     ]
     listed = [
-        Module(PROCESS, entry, None, vad, base, NO, state, NO, problems)
+        Module(entry.process, entry, None, vad, base, NO, state, NO, problems)
         for entry in entries
         for vad in (VAD, None)
         for base in (0x1000, GONE)
@@ -574,7 +578,7 @@ def test_every_kind_of_teb_is_reached_and_has_its_note() -> None:
         TEB,
         replace(TEB, thread=replace(THREAD, process=replace(PROCESS, wow64=True))),
         replace(TEB, address=NO),
-        replace(TEB, bits=32),
+        replace(TEB, bits=32, thread=replace(THREAD, process=replace(PROCESS, wow64=True))),
         replace(TEB, address=GONE),
         replace(TEB, stack_base=GONE, own_address=GONE),
     ]
@@ -622,3 +626,21 @@ def test_every_state_of_a_component_has_its_note_and_every_kind_of_row_is_reache
     ]
     assert told(map(completeness_note, cases)) == set(default().ids("completeness-row/"))
     assert "and 1 more" in str(completeness_note(cases[1])[1]["obstacles"])
+
+
+CHECK = Check("process-id", "_EPROCESS", "UniqueProcessId", "system", 5, 0, 0, None)
+
+
+def test_every_outcome_of_a_check_and_every_verdict_has_its_note() -> None:
+    """What a check says depends on its counts alone; a verdict on all checks."""
+    outcomes = [
+        CHECK,
+        replace(CHECK, failed=1, first=8),
+        replace(CHECK, passed=0, failed=3, first=8),
+        replace(CHECK, passed=0, unreadable=5),
+    ]
+    assert [check.outcome for check in outcomes] == list(Outcome)
+    assert told(map(outcome_note, outcomes)) == set(default().ids("check-outcome/"))
+    proofs = [Proof((CHECK,), False), Proof((CHECK,) * 8, True), Proof((outcomes[2],), False)]
+    assert [proof.verdict for proof in proofs] == list(Verdict)
+    assert told(verdict_note(proof, "x64-19041-0") for proof in proofs) == set(default().ids("layout-verdict/"))

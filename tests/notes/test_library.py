@@ -122,6 +122,8 @@ ALLOWED: dict[str, set[str]] = {
     "thread-row": WHO
     | {"doing", "meaning", "start", "start_name", "win32_start", "win32_name", "token", "ended", "status"}
     | {"odd", "odd_protection", "where", "reason"},
+    "check-outcome": {"field", "passed", "failed", "unreadable"},
+    "layout-verdict": {"layout", "reason", "passed", "failed", "unreadable"},
     "csr-row": {"process", "pid", "node", "client", "client_pid", "eprocess", "session", "threads", "count", "reason"},
 }
 COLUMNS = {
@@ -176,6 +178,7 @@ COLUMNS = {
     " EntryPoint EntrySection Sections VadProtection Imphash Imports Exports PdbPath PdbGuid CompanyName FileVersion"
     " OriginalFilename RichHash Mitigations Pages PagesMissing File_output Problems Explanation",
     "dt": "Structure Offset Field Type Value Address Meaning Problems Explanation",
+    "selfcheck": "Check Result Structure Field Place Space Passed Failed Unreadable FirstFailure Problems Explanation",
     "explain": "Term Kind Title Explanation Analogy Command Source",
 }
 NAMES = {
@@ -213,7 +216,7 @@ NAMES = {
     "component-state": "whole part not none",
     "crossview-row": "consistent idle hidden hidden-one-way hidden-from-subsystem ended remnant elsewhere smeared",
     "absence": "idle system minimal no-session csrss ended starting no-threads no-windows not-listed unreadable"
-    " broken-list left-over unexplained",
+    " incomplete broken-list left-over unexplained",
     "view": "Forward Backward psscan thrdscan csrss CID Handles CsrProcess Session Job Win32Process",
     "verdict": "consistent hidden ended remnant smeared",
     "creation-row": "kernel create-process restricted as-user with-logon service elevation app-container orphan"
@@ -240,7 +243,7 @@ NAMES = {
     "finding": " ".join(RULES),
     "severity": "info low medium high critical",
     "thread-row": "user wow64 kernel impersonating ended private-executable nowhere no-driver no-image reused"
-    " unknown-start unreadable",
+    " message-number unknown-start unreadable",
     "thread-state": "Initialized Ready Running Standby Terminated Waiting Transition DeferredReady GateWait"
     " WaitingForProcessInSwap",
     "wait-reason": "Executive FreePage PageIn PoolAllocation DelayExecution Suspended UserRequest WrExecutive"
@@ -256,6 +259,16 @@ NAMES = {
     " ForcedSelfTrimActive SamplingCoverage ImpersonationSchedulingGroup",
     "start-kind": "image driver mapped-file shared-memory private private-executable nothing no-driver none"
     " reused unknown",
+    "layout-check": "system-id process-id process-name parent-id creation-time exit-time exit-status active-links"
+    " thread-list scheduler-thread-list page-table-root self-map user-page-table-root peb-address"
+    " program-base vad-root object-table session active-threads protection audit-name thread-process"
+    " thread-owner-id thread-id thread-time teb-address thread-stack handle-table-owner"
+    " handle-table-code token-address token-type token-groups sid-revision object-type"
+    " debugger-offset debugger-size shared-version shared-build object-type-name process-tag"
+    " vad-range vad-order vad-parent vad-tag vad-file handle-object handle-access peb-program-base"
+    " teb-self teb-peb teb-process-id",
+    "check-outcome": "fits mostly wrong unknown",
+    "layout-verdict": "exact consistent doubtful",
     "csr-row": "client root no-process ended contradicted unreadable no-ring",
     "csr-flag": "Terminating SkipShutdown NormalPriority IdlePriority HighPriority RealtimePriority"
     " CreateNewGroup Terminated LastThreadTerminated IsConsoleApp",
@@ -266,8 +279,12 @@ NAMES = {
 }
 
 
-BRIEF_ONLY = {"column", "object-right"}
+BRIEF_ONLY = {"column", "object-right", "layout-check"}
 """Families whose notes may say no more than one phrase."""
+
+
+IMAGE_WIDE = {"field-row", "check-outcome", "layout-verdict"}
+"""Families whose rows are about a structure or the layout, not about a process."""
 
 
 def family(key: str) -> str:
@@ -317,7 +334,7 @@ def test_placeholders_are_plain_names_that_the_family_allows(key: str) -> None:
 @pytest.mark.parametrize("key", [key for key in IDS if family(key) in ALLOWED])
 def test_every_row_template_speaks_of_its_own_process(key: str) -> None:
     note = default()[key]
-    subjects = {"field"} if family(key) == "field-row" else {"process", "holder"}
+    subjects = {"field", "layout"} if family(key) in IMAGE_WIDE else {"process", "holder"}
     for text in (note.brief, note.full, note.analogy):
         assert placeholders(text) & subjects
 

@@ -12,6 +12,16 @@ from tests.conftest import ROOT, Vol
 SAMPLE = ROOT / "samples" / "lab-win11-22621.dmp"
 PLUGINS = ["processes", "vads", "tokens", "groups", "privileges", "claims", "dacls", "creation", "dt"]
 
+
+def arm64_header() -> bytes:
+    """The first page of a kernel for ARM64."""
+    page = bytearray(0x1000)
+    page[:2], page[0x3C:0x40], page[0xF0:0xF4] = b"MZ", (0xF0).to_bytes(4, "little"), b"PE\0\0"
+    for at, value in ((0x04, 0xAA64), (0x50, 0x104_7000), (0x5C, 1)):  # Machine, SizeOfImage, Subsystem
+        page[0xF0 + at : 0xF0 + at + 4] = value.to_bytes(4, "little")
+    return bytes(page)
+
+
 BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "the file is empty"),
     "text": (lambda: b"hello, this is a text file\n" * 400, "this looks like a text file"),
@@ -19,6 +29,8 @@ BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "minidump": (lambda: b"MDMP\x93\xa7" + bytes(8192), "a user-mode minidump"),
     "executable": (lambda: b"MZ" + bytes(8192), "this is an executable"),
     "linux": (lambda: bytes(1 << 20) + b"Linux version 6.1.0 (gcc)" + bytes(1 << 20), "this holds a Linux kernel"),
+    "macos": (lambda: bytes(1 << 20) + b"Darwin Kernel Version 23.1.0" + bytes(1 << 20), "this holds a macOS kernel"),
+    "arm64": (lambda: bytes(1 << 20) + arm64_header() + bytes(1 << 20), "this is Windows for ARM64"),
     "tiny": (lambda: b"\x01", "not a Windows memory image"),
     "truncated dump": (lambda: SAMPLE.read_bytes()[: SAMPLE.stat().st_size // 4], "truncated"),
     "dump header only": (lambda: SAMPLE.read_bytes()[:0x1800], "cannot be read"),

@@ -1,0 +1,34 @@
+"""Which note belongs to a check of the layout and to the verdict of all, and the facts that fill it in.
+
+As :mod:`process_anatomy.notes.rows`: pure functions; the words are in the notes.
+"""
+
+from __future__ import annotations
+
+from process_anatomy.kernel.selfproof import Check, Outcome, Proof, Verdict
+
+OUTCOMES = {Outcome.FITS: "fits", Outcome.MOSTLY: "mostly", Outcome.WRONG: "wrong", Outcome.UNKNOWN: "unknown"}
+VERDICTS = {Verdict.EXACT: "exact", Verdict.CONSISTENT: "consistent", Verdict.DOUBTFUL: "doubtful"}
+
+
+def outcome_note(check: Check) -> tuple[str, dict[str, object]]:
+    """The note of how a check came out."""
+    facts: dict[str, object] = {
+        "field": check.about,
+        "passed": check.passed,
+        "failed": check.failed,
+        "unreadable": check.unreadable,
+    }
+    return f"check-outcome/{OUTCOMES[check.outcome]}", facts
+
+
+def verdict_note(proof: Proof, layout: str) -> tuple[str, dict[str, object]]:
+    """The note of the verdict on a layout with this name."""
+    facts: dict[str, object] = {
+        "layout": layout,
+        "reason": proof.reason.partition(": ")[2] or proof.reason,
+        "passed": proof.passed,
+        "failed": proof.failed,
+        "unreadable": proof.unreadable,
+    }
+    return f"layout-verdict/{VERDICTS[proof.verdict]}", facts
