@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except KeyboardInterrupt:
-        return _say("interrupted; what has come is kept, the same command goes on from there", INTERRUPTED)
+        return _say("interrupted; what was downloaded is kept, and the same command goes on from there", INTERRUPTED)
     except RequestError as error:
         return _say(str(error), MISUSED)
     except Error as error:

@@ -44,10 +44,11 @@ from process_anatomy.forge.user_space import (
     Users,
 )
 from process_anatomy.forge.vads import Region, VadTrees
-from process_anatomy.forge.views import in_cid_table, open_handles_to_ended, view_facts
+from process_anatomy.forge.views import in_cid_table, open_handles_to_ended, open_programs, view_facts
 from process_anatomy.forge.working_sets import WorkingSets
 from structs import builds
 from structs.layout import Build
+from structs.page_entry import MMPTE_PROTOTYPE
 from structs.peb import LDR_DATA_TABLE_ENTRY
 from structs.shared_data import KUSER_SHARED_DATA_ADDRESS
 
@@ -153,7 +154,8 @@ class _Machine:
         session = Pool(build, self.kernel, dice, SESSION, places, 1)
         mask = scenario.invalid_pte_mask if mode is X64 and build.number >= FIRST_SWIZZLED_BUILD else 0
         index_shift = 12 if mode is X64 and build.number >= FIRST_NEW_PAGEFILE_BUILD else 1
-        self.entries = Entries(mode, mask, index_shift, paged.start, nonpaged.start)
+        low_bits = build[MMPTE_PROTOTYPE].place("ProtoAddressLow").bits or 7 if mode is X86 else 7
+        self.entries = Entries(mode, mask, index_shift, paged.start, nonpaged.start, low_bits)
         if mode is not X64:
             self.kernel_image.point("MmPagedPoolStart", paged.start)
             self.kernel_image.point("MmNonPagedPoolStart", nonpaged.start)
@@ -206,6 +208,8 @@ class _Machine:
         open_handles_to_ended(self.objects, processes)
         if version_of(self.build) >= FIRST_SUBSYSTEM:
             self.subsystem = Subsystem(self.users, self.scenario).write(processes)
+        else:
+            open_programs(self.objects, processes)
         self.namespace.write()
         modules = self._load_drivers()
         self.table.write(processes, {module["name"]: module["base"] for module in modules})
@@ -369,6 +373,7 @@ class _Machine:
     def _truth(self, processes: list[Process], modules: list[dict[str, Any]]) -> dict[str, Any]:
         image, (major, minor) = self.kernel_image, version_of(self.build)
         views = view_facts(processes, bool(self.subsystem))
+        unknowable = misfits.unknowable(self.build, self.kernel.mode, self.objects.encoded)
         return {
             "arguments": {"build": self.build.name, "scenario": self.scenario.name, "seed": self.seed},
             "boot_time": written_time(self.scenario.boot_time),
@@ -398,7 +403,7 @@ class _Machine:
             **self._older_facts(),
             "processes": [
                 process_facts(self.scenario, self.kernel, process, views)
-                | {"findings": misfits.findings(process.actor, self.objects.encoded)}
+                | {"findings": misfits.findings(process.actor, unknowable)}
                 for process in processes
             ],
             "runs": [{"base_page": first, "page_count": count} for first, count in self.memory.runs],

@@ -31,10 +31,6 @@ FIRST_SIDS: dict[str, tuple[int, int]] = {
 """Beginning of a SID to the version of Windows that it came with."""
 MANY_HANDLES = 200
 """A table with more than these has two levels; on x86, where entries are half as large, twice as many are needed."""
-NEED_INTEGRITY = {"power-over-higher", "raised-integrity"}
-"""Rules that compare integrity levels."""
-NEED_PROTECTION = {"weak-protection"}
-"""Rules about protected processes."""
 FIRST_MISFITS = {"forged privileges": (6, 0), "forged flags": (6, 2)}
 """Trace of tampering to the version that brought what is tampered with: bitmaps of privileges, AppContainers."""
 WININIT, WINLOGON, SESSION_MANAGER, SECOND_SUBSYSTEM = 588, 672, 388, 596
@@ -71,7 +67,6 @@ def _as_then(build: Build, actor: Actor) -> Actor:
         actor,
         protection=actor.protection if protected else 0,
         misfits=tuple(name for name in actor.misfits if FIRST_MISFITS.get(name, version) <= version),
-        findings=tuple(rule for rule in actor.findings if protected or rule not in NEED_PROTECTION),
         wow64=actor.wow64 and build.pointer_size == 8,
         handles=actor.handles * (2 if build.pointer_size == 4 and actor.handles > MANY_HANDLES else 1),
     )
@@ -93,7 +88,6 @@ def _as_then(build: Build, actor: Actor) -> Actor:
         arguments=then_path(build, actor.arguments),
         unlisted=then_path(build, actor.unlisted),
         window_title=then_path(build, actor.window_title),
-        findings=tuple(rule for rule in changed.findings if rule not in NEED_INTEGRITY),
     )
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from process_anatomy.forge.processes import Process, ProcessTable
 
 CSRSS = "csrss.exe"
+SYSTEM_PID = 4
+OLD_ALL_ACCESS = 0x1F0FFF
+"""PROCESS_ALL_ACCESS before Windows Vista."""
 PROCESS_ALL_ACCESS = 0x1FFFFF
 WINDOWS_DATA = 0x40
 """Bytes that are forged of the window manager's data; the first eight name the process."""
@@ -120,6 +123,18 @@ def open_handles_to_ended(objects: ObjectManager, processes: Sequence[Process]) 
         value = objects.following(max(holder.handles, default=0))
         name = f"{process.actor.name[:14]} Pid {process.actor.pid}"
         holder.handles[value] = Handle(process.eprocess, "Process", PROCESS_ALL_ACCESS, name)
+
+
+def open_programs(objects: ObjectManager, processes: Sequence[Process]) -> None:
+    """Every csrss.exe opens the programs of its session, also where nothing else of what it keeps is forged."""
+    for server in processes:
+        if server.actor.name != CSRSS:
+            continue
+        for process in processes:
+            if known_to_subsystem(process, server) and process.actor.parent != SYSTEM_PID:
+                value = objects.following(max(server.handles, default=0))
+                name = f"{process.actor.name[:14]} Pid {process.actor.pid}"
+                server.handles[value] = Handle(process.eprocess, "Process", OLD_ALL_ACCESS, name)
 
 
 def known_to_subsystem(process: Process, subsystem: Process) -> bool:

@@ -291,12 +291,12 @@ class _Judge:
             return "unreadable", MEDIUM
         if not own:
             return "unreadable", LOW
-        if isinstance(views[CSR], Absent) and row.address in self.forgotten and len(self.forgotten) > 1:
+        if isinstance(views[CSR], Absent) and self.forgotten - {row.address}:
             return "incomplete", LOW
         return UNEXPLAINED, MEDIUM
 
     def _forgotten(self) -> set[int]:
-        """Programs on the active list that no csrss.exe holds: of several its handles alone are no witness."""
+        """Programs on the active list that no csrss.exe holds: its handles alone are no witness against them."""
         both = set(LISTS.values())
         return {
             row.address

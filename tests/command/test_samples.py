@@ -311,7 +311,7 @@ def test_an_interruption_leaves_a_part_that_the_same_command_goes_on_from(
         program.send_signal(signal.SIGINT)
         _, err = program.communicate(timeout=30)
     assert program.returncode == INTERRUPTED
-    assert err == "anatomy: interrupted; what has come is kept, the same command goes on from there\n"
+    assert err == "anatomy: interrupted; what was downloaded is kept, and the same command goes on from there\n"
     kept = part.stat().st_size
     assert 0 < kept <= offered.hang
     offered.hang = None

@@ -216,7 +216,7 @@ NAMES = {
     "component-state": "whole part not none",
     "crossview-row": "consistent idle hidden hidden-one-way hidden-from-subsystem ended remnant elsewhere smeared",
     "absence": "idle system minimal no-session csrss ended starting no-threads no-windows not-listed unreadable"
-    " broken-list left-over unexplained",
+    " incomplete broken-list left-over unexplained",
     "view": "Forward Backward psscan thrdscan csrss CID Handles CsrProcess Session Job Win32Process",
     "verdict": "consistent hidden ended remnant smeared",
     "creation-row": "kernel create-process restricted as-user with-logon service elevation app-container orphan"
@@ -243,7 +243,7 @@ NAMES = {
     "finding": " ".join(RULES),
     "severity": "info low medium high critical",
     "thread-row": "user wow64 kernel impersonating ended private-executable nowhere no-driver no-image reused"
-    " unknown-start unreadable",
+    " message-number unknown-start unreadable",
     "thread-state": "Initialized Ready Running Standby Terminated Waiting Transition DeferredReady GateWait"
     " WaitingForProcessInSwap",
     "wait-reason": "Executive FreePage PageIn PoolAllocation DelayExecution Suspended UserRequest WrExecutive"

@@ -10,10 +10,16 @@ from typing import Any
 
 import pytest
 
+from process_anatomy import open_image
+from process_anatomy.walk.drivers import drivers
+from process_anatomy.walk.handles import Handle, handles
+from process_anatomy.walk.processes import processes
+from process_anatomy.walk.scan import scan
 from tests.conftest import Vol
 
 LOW_48 = (1 << 48) - 1
 IMAGE = "win10-19041.raw"
+NARROW = ("winxp-2600-pae.raw", "win7-7601-x86-pae.raw")
 SHARED_COLUMNS = ("PID", "Process", "Offset", "HandleValue", "Type", "GrantedAccess", "Name")
 Rows = list[dict[str, Any]]
 
@@ -90,15 +96,61 @@ def test_memprocfs_has_the_same_handles(
     assert len(listed) > sum(theirs.values())
 
 
+def told(image: Path) -> list[Handle]:
+    """The handles of all processes, as the engine has them."""
+    kernel = open_image(image)
+    return list(handles(kernel, processes(kernel).rows).rows)
+
+
+def test_stock_handles_processes_threads_and_drivers_of_xp_are_ours(
+    vol: Vol, foreign: Callable[[str], Path], published_symbols: Callable[[str], Path]
+) -> None:
+    """Every column of handles; the places in physical memory, which stock scans tell before Windows 10."""
+    image = foreign(NARROW[0])
+
+    def stock(plugin: str) -> Rows:
+        answer = vol("-s", published_symbols(NARROW[0]), "-r", "json", "-f", image, plugin)
+        assert answer.status == 0, answer.err
+        return answer.rows
+
+    ours = Counter(
+        (r.process.pid, r.process.name, r.object, r.value, r.type, r.access, str(r.target.name or ""))
+        for r in told(image)
+    )
+    assert ours == Counter(
+        (r["PID"], r["Process"], r["Offset"], r["HandleValue"], r["Type"], r["GrantedAccess"], r["Name"] or "")
+        for r in stock("windows.handles")
+    )
+    kernel = open_image(image)
+    found = scan(kernel)
+    assert {row["Offset(V)"] for row in stock("windows.psscan")} == {row.physical for row in found.processes}
+    assert {row["Offset"] for row in stock("windows.thrdscan")} == {row.physical for row in found.threads}
+    assert [
+        (row["Offset"], row["Base"], row["Size"], row["Name"], row["Path"]) for row in stock("windows.modules")
+    ] == [(row.address, row.base, row.size, row.name, row.path) for row in drivers(kernel).rows]
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_memprocfs_has_the_same_handles_of_32_bit_windows(
+    name: str, foreign: Callable[[str], Path], memprocfs: Callable[[str, Path], Any]
+) -> None:
+    """Value, object and access; of XP, whose headers it does not take apart without symbols, no type."""
+    image = foreign(name)
+    theirs = Counter((int(pid), *row[:3], row[3]) for pid, listed in memprocfs(ASK, image).items() for row in listed)
+    typed = any(row[-1] for row in theirs)
+    assert typed is ("win7" in name)
+    assert theirs == Counter((r.process.pid, r.value, r.object, r.access, r.type if typed else "") for r in told(image))
+
+
 def test_filters_and_explanations_work_from_the_command_line(vol: Vol, foreign: Callable[[str], Path]) -> None:
     """--type as --pid: comma separated or repeated, in any case; a type that there is not ends in one line."""
     image = foreign(IMAGE)
     answer = vol("-r", "json", "-f", image, "windows.anatomy.handles", "--type", "token,KEY", "--type", "Job")
     assert {row["Type"] for row in answer.rows} == {"Token", "Key", "Job"}
     assert all(row["Explanation"] for row in answer.rows)
-    told = {row["Target"] for row in answer.rows}
-    assert "\\REGISTRY\\MACHINE\\SYSTEM\\Setup" in told
-    assert "primary token of Local System (S-1-5-18)" in told
+    named = {row["Target"] for row in answer.rows}
+    assert "\\REGISTRY\\MACHINE\\SYSTEM\\Setup" in named
+    assert "primary token of Local System (S-1-5-18)" in named
     wrong = vol("-r", "json", "-f", image, "windows.anatomy.handles", "--type", "Sprocket")
     assert (wrong.status, wrong.out) == (1, "")
     assert wrong.err.splitlines()[-1].startswith(
