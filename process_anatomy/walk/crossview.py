@@ -293,7 +293,7 @@ class _Judge:
         return UNEXPLAINED, MEDIUM
 
     def _forgotten(self) -> set[int]:
-        """Programs on the active list that no csrss.exe holds: where it lacks them, its handles alone are no witness."""
+        """Programs on the active list that no csrss.exe holds: then its handles alone are no witness."""
         both = set(LISTS.values())
         return {
             row.address
