@@ -8,6 +8,7 @@ A generated part follows a marker and is a code block or a table:
     <!-- vol: -f samples/... windows.anatomy.processes -->     the command and what it prints
     <!-- columns: processes -->                                 the plugin's columns with their notes
     <!-- rules -->                                              all rules of findings with their notes
+    <!-- samples -->                                            the catalogue of public memory images
 """
 
 from __future__ import annotations
@@ -23,13 +24,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from process_anatomy.command.samples import row
 from process_anatomy.findings import RULES
 from process_anatomy.notes import default
+from process_anatomy.samples.catalogue import PublicImage, load
 
 ROOT = Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"<!-- vol: (?P<arguments>.+?) -->\n```text\n.*?```\n", re.DOTALL)
 TABLE = re.compile(r"<!-- columns: (?P<plugin>\w+) -->\n(?:\|.*\n)+")
 RULE_TABLE = re.compile(r"<!-- rules -->\n(?:\|.*\n)+")
+SAMPLE_TABLE = re.compile(r"<!-- samples -->\n(?:\|.*\n)+")
 ATTACK = "https://attack.mitre.org/techniques/"
 BANNER = "Volatility 3 Framework"
 
@@ -74,12 +78,46 @@ def rule_table(_: re.Match[str]) -> str:
     return "\n".join(rows) + "\n"
 
 
+def sample_table(_: re.Match[str]) -> str:
+    """A table of the public images."""
+    rows = [
+        "<!-- samples -->",
+        "| name | what it is | Windows | download | checked by | fetched | facts | known to contain |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for image in load():
+        name, windows, size, hashes, way, facts = row(image)
+        known = "; ".join(f"[{one.value}]({one.source})" for one in image.known)
+        cells = (
+            f"`{name}`",
+            f"[{image.title}]({image.page})",
+            windows,
+            offered(image, size),
+            hashes,
+            way,
+            facts,
+            known,
+        )
+        rows.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
+    return "\n".join(rows) + "\n"
+
+
+def offered(image: PublicImage, size: str) -> str:
+    """The download of an image: its size, its form and the password of it."""
+    download = image.download
+    if download is None:
+        return ""
+    password = "" if download.password is None else f", password `{download.password.value}`"
+    return f"{size} {'' if download.form == 'none' else download.form}".strip() + password
+
+
 def main(check: bool, run: Callable[[list[str]], str] = run_vol) -> int:
     """Rewrite or check every page; the number of pages that were out of date."""
     stale = 0
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         text = page.read_text("utf-8")
         fresh = RULE_TABLE.sub(rule_table, TABLE.sub(table, FENCE.sub(partial(fence, run=run), text)))
+        fresh = SAMPLE_TABLE.sub(sample_table, fresh)
         if fresh != text:
             stale += 1
             print(f"{page.relative_to(ROOT)} {'is out of date' if check else 'rewritten'}")

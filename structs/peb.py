@@ -141,5 +141,4 @@ WOW64_PROCESS = Layout(
     {
         "Wow64": at(Pointer, "the 32-bit PEB"),
     },
-    widths={"Wow64": lambda pointer: pointer},
 )

@@ -21,7 +21,9 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong with a command line in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(MISUSED, f"{self.prog}: {message}; {self.prog} --help shows how it is used\n")
+        from process_anatomy.volatility.cells import safe_text
+
+        self.exit(MISUSED, safe_text(f"{self.prog}: {message}; {self.prog} --help shows how it is used") + "\n")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,13 +47,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
     except BrokenPipeError:  # who read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+        return FAILED
     except KeyboardInterrupt:
-        return _say("interrupted; what has come is kept, the same command goes on from there", INTERRUPTED)
+        return _say("interrupted; what was downloaded is kept, and the same command goes on from there", INTERRUPTED)
     except RequestError as error:
         return _say(str(error), MISUSED)
     except Error as error:
         return _say(str(error), FAILED)
+    except OSError as error:
+        return _say(f"{error.filename or 'the system'}: {error.strerror or error}", FAILED)
 
 
 def _say(message: str, status: int) -> int:

@@ -19,13 +19,15 @@ from process_anatomy.samples.progress import watched
 from process_anatomy.samples.verdicts import Outcome, Verdict
 from process_anatomy.samples.verify import OURS, check_file, digests, is_download, published_of, recognised
 
+WHAT = "The public memory images that courses use, fetched and compared with what is published of them."
 SIZES = ("bytes", "KB", "MB", "GB", "TB")
+SECONDS_LIMIT = 1e6
 HEADINGS = ("NAME", "WINDOWS", "DOWNLOAD", "CHECKED BY", "FETCHED", "FACTS")
 
 
 def add(commands: Any) -> None:
     """Add the command and what it can do."""
-    samples = commands.add_parser("samples", help="public memory images", description=__doc__)
+    samples = commands.add_parser("samples", help="public memory images", description=WHAT)
     actions = samples.add_subparsers(required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="what there is")
     listing.add_argument("--json", action="store_true", help="all that is known, with the pages it is from")
@@ -51,9 +53,12 @@ def add(commands: Any) -> None:
 
 def _seconds(text: str) -> float:
     """A time that can pass."""
-    value = float(text)
-    if not 0 < value < 1e6:
-        raise ValueError
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < SECONDS_LIMIT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
     return value
 
 

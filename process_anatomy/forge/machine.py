@@ -48,6 +48,7 @@ from process_anatomy.forge.views import in_cid_table, open_handles_to_ended, ope
 from process_anatomy.forge.working_sets import WorkingSets
 from structs import builds
 from structs.layout import Build
+from structs.page_entry import MMPTE_PROTOTYPE
 from structs.peb import LDR_DATA_TABLE_ENTRY
 from structs.shared_data import KUSER_SHARED_DATA_ADDRESS
 
@@ -153,7 +154,8 @@ class _Machine:
         session = Pool(build, self.kernel, dice, SESSION, places, 1)
         mask = scenario.invalid_pte_mask if mode is X64 and build.number >= FIRST_SWIZZLED_BUILD else 0
         index_shift = 12 if mode is X64 and build.number >= FIRST_NEW_PAGEFILE_BUILD else 1
-        self.entries = Entries(mode, mask, index_shift, paged.start, nonpaged.start)
+        low_bits = build[MMPTE_PROTOTYPE].place("ProtoAddressLow").bits or 7 if mode is X86 else 7
+        self.entries = Entries(mode, mask, index_shift, paged.start, nonpaged.start, low_bits)
         if mode is not X64:
             self.kernel_image.point("MmPagedPoolStart", paged.start)
             self.kernel_image.point("MmNonPagedPoolStart", nonpaged.start)
@@ -177,6 +179,8 @@ class _Machine:
     def _space(self) -> Space:
         """Page tables for a process; with PAE the roots of many share a page, 32 bytes each."""
         mode = self.kernel.mode
+        if mode is X86:  # System's root was made first and lies lowest; readers take the first that they find for it
+            return Space(self.memory, mode, root=self.memory.choose(SYSTEM_ROOT))
         if mode is not PAE:
             return Space(self.memory, mode, self.places.self_index())
         if not self.small_roots:
@@ -369,6 +373,7 @@ class _Machine:
     def _truth(self, processes: list[Process], modules: list[dict[str, Any]]) -> dict[str, Any]:
         image, (major, minor) = self.kernel_image, version_of(self.build)
         views = view_facts(processes, bool(self.subsystem))
+        unknowable = misfits.unknowable(self.build, self.kernel.mode, self.objects.encoded)
         return {
             "arguments": {"build": self.build.name, "scenario": self.scenario.name, "seed": self.seed},
             "boot_time": written_time(self.scenario.boot_time),
@@ -398,7 +403,7 @@ class _Machine:
             **self._older_facts(),
             "processes": [
                 process_facts(self.scenario, self.kernel, process, views)
-                | {"findings": misfits.findings(process.actor, self.objects.encoded)}
+                | {"findings": misfits.findings(process.actor, unknowable)}
                 for process in processes
             ],
             "runs": [{"base_page": first, "page_count": count} for first, count in self.memory.runs],

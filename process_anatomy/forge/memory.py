@@ -75,6 +75,17 @@ class PhysicalMemory:
         frame = self._free.pop()
         return self.place(frame, content)
 
+    def choose(self, lowest: int) -> int:
+        """Any free frame from a number on, which is free no more.
+
+        Raises:
+            OutOfFramesError: none is free there.
+        """
+        for position in range(len(self._free) - 1, -1, -1):
+            if self._free[position] >= lowest:
+                return self._free.pop(position)
+        raise OutOfFramesError(f"no frame from {lowest:#x} on is free")
+
     def place(self, frame: int, content: bytes = b"") -> int:
         """Put ``content`` into this very frame."""
         self.pages[frame] = bytearray(content.ljust(PAGE, b"\0"))

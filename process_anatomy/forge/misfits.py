@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from process_anatomy.forge import sections as sec
 from process_anatomy.forge.clock import filetime
+from process_anatomy.forge.generations import has_integrity
 from process_anatomy.forge.memory import DIRTY, NO_EXECUTE, PAGE, USER_CODE, USER_DATA, USER_READ
-from process_anatomy.forge.page_tables import Space
+from process_anatomy.forge.page_tables import X86, Mode, Space
 from process_anatomy.forge.records import counted, pointers, utf16
 from process_anatomy.forge.scenario import INJECTED, NOWHERE
 from process_anatomy.forge.vads import Region
@@ -59,6 +60,12 @@ MAIN_VIEWS = {"forward", "backward", "cid", "scan"}
 """Views from which nothing but tampering takes a process."""
 NEED_CREATOR = {"chosen-parent", "raised-integrity"}
 """Rules that judge by who asked for a process."""
+NEED_PROTECTION = {"weak-protection", "foreign-protection"}
+"""Rules about protected processes."""
+NEED_VISTA = {"power-over-higher", "raised-integrity", "foreign-impersonation", "wrong-session"}
+"""Rules that compare integrity levels, and rules about what only administrators had not, or not all, before Vista."""
+NEED_EXECUTE_BIT = {"beyond-vad", "patched-code"}
+"""Rules about pages that the page tables let run, which plain 32-bit page tables do not tell."""
 COPY, NAMELESS = 0xB00000, 0xC00000
 """Where misfits lie behind the beginning of the process's zone of private memory."""
 ELSEWHERE = 0xC00000
@@ -72,12 +79,29 @@ FALSE_PATH = "C:\\Windows\\System32\\wuauclt.exe"
 OTHER_FOLDER = "\\Device\\HarddiskVolume3\\Windows\\Temp\\"
 
 
-def findings(actor: Actor, creator_kept: bool) -> list[str]:
+def unknowable(build: Build, mode: Mode, creator_kept: bool) -> frozenset[str]:
+    """The rules that nothing can be told by in this Windows.
+
+    Args:
+        build: its layout.
+        mode: its page tables.
+        creator_kept: it keeps who asked for a process.
+    """
+    lacks = (
+        (NEED_CREATOR, not creator_kept),
+        (NEED_PROTECTION, "ProtectionType" not in build[EPROCESS]),
+        (NEED_VISTA, not has_integrity(build)),
+        (NEED_EXECUTE_BIT, mode is X86),
+    )
+    return frozenset().union(*(rules for rules, lacking in lacks if lacking))
+
+
+def findings(actor: Actor, unknowable: frozenset[str]) -> list[str]:
     """The rules that must find something in this actor's process, those of information apart.
 
     Args:
         actor: whose process.
-        creator_kept: this Windows keeps who asked for a process.
+        unknowable: rules that nothing can be told by in this Windows.
     """
     rules = [rule for name in actor.misfits for rule in RULES[name]]
     rules += [rule for plan in actor.plans for rule in _threads(actor, plan)]
@@ -86,7 +110,7 @@ def findings(actor: Actor, creator_kept: bool) -> list[str]:
     elif actor.ended is None and MAIN_VIEWS & {*actor.unseen_by}:
         rules.append("half-hidden-process")
     rules += [rule for name, told in ODDITIES.items() if getattr(actor, name) for rule in told]
-    return sorted({*rules, *actor.findings} - (set() if creator_kept else NEED_CREATOR))
+    return sorted({*rules, *actor.findings} - unknowable)
 
 
 def _threads(actor: Actor, plan: ThreadPlan) -> Iterator[str]:

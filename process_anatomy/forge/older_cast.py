@@ -31,13 +31,13 @@ FIRST_SIDS: dict[str, tuple[int, int]] = {
 """Beginning of a SID to the version of Windows that it came with."""
 MANY_HANDLES = 200
 """A table with more than these has two levels; on x86, where entries are half as large, twice as many are needed."""
-NEED_INTEGRITY = {"power-over-higher", "raised-integrity"}
-"""Rules that compare integrity levels."""
-NEED_PROTECTION = {"weak-protection"}
-"""Rules about protected processes."""
 FIRST_MISFITS = {"forged privileges": (6, 0), "forged flags": (6, 2)}
 """Trace of tampering to the version that brought what is tampered with: bitmaps of privileges, AppContainers."""
 WININIT, WINLOGON, SESSION_MANAGER, SECOND_SUBSYSTEM = 588, 672, 388, 596
+IS_RESTRICTED = 0x10
+"""TokenFlags: the token has restricting SIDs (TOKEN_IS_RESTRICTED)."""
+OLD_AUDIT = (0x4 | 0x5 << 4 | 1 << 36).to_bytes(8, "little")
+"""Per-user audit policy before Windows Vista: failures of category System, both of Logon, and that one is set."""
 PROFILES = "C:\\Users\\", "C:\\Documents and Settings\\"
 TEMPORARY = "\\AppData\\Local\\Temp", "\\Local Settings\\Temp"
 
@@ -67,7 +67,6 @@ def _as_then(build: Build, actor: Actor) -> Actor:
         actor,
         protection=actor.protection if protected else 0,
         misfits=tuple(name for name in actor.misfits if FIRST_MISFITS.get(name, version) <= version),
-        findings=tuple(rule for rule in actor.findings if protected or rule not in NEED_PROTECTION),
         wow64=actor.wow64 and build.pointer_size == 8,
         handles=actor.handles * (2 if build.pointer_size == 4 and actor.handles > MANY_HANDLES else 1),
     )
@@ -89,7 +88,6 @@ def _as_then(build: Build, actor: Actor) -> Actor:
         arguments=then_path(build, actor.arguments),
         unlisted=then_path(build, actor.unlisted),
         window_title=then_path(build, actor.window_title),
-        findings=tuple(rule for rule in changed.findings if rule not in NEED_INTEGRITY),
     )
 
 
@@ -116,7 +114,8 @@ def context_for(build: Build, name: str) -> Context:
                           restricted=context.restricted)  # fmt: skip
     most = LAST_PRIVILEGE[version]
     allowed = frozenset(name for name, number in PRIVILEGES.items() if number <= most)
-    flags = context.flags & (OLD_FLAGS if old else VISTA_FLAGS if version < (6, 2) else EIGHT_FLAGS)
+    restriction = IS_RESTRICTED * bool(old and context.restricted)  # write-restricted tokens are Vista's
+    flags = restriction | context.flags & (OLD_FLAGS if old else VISTA_FLAGS if version < (6, 2) else EIGHT_FLAGS)
     groups = tuple(
         (sid, mask) for sid, mask in context.groups if _known(sid, version) and not (old and mask == INTEGRITY)
     )
@@ -129,7 +128,7 @@ def context_for(build: Build, name: str) -> Context:
         enabled=context.enabled & allowed,
         defaults=context.defaults & allowed,
         flags=flags,
-        audit=context.audit if "AuditPolicy" in build[TOKEN] else b"",
+        audit=context.audit if "AuditPolicy" in build[TOKEN] else OLD_AUDIT * bool(context.audit),
         attributes=context.attributes if "pSecurityAttributes" in build[TOKEN] else (),
         claims=context.claims if "pClaimAttributes" in build[TOKEN] else None,
     )

@@ -95,6 +95,8 @@ class Entries:
         index_shift: first bit of the page file's number.
         paged_pool: where the paged pool starts; prototype entries count from there in 32-bit paging.
         nonpaged_pool: where the non-paged pool starts; subsections count from there in 32-bit paging.
+        low_bits: bits of a prototype entry's address in its lower part, in 32-bit paging: 7, and the address counts
+            from the paged pool; or 8 since Vista, and it counts from 2 GB.
     """
 
     mode: Mode
@@ -102,6 +104,7 @@ class Entries:
     index_shift: int = 1
     paged_pool: int = 0
     nonpaged_pool: int = 0
+    low_bits: int = 7
 
     def stored(self, entry: int) -> int:
         """An entry of a page table as this kernel stores it."""
@@ -123,8 +126,8 @@ class Entries:
             return (address & 0xFFFFFFFFFFFF) << 16 | PROTOTYPE
         if self.mode is PAE:
             return address << 32 | PROTOTYPE
-        offset = address - self.paged_pool
-        return offset >> 9 << 11 | PROTOTYPE | (offset & 0x1FC) >> 1
+        number = address - (self.paged_pool if self.low_bits == 7 else 1 << 31) >> 2
+        return number >> self.low_bits << 11 | PROTOTYPE | (number & (1 << self.low_bits) - 1) << 1
 
     def prototype_by_vad(self, protection: int) -> int:
         """A page that is shared: the VAD leads to its prototype entry."""
@@ -293,7 +296,8 @@ class Space:
                 if not entry or address >= self.mode.system_start:
                     continue
                 yield address, depth, entry
-                if depth < self._last and entry & VALID and not (depth and entry & LARGE):
+                is_page = entry & LARGE and self.mode.shifts[depth] == self.mode.large_shift
+                if depth < self._last and entry & VALID and not is_page:
                     pending.append((address, entry & 0xFFFFFFFFFF000 & self.mode.entry_mask, depth + 1))
 
     def _entries(self, table: int, depth: int) -> tuple[int, ...]:

@@ -139,7 +139,8 @@ class Tokens:
                 session["token"] = session["token"] or address * bool(context.logon.buddy)
         policy = b""
         if context.audit:
-            policy = context.audit.ljust(self.build[TOKEN].place("AuditPolicy").size, b"\0")
+            kept = "AuditPolicy" if "AuditPolicy" in self.build[TOKEN] else "AuditCategories"
+            policy = context.audit.ljust(self.build[TOKEN].place(kept).size, b"\0")
         return self._facts(context, values) | {
             "audit_policy": policy.hex() if context.audit else None,
             "fast_ref": address | self.objects.dice.between(1, 2 * self.build.pointer_size - 1),
@@ -190,6 +191,7 @@ class Tokens:
             "PrivilegesEnabled": security.bits(context.enabled),
             "PrivilegesEnabledByDefault": security.bits(context.defaults or context.enabled),
             "AuditPolicy": context.audit,
+            "AuditCategories": int.from_bytes(context.audit[:8], "little"),
             "DefaultOwnerIndex": context.owner_index,
             "TokenFlags": context.flags,
             "IntegrityLevelIndex": len(context.groups),

@@ -48,7 +48,7 @@ class WorkingSets:
         space = process.space
         resident, large, transition, tables = user_half(space)
         facts: dict[str, Any] = {
-            "large": 512 * len(large),
+            "large": space.mode.large_frames * len(large),
             "list": 0,
             "list_entries": None,
             "own_space": False,

@@ -171,9 +171,8 @@ def _chosen(
                 process = lead.process(build)
                 who = "System" if lead.is_system else "last process"
                 told = (*evidence, f"{who} at {process:#x} by {lead.found_by}", f"layout {build.name}: {build.origin}")
-                fitting.append(
-                    Kernel(View(space.of_build(build), build), number or build.number, base, size, pdb, process, told)
-                )
+                view = View(space.of_build(build, paged_pool_start(space, servicing)), build)
+                fitting.append(Kernel(view, number or build.number, base, size, pdb, process, told))
                 sure = not build.estimated or layout is isf
                 if sure:
                     break
@@ -183,6 +182,15 @@ def _chosen(
     if not doubts:
         raise NotWindows(stated + "neither PsInitialSystemProcess nor a debugger block leads to a process")
     raise NotWindows(stated + f"what should be its System process fits no layout ({len(doubts)} tried; {doubts[0]})")
+
+
+def paged_pool_start(space: AddressSpace, servicing: Servicing) -> int | None:
+    """Where paged pool starts, from which page-table entries without PAE count; ``None`` where nobody says it."""
+    block = servicing.block if space.mode.entry_size == 4 else None
+    variable = 0 if block is None else block.pointer("MmPagedPoolStart", space)
+    data = space.read(variable, 4) if variable else None
+    start = 0 if data is None else int.from_bytes(data, "little")
+    return start if start >= space.system_start and not start % 0x1000 else None
 
 
 def unfit(space: AddressSpace, build: Build, lead: Lead) -> str:

@@ -141,21 +141,22 @@ def roots(memory: PhysicalMemory) -> Iterator[Root]:
     Those whose tables map the page that Windows shares with everybody come before those that do not; System's own
     before those of any process.
     """
-    others: list[Root] = []
-    doubtful: list[Root] = []
-    seen: set[tuple[int, Mode]] = set()
+    others: dict[tuple[int, Mode], Root] = {}
+    doubtful: dict[tuple[int, Mode], Root] = {}
+    given: set[tuple[int, Mode]] = set()
     for candidate in chain(_by_stub(memory), _by_sweep(memory)):
-        if (candidate.address, candidate.mode) in seen:
+        where = (candidate.address, candidate.mode)
+        if where in given or where in doubtful or (where in others and not candidate.of_system):
             continue
-        seen.add((candidate.address, candidate.mode))
         if not shows_windows(memory, candidate):
-            doubtful.append(candidate)
+            doubtful[where] = candidate
         elif candidate.of_system:
+            given.add(where)
             yield candidate
         else:
-            others.append(candidate)
-    yield from others
-    yield from doubtful
+            others[where] = candidate
+    yield from (candidate for where, candidate in others.items() if where not in given)
+    yield from doubtful.values()
 
 
 def shows_windows(memory: PhysicalMemory, candidate: Root) -> bool:

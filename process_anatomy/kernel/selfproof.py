@@ -38,6 +38,8 @@ QUICK, SOME = 8, 64
 PROCESS_LIMIT = 1 << 14
 ENOUGH = 3
 """Objects at which a check has to fail before it speaks against a layout."""
+SHARE = 1 / 3
+"""Of the fields that something is told of, how many have to fail together to speak against a layout."""
 NEEDED = 8
 """Checks that must have something to say before an estimated layout is believed."""
 EARLIEST, LATEST = 0x01A8_0000_0000_0000, 0x0290_0000_0000_0000
@@ -105,9 +107,7 @@ class Check:
         """What it speaks against, in words; empty where it speaks against nothing."""
         if not self.failed:
             return ""
-        where = (
-            "does not lie where the layout has it" if self.outcome is Outcome.WRONG else "is as it should be at most"
-        )
+        where = "does not lie where the layout has it" if self.failed > self.passed else "is as it should be at most"
         if not self.field:
             where = "has another size than the kernel says"
         return f"{self.about} {where}: {self.failed} of {self.passed + self.failed} fail"
@@ -154,8 +154,13 @@ class Proof:
 
     @property
     def wrong(self) -> tuple[Check, ...]:
-        """Those that speak against the layout."""
-        return tuple(check for check in self.checks if check.outcome is Outcome.WRONG)
+        """Those that speak against the layout: each by itself; or several together, where there are few objects."""
+        failing = tuple(check for check in self.checks if check.failed > check.passed and check.field)
+        together = len({check.about for check in failing})
+        told = len({check.about for check in self.checks if check.outcome is not Outcome.UNKNOWN})
+        if together >= ENOUGH and together >= SHARE * told:
+            return failing
+        return tuple(check for check in failing if check.outcome is Outcome.WRONG)
 
     @property
     def verdict(self) -> Verdict:

@@ -54,9 +54,14 @@ class AddressSpace:
         """The space that another page-table root maps over the same physical memory."""
         return AddressSpace(self.memory, root, self.mode, self.system_start, self.software)
 
-    def of_build(self, build: Build) -> AddressSpace:
-        """The same space with entries that only the memory manager reads followed as a build writes them."""
-        kept = entry_format(build, self.mode)
+    def of_build(self, build: Build, paged_pool: int | None = None) -> AddressSpace:
+        """The same space with entries that only the memory manager reads followed as a build writes them.
+
+        Args:
+            build: the kernel's layout.
+            paged_pool: where paged pool starts, if the kernel says it.
+        """
+        kept = entry_format(build, self.mode, paged_pool)
         software = SoftwareEntries(self.memory, self.root, self.mode, kept, self.system_start)
         return AddressSpace(self.memory, self.root, self.mode, self.system_start, software)
 

@@ -88,12 +88,18 @@ class EntryFormat:
         return found
 
 
-def entry_format(build: Build | None, mode: Mode) -> EntryFormat:
+def entry_format(build: Build | None, mode: Mode, paged_pool: int | None = None) -> EntryFormat:
     """The format that a build uses with a mode of paging.
 
     A layout that was made of a kernel without PAE says nothing of one with PAE, and the other way round: then, and
     where the layout has nothing of these entries, the format is that of the mode's first generation.
+
+    Args:
+        build: the layout; ``None`` where it is not known.
+        mode: format of the tables.
+        paged_pool: where paged pool starts, if the kernel says it; only the first generation without PAE needs it.
     """
+    paged_pool = paged_pool or PAGED_POOL
     software = _structure(build, mode, MMPTE_SOFTWARE.name)
     prototype = _structure(build, mode, MMPTE_PROTOTYPE.name)
     if software is None:
@@ -110,9 +116,9 @@ def entry_format(build: Build | None, mode: Mode) -> EntryFormat:
     elif prototype is not None:  # addresses are multiples of four, and the two parts follow one another
         low = _bits(prototype, "ProtoAddressLow", 2)
         pointer = low, _bits(prototype, "ProtoAddressHigh", low.count + 2)
-        base = PAGED_POOL if "WhichPool" in prototype else SYSTEM_START[4]
+        base = paged_pool if "WhichPool" in prototype else SYSTEM_START[4]
     elif mode.entry_size == 4:
-        pointer, base = (Bits(1, 7, 2), Bits(11, 21, 9)), PAGED_POOL
+        pointer, base = (Bits(1, 7, 2), Bits(11, 21, 9)), paged_pool
     else:
         pointer = (Bits(16, 48) if mode.pointer_size == 8 else Bits(32, 32),)
     return EntryFormat(file, page, pointer, base, **flags)

@@ -19,6 +19,7 @@ from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.remains import Remains
 from process_anatomy.memory.view import View, addresses_of
 from process_anatomy.walk.processes import NOT_READ, Process, ProcessTable, processes, read_processes
+from process_anatomy.walk.scan import beyond_search
 from process_anatomy.walk.sightings import (
     BACKWARD,
     CID,
@@ -195,6 +196,8 @@ class _Judge:
         if view == SCAN:
             if not isinstance(self.kernel.space, AddressSpace):
                 return Absent(Kind.NOT_IN_DUMP, "a small dump holds no physical memory to look through")
+            if at not in self.in_place and beyond_search(self.kernel, at):
+                return Absent(Kind.NOT_APPLICABLE, "its object lies across two pages, where no search can tell it")
             return at in self.in_place
         if view == THREADS:
             return at in seen.owners

@@ -17,7 +17,7 @@ import numpy as np
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
-from process_anatomy.memory.space import Space
+from process_anatomy.memory.space import Addresses, Space
 from process_anatomy.memory.view import View, addresses_of, unreadable
 from process_anatomy.walk.processes import NOT_READ, Process
 from structs import builds
@@ -193,8 +193,23 @@ def small_pebs(kernel: Kernel, processes: Sequence[Process], pointers: list[int 
         [pointer for pointer in pointers if isinstance(pointer, int) and pointer >= kernel.system_start]
     )
     layout, field = (EWOW64PROCESS, "Peb") if EWOW64PROCESS in kernel.build else (WOW64_PROCESS, "Wow64")
-    found |= dict(zip(rows, kernel.view.records(layout, where).values(field), strict=True))
+    if layout in kernel.build:
+        values = kernel.view.records(layout, where).values(field)
+    else:  # the 32-bit PEB is the first word of every such structure that is known
+        values = _words(kernel, where)
+    found |= dict(zip(rows, values, strict=True))
     return {row: _address_of(found[row], f"process {processes[row].pid}") for row in sorted(found)}
+
+
+def _words(kernel: Kernel, where: Addresses) -> list[int | Absent]:
+    """The pointer at each address."""
+    size = kernel.build.pointer_size
+    data, there = kernel.space.read_many(where, size)
+    words = data.view(f"<u{size}").reshape(-1).tolist()
+    return [
+        word if readable else unreadable(kernel.space, address, size)
+        for word, readable, address in zip(words, there.tolist(), where.tolist(), strict=True)
+    ]
 
 
 def _address_of(value: int | Absent, whose: str) -> int | Absent:

@@ -402,6 +402,18 @@ def _is_time(values: Addresses) -> Mask:
     return found
 
 
+def beyond_search(kernel: Kernel, address: int) -> bool:
+    """Whether a process begins so near to the end of a page that no search of physical memory can tell it.
+
+    What the search goes by, the object's lists, then lies in a page that may be anywhere in physical memory.  Pools of
+    old put no small object across two pages; segment heaps do.
+    """
+    structure = kernel.build[EPROCESS]
+    fields = (*PROCESS.heads, *PROCESS.entries)
+    first = min(structure.offset(name) for name in fields if name in structure)
+    return address % PAGE + first + kernel.build.pointer_size > PAGE
+
+
 def proved(kernel: Kernel, addresses: Addresses) -> Mask:
     """Which virtual addresses are those of a process: it passes the checks that a process in place must pass."""
     structure = kernel.build[EPROCESS]

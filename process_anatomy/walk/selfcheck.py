@@ -13,17 +13,17 @@ from itertools import pairwise
 
 import numpy as np
 
-from process_anatomy.absent import Absent
+from process_anatomy.absent import Absent, Kind
 from process_anatomy.errors import NotYet
-from process_anatomy.kernel.debugger_block import debugger_block
+from process_anatomy.kernel.debugger_block import block_without_image, debugger_block
 from process_anatomy.kernel.image import KernelImage
 from process_anatomy.kernel.kernel import Kernel
 from process_anatomy.kernel.object_headers import OPTIONAL_HEADERS
-from process_anatomy.kernel.objects import object_headers, object_types
 from process_anatomy.kernel.selfproof import Check, Proof, Sample, debugger_checks, not_blank, prove, tally
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.space import Addresses, Mask
 from process_anatomy.memory.view import Records, addresses_of
+from process_anatomy.walk.handle_entries import HANDLE_LIMIT
 from process_anatomy.walk.handle_tables import handle_tables
 from process_anatomy.walk.processes import Process, processes
 from process_anatomy.walk.vads import IMAGE_MAP, Vad, vads
@@ -40,8 +40,8 @@ from structs.vad import MMVAD_SHORT
 
 SOME = 64
 """Processes whose VAD trees and handles are looked at."""
-HANDLES = 1 << 12
-"""Handles that are looked at."""
+HANDLES = 16
+"""Handles of each of them that are looked at, so that one damaged page does not outvote all others."""
 PROCESS_TAG, TAG_MASK = int.from_bytes(b"Proc", "little"), 0x7FFF_FFFF
 """Pool tag of processes, without the bit that marks a protected block (up to Windows 7)."""
 MAJOR_VERSIONS = range(5, 11)
@@ -76,13 +76,18 @@ def _debugger(kernel: Kernel) -> Iterator[Check]:
     """What the kernel itself tells debuggers."""
     if not isinstance(kernel.space, AddressSpace):
         return
-    try:
-        image = KernelImage(kernel.space, kernel.base)
-    except ValueError:
-        return
-    block = debugger_block(kernel.space, image)
+    image = _image(kernel)
+    block = block_without_image(kernel.space) if image is None else debugger_block(kernel.space, image)
     if block is not None:
         yield from debugger_checks(statements(block.values, kernel.build), block.address)
+
+
+def _image(kernel: Kernel) -> KernelImage | None:
+    """The kernel's image, ``None`` where its first page is not there."""
+    try:
+        return KernelImage(kernel.space, kernel.base)
+    except ValueError:
+        return None
 
 
 def _shared_data(kernel: Kernel) -> Iterator[Check]:
@@ -91,7 +96,7 @@ def _shared_data(kernel: Kernel) -> Iterator[Check]:
     records = kernel.view.records(KUSER_SHARED_DATA, addresses_of([where]))
     versions = records.array("NtMajorVersion")
     good = np.isin(versions, list(MAJOR_VERSIONS))
-    yield replace(tally("shared-version", records, "NtMajorVersion", good, not_blank(records)), decisive=True)
+    yield tally("shared-version", records, "NtMajorVersion", good, not_blank(records))
     if "NtBuildNumber" in records.structure:
         good = records.array("NtBuildNumber") & 0xFFFF == kernel.number
         yield tally("shared-build", records, "NtBuildNumber", good, not_blank(records))
@@ -99,20 +104,21 @@ def _shared_data(kernel: Kernel) -> Iterator[Check]:
 
 def _types(kernel: Kernel) -> Iterator[Check]:
     """The object types that the kernel exports, by their names."""
-    image = KernelImage(kernel.space, kernel.base)
-    known = {row.address: row.name for row in object_types(kernel).rows.values()}
+    image = _image(kernel)
     wanted: list[str] = []
     places: list[int] = []
     for variable, name in EXPORTED_TYPES.items():
-        exported = image.export(variable)
+        exported = None if image is None else image.export(variable)
         pointer = None if exported is None else kernel.view.pointer(exported)
-        if pointer:
+        if pointer and pointer >= kernel.system_start and not pointer % kernel.space.pointer_size:
             wanted.append(name)
             places.append(pointer)
     records = kernel.view.records(OBJECT_TYPE, addresses_of(places))
-    good = np.array([known.get(place) == name for place, name in zip(places, wanted, strict=True)], dtype=np.bool_)
+    names = records.texts("Name")
+    good = np.array([name == right for name, right in zip(names, wanted, strict=True)], dtype=np.bool_)
+    lost = [isinstance(name, Absent) and name.kind is Kind.UNREADABLE for name in names]
     if places:
-        yield tally("object-type-name", records, "Name", good, not_blank(records))
+        yield tally("object-type-name", records, "Name", good, not_blank(records) & ~np.array(lost, dtype=np.bool_))
 
 
 def _pool(sample: Sample) -> Iterator[Check]:
@@ -174,20 +180,28 @@ def _overlapping(rows: Sequence[Vad], starts: Addresses, ends: Addresses) -> Mas
 
 
 def _handles(kernel: Kernel, some: Sequence[Process]) -> Iterator[Check]:
-    """That handles lead to objects of a known type, with rights that a handle can have."""
+    """That handles lead to objects that somebody has open, with rights that a handle can have.
+
+    What type an object has is not asked: one damaged page is enough to tell no type at all.
+    """
     entries = handle_tables(kernel, some).entries
-    entries = entries.where(np.arange(min(len(entries), HANDLES)))
     if not len(entries):
         return
-    headers = object_headers(kernel, entries.object)
-    types = object_types(kernel)
-    known = headers.index >= 0
-    good = np.isin(headers.index, list(types.rows))
+    starts = np.searchsorted(entries.owner, entries.owner)  # of each table's entries, which stand together
+    entries = entries.where(np.arange(len(entries)) - starts < HANDLES)
+    body = np.uint64(kernel.build[OBJECT_HEADER].offset("Body"))
+    possible = (entries.object >= np.uint64(kernel.system_start) + body) & (
+        entries.object % np.uint64(kernel.space.pointer_size) == 0
+    )
+    headers = kernel.view.records(OBJECT_HEADER, np.where(possible, entries.object - body, np.uint64(0)))
+    counts = headers.array("HandleCount").astype(np.int64)
+    opened = possible & (counts > 0) & (counts < HANDLE_LIMIT)
+    known = ~possible | not_blank(headers)
     records = kernel.view.records(HANDLE_TABLE_ENTRY, entries.entry)
     field = next(name for name in ("ObjectPointerBits", "Object") if name in records.structure)
-    yield tally("handle-object", records, field, good, known | (headers.addresses == 0))
+    yield tally("handle-object", records, field, opened, known)
     right = "GrantedAccessBits" if "GrantedAccessBits" in records.structure else "GrantedAccess"
-    yield tally("handle-access", records, right, entries.access & ~ANY_RIGHT == 0, known & good)
+    yield tally("handle-access", records, right, entries.access & ~ANY_RIGHT == 0, known & opened)
 
 
 ANY_RIGHT = 0x011F_FFFF

@@ -17,6 +17,7 @@ from structs.handle import HANDLE_TABLE_ENTRY
 from tests.forge.test_forged_for_memprocfs import ASK
 from tests.forge.test_forged_for_volatility import (
     SHOWN,
+    Stock,
     by_text,
     expected_processes,
     expected_vads,
@@ -36,6 +37,9 @@ GENERATIONS = [
 SHOWN_PROCESSES = {4, 124, 388, 512, 728, 3920, 4476, 5212, 5588, 6044}
 SCENARIO = replace(LAB, cast=tuple(actor for actor in LAB.cast if actor.pid in SHOWN_PROCESSES))
 """The lab without most of what differs from its neighbours in no structure: stock Volatility's handles take long."""
+FEW = replace(SCENARIO, cast=tuple(replace(actor, handles=min(actor.handles, 6)) for actor in SCENARIO.cast))
+TWO_LEVELS = {"x86-2600-5512", "x64-7601-24000", "x64-19041-0"}
+"""Where explorer.exe has as many handles as in the lab, in a table of two levels."""
 WITNESSED = [
     "x86-6000-16386", "x64-6000-16386", "x86-7601-17514", "x64-7601-17514", "x64-9200-16384", "x64-9600-16384",
     "x64-10240-16384", "x64-17763-0", "x64-20348-288", "x64-22000-1", "x64-26100-1742",
@@ -78,7 +82,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Made]:
 
     def of(build: str) -> Made:
         if build not in kept:
-            image = forge(SCENARIO, build=build)
+            image = forge(SCENARIO if build in TWO_LEVELS else FEW, build=build)
             path, *_ = write_all(image, tmp_path_factory.mktemp(build), "lab")
             kept.clear()
             kept[build] = Made(image, path)
@@ -160,3 +164,48 @@ def test_memprocfs_finds_the_processes_of_kernels_that_it_does_not_know(
     answer = memprocfs(LISTED, path, "{}")
     truth = listed_truth(image.truth)
     assert answer == {str(p["pid"]): [p["ppid"], p["dtb"], p["eprocess"]] for p in truth}
+
+
+def test_what_came_later_is_in_neither_image_nor_truth_of_an_older_windows() -> None:
+    xp, vista, seven, eight = (
+        forge(build=build).truth for build in ("x86-2600-5512", "x86-6000-16386", "x86-7601-24000", "x64-9200-16384")
+    )
+    tokens = {truth["build"]: [p["token"] for p in truth["processes"]] for truth in (xp, vista, seven, eight)}
+    assert {(t["integrity"], t["elevation_type"], t["mandatory_policy"]) for t in tokens[2600]} == {(None,) * 3}
+    assert {p["session"] for p in xp["processes"]} == {None, 0}
+    assert not {"wininit.exe", "dwm.exe", "Registry", "CalculatorApp.exe"} & {p["name"] for p in xp["processes"]}
+    assert not [sid for t in tokens[2600] for sid in t["sids"] if sid["sid"].startswith(("S-1-16-", "S-1-5-80-"))]
+    assert max(max(t["privileges"].values()) for t in tokens[2600]).bit_length() <= 31
+    assert (xp["logon_sessions"], xp["csr"], xp["ways"], xp["csd_version"]) == ([], [], [], 0x300)
+    assert all(t["integrity"] for t in tokens[6000])
+    assert not any(t["security_attributes"] or t["package"] or t["claims"] for t in tokens[6000])
+    assert any(t["security_attributes"] for t in tokens[7601])
+    assert [t["package"] for t in tokens[9200] if t["package"]]
+    for truth in (xp, vista, seven, eight):
+        assert not any(p["protection"] for p in truth["processes"])
+        assert truth["object_header_cookie"] == 0
+    assert any(p["wow64"] for p in eight["processes"])
+    assert not any(p["wow64"] for truth in (xp, vista, seven) for p in truth["processes"])
+
+
+@pytest.mark.parametrize(("build", "pae"), [("x86-9200-16384", False), ("x64-7601-24000", True)])
+def test_a_mode_that_a_kernel_does_not_have_is_refused(build: str, pae: bool) -> None:
+    with pytest.raises(ValueError, match="physical address extension"):
+        forge(build=build, pae=pae)
+
+
+def test_the_same_kernel_is_forged_in_both_modes() -> None:
+    wide, plain = forge(SCENARIO, build="x86-2600-5512", pae=True), forge(SCENARIO, build="x86-2600-5512", pae=False)
+    names = ("ntkrnlpa.pdb", "ntoskrnl.pdb")
+    for image, name, step in zip((wide, plain), names, (0x20, 0x1000), strict=True):
+        assert image.truth["pdb"] == name
+        assert image.symbols["metadata"]["windows"]["pdb"]["database"] == name
+        assert all(p["dtb"] % step == 0 for p in image.truth["processes"])
+    assert any(p["dtb"] % 0x1000 for p in wide.truth["processes"])
+
+
+@pytest.mark.parametrize("form", ["raw", "lime", "crash"])
+def test_a_32_bit_image_is_read_in_every_container(form: str, tmp_path: Path, stock: Stock) -> None:
+    image = forge(FEW, build="x86-7601-24000")
+    path, *_ = write_all(image, tmp_path, "lab", form)
+    assert found_processes(stock(path, "windows.pslist")) == expected_processes(listed_truth(image.truth))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from process_anatomy.forge import LAB, forge
 from process_anatomy.kernel import root_search
 from process_anatomy.kernel.candidates import arm64_kernel
+from process_anatomy.kernel.debugger_block import debugger_block
+from process_anatomy.kernel.image import KernelImage
 from process_anatomy.kernel.root_search import Root, find_kernel, kernel_at, roots, shows_windows
+from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import LA57, PAE, X64, X86, Mode
 from process_anatomy.memory.physical import MappedMemory, Run
+from process_anatomy.memory.software_entries import PAGED_POOL
 from process_anatomy.memory.space import Octets
 from process_anatomy.walk.processes import processes
 from structs import builds
+from tests.walk import damaged
 
 PAGE = 0x1000
 MODES = {
@@ -225,3 +233,54 @@ def test_a_kernel_for_arm64_is_told_by_its_header(machine: int, subsystem: int, 
     octets[5 * PAGE : 6 * PAGE] = np.frombuffer(bytes(head), dtype=np.uint8)
     octets[2 * PAGE : 2 * PAGE + 2] = np.frombuffer(b"MZ", dtype=np.uint8)  # a header that is cut off
     assert arm64_kernel(memory_of(octets)) == (5 * PAGE if is_kernel else None)
+
+
+FORGED = [
+    ("x86-2600-2180", False),
+    ("x86-2600-5512", True),
+    ("x86-7601-17514", False),
+    ("x86-19041-0", True),
+    ("x64-3790-1830", None),
+    ("x64-26100-1742", None),
+]
+SMALL = replace(LAB, cast=tuple(actor for actor in LAB.cast if actor.pid in {4, 512, 5212}))
+RESIDENT = {"valid", "large", "transition", "prototype-valid"}
+
+
+@pytest.mark.parametrize(("build", "pae"), FORGED)
+def test_every_generation_is_found_and_its_pages_are_read_in_every_state(build: str, pae: bool | None) -> None:
+    image = forge(SMALL, 29, build, pae)
+    kernel = find_kernel(damaged.memory_of(image.physical, image.memory_size))
+    assert kernel is not None
+    assert isinstance(kernel.space, AddressSpace)
+    assert (kernel.space.root, kernel.space.mode) == (image.truth["dtb"], damaged.mode_of(image))
+    assert kernel.build.number == builds.load(build).number
+    seen: set[str] = set()
+    for process in image.truth["processes"]:
+        own = kernel.space.through(process["dtb"])
+        for page in process.get("pages") or []:
+            content = own.read(page["va"], PAGE)
+            seen.add(page["state"])
+            assert (content is not None) == (page["state"] in RESIDENT), page
+            assert content is None or zlib.crc32(content) == page["crc32"], page
+    assert seen >= RESIDENT - {"large"} | {
+        "pagefile",
+        "demand-zero",
+        "prototype-not-resident",
+        "prototype-vad-transition",
+    }
+
+
+def test_where_paged_pool_starts_is_what_the_kernel_says() -> None:
+    """Without PAE, entries of XP and Server 2003 count from there."""
+    image = forge(SMALL, 29, "x86-2600-2180", False)
+    kernel = damaged.kernel_of(image)
+    block = debugger_block(kernel.space, KernelImage(kernel.space, kernel.base))  # type: ignore[arg-type]
+    assert block is not None
+    variable = block.pointer("MmPagedPoolStart", kernel.space)
+    assert kernel.view.pointer(variable) == PAGED_POOL
+    edit = damaged.Editor(image)
+    for start, believed in ((0xD100_0000, 0xD100_0000), (0x1000, PAGED_POOL), (0xE100_0004, PAGED_POOL)):
+        edit.write(variable, start.to_bytes(4, "little"))
+        found = damaged.kernel_of(image, edit.frames)
+        assert found.space.software.format.base == believed  # type: ignore[attr-defined]

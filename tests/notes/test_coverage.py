@@ -96,7 +96,8 @@ GONE = Absent(Kind.UNREADABLE)
 TOKEN = Token(
     process=PROCESS, thread=None, address=1, token_id=1, authentication_id=1, user=USER, account="b\\a",
     integrity="medium", elevation="default", linked_session=NO, session=1, token_type="Primary", level=NO,
-    sids=((USER, 0),), restricted=(), capabilities=(), present=0, enabled=0, default=0, flags=0, flag_names="",
+    sids=((USER, 0),), restricted=(), capabilities=(), present=0, enabled=0, default=0, privileges_listed=False,
+    privilege_problems=(), flags=0, flag_names="",
     source="User32", source_identifier=1, origin=0x3E7, parent_token_id=NO, modified_id=1, expires=NO, owner=USER,
     primary_group=USER, dacl=NO, mandatory_policy="NO_WRITE_UP", virtualization="no", ui_access=False, package=NO,
     lowbox_number=NO, trust=NO, attribute_count=0, attributes_at=0, claims_at=0, audit_policy="none", logon=NO,
@@ -461,13 +462,13 @@ def test_every_kind_of_module_row_is_reached_and_has_its_note() -> None:
     """Each way in which lists and mapping can stand to one another."""
     reasons: list[str | Absent] = [*LOAD_REASONS.values(), "99", GONE]
     entries = [
-        LoaderEntry(PROCESS, bits, 1, 0x1000, 0, 0x1000, "C:\\a.dll", name, 0, -1, 0, NO, reason, -1, (), ())
-        for bits in (64, 32)
+        LoaderEntry(owner, bits, 1, 0x1000, 0, 0x1000, "C:\\a.dll", name, 0, -1, 0, NO, reason, -1, (), ())
+        for owner, bits in ((PROCESS, 64), (replace(PROCESS, wow64=True), 32))
         for name in ("a.dll", "", GONE)
         for reason in reasons
     ]
     listed = [
-        Module(PROCESS, entry, None, vad, base, NO, state, NO, problems)
+        Module(entry.process, entry, None, vad, base, NO, state, NO, problems)
         for entry in entries
         for vad in (VAD, None)
         for base in (0x1000, GONE)
@@ -577,7 +578,7 @@ def test_every_kind_of_teb_is_reached_and_has_its_note() -> None:
         TEB,
         replace(TEB, thread=replace(THREAD, process=replace(PROCESS, wow64=True))),
         replace(TEB, address=NO),
-        replace(TEB, bits=32),
+        replace(TEB, bits=32, thread=replace(THREAD, process=replace(PROCESS, wow64=True))),
         replace(TEB, address=GONE),
         replace(TEB, stack_base=GONE, own_address=GONE),
     ]

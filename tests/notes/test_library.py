@@ -243,7 +243,7 @@ NAMES = {
     "finding": " ".join(RULES),
     "severity": "info low medium high critical",
     "thread-row": "user wow64 kernel impersonating ended private-executable nowhere no-driver no-image reused"
-    " unknown-start unreadable",
+    " message-number unknown-start unreadable",
     "thread-state": "Initialized Ready Running Standby Terminated Waiting Transition DeferredReady GateWait"
     " WaitingForProcessInSwap",
     "wait-reason": "Executive FreePage PageIn PoolAllocation DelayExecution Suspended UserRequest WrExecutive"

@@ -17,7 +17,7 @@ from tests.notes.test_coverage import GONE, NO, PROCESS, THREAD, by_value, names
 
 IDLE = replace(THREAD, client_token=NO)
 FACTS_OF_ONE = ThreadFacts(
-    IDLE, start_reused=False, flags=2, flag_names=("ThreadInserted",), name=NO, problems=(),
+    IDLE, start_reused=False, win32_reused=False, flags=2, flag_names=("ThreadInserted",), name=NO, problems=(),
     **dict.fromkeys(FACTS, 0) | {"state_number": 5, "reason_number": 6, "exit_time": NO},
 )  # fmt: skip
 CODE = Start(0x7FF000001000, IMAGE, "\\Windows\\ntdll.dll", "PAGE_EXECUTE_WRITECOPY")

@@ -273,9 +273,10 @@ def test_a_malformed_catalogue_is_refused_with_one_line(name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+TEXTS = st.text("ab:/ \n\0\u00e9", max_size=6) | st.sampled_from(["value", "source", "file", "form", "zip", PAGE])
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=8,
 )
 KEYS = st.sampled_from(["windows", "build", "download", "memory", "process", "known", "page", "title", "name", "other"])
