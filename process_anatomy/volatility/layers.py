@@ -1,7 +1,7 @@
 """Layers of our own: one for small memory dumps, which no stock layer reads, and a stand-in for what none knows.
 
-Under the stand-in our plugins search for page tables themselves, and say in one line what is wrong with an image in which
-there are none.
+Under the stand-in our plugins search for page tables themselves, and say in one line what is wrong with an image in
+which there are none.
 """
 
 from __future__ import annotations
