@@ -33,7 +33,7 @@ from process_anatomy.walk.sightings import CSR
 from structs import builds
 from structs.handle import HANDLE_TABLE_ENTRY
 from structs.object import OBJECT_HEADER, OBJECT_TYPE
-from tests.walk.damaged import GARBAGE, Editor, kernel_of, listed_truth, process_truth, spoiled
+from tests.walk.damaged import GARBAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without
 from tests.walk.test_crossview import TRUTH
 from tests.walk.test_handles import value
 
@@ -258,7 +258,7 @@ def test_a_type_that_is_spoiled_costs_only_its_objects_their_type(old: Image) ->
     assert found.problems
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damage=st.dictionaries(st.integers(0, 1 << 16), st.sampled_from(range(len(GARBAGE))), min_size=1, max_size=12))
 def test_garbage_in_an_old_image_never_breaks_a_walk(damage: dict[int, int], old: Image) -> None:
     """Every walk ends; what could not be told has a reason."""
@@ -272,3 +272,18 @@ def test_garbage_in_an_old_image_never_breaks_a_walk(damage: dict[int, int], old
     assert all(set(row.views) for row in table.rows)
     modules = drivers(kernel)
     assert modules.rows or modules.problems
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(missing=st.sets(st.integers(0, 1 << 16), min_size=1, max_size=25))
+def test_missing_pages_of_an_old_image_never_give_a_wrong_handle(missing: set[int], old: Image) -> None:
+    """Each row is one of the answer key's, or has facts that are absent, with the reason told."""
+    try:
+        kernel = kernel_of(old, without(old, missing))
+    except Error:
+        return
+    known = {(p["eprocess"], h["handle"]): h for p in old.truth["processes"] for h in p["handles"]}
+    for row in handles(kernel, processes(kernel).rows).rows:
+        handle = known[row.process.address, row.value]
+        assert (row.object, row.access) == (handle["object"], handle["access"])
+        assert row.problems or (row.type == handle["type"] and value(row.target.name) == handle["name"])
