@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from process_anatomy import open_image
 from process_anatomy.absent import Absent
 from process_anatomy.errors import Error
 from process_anatomy.forge import Image, forge
@@ -155,10 +153,10 @@ def test_a_table_counts_all_of_its_handles_only_up_to_windows_7(image: Image, ke
 
 @pytest.mark.parametrize("name", NARROW)
 def test_drivers_of_foreign_images_are_found_without_an_export(
-    name: str, foreign: Callable[[str], Path], truth: Callable[[str], dict[str, Any]]
+    name: str, opened: Callable[[str], Kernel], truth: Callable[[str], dict[str, Any]]
 ) -> None:
     """Base, size, name, path and place, in load order; the head lies where the symbol says."""
-    kernel, answers = open_image(foreign(f"{name}.raw")), truth(name)
+    kernel, answers = opened(name), truth(name)
     found = drivers(kernel)
     assert [(r.base, r.size, r.name, r.path, r.address) for r in found.rows] == [
         (m["base"], m["size"], m["name"], m["path"], m["entry"]) for m in answers["kernel_modules"]
