@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from process_anatomy.kernel.variables import Variables, variables
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk import drivers as driver_walk
 from process_anatomy.walk.completeness import HANDLES, NONE, WHOLE, completeness
-from process_anatomy.walk.crossview import HIDDEN, CrossTable, crossview
+from process_anatomy.walk.crossview import HIDDEN, REMNANT, CrossTable, crossview
 from process_anatomy.walk.drivers import drivers
 from process_anatomy.walk.handle_entries import EntryForm
 from process_anatomy.walk.handle_tables import cid_table
@@ -254,6 +255,22 @@ def test_a_type_that_is_spoiled_costs_only_its_objects_their_type(old: Image) ->
     found = object_types(kernel_of(old, edit.frames))
     assert found.rows == {index: row for index, row in before.rows.items() if row.name != "Event"}
     assert found.problems
+
+
+def test_a_copy_whose_place_in_memory_is_also_a_virtual_address_is_read_where_it_lies(old: Image) -> None:
+    """With more than 2 GB of memory the numbers of physical and of kernel addresses are the same."""
+    edit = Editor(old)
+    victim, system = process_truth(old, "notepad.exe"), process_truth(old, "System")
+    page, place = victim["eprocess"] & ~0xFFF, system["eprocess"] & ~0xFFF
+    for step in range(0, 0x2000, 0x1000):
+        edit.frames[(place + step) // 0x1000] = edit.space.read(page + step, 0x1000) or bytes(0x1000)
+    big = replace(old, memory_size=place + 0x2000)
+    table = crossview(kernel_of(big, edit.frames))
+    (row,) = [row for row in table.rows if row.verdict == REMNANT and row.process.pid == victim["pid"]]
+    assert row.physical == place + victim["eprocess"] % 0x1000
+    assert row.process.name == victim["name"]
+    assert row.process.dtb == victim["dtb"]
+    assert "copy of the process at" in row.problems[0]
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
