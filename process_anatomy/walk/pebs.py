@@ -71,7 +71,17 @@ STRINGS = {
 }
 """Facts of a row, and the fields that hold them."""
 PARAMETER_FACTS = (*STRINGS, "environment", "environment_size")
-FACTS = (*POINTERS, *NUMBERS, "being_debugged", "flags", "os_version", "parameters", "heaps", *PARAMETER_FACTS)
+FACTS = (
+    *POINTERS,
+    *NUMBERS,
+    "being_debugged",
+    "flags",
+    "os_version",
+    "service_pack",
+    "parameters",
+    "heaps",
+    *PARAMETER_FACTS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +108,7 @@ class Peb:
         being_debugged: whether it says that a debugger is attached.
         flags: names of the bits that are set, comma separated, or ``none``.
         os_version: the Windows that it tells the program of.
+        service_pack: its service pack in words, not applicable where it names none.
         parameters: address of the process parameters.
         heaps: addresses of all heaps.
         image_path: path of the program.
@@ -129,6 +140,7 @@ class Peb:
     being_debugged: bool | Absent
     flags: str | Absent
     os_version: str | Absent
+    service_pack: str | Absent
     parameters: int | Absent
     heaps: tuple[int, ...] | Absent
     image_path: str | Absent
@@ -193,10 +205,9 @@ def small_pebs(kernel: Kernel, processes: Sequence[Process], pointers: list[int 
         [pointer for pointer in pointers if isinstance(pointer, int) and pointer >= kernel.system_start]
     )
     layout, field = (EWOW64PROCESS, "Peb") if EWOW64PROCESS in kernel.build else (WOW64_PROCESS, "Wow64")
-    if layout in kernel.build:
-        values = kernel.view.records(layout, where).values(field)
-    else:  # the 32-bit PEB is the first word of every such structure that is known
-        values = _words(kernel, where)
+    # the 32-bit PEB is the first word of every such structure that is known
+    known = layout in kernel.build
+    values = kernel.view.records(layout, where).values(field) if known else _words(kernel, where)
     found |= dict(zip(rows, values, strict=True))
     return {row: _address_of(found[row], f"process {processes[row].pid}") for row in sorted(found)}
 
@@ -239,6 +250,7 @@ def _read(kernel: Kernel, build: Build, owners: Sequence[_Owner], everyone: Sequ
             _version(parts)
             for parts in zip(*map(records.values, ("OSMajorVersion", "OSMinorVersion", "OSBuildNumber")), strict=True)
         ],
+        "service_pack": [NOT_APPLICABLE if words == "" else words for words in records.texts("CSDVersion")],
         "parameters": [_pointer(space, value) for value in records.values("ProcessParameters")],
     }
     lists = records.values("ProcessHeaps")
