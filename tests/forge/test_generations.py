@@ -119,6 +119,7 @@ def expected_handles(made: Made) -> list[Any]:
 
 
 @pytest.mark.parametrize("build", GENERATIONS)
+@pytest.mark.proves("stock")
 def test_stock_volatility_finds_the_truth(build: str, made: Callable[[str], Made], several: Several) -> None:
     """Processes, VADs, privileges, handles and modules, row for row."""
     forged = made(build)
@@ -136,6 +137,7 @@ def test_stock_volatility_finds_the_truth(build: str, made: Callable[[str], Made
 
 
 @pytest.mark.parametrize("build", WITNESSED)
+@pytest.mark.proves("memprocfs")
 def test_memprocfs_finds_the_truth(build: str, tmp_path: Path, memprocfs: Callable[[str, Path, str], Any]) -> None:
     """Processes, page-table roots, VADs, handles, threads, and the contents of pages in every state."""
     image = forge(build=build)

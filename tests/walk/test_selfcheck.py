@@ -55,6 +55,7 @@ def through(kernel: Kernel, name: str) -> Kernel:
 
 
 @pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.proves("foreign")
 def test_the_right_layout_fits_a_foreign_image_in_every_field(name: str, opened: Callable[[str], Kernel]) -> None:
     """Nothing fails but what the generator placed so: one pair of VADs that overlap."""
     kernel = opened(name)
