@@ -206,7 +206,7 @@ def test_the_same_kernel_is_forged_in_both_modes() -> None:
     assert any(p["dtb"] % 0x1000 for p in wide.truth["processes"])
 
 
-@pytest.mark.parametrize("form", ["raw", "lime", "crash"])
+@pytest.mark.parametrize("form", ["raw", "crash"])
 def test_a_32_bit_image_is_read_in_every_container(form: str, tmp_path: Path, stock: Stock) -> None:
     image = forge(FEW, build="x86-7601-24000")
     path, *_ = write_all(image, tmp_path, "lab", form)
