@@ -85,6 +85,8 @@ class Check:
         unreadable: objects of which it cannot be told.
         first: address of the field of the first object at which it is not true.
         decisive: one object is enough, for it is the kernel's own statement of its layout.
+        pages: on how many pages objects passed, and on how many they failed: one page that is damaged has one vote,
+            however many objects lie on it.
     """
 
     id: str
@@ -96,6 +98,7 @@ class Check:
     unreadable: int
     first: int | None
     decisive: bool = False
+    pages: tuple[int, int] = (0, 0)
 
     @property
     def about(self) -> str:
@@ -120,7 +123,12 @@ class Check:
         if not self.failed:
             return Outcome.FITS
         enough = self.failed >= ENOUGH or self.decisive
-        return Outcome.WRONG if enough and self.failed > self.passed else Outcome.MOSTLY
+        return Outcome.WRONG if enough and self.fails else Outcome.MOSTLY
+
+    @property
+    def fails(self) -> bool:
+        """Whether it fails at most objects, and on no fewer pages than it passes on."""
+        return self.failed > self.passed and self.pages[1] >= self.pages[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +163,7 @@ class Proof:
     @property
     def wrong(self) -> tuple[Check, ...]:
         """Those that speak against the layout: each by itself; or several together, where there are few objects."""
-        failing = tuple(check for check in self.checks if check.failed > check.passed and check.field)
+        failing = tuple(check for check in self.checks if check.fails and check.field)
         together = len({check.about for check in failing})
         told = len({check.about for check in self.checks if check.outcome is not Outcome.UNKNOWN})
         if together >= ENOUGH and together >= SHARE * told:
@@ -286,6 +294,8 @@ def active_links(kernel: Kernel, start: int, limit: int) -> list[int]:
                 return list(found)
             if link is None or link % size or link < kernel.system_start or link in found:
                 break
+            if kernel.view.pointer(link + size - side) != here:  # the list is broken, so that anything may follow
+                break
             if not kernel.inside(link):
                 found[link] = None
             here = link
@@ -308,7 +318,14 @@ def readable(records: Records, field: str, known: Mask) -> Mask:
 
 
 def tally(
-    name: str, records: Records, field: str, good: Mask, known: Mask, asked: Mask | None = None, space: str = "system"
+    name: str,
+    records: Records,
+    field: str,
+    good: Mask,
+    known: Mask,
+    asked: Mask | None = None,
+    space: str = "system",
+    told_by: Addresses | None = None,
 ) -> Check:
     """A check of one field of many records.
 
@@ -320,13 +337,16 @@ def tally(
         known: which of them could be read at all, shape (n,).
         asked: of which of them it has to be true, shape (n,); of all where it is left out.
         space: that they lie in.
+        told_by: addresses of what told it, shape (n,), where that is not the record itself.
     """
     wanted: Mask = _asked(records) if asked is None else np.logical_and(asked, _asked(records))
     there: Mask = np.logical_and(readable(records, field, known), wanted)
     bad = np.flatnonzero(there & ~good)
     at = int(records.addresses[bad[0]]) + records.structure.offset(field) if len(bad) else None
     counts = int(np.count_nonzero(there & good)), len(bad), int(np.count_nonzero(wanted & ~there))
-    return Check(name, records.structure.name, field, space, *counts, at)
+    pages = (records.addresses if told_by is None else told_by) >> np.uint64(12)
+    votes = tuple(len(distinct(pages[there & side])[0]) for side in (good, ~good))
+    return Check(name, records.structure.name, field, space, *counts, at, pages=(votes[0], votes[1]))
 
 
 def process_checks(sample: Sample, quick: bool = False) -> Iterator[Check]:
@@ -417,7 +437,7 @@ def back_links(sample: Sample, name: str, records: Records, field: str, here: Ad
     octets, there = sample.kernel.space.read_many(place + np.uint64(sample.size), sample.size)
     back = numbers(octets, sample.size).reshape(-1)
     told = known & (there | ~possible)
-    return tally(name, records, field, possible & (back == here), told, _asked(records))
+    return tally(name, records, field, possible & (back == here), told, told_by=place)
 
 
 def _asked(records: Records) -> Mask:
@@ -439,7 +459,12 @@ def _page_tables(sample: Sample, space: AddressSpace) -> Iterator[Check]:
     if present:
         plain = user & ~np.uint64(PAGE - 1)
         yield tally(
-            "user-page-table-root", records, "UserDirectoryTableBase", plain < np.uint64(space.memory.end), known
+            "user-page-table-root",
+            records,
+            "UserDirectoryTableBase",
+            plain < np.uint64(space.memory.end),
+            known,
+            ~sample.ended,
         )
 
 

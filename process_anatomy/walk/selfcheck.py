@@ -199,7 +199,7 @@ def _handles(kernel: Kernel, some: Sequence[Process]) -> Iterator[Check]:
     known = ~possible | not_blank(headers)
     records = kernel.view.records(HANDLE_TABLE_ENTRY, entries.entry)
     field = next(name for name in ("ObjectPointerBits", "Object") if name in records.structure)
-    yield tally("handle-object", records, field, opened, known)
+    yield tally("handle-object", records, field, opened, known, told_by=headers.addresses)
     right = "GrantedAccessBits" if "GrantedAccessBits" in records.structure else "GrantedAccess"
     yield tally("handle-access", records, right, entries.access & ~ANY_RIGHT == 0, known & opened)
 

@@ -514,6 +514,7 @@ def when(text: str) -> int:
 
 @needs_real
 @pytest.mark.parametrize("entry", either(X64))
+@pytest.mark.proves("real")
 def test_real_dump_says_what_was_recorded(entry: dict[str, Any]) -> None:
     data = (REAL / entry["file"]).read_bytes()
     dump = SmallDump(data)
@@ -544,6 +545,7 @@ def test_real_dump_says_what_was_recorded(entry: dict[str, Any]) -> None:
 
 @needs_real
 @pytest.mark.parametrize("entry", either(X64))
+@pytest.mark.proves("real")
 def test_real_process_and_thread_agree_with_all_that_is_known(entry: dict[str, Any]) -> None:
     dump = SmallDump((REAL / entry["file"]).read_bytes())
     recorded = entry["structures"]["EPROCESS"]
@@ -577,6 +579,7 @@ def test_real_process_and_thread_agree_with_all_that_is_known(entry: dict[str, A
 
 @needs_real
 @pytest.mark.parametrize("entry", either(X64))
+@pytest.mark.proves("real")
 def test_real_fragments_agree_and_are_read_alike(entry: dict[str, Any]) -> None:
     dump = SmallDump((REAL / entry["file"]).read_bytes())
     assert dump.overlaps > 0

@@ -60,6 +60,7 @@ def seen(case: Case, view: str) -> set[int]:
     return {row["Offset(Virtual)"] for row in case.ours if row[view] is True}
 
 
+@pytest.mark.proves("stock")
 def test_psscan_finds_the_same_processes(vol: Vol, case: Case) -> None:
     """Those that are hidden, have ended or were deleted, too."""
     theirs = {row["Offset(V)"] for row in stock(vol, case, "windows.psscan")}
@@ -67,6 +68,7 @@ def test_psscan_finds_the_same_processes(vol: Vol, case: Case) -> None:
     assert theirs == seen(case, "psscan")
 
 
+@pytest.mark.proves("stock")
 def test_psxview_says_the_same_of_every_process_that_it_does_not_drop(vol: Vol, case: Case) -> None:
     """Names with other characters than letters, dots and blanks are missing there, and here is none missing."""
     theirs = {row["Offset(Virtual)"]: row for row in stock(vol, case, "windows.malware.psxview")}
@@ -84,6 +86,7 @@ def test_psxview_says_the_same_of_every_process_that_it_does_not_drop(vol: Vol, 
         assert (mine["Exit Time"] or "")[:19] == (row["Exit Time"] or "")[:19]
 
 
+@pytest.mark.proves("stock")
 def test_thrdscan_leads_to_the_same_owners(vol: Vol, case: Case) -> None:
     """Every process that a thread found by the stock plugin belongs to is one that a thread of ours names."""
     pids = {row["PID"] for row in stock(vol, case, "windows.thrdscan")}

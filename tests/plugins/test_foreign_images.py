@@ -84,6 +84,7 @@ def moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
+@pytest.mark.proves("foreign")
 def test_processes_are_those_of_the_answer_key(image: str, ask: Ask, truth: Truth) -> None:
     """Every column of every process equals the answer key, in every format of image."""
     rows = ask("processes")
@@ -129,6 +130,7 @@ def test_processes_are_those_of_the_answer_key(image: str, ask: Ask, truth: Trut
     assert {r["Problems"] for r in rows} == {None}
 
 
+@pytest.mark.proves("foreign")
 def test_thread_counts_are_those_of_the_answer_key(image: str, ask: Ask, truth: Truth) -> None:
     """Threads counts the threads that the answer key lists as not ended."""
     rows = ask("processes")
@@ -139,6 +141,7 @@ def test_thread_counts_are_those_of_the_answer_key(image: str, ask: Ask, truth: 
     assert {r["PID"]: r["Threads"] for r in rows} == expected
 
 
+@pytest.mark.proves("foreign")
 def test_vads_are_those_of_the_answer_key(image: str, ask: Ask, truth: Truth) -> None:
     """Every node of every tree equals the answer key."""
     rows = ask("vads")
@@ -192,6 +195,7 @@ def contexts(image: str, truth: Truth) -> dict[tuple[int, int | None], dict[str,
     return found
 
 
+@pytest.mark.proves("foreign")
 def test_tokens_are_those_of_the_answer_key(image: str, ask: Ask, truth: Truth) -> None:
     """Every fact of every token of a process or a thread equals the answer key, where that has it."""
     rows = ask("tokens")
@@ -235,6 +239,7 @@ def expected_token(t: dict[str, Any], tid: int | None) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.proves("foreign")
 def test_groups_are_those_of_the_answer_key(image: str, ask: Ask, truth: Truth) -> None:
     """Every SID of every token, in the token's order, with its attributes."""
     rows = ask("groups")
@@ -262,6 +267,7 @@ def mask_of(names: str) -> int:
     return sum(ATTRIBUTES[name] if name in ATTRIBUTES else int(name, 0) for name in names.split(",") if name)
 
 
+@pytest.mark.proves("foreign")
 def test_security_attributes_are_those_of_the_answer_key(image: str, ask: Ask, truth: Truth) -> None:
     """Names, types and values of every security attribute, all of them proved."""
     rows = ask("claims")
@@ -277,6 +283,7 @@ def test_security_attributes_are_those_of_the_answer_key(image: str, ask: Ask, t
     assert {r["Problems"] for r in rows} <= {None}
 
 
+@pytest.mark.proves("foreign")
 def test_privileges_are_those_of_the_answer_key(image: str, ask: Ask, truth: Truth) -> None:
     """Every privilege that the answer key names has its attributes, and no other is present."""
     rows = ask("privileges")
@@ -291,6 +298,7 @@ def test_privileges_are_those_of_the_answer_key(image: str, ask: Ask, truth: Tru
     assert odd == ([(1852, "SeLoadDriverPrivilege")] if key(image) in TOO_STRONG else [])
 
 
+@pytest.mark.proves("foreign")
 def test_creation_names_parents_and_command_lines_of_the_answer_key(image: str, ask: Ask, truth: Truth) -> None:
     """Parent, audited name and command line of every process equal the answer key."""
     rows = ask("creation")
@@ -301,6 +309,7 @@ def test_creation_names_parents_and_command_lines_of_the_answer_key(image: str, 
     assert {r["PID"]: (r["PPID"], r["ImagePath"], r["CommandLine"]) for r in rows} == expected
 
 
+@pytest.mark.proves("foreign")
 def test_creation_judges_what_the_tokens_of_the_answer_key_say(image: str, ask: Ask, truth: Truth) -> None:
     """Each method follows from the answer key's tokens of child and parent, with its own rule spelled out here."""
     processes = {p["pid"]: p for p in truth(key(image))["processes"]}
@@ -336,6 +345,7 @@ def test_creation_judges_what_the_tokens_of_the_answer_key_say(image: str, ask: 
     assert image in X86 or {"restricted", "with-logon"} <= seen
 
 
+@pytest.mark.proves("foreign")
 def test_pebs_are_those_of_the_answer_key(image: str, ask: Ask, truth: Truth) -> None:
     """Every PEB, 64-bit and 32-bit, through the root of its own process, with what it says."""
     rows = ask("peb")
@@ -368,6 +378,7 @@ def test_pebs_are_those_of_the_answer_key(image: str, ask: Ask, truth: Truth) ->
     assert {r["Problems"] for r in rows} == {None}
 
 
+@pytest.mark.proves("foreign")
 def test_environments_are_those_of_the_answer_key(image: str, ask: Ask, truth: Truth) -> None:
     """Every variable of every environment, in both halves of a 32-bit process, and no other."""
     rows = ask("envars")
@@ -382,6 +393,7 @@ def test_environments_are_those_of_the_answer_key(image: str, ask: Ask, truth: T
     assert {r["Problems"] for r in rows} == {None}
 
 
+@pytest.mark.proves("foreign")
 def test_tebs_are_those_of_the_answer_key(image: str, ask: Ask, truth: Truth) -> None:
     """Every thread's TEB, which repeats its ids and its process's PEB."""
     rows = ask("tebs")
@@ -406,6 +418,7 @@ def test_tebs_are_those_of_the_answer_key(image: str, ask: Ask, truth: Truth) ->
 
 
 @pytest.mark.parametrize("image", X86)
+@pytest.mark.proves("foreign")
 def test_the_command_itself_reads_an_older_windows(image: str, vol: Vol, foreign: Foreign, ask: Ask) -> None:
     """`vol` shows the rows that are looked at here."""
     assert vol("-r", "json", "-f", foreign(image), "windows.anatomy.processes").rows == ask("processes")

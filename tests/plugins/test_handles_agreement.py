@@ -49,6 +49,7 @@ def rows(listed: Rows) -> Counter[tuple[Any, ...]]:
     return Counter(tuple(row[name] for name in SHARED_COLUMNS) for row in listed)
 
 
+@pytest.mark.proves("stock", "x64-19041")
 def test_stock_handles_are_ours_but_for_what_it_is_known_to_get_wrong(
     mine: Rows, vol: Vol, foreign: Callable[[str], Path], published_symbols: Callable[[str], Path],
     truth: Callable[[str], dict[str, Any]],
@@ -75,6 +76,7 @@ def test_stock_handles_are_ours_but_for_what_it_is_known_to_get_wrong(
 
 
 @pytest.mark.parametrize("name", ["win10-19041.raw", "srv2019-17763.raw", "srv2016-14393.raw"])
+@pytest.mark.proves("memprocfs")
 def test_memprocfs_has_the_same_handles(
     name: str, vol: Vol, foreign: Callable[[str], Path], memprocfs: Callable[[str, Path], Any]
 ) -> None:

@@ -65,6 +65,7 @@ def ask(name: str, vol: Vol, foreign: Callable[[str], Path]) -> Ask:
     return lambda plugin: vol("-r", "json", "-f", foreign(name), f"windows.anatomy.{plugin}").rows
 
 
+@pytest.mark.proves("memprocfs")
 def test_processes_and_vads_are_the_same(
     name: str, ask: Ask, foreign: Callable[[str], Path], memprocfs: Callable[[str, Path], Any]
 ) -> None:
@@ -141,6 +142,7 @@ print("ANSWER" + json.dumps(answer))
 """
 
 
+@pytest.mark.proves("memprocfs")
 def test_blocks_in_user_space_are_the_same(
     name: str, ask: Ask, foreign: Callable[[str], Path], memprocfs: Callable[[str, Path], Any]
 ) -> None:

@@ -77,6 +77,7 @@ def image(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.mark.proves("foreign")
 def test_every_listed_page_has_its_state_and_its_octets(
     image: str, kernels: Callable[[str], Kernel], truth: Truth
 ) -> None:
@@ -214,6 +215,7 @@ print("ANSWER" + json.dumps({
 """
 
 
+@pytest.mark.proves("memprocfs")
 def test_memprocfs_counts_the_same_entries(
     image: str, ask: Ask, foreign: Foreign, memprocfs: Callable[[str, Path], Any]
 ) -> None:
@@ -255,6 +257,7 @@ def test_malfind_reports_the_private_ranges_that_we_find(
     assert all("RWX" in row["Hardware"] for row in mine)
 
 
+@pytest.mark.proves("stock")
 def test_vadwalk_shows_the_same_trees(image: str, ask: Ask, stock: Callable[[str], dict[str, Rows]]) -> None:
     """Parents, ranges and tags of all nodes; left and right children follow from parents and order."""
     theirs, rows = stock(image)["windows.vadwalk"], ask("vads")

@@ -73,6 +73,7 @@ def part(rows: list[dict[str, Any]], columns: list[str]) -> list[tuple[Any, ...]
     return sorted((tuple(row[column] for column in columns) for row in rows), key=repr)
 
 
+@pytest.mark.proves("stock")
 def test_pslist_says_the_same(case: Case) -> None:
     """Processes agree in every column of pslist; it cuts times to seconds, and counts handles only on 32 bits."""
     theirs, ours = case.stock("pslist"), case.ours("processes")
@@ -89,6 +90,7 @@ def test_pslist_says_the_same(case: Case) -> None:
     assert part(ours, columns) == part(theirs, columns)
 
 
+@pytest.mark.proves("stock")
 def test_vadinfo_says_the_same(case: Case) -> None:
     """VADs agree in every column of vadinfo but `File output`, which belongs to dumping."""
     theirs, ours = case.stock("vadinfo"), case.ours("vads")
@@ -96,6 +98,7 @@ def test_vadinfo_says_the_same(case: Case) -> None:
     assert part(ours, columns) == part(theirs, columns)
 
 
+@pytest.mark.proves("stock")
 def test_privileges_says_the_same(case: Case) -> None:
     """Privileges of processes agree in every column of the stock plugin, which does not know threads' tokens."""
     theirs, ours = case.stock("privileges"), case.ours("privileges")
@@ -104,6 +107,7 @@ def test_privileges_says_the_same(case: Case) -> None:
     assert part(primary, list(theirs[0])) == part(theirs, list(theirs[0]))
 
 
+@pytest.mark.proves("stock")
 def test_getsids_lists_the_same_sids(case: Case) -> None:
     """Our rows of the kinds user and group are the stock rows, in the same order within each process."""
     theirs, ours = case.stock("getsids"), case.ours("groups")
@@ -120,6 +124,7 @@ def test_getsids_lists_the_same_sids(case: Case) -> None:
             assert misnamed or same_service, (own["SID"], stock["Name"])
 
 
+@pytest.mark.proves("stock")
 def test_cmdline_says_the_same(case: Case) -> None:
     """Our rows of the native PEBs have the stock command lines; what is absent there is absent here."""
     theirs, ours = case.stock("cmdline"), case.ours("peb")
@@ -129,6 +134,7 @@ def test_cmdline_says_the_same(case: Case) -> None:
     assert part(native, columns) == part(theirs, columns)
 
 
+@pytest.mark.proves("stock")
 def test_envars_says_the_same(case: Case) -> None:
     """Our rows of the native PEBs are the stock ones, but for hidden names and empty values, which it leaves out.
 
@@ -146,6 +152,7 @@ def by_process(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row["PID"])
 
 
+@pytest.mark.proves("stock")
 def test_sessions_says_the_same(case: Case) -> None:
     """The session of each process, its start, and the names in its environment."""
     theirs, ours = case.stock("sessions"), case.ours("processes")
@@ -169,6 +176,7 @@ def test_sessions_says_the_same(case: Case) -> None:
     assert part(told, list(theirs[0])) == part(theirs, list(theirs[0]))
 
 
+@pytest.mark.proves("stock")
 def test_pstree_says_the_same(case: Case) -> None:
     """Ids of processes and parents, the audited path, and the command line; pstree's place in a tree is its PPID."""
     theirs, ours = case.stock("pstree"), case.ours("creation")
@@ -179,6 +187,7 @@ def test_pstree_says_the_same(case: Case) -> None:
     assert part(ours, columns) == part(theirs, columns)
 
 
+@pytest.mark.proves("stock")
 def test_modules_and_threads_of_a_32_bit_windows_are_those_of_dlllist_and_threads(case: Case) -> None:
     """Every column of both but dlllist's `File output`; `threads` cuts times to seconds.  (64-bit ones: own files.)"""
     if case.bits == 64:

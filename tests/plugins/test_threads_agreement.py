@@ -37,6 +37,7 @@ def ours(vol: Vol, foreign: Callable[[str], Path]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("plugin", ["windows.threads", "windows.thrdscan"])
+@pytest.mark.proves("stock", "x64-19041")
 def test_stock_volatility_says_the_same(
     plugin: str,
     ours: list[dict[str, Any]],
@@ -86,6 +87,7 @@ def created(kernel: Kernel, row: ThreadFacts) -> int:
 @pytest.mark.parametrize(
     "name", ["win10-19041", "srv2019-17763", "srv2016-14393", "win7-7601-x86-pae", "winxp-2600-pae"]
 )
+@pytest.mark.proves("memprocfs")
 def test_memprocfs_says_the_same(
     name: str, foreign: Callable[[str], Path], memprocfs: Callable[[str, Path], Any]
 ) -> None:

@@ -89,6 +89,7 @@ def case(request: pytest.FixtureRequest, shared: Path) -> tuple[UserDump, View, 
     return dump, View(dump, build), known | {"build": DUMPS[name]}
 
 
+@pytest.mark.proves("real")
 def test_a_real_peb_tells_build_program_and_heaps(case: tuple[UserDump, View, dict[str, Any]]) -> None:
     """Build, base of the program and Windows version are those that the dump's own lists name."""
     dump, view, known = case
@@ -107,6 +108,7 @@ def test_a_real_peb_tells_build_program_and_heaps(case: tuple[UserDump, View, di
         assert peb[field] % 0x10000 == 0
 
 
+@pytest.mark.proves("real")
 def test_real_parameters_lie_where_the_peb_says(case: tuple[UserDump, View, dict[str, Any]]) -> None:
     """The address is the one that was found by other means; sizes, flags and strings make sense."""
     dump, view, known = case
@@ -126,6 +128,7 @@ def test_real_parameters_lie_where_the_peb_says(case: tuple[UserDump, View, dict
     assert dump.program_path.rpartition("\\")[2].lower() in line.lower()
 
 
+@pytest.mark.proves("real")
 def test_real_tebs_name_their_threads_and_the_peb(case: tuple[UserDump, View, dict[str, Any]]) -> None:
     """Each TEB that is in the dump repeats its own address, its thread's id and the PEB's address."""
     dump, view, known = case

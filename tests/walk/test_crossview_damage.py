@@ -139,6 +139,7 @@ def test_threads_that_are_not_in_the_image_hide_nobody(image: Image, edit: Edito
 
 
 @pytest.mark.parametrize("name", REAL)
+@pytest.mark.proves("real")
 def test_real_small_dumps_accuse_nobody(name: str, shared: Path) -> None:
     """They hold pieces of memory: what no piece shows may well have been there."""
     for row in crossview(open_path(shared / "real" / name)).rows:
@@ -148,6 +149,7 @@ def test_real_small_dumps_accuse_nobody(name: str, shared: Path) -> None:
 
 
 @pytest.mark.parametrize("name", REAL)
+@pytest.mark.proves("real")
 def test_real_processes_and_threads_begin_as_the_search_expects(name: str, shared: Path) -> None:
     """Kind, and at least one list head that points to itself, at multiples of 16."""
     kernel = open_path(shared / "real" / name)

@@ -39,6 +39,7 @@ def tokens_of(kernel: Kernel) -> dict[int, Token]:
 
 
 @pytest.mark.parametrize("name", WITH_TOKENS)
+@pytest.mark.proves("real")
 def test_real_tokens_are_read_without_a_contradiction(name: str, shared: Path) -> None:
     """What lies in the dump makes sense: type, session, privileges; the rest is said not to be there."""
     found = tokens_of(opened(shared, name))

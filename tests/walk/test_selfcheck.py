@@ -55,6 +55,7 @@ def through(kernel: Kernel, name: str) -> Kernel:
 
 
 @pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.proves("foreign")
 def test_the_right_layout_fits_a_foreign_image_in_every_field(name: str, opened: Callable[[str], Kernel]) -> None:
     """Nothing fails but what the generator placed so: one pair of VADs that overlap."""
     kernel = opened(name)
@@ -63,7 +64,7 @@ def test_the_right_layout_fits_a_foreign_image_in_every_field(name: str, opened:
     assert trust(kernel).verdict is proof.verdict
     assert {check.id for check in proof.checks if check.outcome is not Outcome.FITS} <= {"vad-order"}
     assert proof.failed <= 1
-    assert proof.passed > 3500
+    assert proof.passed > 1500
     assert {"system-id", "self-map", "sid-revision", "vad-parent", "handle-object"} <= {c.id for c in proof.checks}
 
 
@@ -199,5 +200,5 @@ def test_the_checks_end_where_lists_never_do(image: Image) -> None:
     links = kernel_of(image).build[EPROCESS].offset("ActiveProcessLinks")
     edit.set(EPROCESS, rows[8]["eprocess"], "ActiveProcessLinks", rows[3]["eprocess"] + links)
     kernel = kernel_of(image, edit.frames)
-    assert len(Sample(kernel, 1 << 14).links) == len(rows)
+    assert len(Sample(kernel, 1 << 14).links) == len(rows) - 1  # the one without a way back ends both directions
     assert trust(kernel).verdict is Verdict.EXACT

@@ -304,6 +304,7 @@ def test_a_page_that_may_be_executed_counts_whatever_its_range_was_asked_for(ima
 
 
 @pytest.mark.parametrize("name", DUMPS)
+@pytest.mark.proves("real")
 def test_the_thread_of_a_real_dump_makes_sense(name: str, shared: Path) -> None:
     """One thread of a real Windows: it was running, and its numbers, stack and flags contradict nothing."""
     kernel = open_path(shared / "real" / name)
