@@ -30,7 +30,8 @@ from process_anatomy.walk.processes import processes
 from process_anatomy.walk.scan import scan
 from process_anatomy.walk.sightings import CSR
 from structs import builds
-from structs.handle import HANDLE_TABLE_ENTRY
+from structs.eprocess import EPROCESS
+from structs.handle import HANDLE_TABLE, HANDLE_TABLE_ENTRY
 from structs.object import OBJECT_HEADER, OBJECT_TYPE
 from tests.walk.damaged import GARBAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without
 from tests.walk.test_crossview import TRUTH
@@ -264,10 +265,17 @@ def test_a_copy_whose_place_in_memory_is_also_a_virtual_address_is_read_where_it
     page, place = victim["eprocess"] & ~0xFFF, system["eprocess"] & ~0xFFF
     for step in range(0, 0x2000, 0x1000):
         edit.frames[(place + step) // 0x1000] = edit.space.read(page + step, 0x1000) or bytes(0x1000)
+    start = place + victim["eprocess"] % 0x1000  # its pointer to handles is made to lead to that virtual address
+    field = start + edit.build[EPROCESS].offset("ObjectTable")
+    spoilt = bytearray(edit.frames[field // 0x1000])
+    spoilt[field % 0x1000 : field % 0x1000 + 4] = start.to_bytes(4, "little")
+    edit.frames[field // 0x1000] = bytes(spoilt)
     big = replace(old, memory_size=place + 0x2000)
-    table = crossview(kernel_of(big, edit.frames))
+    kernel = kernel_of(big, edit.frames)
+    table = crossview(kernel)
     (row,) = [row for row in table.rows if row.verdict == REMNANT and row.process.pid == victim["pid"]]
-    assert row.physical == place + victim["eprocess"] % 0x1000
+    assert row.physical == start
+    assert row.process.handles == kernel.view.parse(HANDLE_TABLE, start)["HandleCount"]
     assert row.process.name == victim["name"]
     assert row.process.dtb == victim["dtb"]
     assert "copy of the process at" in row.problems[0]
