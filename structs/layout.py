@@ -112,6 +112,8 @@ Luid = _integer("_LUID", LITTLE_ENDIAN, "u", lambda size, _: size == 8)
 Bytes = FieldType(
     "Bytes", lambda size, _: construct.Bytes(size), lambda size, _: f"V{size}", lambda size, _: 0 < size <= 4096
 )
+Words = FieldType(Bytes.name, Bytes.construct, Bytes.dtype, Bytes.fits)
+"""Several numbers as wide as a pointer, as bytes."""
 ListEntry = FieldType(
     "_LIST_ENTRY",
     lambda _, pointer: construct.Struct("Flink" / LITTLE_ENDIAN[pointer], "Blink" / LITTLE_ENDIAN[pointer]),
@@ -184,7 +186,9 @@ class Layout:
         for name, width in self.widths.items():
             size = width if isinstance(width, int) else width(pointer_size)
             kind = self.fields[name].type
-            alignment = pointer_size if kind in (ListEntry, UnicodeString) else 8 if kind is Bytes else size
+            alignment = (
+                pointer_size if kind in (ListEntry, UnicodeString) or kind is Words else 8 if kind is Bytes else size
+            )
             alignment = 4 if kind is Luid else alignment  # two numbers of four bytes
             here += -here % alignment
             places[name] = Place(here, size)

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from process_anatomy import open_image
+from process_anatomy.kernel.identify import Kernel
 from tests.warm_vol import WarmVol
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -118,6 +120,19 @@ def foreign(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[
         return path
 
     return unpacked
+
+
+@pytest.fixture(scope="session")
+def opened(foreign: Callable[[str], Path]) -> Callable[[str], Kernel]:
+    """Name of a foreign image, without its ending, to its kernel, identified once; for tests that change nothing."""
+    known: dict[str, Kernel] = {}
+
+    def kernel(name: str) -> Kernel:
+        if name not in known:
+            known[name] = open_image(foreign(f"{name}.raw"))
+        return known[name]
+
+    return kernel
 
 
 @pytest.fixture(scope="session")

@@ -62,7 +62,7 @@ def _main(image: str, symbols: str, cache: str, *names: str) -> None:
 
         grid.populate(visit, rows)
         told[name] = rows
-    print(json.dumps(told))
+    print(json.dumps(told, default=str))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,12 @@ extension).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from process_anatomy.forge.page_tables import PAE, X64, X86, Mode
+from structs import builds
 from structs.layout import Build
+from structs.object import POOL_HEADER
 from structs.token import TOKEN
 
 VERSIONS = {2600: (5, 1), 3790: (5, 2), 6000: (6, 0), 7600: (6, 1), 9200: (6, 2), 9600: (6, 3), 10240: (10, 0)}
@@ -47,6 +51,19 @@ def service_pack(build: Build) -> int:
 def service_pack_words(build: Build) -> str:
     """The service pack as Windows writes it; empty for none."""
     return f"Service Pack {service_pack(build)}" if service_pack(build) else ""
+
+
+def complete(build: Build) -> Build:
+    """A layout with what its source left out although every kernel of the processor has it: the pool header.
+
+    It is the same in all kernels of a processor that ship one.
+    """
+    if POOL_HEADER in build:
+        return build
+    name = POOL_HEADER.name
+    other = next(each for each in map(builds.load, builds.names()) if each.arch == build.arch and POOL_HEADER in each)
+    sizes, places = {**build.sizes, name: other.sizes[name]}, {**build.places, name: other.places[name]}
+    return replace(build, sizes=sizes, places=places, _bound={})
 
 
 def mode_of(build: Build, pae: bool | None = None) -> Mode:

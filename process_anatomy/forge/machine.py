@@ -10,9 +10,10 @@ from process_anatomy.forge import misfits
 from process_anatomy.forge.clock import filetime, written_time
 from process_anatomy.forge.csr import Subsystem
 from process_anatomy.forge.dice import Dice
+from process_anatomy.forge.drivers import load_drivers
 from process_anatomy.forge.generations import (
+    complete,
     has_integrity,
-    kernel_folder,
     mode_of,
     processors,
     service_pack,
@@ -27,7 +28,6 @@ from process_anatomy.forge.open_objects import OpenObjects, power_facts
 from process_anatomy.forge.page_tables import PAE, X64, X86, Entries, Space
 from process_anatomy.forge.pool import Pool
 from process_anatomy.forge.processes import DEVICE, Process, ProcessTable, impersonate
-from process_anatomy.forge.records import pointers, record, ring, text
 from process_anatomy.forge.registry import Registry
 from process_anatomy.forge.scenario import LAB, Actor, Scenario
 from process_anatomy.forge.sections import EXECUTE_WRITE_COPY, READ_WRITE, Sections
@@ -49,7 +49,6 @@ from process_anatomy.forge.working_sets import WorkingSets
 from structs import builds
 from structs.layout import Build
 from structs.page_entry import MMPTE_PROTOTYPE
-from structs.peb import LDR_DATA_TABLE_ENTRY
 from structs.shared_data import KUSER_SHARED_DATA_ADDRESS
 
 DEFAULT_BUILD = "x64-22621-382"
@@ -64,18 +63,8 @@ ROOT_BYTES = 0x20
 SERVER_2003 = (5, 2)
 FIRST_SUBSYSTEM = (6, 0)
 """Version since which what csrss.exe keeps has the layout that is declared."""
-SYSTEM_FOLDER = "\\SystemRoot\\system32\\"
 LOW_STUB_SIGNATURE = 0x00000001000600E9
 HIVES = ("SYSTEM", "SOFTWARE", "SAM", "SECURITY")
-DRIVERS = (
-    ("hal.dll", "\\SystemRoot\\system32\\", 0x6000), ("kd.dll", "\\SystemRoot\\system32\\", 0xB000),
-    ("CI.dll", "\\SystemRoot\\system32\\", 0xE9000), ("ACPI.sys", "\\SystemRoot\\System32\\drivers\\", 0xCC000),
-    ("Ntfs.sys", "\\SystemRoot\\System32\\drivers\\", 0x2FD000),
-    ("tcpip.sys", "\\SystemRoot\\System32\\drivers\\", 0x312000),
-    ("afd.sys", "\\SystemRoot\\system32\\drivers\\", 0xA6000),
-    ("win32k.sys", "\\SystemRoot\\System32\\", 0x9A000),
-    ("win32kbase.sys", "\\SystemRoot\\System32\\", 0x2EA000),
-)  # fmt: skip
 FAR_HANDLE = 0x80000
 """From this value on a table has three levels."""
 ACCESS = {"Process": 0x1FFFFF, "Thread": 0x1FFFFF, "Token": 0xF01FF, "File": 0x120089, "Event": 0x1F0003}
@@ -140,7 +129,7 @@ class _Machine:
     def __init__(self, scenario: Scenario, seed: int, build: Build, pae: bool | None) -> None:
         scenario = replace(scenario, cast=cast_for(build, scenario.cast))
         mode = mode_of(build, pae)
-        build = builds.with_entries(build, mode.entry_size)
+        build = builds.with_entries(complete(build), mode.entry_size)
         self.scenario, self.seed, self.build = scenario, seed, build
         self.dice = dice = Dice(seed)
         self.memory = PhysicalMemory(scenario.memory_size // PAGE, dice, mode.large_frames)
@@ -211,7 +200,7 @@ class _Machine:
         else:
             open_programs(self.objects, processes)
         self.namespace.write()
-        modules = self._load_drivers()
+        modules = load_drivers(self.objects, self.places)
         self.table.write(processes, {module["name"]: module["base"] for module in modules})
         for process in processes:
             misfits.write(self.build, process, processes[0], self.scenario.boot_time)
@@ -320,38 +309,6 @@ class _Machine:
                     if kind == "File":
                         name = path = DEVICE + label
                 process.handles[value] = Handle(target, kind, ACCESS[kind], name, path=path)
-
-    def _load_drivers(self) -> list[dict[str, Any]]:
-        """PsLoadedModuleList: the kernel first, then drivers."""
-        kernel = self.kernel_image
-        folder = kernel_folder(self.build)
-        named = [(kernel.name, folder, kernel.size), *((n, f.replace(SYSTEM_FOLDER, folder), s) for n, f, s in DRIVERS)]
-        entries = [self.objects.nonpaged.allocate(self.build[LDR_DATA_TABLE_ENTRY].sizeof, b"MmLd") for _ in named]
-        links = ring([kernel.address("PsLoadedModuleList"), *entries])
-        base, facts = kernel.base, []
-        for entry, (name, folder, size) in zip(entries, named, strict=True):
-            if name != kernel.name:
-                behind = self.places.first_driver if base == kernel.base else 0
-                base = (behind or base) + (self.dice.between(*self.places.driver_steps) << 20)
-            start = base + (kernel.entry if name == kernel.name else 0x1000 + 16 * self.dice.below(200))
-            strings = self.objects.paged
-            path = folder + (kernel.file if name == kernel.name else name)
-            data = record(
-                self.build,
-                LDR_DATA_TABLE_ENTRY,
-                InLoadOrderLinks=links[entry],
-                DllBase=base,
-                EntryPoint=start,
-                SizeOfImage=size,
-                FullDllName=text(path, strings.string(path)),
-                BaseDllName=text(name, strings.string(name)),
-                TimeDateStamp=kernel.timestamp if name == kernel.name else 0x60000000 | self.dice.bits(28),
-            )
-            self.kernel.write(entry, data)
-            facts.append({"base": base, "entry": entry, "name": name, "path": path, "size": size})
-        head = links[kernel.address("PsLoadedModuleList")]
-        kernel.store("PsLoadedModuleList", pointers(self.build, *head.values()))
-        return facts
 
     def _older_facts(self) -> dict[str, Any]:
         """What is true of the whole machine on some generations only."""

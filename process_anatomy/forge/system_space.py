@@ -119,7 +119,8 @@ class NarrowSpace(SystemSpace):
         old = version_of(build) < (6, 0)
         self.pfn_database = 0x81000000 if old else 0x83400000
         self.first_driver = 0xF7400000 if old else 0x8B400000
-        self.working_set_list = 0xC0502000 if mode is X86 else 0xC0883000 if old else 0xC0802000
+        if self.working_set_list:
+            self.working_set_list = 0xC0502000 if mode is X86 else 0xC0883000 if old else 0xC0802000
         self.starts = {
             NON_PAGED: 0x84000000,
             PAGED: 0xE1000000 if old else 0x90000000,

@@ -6,22 +6,24 @@ of system space that is the process's own; later builds have a small structure i
 
 from __future__ import annotations
 
-import struct
 from typing import Any
 
 from process_anatomy.forge.memory import KERNEL_DATA, LARGE, PAGE, PROTOTYPE, TRANSITION, VALID
 from process_anatomy.forge.objects import ObjectManager
 from process_anatomy.forge.page_tables import PAE, Space
 from process_anatomy.forge.processes import Process
-from process_anatomy.forge.records import record
+from process_anatomy.forge.records import pointers, record
 from process_anatomy.forge.system_space import SystemSpace
 from structs.eprocess import EPROCESS
+from structs.layout import Layout
 from structs.working_set import (
     FIRST_SPLIT_BUILD,
     MMWSL,
+    MMWSL_2600,
+    MMWSL_6000,
+    MMWSL_9200,
     MMWSL_FULL,
     WSLE_DIRECT,
-    WSLE_SIZE,
     WSLE_VALID,
 )
 
@@ -29,6 +31,8 @@ ENTRIES_BEHIND_LIST = 0x2000
 SMALLEST, LARGEST = 50, 345
 """Limits that Windows gives to ordinary processes, as seen in real dumps."""
 INSTANCE_SIZE = 0x28
+OLD_SHAPES = ((9200, MMWSL_9200), (6000, MMWSL_6000), (0, MMWSL_2600))
+"""First build numbers of the shapes of the list before the Update of Windows 8.1, newest first."""
 
 
 class WorkingSets:
@@ -62,31 +66,36 @@ class WorkingSets:
         facts |= {"leaf": len(resident), "size": len(resident) + tables}
         facts |= {"peak": len(resident) + len(transition), "faults": 3 * len(resident) + len(transition)}
         if self.address:
-            known = "WorkingSetLeafSize" in self.build[EPROCESS]  # before it the list has a shape that is not declared
-            self._list(space, resident if known else None)
-            facts |= {"list": self.address, "own_space": True, "list_entries": len(resident) if known else None}
+            self._list(space, resident)
+            facts |= {"list": self.address, "own_space": True, "list_entries": len(resident)}
         else:
             facts["list"] = self.objects.nonpaged.put(bytes(INSTANCE_SIZE), b"MmWs")
         return self._store(process, facts)
 
-    def _list(self, space: Space, resident: list[int] | None) -> None:
-        """The list and its entries, with some free ones between them, as after trimming; or an empty page."""
+    def _shape(self) -> Layout:
+        """The layout of the list in this build."""
+        if "WorkingSetLeafSize" in self.build[EPROCESS]:
+            return MMWSL_FULL if self.build.number >= FIRST_SPLIT_BUILD else MMWSL
+        return next(shape for first, shape in OLD_SHAPES if self.build.number >= first)
+
+    def _list(self, space: Space, resident: list[int]) -> None:
+        """The list and its entries, with some free ones between them, as after trimming."""
         space.map(self.address, space.memory.take(), KERNEL_DATA)
-        if resident is None:
-            return
+        size = self.build.pointer_size
         entries = []
         for number, address in enumerate(resident):
             entries += [address | WSLE_VALID | WSLE_DIRECT] + [number << 1] * (number % 5 == 4)
-        data = struct.pack(f"<{len(entries)}Q", *entries)
+        data = pointers(self.build, *entries)
         for page in range(0, max(len(data), 1), PAGE):
             space.map(self.address + ENTRIES_BEHIND_LIST + page, space.memory.take(), KERNEL_DATA)
         space.write(self.address + ENTRIES_BEHIND_LIST, data)
+        shape = self._shape()
         header = record(
             self.build,
-            MMWSL_FULL if self.build.number >= FIRST_SPLIT_BUILD else MMWSL,
+            shape,
             LastEntry=max(len(entries) - 1, 0),
-            LastInitializedWsle=-(-max(len(data), 1) // PAGE) * PAGE // WSLE_SIZE - 1,
-            WsleSize=WSLE_SIZE,
+            LastInitializedWsle=-(-max(len(data), 1) // PAGE) * PAGE // size - 1,
+            **({"WsleSize": size} if "WsleSize" in shape.fields else {}),
             Wsle=self.address + ENTRIES_BEHIND_LIST,
         )
         space.write(self.address, header)

@@ -247,8 +247,12 @@ class SoftwareEntries:
 
     def by_vad(self, entries: Addresses) -> Mask:
         """Whether entries refer to prototype entries that only the VAD knows (MI_PTE_LOOKUP_NEEDED)."""
-        asks: Mask = (entries & paging.PROTOTYPE != 0) & (entries & self.format.page.mask == self.format.page.mask)
-        return asks
+        page = self.format.page.mask
+        asks = entries & page == page
+        if self.flips.mask:  # that constant may be flipped as well
+            asks |= (entries & self.format.swizzle == 0) & ((entries ^ self.flips.mask) & page == page)
+        told: Mask = asks & (entries & paging.PROTOTYPE != 0)
+        return told
 
     def _in_files(self, entries: Addresses) -> Addresses:
         """Where in the page files the pages of entries are."""

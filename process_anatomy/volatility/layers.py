@@ -1,6 +1,7 @@
 """Layers of our own: one for small memory dumps, which no stock layer reads, and a stand-in for what none knows.
 
-The stand-in lets our plugins say in one line what is wrong with an image that no stock layer recognises.
+Under the stand-in our plugins search for page tables themselves, and say in one line what is wrong with an image in
+which there are none.
 """
 
 from __future__ import annotations

@@ -296,7 +296,7 @@ class _Judge:
         return UNEXPLAINED, MEDIUM
 
     def _forgotten(self) -> set[int]:
-        """Programs on the active list that no csrss.exe holds: its handles alone are no witness against them."""
+        """Programs on the active list that no csrss.exe holds: then its handles alone are no witness."""
         both = set(LISTS.values())
         return {
             row.address

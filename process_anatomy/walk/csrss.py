@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -295,6 +295,8 @@ def _rows(
     logons = _logons(kernel, tied)
     lists = _threads(kernel, records, tables)
     proved = _proved(records, lists, logons, own)
+    if "handle" not in proved:  # nothing of theirs is, behind what leads from one to the next
+        lists = [(tuple(map(_without_handle, threads)), told) for threads, told in lists]
     columns: dict[str, list[Any]] = {
         fact: records.values(field) if fact in proved else [_not_proved(field)] * len(links)
         for fact, field in FACTS.items()
@@ -417,6 +419,11 @@ def _proved(records: Records, lists: Sequence[Any], logons: Sequence[int | Absen
     if {"sequence", "luid"} <= proved:
         proved.update(BETWEEN_SEQUENCE_AND_LUID)
     return frozenset(proved)
+
+
+def _without_handle(thread: CsrThread) -> CsrThread:
+    """A thread of a list whose layout is proved only as far as its links and ids."""
+    return replace(thread, handle=_not_proved("ThreadHandle"), flags=_not_proved("Flags"))
 
 
 def _not_proved(field: str) -> Absent:

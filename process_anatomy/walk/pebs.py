@@ -71,7 +71,17 @@ STRINGS = {
 }
 """Facts of a row, and the fields that hold them."""
 PARAMETER_FACTS = (*STRINGS, "environment", "environment_size")
-FACTS = (*POINTERS, *NUMBERS, "being_debugged", "flags", "os_version", "parameters", "heaps", *PARAMETER_FACTS)
+FACTS = (
+    *POINTERS,
+    *NUMBERS,
+    "being_debugged",
+    "flags",
+    "os_version",
+    "service_pack",
+    "parameters",
+    "heaps",
+    *PARAMETER_FACTS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +108,7 @@ class Peb:
         being_debugged: whether it says that a debugger is attached.
         flags: names of the bits that are set, comma separated, or ``none``.
         os_version: the Windows that it tells the program of.
+        service_pack: its service pack in words, not applicable where it names none.
         parameters: address of the process parameters.
         heaps: addresses of all heaps.
         image_path: path of the program.
@@ -129,6 +140,7 @@ class Peb:
     being_debugged: bool | Absent
     flags: str | Absent
     os_version: str | Absent
+    service_pack: str | Absent
     parameters: int | Absent
     heaps: tuple[int, ...] | Absent
     image_path: str | Absent
@@ -238,6 +250,7 @@ def _read(kernel: Kernel, build: Build, owners: Sequence[_Owner], everyone: Sequ
             _version(parts)
             for parts in zip(*map(records.values, ("OSMajorVersion", "OSMinorVersion", "OSBuildNumber")), strict=True)
         ],
+        "service_pack": [NOT_APPLICABLE if words == "" else words for words in records.texts("CSDVersion")],
         "parameters": [_pointer(space, value) for value in records.values("ProcessParameters")],
     }
     lists = records.values("ProcessHeaps")

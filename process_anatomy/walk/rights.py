@@ -41,11 +41,16 @@ def all_rights() -> Mapping[str, TypeRights]:
     found = tomllib.loads(files(__package__).joinpath(DATA).read_text("utf-8"))
     return {
         name: TypeRights(
-            {bit: right for right, bit in table.items() if not bit & bit - 1},
-            {mask: right for right, mask in table.items() if mask & mask - 1},
+            {bit: right for right, bit in table.items() if isinstance(bit, int) and not bit & bit - 1},
+            {mask: right for right, given in table.items() for mask in _masks(given) if mask & mask - 1},
         )
         for name, table in found.items()
     }
+
+
+def _masks(given: int | list[int]) -> list[int]:
+    """The numbers of one name."""
+    return [given] if isinstance(given, int) else given
 
 
 NO_RIGHTS = TypeRights({}, {})

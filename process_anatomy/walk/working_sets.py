@@ -26,12 +26,15 @@ from process_anatomy.memory.view import View, addresses_of, unreadable
 from process_anatomy.walk.page_entries import user_half
 from process_anatomy.walk.processes import NOT_READ, Process
 from structs.eprocess import EPROCESS
+from structs.layout import Layout
 from structs.working_set import (
     FIRST_BUILD_WITHOUT_ENTRIES,
     FIRST_SPLIT_BUILD,
     MMWSL,
+    MMWSL_2600,
+    MMWSL_6000,
+    MMWSL_9200,
     MMWSL_FULL,
-    WSLE_SIZE,
     WSLE_VALID,
 )
 
@@ -57,7 +60,6 @@ TABLES_IN_ALL = 1 << 20
 ENTRY_LIMIT = 1 << 22
 """Entries of a working set list that are looked at: 16 GB of pages."""
 NO_ENTRIES = Absent(Kind.NOT_IN_BUILD, "the kernel keeps no list of a process's pages since Windows 10 1703")
-UNDECLARED = Absent(Kind.NOT_IN_BUILD, "the list of the first release of Windows 8.1 and before has another shape")
 NOT_IN_DUMP = Absent(Kind.NOT_IN_DUMP, "page tables are not in a small dump")
 
 SAME, OTHER, NOTHING = "same data", "other data", "nothing"
@@ -318,22 +320,33 @@ def _entries(kernel: Kernel, own: AddressSpace, address: int, problems: list[str
     The list's layout is not among the published ones, so it has to prove itself: its indexes are in order, and its
     entries lie in the part of system space that the list itself lies in.
     """
-    if "WorkingSetLeafSize" not in kernel.build[EPROCESS]:
-        return UNDECLARED
-    found = View(own, kernel.build).parse(MMWSL_FULL if kernel.number >= FIRST_SPLIT_BUILD else MMWSL, address)
-    first, last, highest, entries = (found[n] for n in ("FirstDynamic", "LastEntry", "LastInitializedWsle", "Wsle"))
-    for value in (first, last, highest, entries):
-        if isinstance(value, Absent):
-            return value
-    end, slot = entries + last * WSLE_SIZE, own.mode.shifts[0]
-    ordered = first <= last <= highest < ENTRY_LIMIT and entries % WSLE_SIZE == 0
-    if not ordered or not entries >> slot == end >> slot == address >> slot:
-        return Absent(Kind.NOT_PROVED, f"{address:#x} does not look like a working set list of this build")
+    shapes: tuple[Layout, ...] = (MMWSL_9200, MMWSL_6000, MMWSL_2600)
+    if "WorkingSetLeafSize" in kernel.build[EPROCESS]:
+        shapes = (MMWSL_FULL if kernel.number >= FIRST_SPLIT_BUILD else MMWSL,)
+    size, slot = own.pointer_size, own.mode.shifts[0]
+    gone: Absent | None = None
+    for shape in shapes:
+        found = View(own, kernel.build).parse(shape, address)
+        facts = [found[name] for name in ("FirstDynamic", "LastEntry", "LastInitializedWsle", "Wsle")]
+        gone = gone or next((value for value in facts if isinstance(value, Absent)), None)
+        if any(isinstance(value, Absent) for value in facts):
+            continue
+        first, last, highest, entries = facts
+        ordered = first <= last <= highest < ENTRY_LIMIT and entries % size == 0
+        if ordered and entries >> slot == entries + last * size >> slot == address >> slot:
+            return _used(own, entries, last, problems)
+    return gone or Absent(Kind.NOT_PROVED, f"{address:#x} does not look like a working set list of this build")
+
+
+def _used(own: AddressSpace, entries: int, last: int, problems: list[str]) -> int:
+    """How many of the entries of a list, up to the last, are in use."""
+    size = own.pointer_size
+    end = entries + last * size
     count = end // PAGE - entries // PAGE + 1
     pages = np.uint64(entries & ~(PAGE - 1)) + np.arange(count, dtype=np.uint64) * np.uint64(PAGE)
     data, there = own.read_many(pages, PAGE)
-    skip = entries % PAGE // WSLE_SIZE
-    used = data.reshape(-1).view("<u8")[skip : skip + last + 1] & np.uint64(WSLE_VALID)
+    skip = entries % PAGE // size
+    used = numbers(data.reshape(-1), size)[skip : skip + last + 1] & np.uint64(WSLE_VALID)
     if not there.all():
         problems.append(f"{int((~there).sum())} of {len(pages)} pages of its working set list cannot be read")
     return int(used.sum())

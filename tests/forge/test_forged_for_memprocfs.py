@@ -34,15 +34,12 @@ print("ANSWER" + json.dumps(answer))
 """
 
 
-@pytest.mark.parametrize("form", ["raw", "lime", "crash"])
-def test_processes_vads_handles_threads_and_pages_agree(
-    form: str, image: Image, container: Callable[[str], Path], memprocfs: Callable[[str, Path, str], Any]
-) -> None:
-    """Of what the list of active processes holds; shade.exe, which was taken off, is not in its process list either."""
+def assert_agreement(image: Image, path: Path, memprocfs: Callable[[str, Path, str], Any]) -> None:
+    """Processes, page-table roots, VADs, handles, threads, and the contents of pages in every state."""
     cast = listed_truth(image.truth)
     present = {p["pid"]: [g for g in p.get("pages", []) if g["crc32"] is not None] for p in cast}
     asked = {pid: [page["va"] for page in pages] for pid, pages in present.items()}
-    answer = memprocfs(ASK, container(form), json.dumps(asked))
+    answer = memprocfs(ASK, path, json.dumps(asked))
     assert sorted(map(int, answer)) == sorted(present)
     for process in cast:
         said = answer[str(process["pid"])]
@@ -52,3 +49,11 @@ def test_processes_vads_handles_threads_and_pages_agree(
         assert sorted(said["handles"]) == [[h["handle"], h["object"]] for h in process["handles"]]
         assert said["tids"] == [thread["tid"] for thread in process["threads"]]
         assert said["pages"] == [page["crc32"] for page in present[process["pid"]]]
+
+
+@pytest.mark.parametrize("form", ["raw", "lime", "crash"])
+def test_processes_vads_handles_threads_and_pages_agree(
+    form: str, image: Image, container: Callable[[str], Path], memprocfs: Callable[[str, Path, str], Any]
+) -> None:
+    """Of what the list of active processes holds; shade.exe, which was taken off, is not in its process list either."""
+    assert_agreement(image, container(form), memprocfs)

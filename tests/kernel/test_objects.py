@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from process_anatomy import open_image
 from process_anatomy.absent import Absent
 from process_anatomy.forge import LAB, Image, forge
 from process_anatomy.kernel import objects
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.objects import object_headers, object_types
 from process_anatomy.kernel.variables import Variables, variables
 from process_anatomy.memory.view import addresses_of
@@ -47,13 +46,13 @@ def all_handles(truth: dict[str, Any]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", FOREIGN)
 def test_types_and_cookie_of_foreign_images_are_those_of_the_answer_key(
-    name: str, foreign: Callable[[str], Path], truth: Callable[[str], dict[str, Any]]
+    name: str, opened: Callable[[str], Kernel], truth: Callable[[str], dict[str, Any]]
 ) -> None:
     """The table lies where the symbol says, holds all types at their index, and the cookie is the kernel's.
 
     Up to Windows Vista types count from 1, and the table begins with the first.
     """
-    kernel, answers = open_image(foreign(f"{name}.raw")), truth(name)
+    kernel, answers = opened(name), truth(name)
     types = object_types(kernel)
     symbols, first = answers["symbols"], min(answers["object_types"].values())
     pointers = 4 if answers.get("arch") == "x86" else 8
@@ -68,9 +67,9 @@ def test_types_and_cookie_of_foreign_images_are_those_of_the_answer_key(
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_the_table_is_found_without_any_exported_type(name: str, foreign: Callable[[str], Path]) -> None:
+def test_the_table_is_found_without_any_exported_type(name: str, opened: Callable[[str], Kernel]) -> None:
     """Types whose indexes count up lead to the same table."""
-    kernel = open_image(foreign(f"{name}.raw"))
+    kernel = opened(name)
     assert objects._table(kernel, variables(kernel), {}) == object_types(kernel).table
 
 

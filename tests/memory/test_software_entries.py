@@ -373,10 +373,12 @@ def test_prototype_entries_in_user_space_are_not_believed(mode: Mode, shift: int
     assert space.why(place + PAGE).endswith("whose address is not known")
 
 
-def test_a_prototype_entry_that_only_the_vad_knows_is_not_followed() -> None:
+@pytest.mark.parametrize(("build", "flipped"), [(OLD[X64], 0), (NEW, 0), (NEW, FLIPPED)])
+def test_a_prototype_entry_that_only_the_vad_knows_is_not_followed(build: str, flipped: int) -> None:
     made, place = Machine(X64), PLACE[X64]
-    made.entry(place, 0xFFFF_FFFF_0000_0400)
-    space = made.space(OLD[X64])
+    made.entry(place, 0xFFFF_FFFF_0000_0400 ^ flipped)
+    made.entry(place + PAGE, made.take(b"moving") * PAGE | 0x880 ^ FLIPPED)
+    space = made.space(build)
     assert both(space, place, 4) is None
     assert space.why(place).endswith("that only the VAD knows")
 

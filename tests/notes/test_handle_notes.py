@@ -60,6 +60,9 @@ def test_every_right_has_its_note_with_its_value() -> None:
 def test_access_masks_are_told_by_the_rights_of_their_type() -> None:
     """The same bits mean something else for another type; what has no name is told as a number."""
     assert rights_text("Process", 0x1FFFFF) == "PROCESS_ALL_ACCESS"
+    assert rights_text("Process", 0x1F0FFF) == "PROCESS_ALL_ACCESS"  # before Windows Vista
+    assert rights_text("Thread", 0x1F03FF) == "THREAD_ALL_ACCESS"
+    assert rights_text("Port", 0x1F0001) == rights_text("ALPC Port", 0x1F0001) == "PORT_ALL_ACCESS"
     assert rights_text("Process", 0x1C) == "PROCESS_SET_SESSIONID,PROCESS_VM_OPERATION,PROCESS_VM_READ"
     assert rights_text("Thread", 0x10) == "THREAD_SET_CONTEXT"
     assert rights_text("File", 0x120089) == "FILE_GENERIC_READ"

@@ -154,7 +154,8 @@ COLUMNS = {
     " NonPagedPoolQuota PagedPoolQuota PeakNonPagedPoolQuota PeakPagedPoolQuota PeakVirtualSize Resident LargePages"
     " Transition PageTables WorkingSetList ListEntries ThroughAnother Problems Explanation",
     "peb": "PID Process Bits PEB DTB ImageBaseAddress BeingDebugged NtGlobalFlag GlobalFlags Flags ImagePath"
-    " CommandLine CurrentDirectory WindowTitle DesktopInfo ShellInfo OSVersion Subsystem SessionId Heaps ProcessHeap"
+    " CommandLine CurrentDirectory WindowTitle DesktopInfo ShellInfo OSVersion ServicePack Subsystem SessionId Heaps"
+    " ProcessHeap"
     " HeapList Ldr ProcessParameters Environment EnvironmentSize ApiSetMap ReadOnlySharedMemoryBase ShimData Problems"
     " Explanation",
     "envars": "PID Process Block Variable Value Bits Problems Explanation",

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from process_anatomy import open_image
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.forge import LAB, Image, forge
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.walk.access import POWERS, RANKS, Side, Step, _ways, access
 from process_anatomy.walk.handle_targets import NO_TARGET
 from process_anatomy.walk.handles import Handle
@@ -64,9 +63,9 @@ def test_a_handle_to_oneself_or_without_power_is_no_step(image: Image) -> None:
 
 
 @pytest.mark.parametrize("name", ["win10-19041", "srv2019-17763", "srv2016-14393"])
-def test_no_foreign_image_has_a_way_up(name: str, foreign: Callable[[str], Path]) -> None:
+def test_no_foreign_image_has_a_way_up(name: str, opened: Callable[[str], Kernel]) -> None:
     """They were made clean; csrss.exe holds every process of its session, from above."""
-    kernel = open_image(foreign(f"{name}.raw"))
+    kernel = opened(name)
     table = access(kernel, processes(kernel).rows)
     assert table.ways == ()
     assert table.steps
@@ -76,10 +75,10 @@ def test_no_foreign_image_has_a_way_up(name: str, foreign: Callable[[str], Path]
 
 @pytest.mark.parametrize("name", ["winxp-2600-pae", "win7-7601-x86-pae"])
 def test_handles_with_power_in_32_bit_images_are_those_of_the_answer_key(
-    name: str, foreign: Callable[[str], Path], truth: Callable[[str], dict[str, Any]]
+    name: str, opened: Callable[[str], Kernel], truth: Callable[[str], dict[str, Any]]
 ) -> None:
     """Given out at random there; before Windows Vista nobody has an integrity level, so that no way leads up."""
-    kernel, answers = open_image(foreign(f"{name}.raw")), truth(name)
+    kernel, answers = opened(name), truth(name)
     table = access(kernel, processes(kernel).rows)
     owner = {t["ethread"]: p["pid"] for p in answers["processes"] for t in p["threads"]}
     owner |= {p["eprocess"]: p["pid"] for p in answers["processes"]}

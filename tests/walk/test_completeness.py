@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from process_anatomy import open_image
 from process_anatomy.forge import LAB, Image, forge
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.paging import translate_one
 from process_anatomy.walk.completeness import (
     ADDRESS_SPACE,
@@ -48,10 +47,10 @@ def rows_of(image: Image, edit: Editor | None = None) -> dict[int, Completeness]
 
 @pytest.mark.parametrize("name", FOREIGN)
 def test_counts_of_foreign_images_are_those_of_the_answer_key(
-    name: str, foreign: Callable[[str], Path], truth: Callable[[str], dict[str, Any]]
+    name: str, opened: Callable[[str], Kernel], truth: Callable[[str], dict[str, Any]]
 ) -> None:
     """VAD nodes, handles and threads are whole; processes that have ended or run no program have none."""
-    kernel, answers = open_image(foreign(f"{name}.raw")), truth(name)
+    kernel, answers = opened(name), truth(name)
     table = completeness(kernel, processes(kernel).rows)
     assert not table.problems
     by_address = {p["eprocess"]: p for p in answers["processes"]}

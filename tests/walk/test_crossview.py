@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from process_anatomy import open_image
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.forge import Image, forge
 from process_anatomy.forge.scenario import HIDING
@@ -52,10 +50,10 @@ TRUTH = {
 
 @pytest.fixture(scope="module", params=FOREIGN)
 def outside(
-    request: pytest.FixtureRequest, foreign: Callable[[str], Path], truth: Callable[[str], dict[str, Any]]
+    request: pytest.FixtureRequest, opened: Callable[[str], Kernel], truth: Callable[[str], dict[str, Any]]
 ) -> tuple[Kernel, dict[str, Any]]:
     """A foreign image and its answer key."""
-    return open_image(foreign(f"{request.param}.raw")), truth(request.param)
+    return opened(request.param), truth(request.param)
 
 
 @pytest.fixture(scope="module")

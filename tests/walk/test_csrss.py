@@ -268,6 +268,21 @@ def test_fields_that_the_memory_does_not_prove_are_absent(image: Image, edit: Ed
         assert row.problems == (() if row.pid in listed else (HIDES,))
 
 
+def test_threads_tell_only_their_ids_where_handles_lie_elsewhere(image: Image, edit: Editor) -> None:
+    """As in Windows XP, whose entries have the same links and ids and other things behind them."""
+    ring, dtb = ring_truth(image, 1)
+    for node in ring["ring"]:
+        edit.set(CSR_PROCESS, node["va"], "ProcessHandle", 0x10001, dtb)
+    rows = [row for row in damaged(image, edit).rows if row.session == 1]
+    assert {row.address for row in rows} == {node["va"] for node in ring["ring"]}
+    told = {(t.tid, t.address) for row in rows for t in row.threads}
+    assert told == {(t["tid"], t["va"]) for node in ring["ring"] for t in node["threads"]}
+    for row in rows:
+        for value in (row.handle, row.target, *(fact for t in row.threads for fact in (t.handle, t.flags))):
+            assert isinstance(value, Absent)
+            assert value.kind is Kind.NOT_PROVED
+
+
 def test_a_process_that_only_has_the_name_keeps_no_ring(image: Image, edit: Editor) -> None:
     """It is told as a csrss.exe without csrsrv.dll; the real ones are found as ever."""
     victim = process_truth(image, "notepad.exe")

@@ -17,14 +17,9 @@ from structs import builds
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
 from structs.token import TOKEN
+from tests.generations import GENERATIONS
 from tests.walk.damaged import listed_truth, memory_of
 
-GENERATIONS = [
-    "x86-2600-2180", "x86-2600-5512", "x86-3790-1830", "x64-3790-1830", "x86-6000-16386", "x64-6000-16386",
-    "x86-7601-24000", "x64-7601-24000", "x64-9200-16384", "x86-9600-16384", "x64-9600-16384", "x64-10240-16384",
-    "x64-14393-0", "x64-17763-0", "x86-19041-0", "x64-19041-0", "x64-20348-288", "x64-22000-1", "x64-22621-382",
-    "x64-26100-1742",
-]  # fmt: skip
 SHOWN = {4, 512, 716, 5212}
 SCENARIO = replace(LAB, cast=tuple(actor for actor in LAB.cast if actor.pid in SHOWN))
 """A few processes of the lab, for what differs between Windows is the same in all of them."""

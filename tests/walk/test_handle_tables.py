@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from process_anatomy import open_image
 from process_anatomy.absent import Absent
 from process_anatomy.forge import LAB, Image, forge
 from process_anatomy.kernel.identify import Kernel
@@ -61,13 +59,13 @@ def expected(truth: dict[str, Any]) -> dict[int, set[Row]]:
 
 @pytest.mark.parametrize("name", FOREIGN)
 def test_handles_and_ids_of_foreign_images_are_those_of_the_answer_key(
-    name: str, foreign: Callable[[str], Path], truth: Callable[[str], dict[str, Any]]
+    name: str, opened: Callable[[str], Kernel], truth: Callable[[str], dict[str, Any]]
 ) -> None:
     """Every handle of tables of one, two and three levels (values beyond 0x80000), and every process and thread id.
 
     Up to Windows 7 a table counts all of its handles.
     """
-    kernel, answers = open_image(foreign(f"{name}.raw")), truth(name)
+    kernel, answers = opened(name), truth(name)
     tables, found = walked(kernel)
     assert found == expected(answers)
     levels = {table.levels for table in tables.tables if isinstance(table.levels, int)}

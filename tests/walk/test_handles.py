@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from process_anatomy import open_image
 from process_anatomy.absent import Absent
 from process_anatomy.errors import Error, RequestError
 from process_anatomy.forge import LAB, Image, forge
@@ -82,10 +80,10 @@ def expected(truth: dict[str, Any], *types: str) -> Counter[Row]:
 
 @pytest.mark.parametrize("name", FOREIGN)
 def test_every_handle_of_foreign_images_is_that_of_the_answer_key(
-    name: str, foreign: Callable[[str], Path], truth: Callable[[str], dict[str, Any]]
+    name: str, opened: Callable[[str], Kernel], truth: Callable[[str], dict[str, Any]]
 ) -> None:
     """Object, type, access and name; no problem is made up."""
-    kernel, answers = open_image(foreign(f"{name}.raw")), truth(name)
+    kernel, answers = opened(name), truth(name)
     assert found(kernel) == expected(answers)
     whole = walked(kernel)
     assert whole.problems == ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from process_anatomy import open_image
 from process_anatomy.absent import Absent
 from process_anatomy.errors import Error
 from process_anatomy.forge import Image, forge
@@ -22,7 +21,7 @@ from process_anatomy.kernel.variables import Variables, variables
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk import drivers as driver_walk
 from process_anatomy.walk.completeness import HANDLES, NONE, WHOLE, completeness
-from process_anatomy.walk.crossview import HIDDEN, CrossTable, crossview
+from process_anatomy.walk.crossview import HIDDEN, REMNANT, CrossTable, crossview
 from process_anatomy.walk.drivers import drivers
 from process_anatomy.walk.handle_entries import EntryForm
 from process_anatomy.walk.handle_tables import cid_table
@@ -31,9 +30,10 @@ from process_anatomy.walk.processes import processes
 from process_anatomy.walk.scan import scan
 from process_anatomy.walk.sightings import CSR
 from structs import builds
-from structs.handle import HANDLE_TABLE_ENTRY
+from structs.eprocess import EPROCESS
+from structs.handle import HANDLE_TABLE, HANDLE_TABLE_ENTRY
 from structs.object import OBJECT_HEADER, OBJECT_TYPE
-from tests.walk.damaged import GARBAGE, Editor, kernel_of, listed_truth, process_truth, spoiled
+from tests.walk.damaged import GARBAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without
 from tests.walk.test_crossview import TRUTH
 from tests.walk.test_handles import value
 
@@ -155,10 +155,10 @@ def test_a_table_counts_all_of_its_handles_only_up_to_windows_7(image: Image, ke
 
 @pytest.mark.parametrize("name", NARROW)
 def test_drivers_of_foreign_images_are_found_without_an_export(
-    name: str, foreign: Callable[[str], Path], truth: Callable[[str], dict[str, Any]]
+    name: str, opened: Callable[[str], Kernel], truth: Callable[[str], dict[str, Any]]
 ) -> None:
     """Base, size, name, path and place, in load order; the head lies where the symbol says."""
-    kernel, answers = open_image(foreign(f"{name}.raw")), truth(name)
+    kernel, answers = opened(name), truth(name)
     found = drivers(kernel)
     assert [(r.base, r.size, r.name, r.path, r.address) for r in found.rows] == [
         (m["base"], m["size"], m["name"], m["path"], m["entry"]) for m in answers["kernel_modules"]
@@ -258,7 +258,30 @@ def test_a_type_that_is_spoiled_costs_only_its_objects_their_type(old: Image) ->
     assert found.problems
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_copy_whose_place_in_memory_is_also_a_virtual_address_is_read_where_it_lies(old: Image) -> None:
+    """With more than 2 GB of memory the numbers of physical and of kernel addresses are the same."""
+    edit = Editor(old)
+    victim, system = process_truth(old, "notepad.exe"), process_truth(old, "System")
+    page, place = victim["eprocess"] & ~0xFFF, system["eprocess"] & ~0xFFF
+    for step in range(0, 0x2000, 0x1000):
+        edit.frames[(place + step) // 0x1000] = edit.space.read(page + step, 0x1000) or bytes(0x1000)
+    start = place + victim["eprocess"] % 0x1000  # its pointer to handles is made to lead to that virtual address
+    field = start + edit.build[EPROCESS].offset("ObjectTable")
+    spoilt = bytearray(edit.frames[field // 0x1000])
+    spoilt[field % 0x1000 : field % 0x1000 + 4] = start.to_bytes(4, "little")
+    edit.frames[field // 0x1000] = bytes(spoilt)
+    big = replace(old, memory_size=place + 0x2000)
+    kernel = kernel_of(big, edit.frames)
+    table = crossview(kernel)
+    (row,) = [row for row in table.rows if row.verdict == REMNANT and row.process.pid == victim["pid"]]
+    assert row.physical == start
+    assert row.process.handles == kernel.view.parse(HANDLE_TABLE, start)["HandleCount"]
+    assert row.process.name == victim["name"]
+    assert row.process.dtb == victim["dtb"]
+    assert "copy of the process at" in row.problems[0]
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damage=st.dictionaries(st.integers(0, 1 << 16), st.sampled_from(range(len(GARBAGE))), min_size=1, max_size=12))
 def test_garbage_in_an_old_image_never_breaks_a_walk(damage: dict[int, int], old: Image) -> None:
     """Every walk ends; what could not be told has a reason."""
@@ -272,3 +295,18 @@ def test_garbage_in_an_old_image_never_breaks_a_walk(damage: dict[int, int], old
     assert all(set(row.views) for row in table.rows)
     modules = drivers(kernel)
     assert modules.rows or modules.problems
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(missing=st.sets(st.integers(0, 1 << 16), min_size=1, max_size=25))
+def test_missing_pages_of_an_old_image_never_give_a_wrong_handle(missing: set[int], old: Image) -> None:
+    """Each row is one of the answer key's, or has facts that are absent, with the reason told."""
+    try:
+        kernel = kernel_of(old, without(old, missing))
+    except Error:
+        return
+    known = {(p["eprocess"], h["handle"]): h for p in old.truth["processes"] for h in p["handles"]}
+    for row in handles(kernel, processes(kernel).rows).rows:
+        handle = known[row.process.address, row.value]
+        assert (row.object, row.access) == (handle["object"], handle["access"])
+        assert row.problems or (row.type == handle["type"] and value(row.target.name) == handle["name"])

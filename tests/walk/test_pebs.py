@@ -95,6 +95,8 @@ def test_pebs_are_those_of_the_answer_key(generation: Generation) -> None:
     rows = {row.process.pid: row for row in found if row.bits == bits}
     assert [row.process.pid for row in found if row.bits != bits] == ([OLD_PROGRAM] if bits == 64 else [])
     compared = 0
+    number = image.truth.get("csd_version", 0) >> 8
+    pack = f"Service Pack {number}" if number else ""
     for process in listed_truth(image.truth):
         row = rows.pop(process["pid"])
         if "command_line" not in process:
@@ -107,6 +109,7 @@ def test_pebs_are_those_of_the_answer_key(generation: Generation) -> None:
         assert (row.command_line, row.current_directory) == (process["command_line"], process["current_directory"])
         assert (row.window_title, row.desktop) == (process["window_title"], process["desktop"])
         assert (row.heap, row.heaps, row.ldr) == (process["heap"], tuple(process["heaps"]), process["ldr"])
+        assert (row.service_pack or "") == pack
         assert row.being_debugged is bool(process["debug_port"])
         assert row.nt_global_flag == (0x70 if process["debug_port"] else 0)
         assert row.problems == ()

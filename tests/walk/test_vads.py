@@ -197,6 +197,8 @@ def test_working_sets_are_those_of_the_answer_key(image: Image, kernel: Kernel) 
         names = {"resident": "resident", "large": "large", "transition": "transition", "tables": "page_tables"}
         assert {ours: getattr(row, ours) for ours in names} == {ours: facts[theirs] for ours, theirs in names.items()}
         assert row.size == facts["size"]
+        assert isinstance(row.entries, Absent) == (facts["list_entries"] is None)
+        assert facts["list_entries"] in (None, row.entries)
         assert row.problems == ()
 
 

@@ -18,7 +18,8 @@ from volatility3.framework.symbols.windows import WindowsKernelIntermedSymbols
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.errors import Error
 from process_anatomy.forge import LAB, Image, forge
-from process_anatomy.forge.working_sets import ENTRIES_ADDRESS, LIST_ADDRESS
+from process_anatomy.forge.system_space import LIST_ADDRESS
+from process_anatomy.forge.working_sets import ENTRIES_BEHIND_LIST
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import MappedMemory, Run
@@ -84,8 +85,6 @@ def test_every_number_is_that_of_the_answer_key(build: str) -> None:
         if build in WITHOUT:
             assert isinstance(row.entries, Absent)
             assert row.entries.kind is Kind.NOT_IN_BUILD
-        elif build == FIRST_RELEASE:
-            assert isinstance(row.entries, Absent)
         elif truth["list"]:
             assert row.entries == truth["list_entries"]
         if truth["list"] and process["pid"] != 4:
@@ -261,7 +260,13 @@ def test_a_list_that_is_no_kernel_address_is_told(address: int, image: Image) ->
 
 @pytest.mark.parametrize(
     ("offset", "value"),
-    [(0x10, 1 << 40), (0x20, 0), (0x1F0, 0x1000), (0x1F0, ENTRIES_ADDRESS + 4), (0x1F0, 0xFFFF_FFFF_FFFF_FFF8)],
+    [
+        (0x10, 1 << 40),
+        (0x20, 0),
+        (0x1F0, 0x1000),
+        (0x1F0, LIST_ADDRESS + ENTRIES_BEHIND_LIST + 4),
+        (0x1F0, 0xFFFF_FFFF_FFFF_FFF8),
+    ],
 )
 def test_a_list_that_does_not_prove_itself_is_not_believed(offset: int, value: int, old: Image) -> None:
     """LastEntry, LastInitializedWsle and Wsle that cannot be."""
