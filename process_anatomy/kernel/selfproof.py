@@ -344,9 +344,11 @@ def tally(
     bad = np.flatnonzero(there & ~good)
     at = int(records.addresses[bad[0]]) + records.structure.offset(field) if len(bad) else None
     counts = int(np.count_nonzero(there & good)), len(bad), int(np.count_nonzero(wanted & ~there))
-    pages = (records.addresses if told_by is None else told_by) >> np.uint64(12)
-    votes = tuple(len(distinct(pages[there & side])[0]) for side in (good, ~good))
-    return Check(name, records.structure.name, field, space, *counts, at, pages=(votes[0], votes[1]))
+    votes = (0, 0)
+    if len(bad):
+        pages = (records.addresses if told_by is None else told_by) >> np.uint64(12)
+        votes = len(distinct(pages[there & good])[0]), len(distinct(pages[bad])[0])
+    return Check(name, records.structure.name, field, space, *counts, at, pages=votes)
 
 
 def process_checks(sample: Sample, quick: bool = False) -> Iterator[Check]:

@@ -20,6 +20,8 @@ from structs.layout import Build, Layout, MissingField, Structure
 
 STRING_LIMIT = 0xFFFE
 """The longest _UNICODE_STRING, in bytes."""
+FEW = 8
+"""Structures that are read one by one rather than in a batch."""
 SHORT_TEXT = 128
 """Bytes of a string that are read in one step with all other strings."""
 
@@ -30,6 +32,13 @@ Value = Any
 def addresses_of(values: Sequence[int]) -> Addresses:
     """Addresses as an array; numbers that are no addresses become 0, where nothing is ever mapped."""
     return np.array([v if 0 <= v < 1 << 64 else 0 for v in values], dtype=np.uint64)
+
+
+def _read_few(space: AddressSpace, addresses: Addresses, size: int) -> tuple[Octets, Mask]:
+    """The same as a batch, one by one: the space remembers its pages, and a batch costs the same whatever its size."""
+    parts = [space.read(at, size) if at else None for at in addresses.tolist()]
+    octets = np.frombuffer(b"".join(part or bytes(size) for part in parts), dtype=np.uint8).reshape(-1, size).copy()
+    return octets, np.array([part is not None for part in parts], dtype=np.bool_)
 
 
 class Records:
@@ -67,6 +76,8 @@ class Records:
     def _read_many(self, addresses: Addresses, size: int) -> tuple[Octets, Mask]:
         """Octets at an address for each record, through its own page tables."""
         if isinstance(self.space, AddressSpace):
+            if self.roots is None and len(addresses) <= FEW:
+                return _read_few(self.space, addresses, size)
             return self.space.read_many(addresses, size, self.roots)
         return self.space.read_many(addresses, size)
 

@@ -23,6 +23,7 @@ from process_anatomy.notes import default
 from process_anatomy.walk.selfcheck import selfcheck
 from structs import builds
 from structs.eprocess import EPROCESS
+from tests.conftest import SHARED
 from tests.walk.damaged import GARBAGE, Editor, kernel_of, spoiled, without
 
 EXACT = ["win10-19041", "srv2019-17763", "srv2016-14393", "winxp-2600-pae"]
@@ -202,3 +203,29 @@ def test_the_checks_end_where_lists_never_do(image: Image) -> None:
     kernel = kernel_of(image, edit.frames)
     assert len(Sample(kernel, 1 << 14).links) == len(rows) - 1  # the one without a way back ends both directions
     assert trust(kernel).verdict is Verdict.EXACT
+
+
+REAL = sorted(path.name for path in (SHARED / "real").glob("triage-x64-*.dmp"))
+
+
+@pytest.mark.proves("real")
+@pytest.mark.parametrize("name", REAL)
+def test_the_layout_of_a_real_dump_fits_in_every_field_that_it_holds(name: str, shared: Path) -> None:
+    """Crash dumps of real machines: what the kernel tells debuggers, its process and its thread; nothing fails."""
+    kernel = open_image(shared / "real" / name)
+    proof = selfcheck(kernel)
+    assert (proof.verdict, trust(kernel).verdict) == (Verdict.EXACT, Verdict.EXACT)
+    assert [check for check in proof.checks if check.failed] == []
+    assert proof.passed > 20
+
+
+@pytest.mark.parametrize("name", REAL[:1] + REAL[-1:])
+def test_what_a_real_kernel_tells_debuggers_refutes_a_wrong_layout(name: str, shared: Path) -> None:
+    """One statement of the kernel itself is enough."""
+    kernel = open_image(shared / "real" / name)
+    wrong = Kernel(
+        View(kernel.space, builds.load("x64-22621-382")), kernel.number, kernel.base, kernel.size, None, kernel.system,
+        (), kernel.crash,
+    )  # fmt: skip
+    assert selfcheck(wrong).verdict is Verdict.DOUBTFUL
+    assert "debugger-offset" in {check.id for check in selfcheck(wrong).wrong}
