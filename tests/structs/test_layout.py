@@ -46,7 +46,7 @@ def by_hand(structure: Structure, raw: bytes, name: str) -> Any:
     pointer = structure.build.pointer_size
     if place.bit is not None:
         return int.from_bytes(unit, "little") >> place.bit & (1 << place.bits) - 1
-    if kind is layout.Bytes:
+    if kind in (layout.Bytes, layout.Words):
         return unit
     if kind is layout.ListEntry:
         words = unit[:pointer], unit[pointer:]
