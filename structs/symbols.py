@@ -60,7 +60,7 @@ def places_of(types: Types, layout: Layout, pointer_size: int) -> dict[str, Plac
     for field in layout.fields:
         for path in layout.paths(field):
             member = member_of(types, layout.name, path)
-            if member is not None and layout.fields[field].type is not Bytes:
+            if member is not None and layout.fields[field].type != Bytes:
                 member = _first_element(member)
             if member is not None and _readable(member, layout.fields[field].type, pointer_size):
                 if layout.fields[field].type is FileTime:

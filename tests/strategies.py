@@ -35,7 +35,7 @@ def field_values(structure: Structure, name: str) -> st.SearchStrategy[Any]:
     pointer = structure.build.pointer_size
     if place.bits is not None:
         return st.integers(0, (1 << place.bits) - 1)
-    if kind is layout.Bytes:
+    if kind in (layout.Bytes, layout.Words):
         return st.binary(min_size=place.size, max_size=place.size)
     if kind is layout.Int:
         return st.integers(-(1 << 8 * place.size - 1), (1 << 8 * place.size - 1) - 1)
