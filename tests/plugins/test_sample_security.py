@@ -18,10 +18,10 @@ from structs import builds
 from structs.layout import Build
 from structs.token import LOGON_SESSION, TOKEN
 from tests.conftest import ROOT, Vol
+from tests.generations import OLDER, lab
 from tests.in_process import Rows
 from tests.in_process import rows_of as rows_in_process
 from tests.walk.damaged import kernel_of, listed_truth
-from tests.walk.generations import OLDER, lab
 
 SAMPLE = ROOT / "samples" / "lab-win11-22621.dmp"
 TRUTH: dict[str, Any] = json.loads((ROOT / "samples" / "lab-win11-22621.truth.json").read_text("utf-8"))

@@ -31,8 +31,8 @@ from process_anatomy.walk.token_facts import category_text
 from process_anatomy.walk.tokens import Token, tokens
 from structs.ethread import ETHREAD, PS_IMPERSONATION_INFORMATION
 from structs.token import LUID_AND_ATTRIBUTES, TOKEN
+from tests.generations import lab
 from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, process_truth, spoiled, without
-from tests.walk.generations import lab
 
 XP = "x86-2600-5512"
 

@@ -24,8 +24,8 @@ from process_anatomy.walk.processes import processes
 from structs import builds
 from structs.csr import CSR_PROCESS, CSR_THREAD
 from structs.eprocess import EPROCESS
+from tests.generations import BEFORE_VISTA, NEWER, OLDER, lab
 from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without
-from tests.walk.generations import BEFORE_VISTA, NEWER, OLDER, lab
 
 IMAGES = ["win10-19041", "srv2019-17763", "srv2016-14393"]
 PUBLISHED = {

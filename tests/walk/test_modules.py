@@ -24,8 +24,8 @@ from process_anatomy.walk.processes import Process, processes
 from process_anatomy.walk.sections import FileHeader
 from structs.eprocess import EPROCESS
 from structs.peb import LDR_DATA_TABLE_ENTRY, PEB
+from tests.generations import NEWER, OLDER, lab
 from tests.walk.damaged import GARBAGE, PAGE, Editor, Frames, kernel_of, listed_truth, process_truth, spoiled, without
-from tests.walk.generations import NEWER, OLDER, lab
 
 
 @pytest.fixture(scope="module")

@@ -29,8 +29,8 @@ from structs import builds
 from structs.eprocess import EPROCESS
 from structs.peb import PEB, PROCESS_PARAMETERS
 from structs.teb import TEB
+from tests.generations import NEWER, OLDER, lab
 from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without
-from tests.walk.generations import NEWER, OLDER, lab
 
 OLD_PROGRAM = 4476
 """The lab's 32-bit process."""

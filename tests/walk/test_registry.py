@@ -22,8 +22,8 @@ from process_anatomy.walk.registry import HiveTable, hives, profiles, services
 from structs import builds
 from structs.layout import Layout
 from structs.registry import CM_KEY_NODE, CMHIVE, HBASE_BLOCK
+from tests.generations import NEWER, OLDER, lab
 from tests.walk.damaged import kernel_of
-from tests.walk.generations import NEWER, OLDER, lab
 
 PAGE = 0x1000
 Frames = Mapping[int, bytes]

@@ -44,8 +44,8 @@ from process_anatomy.walk.vads import VadTable, vads
 from structs.ethread import ETHREAD
 from structs.peb import LDR_DATA_TABLE_ENTRY
 from structs.vad import MMVAD_SHORT
+from tests.generations import NEWER, OLDER, lab
 from tests.walk.damaged import GARBAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without
-from tests.walk.generations import NEWER, OLDER, lab
 
 IMAGES = ["win10-19041", "srv2019-17763", "srv2016-14393", "win7-7601-x86-pae", "winxp-2600-pae"]
 DUMPS = [

@@ -27,8 +27,8 @@ from structs.builds import load, with_entries
 from structs.eprocess import EPROCESS
 from structs.section import SEGMENT
 from structs.vad import MMVAD_SHORT
+from tests.generations import OLDER, lab
 from tests.walk.damaged import GARBAGE, Editor, kernel_of, listed_truth, spoiled
-from tests.walk.generations import OLDER, lab
 
 STATES = {
     "valid": "valid", "large": "large", "transition": "transition", "demand-zero": "demand_zero",
