@@ -36,8 +36,8 @@ from structs.token import SID, SID_AND_ATTRIBUTES, TOKEN
 QUICK, SOME = 8, 64
 """Processes that are looked at to trust a layout that facts say is this kernel's own, and one that is chosen."""
 PROCESS_LIMIT = 1 << 14
-ENOUGH = 3
-"""Objects at which a check has to fail before it speaks against a layout."""
+ENOUGH, ENOUGH_PAGES = 3, 2
+"""Objects at which a check has to fail before it speaks against a layout, and pages that they must lie on."""
 SHARE = 1 / 3
 """Of the fields that something is told of, how many have to fail together to speak against a layout."""
 NEEDED = 8
@@ -122,13 +122,14 @@ class Check:
             return Outcome.UNKNOWN
         if not self.failed:
             return Outcome.FITS
-        enough = self.failed >= ENOUGH or self.decisive
+        passing, failing = self.pages
+        enough = (self.failed >= ENOUGH and failing >= max(passing, ENOUGH_PAGES)) or self.decisive
         return Outcome.WRONG if enough and self.fails else Outcome.MOSTLY
 
     @property
     def fails(self) -> bool:
-        """Whether it fails at most objects, and on no fewer pages than it passes on."""
-        return self.failed > self.passed and self.pages[1] >= self.pages[0]
+        """Whether it fails at most objects."""
+        return self.failed > self.passed
 
 
 @dataclass(frozen=True, slots=True)

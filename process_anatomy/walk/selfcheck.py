@@ -118,7 +118,8 @@ def _types(kernel: Kernel) -> Iterator[Check]:
     good = np.array([name == right for name, right in zip(names, wanted, strict=True)], dtype=np.bool_)
     lost = [isinstance(name, Absent) and name.kind is Kind.UNREADABLE for name in names]
     if places:
-        yield tally("object-type-name", records, "Name", good, not_blank(records) & ~np.array(lost, dtype=np.bool_))
+        known = not_blank(records) & ~np.array(lost, dtype=np.bool_)
+        yield tally("object-type-name", records, "Name", good, known, told_by=records.array("Name")["Buffer"])
 
 
 def _pool(sample: Sample) -> Iterator[Check]:

@@ -636,7 +636,7 @@ def test_every_outcome_of_a_check_and_every_verdict_has_its_note() -> None:
     outcomes = [
         CHECK,
         replace(CHECK, failed=1, first=8),
-        replace(CHECK, passed=0, failed=3, first=8),
+        replace(CHECK, passed=0, failed=3, first=8, pages=(0, 2)),
         replace(CHECK, passed=0, unreadable=5),
     ]
     assert [check.outcome for check in outcomes] == list(Outcome)

@@ -145,7 +145,9 @@ def test_records_of_nothing_but_zeros_were_not_read() -> None:
     assert replace(check, failed=2).outcome is Outcome.MOSTLY  # two objects are too few to tell
     assert replace(check, failed=2, decisive=True).outcome is Outcome.WRONG
     assert replace(check, failed=3, passed=3).outcome is Outcome.MOSTLY
-    assert replace(check, failed=4, passed=3).outcome is Outcome.WRONG
+    assert replace(check, failed=4, passed=3, pages=(1, 2)).outcome is Outcome.WRONG
+    assert replace(check, failed=40, passed=3, pages=(3, 2)).outcome is Outcome.MOSTLY
+    assert replace(check, failed=40, pages=(0, 1)).outcome is Outcome.MOSTLY  # one page has one vote
 
 
 def test_an_estimated_layout_of_which_hardly_anything_could_be_read_is_not_trusted() -> None:
