@@ -6,6 +6,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 EPOCH = datetime(1601, 1, 1, tzinfo=timezone.utc)
+EARLIEST, LATEST = 0x01A8_0000_0000_0000, 0x0290_0000_0000_0000
+"""FILETIMEs that a running system can have: from 1985 to 2186."""
 
 
 def moment(filetime: Any) -> datetime | None:

@@ -16,6 +16,8 @@ from process_anatomy.memory.view import View
 from structs.layout import Build
 
 Found = TypeVar("Found")
+PID_LIMIT = 1 << 31
+"""Process and thread ids are smaller: places in a table whose entries are counted in fours."""
 
 
 @dataclass(frozen=True, slots=True)

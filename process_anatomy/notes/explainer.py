@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from process_anatomy.errors import RequestError
 from process_anatomy.findings import Finding
 from process_anatomy.kernel.identify import Crash
-from process_anatomy.kernel.selfproof import Check, Proof
+from process_anatomy.kernel.observations import Check
+from process_anatomy.kernel.selfproof import Proof
 from process_anatomy.notes import layout_rows, module_rows, page_rows, rows, security_rows
 from process_anatomy.notes.block_rows import global_flag_notes, peb_note, teb_note, variable_note
 from process_anatomy.notes.completeness_rows import completeness_note

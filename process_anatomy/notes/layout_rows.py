@@ -5,7 +5,8 @@ As :mod:`process_anatomy.notes.rows`: pure functions; the words are in the notes
 
 from __future__ import annotations
 
-from process_anatomy.kernel.selfproof import Check, Outcome, Proof, Verdict
+from process_anatomy.kernel.observations import Check, Outcome
+from process_anatomy.kernel.selfproof import Proof, Verdict
 
 OUTCOMES = {Outcome.FITS: "fits", Outcome.MOSTLY: "mostly", Outcome.WRONG: "wrong", Outcome.UNKNOWN: "unknown"}
 VERDICTS = {Verdict.EXACT: "exact", Verdict.CONSISTENT: "consistent", Verdict.DOUBTFUL: "doubtful"}

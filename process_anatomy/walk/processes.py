@@ -8,6 +8,7 @@ from typing import Any
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.errors import RequestError
 from process_anatomy.kernel.identify import Kernel
+from process_anatomy.kernel.kernel import PID_LIMIT
 from process_anatomy.kernel.lists import follow
 from process_anatomy.memory.small_dump import SmallDump
 from process_anatomy.memory.view import addresses_of, unreadable
@@ -21,7 +22,6 @@ NOT_READ = frozenset(Kind) - {Kind.NOT_APPLICABLE, Kind.NOT_IN_BUILD}
 
 What a build does not have is no problem of a row.
 """
-PID_LIMIT = 1 << 31
 PROTECTED_TYPES = {1: "ProtectedLight", 2: "Protected"}
 """_PS_PROTECTED_TYPE by value, without its prefix."""
 PROTECTED_SIGNERS = {

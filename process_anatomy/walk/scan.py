@@ -21,13 +21,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from process_anatomy.filetime import EARLIEST, LATEST
 from process_anatomy.kernel.identify import Kernel
+from process_anatomy.kernel.kernel import PID_LIMIT
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import READABLE
 from process_anatomy.memory.physical import PAGE, gather
 from process_anatomy.memory.space import Addresses, Mask, Octets, Space
 from process_anatomy.memory.sweep import sweep
-from process_anatomy.walk.processes import PID_LIMIT
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
 from structs.layout import Layout
@@ -45,8 +46,6 @@ OPTIONAL_UNITS = 13
 """Units of the pool that the optional headers between a pool header and an object's own header fill: fewer than so."""
 TAG_MASK, LOCK_MASK = 0x7FFF_FFFF, 0x7F
 """Without the bit that marks a protected pool block, and without that of a locked dispatcher object."""
-EARLIEST, LATEST = 0x01A8_0000_0000_0000, 0x0290_0000_0000_0000
-"""FILETIMEs that a running system can have: from 1985 to 2186."""
 
 Numbers = npt.NDArray[np.int64]
 Check = Callable[[Any], Any]

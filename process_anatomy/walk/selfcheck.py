@@ -19,7 +19,8 @@ from process_anatomy.kernel.debugger_block import block_without_image, debugger_
 from process_anatomy.kernel.image import KernelImage
 from process_anatomy.kernel.kernel import Kernel
 from process_anatomy.kernel.object_headers import OPTIONAL_HEADERS
-from process_anatomy.kernel.selfproof import Check, Proof, Sample, debugger_checks, not_blank, prove, tally
+from process_anatomy.kernel.observations import Check, Sample, not_blank, tally
+from process_anatomy.kernel.selfproof import Proof, debugger_checks, prove
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.space import Addresses, Mask
 from process_anatomy.memory.view import Records, addresses_of

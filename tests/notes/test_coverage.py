@@ -14,7 +14,8 @@ import pytest
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.findings import RULES, Finding, Severity
 from process_anatomy.kernel.identify import Crash
-from process_anatomy.kernel.selfproof import Check, Outcome, Proof, Verdict
+from process_anatomy.kernel.observations import Check, Outcome
+from process_anatomy.kernel.selfproof import Proof, Verdict
 from process_anatomy.memory.paging import PageState
 from process_anatomy.notes import FAMILIES, Level, default, module_rows, page_rows, rows, security_rows
 from process_anatomy.notes.block_rows import ELSEWHERE, global_flag_notes, peb_note, teb_note, variable_note

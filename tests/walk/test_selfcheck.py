@@ -16,7 +16,9 @@ from process_anatomy.errors import ImageError
 from process_anatomy.forge import LAB, Image, forge
 from process_anatomy.kernel import choice, identify
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.kernel.selfproof import Check, Outcome, Proof, Sample, Verdict, self_mapped, trust
+from process_anatomy.kernel.layout_checks import self_mapped
+from process_anatomy.kernel.observations import Check, Outcome, Sample
+from process_anatomy.kernel.selfproof import Proof, Verdict, trust
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import View, addresses_of
 from process_anatomy.notes import default
