@@ -193,7 +193,11 @@ def open_path(path: str | os.PathLike[str], isf: str | None = None, dtb: int | N
         ),
         key=lambda stacker: stacker.stack_order,
     )
-    kernel = open_kernel(context, LayerStacker.stack_layer(context, "image", stackers)[0], isf, dtb)
+    try:
+        kernel = open_kernel(context, LayerStacker.stack_layer(context, "image", stackers)[0], isf, dtb)
+    except BaseException:
+        context.layers["image"].destroy()
+        raise
     if not isinstance(getattr(kernel.space, "memory", None), CachedMemory):
         context.layers["image"].destroy()  # the file is mapped, nobody reads it through the layer any more
     return kernel

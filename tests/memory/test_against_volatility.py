@@ -31,7 +31,7 @@ MODES = {
 }
 """Image to the format of its page tables."""
 LAYERS = {paging.X64: intel.WindowsIntel32e, paging.PAE: intel.WindowsIntelPAE}
-EVERY = {"win10-19041": 1, "srv2019-17763": 6, "srv2016-14393": 6, "winxp-2600-pae": 6, "win7-7601-x86-pae": 6}
+EVERY = {"win10-19041": 3, "srv2019-17763": 6, "srv2016-14393": 6, "winxp-2600-pae": 6, "win7-7601-x86-pae": 6}
 """Image to how many processes one is compared of; Volatility's side takes a second for each."""
 LOW_48 = (1 << 48) - 1
 
