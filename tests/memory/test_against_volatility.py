@@ -17,6 +17,8 @@ import pytest
 from volatility3.framework import contexts
 from volatility3.framework.layers import intel, physical
 
+from process_anatomy.forge import forge
+from process_anatomy.forge.__main__ import write_all
 from process_anatomy.kernel.identify import identify
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
@@ -30,9 +32,16 @@ MODES = {
     "win7-7601-x86-pae": paging.PAE,
 }
 """Image to the format of its page tables."""
-LAYERS = {paging.X64: intel.WindowsIntel32e, paging.PAE: intel.WindowsIntelPAE}
+LAYERS = {
+    paging.X86: intel.WindowsIntel,
+    paging.PAE: intel.WindowsIntelPAE,
+    paging.X64: intel.WindowsIntel32e,
+}
+FORGED = {"x86-2600-2180": paging.X86, "x86-7601-17514": paging.PAE, "x64-7601-24540": paging.X64}
+"""Layout of a forged image to the format of its page tables."""
 EVERY = {"win10-19041": 3, "srv2019-17763": 6, "srv2016-14393": 6, "winxp-2600-pae": 6, "win7-7601-x86-pae": 6}
 """Image to how many processes one is compared of; Volatility's side takes a second for each."""
+SHOWN = {4, 512, 5212}
 LOW_48 = (1 << 48) - 1
 
 
@@ -54,7 +63,11 @@ def pages_of_volatility(path: Path, root: int, mode: paging.Mode) -> dict[int, i
 def our_pages(memory: MappedMemory, root: int, mode: paging.Mode) -> dict[int, int]:
     """The same through our enumeration of page tables, only pages that the image holds."""
     pages: dict[int, int] = {}
-    sizes = {paging.PageState.LARGE_2MB: 1 << 21, paging.PageState.LARGE_1GB: 1 << 30}
+    sizes = {
+        paging.PageState.LARGE_2MB: 1 << 21,
+        paging.PageState.LARGE_4MB: 1 << 22,
+        paging.PageState.LARGE_1GB: 1 << 30,
+    }
     for found in paging.leaves(memory, root, mode=mode):
         rows = zip(found.virtual.tolist(), found.physical.tolist(), found.state.tolist(), strict=True)
         for virtual, mapped, state in rows:
@@ -71,23 +84,35 @@ def test_every_mapped_page_is_the_same(
     name: str, foreign: Callable[[str], Path], truth: Callable[[str], dict[str, Any]]
 ) -> None:
     """Enumerated page for page, and translated in one batch."""
-    path = foreign(f"{name}.raw")
+    roots = [process["dtb"] for process in truth(name)["processes"][:: EVERY[name]] if process["dtb"]]
+    assert compared(foreign(f"{name}.raw"), roots, MODES[name]) > 8_000
+
+
+@pytest.mark.parametrize("build", FORGED)
+def test_every_mapped_page_of_a_forged_image_is_the_same(build: str, tmp_path: Path) -> None:
+    """Shuffled frames, large pages, pages on their way out and holes, in each format."""
+    image = forge(build=build)
+    path, *_ = write_all(image, tmp_path, "lab", "raw")
+    shown = [process["dtb"] for process in image.truth["processes"] if process["pid"] in SHOWN]
+    assert compared(path, shown, FORGED[build]) > 2_000
+
+
+def compared(path: Path, roots: list[int], mode: paging.Mode) -> int:
+    """How many pages under these roots were the same."""
     octets = np.memmap(path, dtype=np.uint8, mode="r")
     memory = MappedMemory(octets, [Run(0, len(octets), 0)])
-    counted, mode = 0, MODES[name]
-    for process in truth(name)["processes"][:: EVERY[name]]:
-        if not process["dtb"]:
-            continue
-        expected = pages_of_volatility(path, process["dtb"], mode)
-        assert our_pages(memory, process["dtb"], mode) == expected
+    counted = 0
+    for root in roots:
+        expected = pages_of_volatility(path, root, mode)
+        assert our_pages(memory, root, mode) == expected
         virtual = np.array(sorted(expected), dtype=np.uint64)
         high = virtual >> np.uint64(47) != 0
         virtual[high] |= ~np.uint64(LOW_48)
-        translated = paging.translate(memory, virtual, process["dtb"], mode)
+        translated = paging.translate(memory, virtual, root, mode)
         assert (translated.state <= paging.READABLE).all()
         assert translated.physical.tolist() == [expected[page] for page in sorted(expected)]
         counted += len(expected)
-    assert counted > 8_000
+    return counted
 
 
 @pytest.mark.parametrize("name", MODES)
