@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import takewhile
 
 from process_anatomy.kernel.debugger_block import DebuggerBlock, debugger_block
 from process_anatomy.kernel.image import KernelImage, Pdb
@@ -104,9 +105,10 @@ def likely(servicing: Servicing) -> Iterator[Build]:
         stated = builds.by_number(servicing.arch, servicing.number)
         if stated is not None:
             found.append(stated)
-            same = (b for b in builds.nearest(servicing.arch, stated.number) if b.number == stated.number)
+            nearest = builds.nearest(servicing.arch, stated.number)
+            same = takewhile(lambda build: build.number == stated.number, nearest)  # each is read from its file
             found += [replace(build, origin=stated.origin) for build in same]
-    return different(found)
+    yield from different(found)
 
 
 def others(servicing: Servicing) -> Iterator[Build]:
