@@ -238,9 +238,14 @@ class Build:
         return layout.name in self.sizes
 
     @property
+    def pool_unit(self) -> int:
+        """Bytes that the pools count in, at multiples of which their objects lie: two pointers' size."""
+        return 2 * self.pointer_size
+
+    @property
     def fast_ref(self) -> int:
         """The bits of an _EX_FAST_REF that count references and are no part of the address: 3 on x86, 4 on x64."""
-        return 2 * self.pointer_size - 1
+        return self.pool_unit - 1
 
 
 class _BitFields(construct.Adapter):  # type: ignore[misc]  # construct ships no types

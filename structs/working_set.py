@@ -86,22 +86,24 @@ _HASH_WIDTHS: dict[str, int | Callable[[int], int]] = {
     "HighestPermittedHashAddress": _word,
 }
 
+_WHOLE = {
+    **_SHARED,
+    "NextSlot": at(UInt, "where the trimmer goes on"),
+    "LastInitializedWsle": at(UInt, "highest index that exists"),
+    "NextAgingSlot": at(UInt, "where ageing goes on"),
+    "NextAccessClearingSlot": at(UInt, "where clearing of accessed bits goes on"),
+    "LastAccessClearingRemainder": at(UInt, "what was left over when accessed bits were cleared"),
+    "LastAgingRemainder": at(UInt, "what was left over when pages aged"),
+    **_HASHES,
+    "ActiveWsleCounts": at(Words, "number of entries of each age"),
+    "ActiveWsles": at(Words, "list of entries of each age"),
+    "Wsle": at(Pointer, "address of the entries"),
+}
+
 MMWSL = Layout(
     "_MMWSL",
     "the working set list of builds 9600 to 10586 (x64), at one address in every process, in its own system space",
-    {
-        **_SHARED,
-        "NextSlot": at(UInt, "where the trimmer goes on"),
-        "LastInitializedWsle": at(UInt, "highest index that exists"),
-        "NextAgingSlot": at(UInt, "where ageing goes on"),
-        "NextAccessClearingSlot": at(UInt, "where clearing of accessed bits goes on"),
-        "LastAccessClearingRemainder": at(UInt, "what was left over when accessed bits were cleared"),
-        "LastAgingRemainder": at(UInt, "what was left over when pages aged"),
-        **_HASHES,
-        "ActiveWsleCounts": at(Words, "number of entries of each age"),
-        "ActiveWsles": at(Words, "list of entries of each age"),
-        "Wsle": at(Pointer, "address of the entries"),
-    },
+    _WHOLE,
     widths={
         **_SHARED_WIDTHS,
         "NextSlot": _word,
@@ -151,19 +153,7 @@ MMWSL_6000 = Layout(
 MMWSL_9200 = Layout(
     "_MMWSL_9200",
     "_MMWSL up to its entries in Windows 8 and the first release of 8.1, with indexes of 32 bits",
-    {
-        **_SHARED,
-        "NextSlot": at(UInt, "where the trimmer goes on"),
-        "LastInitializedWsle": at(UInt, "highest index that exists"),
-        "NextAgingSlot": at(UInt, "where ageing goes on"),
-        "NextAccessClearingSlot": at(UInt, "where clearing of accessed bits goes on"),
-        "LastAccessClearingRemainder": at(UInt, "what was left over when accessed bits were cleared"),
-        "LastAgingRemainder": at(UInt, "what was left over when pages aged"),
-        **_HASHES,
-        "ActiveWsleCounts": at(Words, "number of entries of each age"),
-        "ActiveWsles": at(Words, "list of entries of each age"),
-        "Wsle": at(Pointer, "address of the entries"),
-    },
+    _WHOLE,
     widths={
         **dict.fromkeys(_SHARED, 4),
         "NextSlot": 4,

@@ -24,15 +24,12 @@ import numpy as np
 import numpy.typing as npt
 
 from process_anatomy.kernel.candidates import IMAGE_RANGE
-from process_anatomy.kernel.image import SIZE_LIMIT, KernelImage
+from process_anatomy.kernel.image import PAGE, SIZE_LIMIT, KernelImage
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.space import Addresses, Space
 from structs.debugger import KDBG_TAG, KDDEBUGGER_DATA64
 
-PAGE = 0x1000
-WRITABLE = 0x80000000
-"""IMAGE_SCN_MEM_WRITE."""
 TAG_PLACE = 0x10
 SIZES = range(0x208, 0x1000)
 """Bytes that a block says it has: 0x290 in Windows XP, 0x380 in Windows 10."""
@@ -42,7 +39,6 @@ MAPPED_PAGES = 1 << 16
 """Pages of the kernel image range that are searched where no image says where the block could lie."""
 DECODED = 0x400
 """Octets of an encoded block that are decoded at the most."""
-_PARTS = KDDEBUGGER_DATA64.subcons
 _PARTS = KDDEBUGGER_DATA64.subcons
 ENDS = {part.name: sum(each.sizeof() for each in _PARTS[: index + 1]) for index, part in enumerate(_PARTS) if part.name}
 """Member to the first octet behind it."""
@@ -72,7 +68,7 @@ class DebuggerBlock:
 
 def debugger_block(space: AddressSpace, image: KernelImage) -> DebuggerBlock | None:
     """The block of a kernel, searched for in what can be written of its image, then in the rest; ``None`` without."""
-    first = _pages(image)
+    first = image.writable_pages
     rest = sorted(set(range(0, image.size, PAGE)) - set(first))
     writable, others = (np.array([image.base + page for page in pages], dtype=np.uint64) for pages in (first, rest))
     return (
@@ -98,16 +94,6 @@ def block_without_image(space: AddressSpace) -> DebuggerBlock | None:
         if budget <= 0:
             break
     return None
-
-
-def _pages(image: KernelImage) -> list[int]:
-    """Offsets of the pages of an image that can be written."""
-    pages: set[int] = set()
-    for section in image.pe.sections:
-        if section.Characteristics & WRITABLE:
-            end = min(section.VirtualAddress + section.Misc_VirtualSize, image.size)
-            pages.update(range(section.VirtualAddress & -PAGE, end, PAGE))
-    return sorted(pages)
 
 
 def _slices(space: AddressSpace, pages: Addresses) -> Iterator[tuple[Addresses, npt.NDArray[np.uint8]]]:

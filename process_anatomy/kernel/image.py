@@ -14,7 +14,9 @@ import pefile
 
 from process_anatomy.memory.space import Space
 
-HEADER_BYTES = 0x1000
+HEADER_BYTES = PAGE = 0x1000
+WRITABLE = 0x80000000
+"""IMAGE_SCN_MEM_WRITE."""
 NAME_LIMIT = 256
 SIZE_LIMIT = 1 << 26
 """No Windows kernel is larger; a header that says so is damaged."""
@@ -94,6 +96,16 @@ class PeImage:
     def size(self) -> int:
         """Bytes of address space it takes, as its header says, at most :data:`SIZE_LIMIT`."""
         return min(int(self.pe.OPTIONAL_HEADER.SizeOfImage), SIZE_LIMIT)
+
+    @property
+    def writable_pages(self) -> list[int]:
+        """Offsets of the pages that its sections allow to be written, in order."""
+        pages: set[int] = set()
+        for section in self.pe.sections:
+            if section.Characteristics & WRITABLE:
+                end = min(section.VirtualAddress + section.Misc_VirtualSize, self.size)
+                pages.update(range(section.VirtualAddress & -PAGE, end, PAGE))
+        return sorted(pages)
 
     def directory(self, name: str) -> tuple[int, int]:
         """Relative address and size of a data directory, by pefile's name; zeros without one."""

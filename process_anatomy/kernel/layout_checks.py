@@ -32,8 +32,6 @@ from structs.token import SID, SID_AND_ATTRIBUTES, TOKEN
 STILL_RUNNING = 0x103
 USER_UNIT = 0x10000
 GROUP_LIMIT = 1 << 12
-FAST_UNIT = {4: 8, 8: 16}
-"""Objects lie at multiples of the pool's unit, by the size of a pointer."""
 
 
 def process_checks(sample: Sample, quick: bool = False) -> Iterator[Check]:
@@ -242,7 +240,7 @@ def _tokens(sample: Sample) -> Records | None:
     if not there or TOKEN not in sample.kernel.build:
         return None
     plain = values & ~np.uint64(sample.kernel.build.fast_ref)
-    possible = sample.is_kernel(plain, FAST_UNIT[sample.size])
+    possible = sample.is_kernel(plain, sample.kernel.build.pool_unit)
     return sample.kernel.view.records(TOKEN, np.where(possible, plain, np.uint64(0)))
 
 

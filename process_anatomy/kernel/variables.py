@@ -8,13 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.kernel.image import KernelImage
+from process_anatomy.kernel.image import PAGE, KernelImage
 from process_anatomy.memory.space import Addresses, distinct
 from process_anatomy.memory.view import addresses_of
-
-WRITABLE = 0x80000000
-"""IMAGE_SCN_MEM_WRITE."""
-PAGE = 0x1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +55,10 @@ def _read(kernel: Kernel) -> Variables:
         image = KernelImage(kernel.space, kernel.base)
     except ValueError as error:
         return Variables(nothing, addresses_of([]), 0, str(error))
-    pages: set[int] = set()
-    for section in image.pe.sections:
-        if section.Characteristics & WRITABLE:
-            end = min(section.VirtualAddress + section.Misc_VirtualSize, kernel.size)
-            pages.update(range(section.VirtualAddress & -PAGE, end, PAGE))
+    pages = image.writable_pages
     if not pages:
         return Variables(nothing, addresses_of([]), 0, "the kernel's header names no section that can be written")
-    where = addresses_of([kernel.base + page for page in sorted(pages)])
+    where = addresses_of([kernel.base + page for page in pages])
     data, there = kernel.space.read_many(where, PAGE)
     words = data.reshape(-1).view(f"<u{width}").astype(np.uint64).reshape(len(where), -1)
     return Variables(words, where, int(np.count_nonzero(~there)), "")

@@ -16,7 +16,7 @@ from process_anatomy.memory.page_files import PageFiles
 from process_anatomy.memory.paging import Mode, PageState
 from process_anatomy.memory.physical import PhysicalMemory, words
 from process_anatomy.memory.space import SYSTEM_START, Addresses, Mask
-from structs.layout import Build, Structure
+from structs.layout import Build, Layout, Structure
 from structs.page_entry import MMPTE_PROTOTYPE, MMPTE_SOFTWARE
 
 SAMPLE = 16
@@ -100,8 +100,8 @@ def entry_format(build: Build | None, mode: Mode, paged_pool: int | None = None)
         paged_pool: where paged pool starts, if the kernel says it; only the first generation without PAE needs it.
     """
     paged_pool = paged_pool or PAGED_POOL
-    software = _structure(build, mode, MMPTE_SOFTWARE.name)
-    prototype = _structure(build, mode, MMPTE_PROTOTYPE.name)
+    software = _structure(build, mode, MMPTE_SOFTWARE)
+    prototype = _structure(build, mode, MMPTE_PROTOTYPE)
     if software is None:
         file, page = Bits(1, 4), Bits(mode.page_file_shift, 8 * mode.entry_size - mode.page_file_shift)
         flags: dict[str, np.uint64] = {}
@@ -124,11 +124,10 @@ def entry_format(build: Build | None, mode: Mode, paged_pool: int | None = None)
     return EntryFormat(file, page, pointer, base, **flags)
 
 
-def _structure(build: Build | None, mode: Mode, name: str) -> Structure | None:
-    layouts = {layout.name: layout for layout in (MMPTE_SOFTWARE, MMPTE_PROTOTYPE)}
-    if build is None or layouts[name] not in build:
+def _structure(build: Build | None, mode: Mode, layout: Layout) -> Structure | None:
+    if build is None or layout not in build:
         return None
-    bound = build[layouts[name]]
+    bound = build[layout]
     return bound if bound.sizeof == mode.entry_size else None
 
 
@@ -283,14 +282,14 @@ class SoftwareEntries:
     def _prototypes(self, entries: Addresses, roots: Addresses) -> tuple[Addresses, Mask, Addresses]:
         """Values of prototype entries, whether they can be read, and where they are (0 where that is not known)."""
         where = self.pointers(entries)
-        value, there = self._values(where, np.uint64(self.root))
+        value, there = self._values(where, self.root)
         rest = np.flatnonzero(~there & (where != 0) & (roots != np.uint64(self.root)))
         if len(rest):  # those of a session are mapped in its processes alone
             value[rest], there[rest] = self._values(where[rest], roots[rest])
         return value, there, where
 
-    def _values(self, where: Addresses, roots: Addresses | np.uint64) -> tuple[Addresses, Mask]:
-        physical, state, _ = paging.translate(self.memory, where, roots, self.mode, self._below)  # type: ignore[arg-type]
+    def _values(self, where: Addresses, roots: Addresses | int) -> tuple[Addresses, Mask]:
+        physical, state, _ = paging.translate(self.memory, where, roots, self.mode, self._below)
         value, there = words(self.memory, physical, self.mode.entry_size)
         return value, there & (state <= paging.READABLE) & (where != 0)
 
@@ -374,5 +373,5 @@ class SoftwareEntries:
             self.flips.prototypes = flipped
             where = self.pointers(entries)
             root = int(roots[0]) if len(roots) else self.root
-            counts.append(int(self._values(where, np.uint64(root))[1].sum()))
+            counts.append(int(self._values(where, root)[1].sum()))
         return None if counts[0] == counts[1] else counts[1] > counts[0]

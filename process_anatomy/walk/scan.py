@@ -134,7 +134,7 @@ def scan(kernel: Kernel) -> Scan:
     if not isinstance(space, AddressSpace):
         return Scan((), (), 0, ("a small dump holds no physical memory to look through",))
     finders = [_Finder(kernel, space, kind) for kind in (PROCESS, THREAD) if kind.layout in kernel.build]
-    unit = pool_unit(kernel)
+    unit = kernel.build.pool_unit
     pages = 0
     problems: list[str] = []
     for first, block in sweep(space.memory):
@@ -160,11 +160,6 @@ def scan(kernel: Kernel) -> Scan:
     )
 
 
-def pool_unit(kernel: Kernel) -> int:
-    """What the pool counts in, at multiples of which its objects lie: two pointers' size."""
-    return 2 * kernel.build.pointer_size
-
-
 class _Finder:
     """Finds the objects of one kind.
 
@@ -180,7 +175,7 @@ class _Finder:
 
     def __init__(self, kernel: Kernel, space: AddressSpace, kind: Kind) -> None:
         self.kernel, self.space, self.kind = kernel, space, kind
-        self.unit, self.width = pool_unit(kernel), kernel.build.pointer_size
+        self.unit, self.width = kernel.build.pool_unit, kernel.build.pointer_size
         self.between = np.arange(OPTIONAL_UNITS, dtype=np.int64) * self.unit
         self.structure = kernel.build[kind.layout]
         self.heads = [self.structure.offset(name) for name in kind.heads if name in self.structure]

@@ -19,7 +19,7 @@ from process_anatomy.notes.explainer import Explainer
 from process_anatomy.volatility import open_path
 from process_anatomy.walk.crossview import CONSISTENT, ENDED, HIDDEN, REMNANT, SMEARED, CrossTable, crossview
 from process_anatomy.walk.handle_tables import cid_table
-from process_anatomy.walk.scan import FOUND_LIMIT, LOCK_MASK, PROCESS, THREAD, pool_unit, scan
+from process_anatomy.walk.scan import FOUND_LIMIT, LOCK_MASK, PROCESS, THREAD, scan
 from process_anatomy.walk.sightings import BACKWARD, CID, FORWARD, SCAN, THREADS
 from structs.eprocess import EPROCESS
 from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, process_truth
@@ -156,7 +156,7 @@ def test_real_processes_and_threads_begin_as_the_search_expects(name: str, share
     assert kernel.crash is not None
     for kind, address in ((PROCESS, kernel.crash.process), (THREAD, kernel.crash.thread)):
         found = kernel.view.parse(kind.layout, address)
-        assert address % pool_unit(kernel) == 0
+        assert address % kernel.build.pool_unit == 0
         assert found["HeaderType"] & LOCK_MASK == kind.number
         heads = {name: address + kernel.build[kind.layout].offset(name) for name in kind.heads}
         assert any(found[name].Flink == found[name].Blink == head for name, head in heads.items())
