@@ -105,72 +105,72 @@ count = walk()
 print(count, time.perf_counter() - start)
 """
 ENGINE_VADS = """
-from process_anatomy.walk.vads import vads
+from process_anatomy.walk.address_space.vads import vads
 def walk():
     return len(vads(kernel, listed).rows)
 """
 ENGINE_PAGES = """
-from process_anatomy.walk.pages import pages
-from process_anatomy.walk.regions import regions
-from process_anatomy.walk.sections import sections
-from process_anatomy.walk.vads import vads
+from process_anatomy.walk.address_space.pages import pages
+from process_anatomy.walk.across.regions import regions
+from process_anatomy.walk.address_space.sections import sections
+from process_anatomy.walk.address_space.vads import vads
 def walk():
     trees = vads(kernel, listed).rows
     return len(pages(kernel, listed, trees, regions(kernel, listed, trees), sections(kernel, trees)).rows)
 """
 ENGINE_ENTRIES = """
 from process_anatomy.memory.view import addresses_of
-from process_anatomy.walk.page_entries import entries_of
+from process_anatomy.walk.address_space.page_entries import entries_of
 def walk():
     roots = addresses_of([p.dtb for p in listed if isinstance(p.dtb, int) and not isinstance(p.exit_time, int)])
     groups = [roots[first : first + 64] for first in range(0, len(roots), 64)]
     return sum(len(entries_of(kernel.space, group).place) for group in groups)
 """
 ENGINE_TOKENS = """
-from process_anatomy.walk.attributes import Claims
-from process_anatomy.walk.groups import groups
-from process_anatomy.walk.privileges import privileges
-from process_anatomy.walk.threads import threads
-from process_anatomy.walk.tokens import tokens
+from process_anatomy.walk.security.attributes import Claims
+from process_anatomy.walk.security.groups import groups
+from process_anatomy.walk.security.privileges import privileges
+from process_anatomy.walk.threads.listed import threads
+from process_anatomy.walk.security.tokens import tokens
 def walk():
     found = tokens(kernel, listed, threads(kernel, listed).rows)
     list(privileges(found))
     return len(list(groups(found, Claims((), ()))))
 """
 ENGINE_CREATION = """
-from process_anatomy.walk.creation import creations
-from process_anatomy.walk.tokens import tokens
+from process_anatomy.walk.across.creation import creations
+from process_anatomy.walk.security.tokens import tokens
 def walk():
     return len(list(creations(kernel, listed, listed, tokens(kernel, listed))))
 """
 ENGINE_LOADER = """
-from process_anatomy.walk.loader import loader_entries
+from process_anatomy.walk.program.loader import loader_entries
 def walk():
     return len(loader_entries(kernel, listed).entries)
 """
 ENGINE_MODULES = """
-from process_anatomy.walk.modules import modules
+from process_anatomy.walk.program.modules import modules
 def walk():
     return len(modules(kernel, listed).rows)
 """
 ENGINE_CROSSVIEW = """
-from process_anatomy.walk.crossview import crossview
+from process_anatomy.walk.crossview.crossings import crossview
 def walk():
     return len(crossview(kernel).rows)
 """
 ENGINE_THREADS = """
-from process_anatomy.walk.thread_facts import thread_facts
-from process_anatomy.walk.threads import threads
+from process_anatomy.walk.threads.facts import thread_facts
+from process_anatomy.walk.threads.listed import threads
 def walk():
     return len(thread_facts(kernel, threads(kernel, listed)))
 """
 ENGINE_STARTS = """
-from process_anatomy.walk.starts import placed_threads
+from process_anatomy.walk.across.starts import placed_threads
 def walk():
     return len(placed_threads(kernel, listed).rows)
 """
 ENGINE_HANDLES = """
-from process_anatomy.walk.handles import handles
+from process_anatomy.walk.handles.opened import handles
 def walk():
     return len(handles(kernel, listed).rows)
 """
@@ -178,7 +178,7 @@ ENGINE = """
 import sys, time
 from process_anatomy import open_image
 kernel = open_image(sys.argv[1])
-from process_anatomy.walk.processes import processes
+from process_anatomy.walk.processes.listed import processes
 listed = processes(kernel).rows
 {work}
 start = time.perf_counter()

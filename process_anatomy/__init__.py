@@ -2,7 +2,7 @@
 
 >>> from process_anatomy import open_image
 >>> kernel = open_image("memory.raw")            # doctest: +SKIP
->>> from process_anatomy.walk.processes import processes
+>>> from process_anatomy.walk.processes.listed import processes
 >>> [row.name for row in processes(kernel).rows]  # doctest: +SKIP
 """
 

@@ -17,10 +17,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from process_anatomy.kernel.small_dump import open_small_dump
 from process_anatomy.memory.small_dump import SmallDump, SmallDumpError, disagreements, matching_build
-from process_anatomy.walk.creation import creations
-from process_anatomy.walk.processes import processes
-from process_anatomy.walk.threads import threads
-from process_anatomy.walk.tokens import tokens
+from process_anatomy.walk.across.creation import creations
+from process_anatomy.walk.processes.listed import processes
+from process_anatomy.walk.security.tokens import tokens
+from process_anatomy.walk.threads.listed import threads
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
 from structs.handle import HANDLE_TABLE

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from process_anatomy.absent import NOT_APPLICABLE
 from process_anatomy.findings.rules import Clue, Severity, rule
-from process_anatomy.walk.tables import Tables
+from process_anatomy.walk.across.tables import Tables
 
 
 @rule("chosen-parent", Severity.MEDIUM)

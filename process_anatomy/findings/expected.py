@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 from process_anatomy.absent import Absent
-from process_anatomy.walk.processes import PROTECTED_SIGNERS, PROTECTED_TYPES, Process
+from process_anatomy.walk.processes.listed import PROTECTED_SIGNERS, PROTECTED_TYPES, Process
 
 NEWEST = sys.maxsize
 """A build number that no older build's expectations are for."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from process_anatomy.findings.rules import Clue, Severity, rule
-from process_anatomy.walk.tables import Tables
+from process_anatomy.walk.across.tables import Tables
 
 TOLD = 8
 """Handles that are told of one process at the most."""

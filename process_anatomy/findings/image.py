@@ -7,7 +7,11 @@ from collections.abc import Iterator
 from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.findings.expected import from_volume
 from process_anatomy.findings.rules import Clue, Severity, rule
-from process_anatomy.walk.modules import (
+from process_anatomy.walk.across.tables import Tables
+from process_anatomy.walk.address_space.page_comparison import PageRow
+from process_anatomy.walk.address_space.vads import IMAGE_MAP, Vad, vad_around
+from process_anatomy.walk.processes.listed import Process
+from process_anatomy.walk.program.modules import (
     NO_IMAGE,
     NOT_LISTED,
     Header,
@@ -16,10 +20,6 @@ from process_anatomy.walk.modules import (
     against_lists,
     against_mapping,
 )
-from process_anatomy.walk.page_comparison import PageRow
-from process_anatomy.walk.processes import Process
-from process_anatomy.walk.tables import Tables
-from process_anatomy.walk.vads import IMAGE_MAP, Vad, vad_around
 
 
 @rule("hollowed-program", Severity.HIGH)

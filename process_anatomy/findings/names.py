@@ -9,8 +9,8 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.findings.expected import SHORT_NAME, Expected, expectations, expected_of, file_name, from_volume
 from process_anatomy.findings.rules import Clue, Severity, rule
 from process_anatomy.kernel.identify import SYSTEM_PID
-from process_anatomy.walk.processes import PROTECTED_SIGNERS, PROTECTED_TYPES, Process
-from process_anatomy.walk.tables import Tables
+from process_anatomy.walk.across.tables import Tables
+from process_anatomy.walk.processes.listed import PROTECTED_SIGNERS, PROTECTED_TYPES, Process
 
 LEAST_LETTERS = 5
 """Letters before the ending from which on one wrong letter is a likeness; shorter names are alike by chance."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from process_anatomy.errors import RequestError
-from process_anatomy.walk.processes import Process
-from process_anatomy.walk.tables import Tables
+from process_anatomy.walk.across.tables import Tables
+from process_anatomy.walk.processes.listed import Process
 
 
 class Severity(IntEnum):

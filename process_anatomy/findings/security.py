@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.findings.rules import Clue, Severity, rule
-from process_anatomy.walk.privileges import PRIVILEGES, STRONG, WEAK
-from process_anatomy.walk.processes import Process
-from process_anatomy.walk.sids import INTEGRITY_LEVELS
-from process_anatomy.walk.tables import Tables
-from process_anatomy.walk.token_facts import IMPERSONATION_LEVELS, LOWBOX, RESTRICTED, WRITE_RESTRICTED
-from process_anatomy.walk.tokens import Token
+from process_anatomy.walk.across.tables import Tables
+from process_anatomy.walk.processes.listed import Process
+from process_anatomy.walk.security.privileges import PRIVILEGES, STRONG, WEAK
+from process_anatomy.walk.security.sids import INTEGRITY_LEVELS
+from process_anatomy.walk.security.token_facts import IMPERSONATION_LEVELS, LOWBOX, RESTRICTED, WRITE_RESTRICTED
+from process_anatomy.walk.security.tokens import Token
 
 SYSTEM_USER = "S-1-5-18"
 PEOPLE = ("S-1-5-21-", "S-1-12-1-", "S-1-11-")

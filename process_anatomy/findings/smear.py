@@ -7,8 +7,8 @@ from dataclasses import fields
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.findings.rules import Clue, Severity, rule
-from process_anatomy.walk.processes import NOT_READ, Process
-from process_anatomy.walk.tables import Tables
+from process_anatomy.walk.across.tables import Tables
+from process_anatomy.walk.processes.listed import NOT_READ, Process
 
 LINES = 4
 """Lines of one kind of trouble that are told of one process at the most."""

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 
 from process_anatomy.absent import Absent
 from process_anatomy.findings.rules import Clue, Severity, rule
-from process_anatomy.walk.processes import Process
-from process_anatomy.walk.starts import (
+from process_anatomy.walk.across.starts import (
     MAPPED,
     NO_DRIVER,
     NOTHING,
@@ -20,7 +19,8 @@ from process_anatomy.walk.starts import (
     Start,
     Starts,
 )
-from process_anatomy.walk.tables import Tables
+from process_anatomy.walk.across.tables import Tables
+from process_anatomy.walk.processes.listed import Process
 
 OUTSIDE = frozenset({PRIVATE, NOTHING, SHARED, MAPPED})
 """Where a thread of a program does not start."""

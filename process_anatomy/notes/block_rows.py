@@ -8,11 +8,11 @@ from __future__ import annotations
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.notes.library import Level, Library
 from process_anatomy.notes.rows import who, word
-from process_anatomy.walk.environments import Variable
-from process_anatomy.walk.global_flags import GLOBAL_FLAGS
-from process_anatomy.walk.pebs import Peb
-from process_anatomy.walk.processes import NOT_READ
-from process_anatomy.walk.tebs import Teb
+from process_anatomy.walk.processes.listed import NOT_READ
+from process_anatomy.walk.program.environments import Variable
+from process_anatomy.walk.program.global_flags import GLOBAL_FLAGS
+from process_anatomy.walk.program.pebs import Peb
+from process_anatomy.walk.threads.tebs import Teb
 
 Fact = tuple[str, dict[str, object]]
 SEARCH = {"PATH", "PATHEXT", "PSMODULEPATH", "COMSPEC", "SYSTEMROOT", "WINDIR", "PYTHONPATH", "CLASSPATH"}

@@ -6,7 +6,7 @@ As :mod:`process_anatomy.notes.rows`: pure functions; the words are in the notes
 from __future__ import annotations
 
 from process_anatomy.notes.rows import who
-from process_anatomy.walk.completeness import NONE, NOT, PART, PROCESS_ID, WHOLE, Completeness
+from process_anatomy.walk.across.completeness import NONE, NOT, PART, PROCESS_ID, WHOLE, Completeness
 
 WORDS = {
     "AddressSpace": "the address space",

@@ -19,32 +19,32 @@ from process_anatomy.notes.handle_rows import handle_note, step_note, way_note
 from process_anatomy.notes.library import FAMILIES, Level, Note, default
 from process_anatomy.notes.thread_rows import csr_gap_note, csr_note, thread_note
 from process_anatomy.notes.working_set_rows import working_set_note
-from process_anatomy.walk.acls import Ace
-from process_anatomy.walk.attributes import Attribute
-from process_anatomy.walk.completeness import Completeness
-from process_anatomy.walk.creation import Creation
-from process_anatomy.walk.crossview import Crossing
-from process_anatomy.walk.csr_roots import CsrRoot
-from process_anatomy.walk.csrss import CsrProcess
-from process_anatomy.walk.environments import Variable
-from process_anatomy.walk.groups import Group
-from process_anatomy.walk.images import Image
-from process_anatomy.walk.kin import Kin
-from process_anatomy.walk.modules import Module
-from process_anatomy.walk.page_comparison import PageRow
-from process_anatomy.walk.pebs import Peb
-from process_anatomy.walk.privileges import Privilege
-from process_anatomy.walk.processes import Process
-from process_anatomy.walk.starts import Starts
-from process_anatomy.walk.structures import FieldRow
-from process_anatomy.walk.tebs import Teb
-from process_anatomy.walk.tokens import Token
-from process_anatomy.walk.vads import Vad
-from process_anatomy.walk.working_sets import WorkingSet
+from process_anatomy.walk.across.completeness import Completeness
+from process_anatomy.walk.across.creation import Creation
+from process_anatomy.walk.across.starts import Starts
+from process_anatomy.walk.across.structures import FieldRow
+from process_anatomy.walk.address_space.page_comparison import PageRow
+from process_anatomy.walk.address_space.vads import Vad
+from process_anatomy.walk.address_space.working_sets import WorkingSet
+from process_anatomy.walk.crossview.crossings import Crossing
+from process_anatomy.walk.crossview.csr_processes import CsrProcess
+from process_anatomy.walk.crossview.csr_roots import CsrRoot
+from process_anatomy.walk.processes.kin import Kin
+from process_anatomy.walk.processes.listed import Process
+from process_anatomy.walk.program.environments import Variable
+from process_anatomy.walk.program.images import Image
+from process_anatomy.walk.program.modules import Module
+from process_anatomy.walk.program.pebs import Peb
+from process_anatomy.walk.security.acls import Ace
+from process_anatomy.walk.security.attributes import Attribute
+from process_anatomy.walk.security.groups import Group
+from process_anatomy.walk.security.privileges import Privilege
+from process_anatomy.walk.security.tokens import Token
+from process_anatomy.walk.threads.tebs import Teb
 
 if TYPE_CHECKING:
-    from process_anatomy.walk.access import Step, Way
-    from process_anatomy.walk.handles import Handle
+    from process_anatomy.walk.across.access import Step, Way
+    from process_anatomy.walk.handles.opened import Handle
 
 TEMPLATES = (
     "privilege-state",

@@ -11,8 +11,8 @@ from process_anatomy.absent import Absent
 from process_anatomy.notes.rows import who, word
 
 if TYPE_CHECKING:
-    from process_anatomy.walk.access import Side, Step, Way
-    from process_anatomy.walk.handles import Handle
+    from process_anatomy.walk.across.access import Side, Step, Way
+    from process_anatomy.walk.handles.opened import Handle
 
 Fact = tuple[str, dict[str, object]]
 KINDS = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from process_anatomy.absent import Absent
 from process_anatomy.notes.library import Library
 from process_anatomy.notes.rows import count, who, word
-from process_anatomy.walk.page_comparison import PageRow
-from process_anatomy.walk.regions import REGIONS
+from process_anatomy.walk.across.regions import REGIONS
+from process_anatomy.walk.address_space.page_comparison import PageRow
 
 
 def page_note(row: PageRow, library: Library) -> tuple[str, dict[str, object]]:

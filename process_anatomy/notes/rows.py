@@ -11,11 +11,11 @@ from process_anatomy.absent import Absent, Kind
 from process_anatomy.filetime import moment_text
 from process_anatomy.kernel.identify import SYSTEM_PID, Crash
 from process_anatomy.notes.library import Library
-from process_anatomy.walk.kin import Kin
-from process_anatomy.walk.processes import NOT_READ, Process
-from process_anatomy.walk.structures import FieldRow
-from process_anatomy.walk.tokens import Token
-from process_anatomy.walk.vads import Vad
+from process_anatomy.walk.across.structures import FieldRow
+from process_anatomy.walk.address_space.vads import Vad
+from process_anatomy.walk.processes.kin import Kin
+from process_anatomy.walk.processes.listed import NOT_READ, Process
+from process_anatomy.walk.security.tokens import Token
 
 VAD_ROWS = {
     "VadImageMap": "image",

@@ -8,14 +8,14 @@ from __future__ import annotations
 from process_anatomy.absent import Absent
 from process_anatomy.notes.library import Level, Library, NoteError
 from process_anatomy.notes.rows import count, who, word
-from process_anatomy.walk.acls import Ace, Acl
-from process_anatomy.walk.attributes import Attribute
-from process_anatomy.walk.creation import Creation
-from process_anatomy.walk.groups import Group
-from process_anatomy.walk.privileges import Privilege
-from process_anatomy.walk.processes import NOT_READ
-from process_anatomy.walk.token_facts import FILTERED, LOWBOX, RESTRICTED, WRITE_RESTRICTED
-from process_anatomy.walk.tokens import Token
+from process_anatomy.walk.across.creation import Creation
+from process_anatomy.walk.processes.listed import NOT_READ
+from process_anatomy.walk.security.acls import Ace, Acl
+from process_anatomy.walk.security.attributes import Attribute
+from process_anatomy.walk.security.groups import Group
+from process_anatomy.walk.security.privileges import Privilege
+from process_anatomy.walk.security.token_facts import FILTERED, LOWBOX, RESTRICTED, WRITE_RESTRICTED
+from process_anatomy.walk.security.tokens import Token
 
 Fact = tuple[str, dict[str, object]]
 SERVICE_ACCOUNTS = {"S-1-5-19", "S-1-5-20"}

@@ -10,9 +10,7 @@ from process_anatomy.filetime import moment_text
 from process_anatomy.notes.block_rows import Fact, place
 from process_anatomy.notes.library import Library
 from process_anatomy.notes.rows import count, who, word
-from process_anatomy.walk.csr_roots import CsrRoot
-from process_anatomy.walk.csrss import CsrProcess
-from process_anatomy.walk.starts import (
+from process_anatomy.walk.across.starts import (
     DRIVER,
     MAPPED,
     NO_DRIVER,
@@ -26,7 +24,9 @@ from process_anatomy.walk.starts import (
     Start,
     Starts,
 )
-from process_anatomy.walk.thread_facts import STATES, WAIT_REASONS
+from process_anatomy.walk.crossview.csr_processes import CsrProcess
+from process_anatomy.walk.crossview.csr_roots import CsrRoot
+from process_anatomy.walk.threads.facts import STATES, WAIT_REASONS
 
 ODD = {PRIVATE_EXECUTABLE: "private-executable", NOTHING: "nowhere", NO_DRIVER: "no-driver"} | dict.fromkeys(
     (PRIVATE, SHARED, MAPPED), "no-image"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.kernel.identify import SYSTEM_PID
 from process_anatomy.notes.rows import count, who, word
-from process_anatomy.walk.working_sets import SAME, WorkingSet
+from process_anatomy.walk.address_space.working_sets import SAME, WorkingSet
 
 
 def working_set_note(row: WorkingSet) -> tuple[str, dict[str, object]]:

@@ -12,7 +12,7 @@ from process_anatomy.samples.verdicts import Outcome, Verdict
 
 if TYPE_CHECKING:
     from process_anatomy.kernel.identify import Kernel
-    from process_anatomy.walk.processes import Process
+    from process_anatomy.walk.processes.listed import Process
 
 SHORT_NAME = 14
 """Characters of ImageFileName that every build keeps; later ones may be cut off."""
@@ -57,8 +57,8 @@ def _outcome(difference: str) -> Outcome:
 def _rows(kernel: Kernel, pids: set[int]) -> dict[int, list[Process]]:
     """Processes by id; where the active list lacks one that is asked for, those that other views see too."""
     from process_anatomy.memory.address_space import AddressSpace
-    from process_anatomy.walk.crossview import crossview
-    from process_anatomy.walk.processes import processes
+    from process_anatomy.walk.crossview.crossings import crossview
+    from process_anatomy.walk.processes.listed import processes
 
     table = processes(kernel)
     rows = table.rows

@@ -34,9 +34,9 @@ from process_anatomy.volatility.trust import MARK, NOT_TRUSTED, end_with, marked
 if TYPE_CHECKING:
     from process_anatomy.kernel.identify import Kernel
     from process_anatomy.notes.explainer import Explainer
-    from process_anatomy.walk.processes import Process
-    from process_anatomy.walk.security import Security
-    from process_anatomy.walk.tokens import Token
+    from process_anatomy.walk.processes.listed import Process
+    from process_anatomy.walk.security.contexts import Security
+    from process_anatomy.walk.security.tokens import Token
 
 UNLISTED = "it is not on the list of active processes; other views see it"
 """Problem of a hidden process, in the rows that tell problems of processes."""
@@ -102,12 +102,12 @@ class Anatomy:
             RequestError: the user asked for a process that there is not.
         """
         from process_anatomy.memory.address_space import AddressSpace
-        from process_anatomy.walk.processes import processes
+        from process_anatomy.walk.processes.listed import processes
 
         table, pids = processes(kernel), process_ids(self.config["pid"])
         self.report(table.problems)
         if pids - {row.pid for row in table.rows} and isinstance(kernel.space, AddressSpace):
-            from process_anatomy.walk.crossview import crossview
+            from process_anatomy.walk.crossview.crossings import crossview
 
             self.progress(20, "Searching physical memory")
             hidden = crossview(kernel, table).beside(table).rows[len(table.rows) :]
@@ -122,7 +122,7 @@ class Anatomy:
         Raises:
             RequestError: the user asked for a process that there is not.
         """
-        from process_anatomy.walk.security import security
+        from process_anatomy.walk.security.contexts import security
 
         everyone, chosen = self.chosen(kernel)
         self.progress(40, "Walking tokens")

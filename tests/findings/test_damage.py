@@ -10,7 +10,7 @@ from process_anatomy.errors import Error
 from process_anatomy.findings import Finding, Severity, findings
 from process_anatomy.forge import Image, forge
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.walk.tables import Tables
+from process_anatomy.walk.across.tables import Tables
 from tests.walk.damaged import GARBAGE, kernel_of, spoiled
 
 Key = tuple[str, int]

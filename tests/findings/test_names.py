@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from process_anatomy.findings.expected import NEWEST, expectations, from_volume
 from process_anatomy.findings.names import one_step, resembled
-from process_anatomy.walk.processes import PROTECTED_SIGNERS, PROTECTED_TYPES
+from process_anatomy.walk.processes.listed import PROTECTED_SIGNERS, PROTECTED_TYPES
 
 SESSIONS, KINDS = {None, "none", "zero", "user"}, {None, "system", "session"}
 

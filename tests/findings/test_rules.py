@@ -21,7 +21,7 @@ from process_anatomy.forge.__main__ import write_all
 from process_anatomy.forge.misfits import NEED_CREATOR, NEED_EXECUTE_BIT, NEED_PROTECTION, NEED_VISTA
 from process_anatomy.forge.scenario import HIDING
 from process_anatomy.volatility import open_path
-from process_anatomy.walk.tables import Tables
+from process_anatomy.walk.across.tables import Tables
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
 from structs.vad import MMVAD_SHORT

@@ -25,7 +25,7 @@ from process_anatomy.memory.paging import LA57, PAE, X64, X86, Mode
 from process_anatomy.memory.physical import MappedMemory, Run
 from process_anatomy.memory.software_entries import PAGED_POOL
 from process_anatomy.memory.space import Octets
-from process_anatomy.walk.processes import processes
+from process_anatomy.walk.processes.listed import processes
 from structs import builds
 from tests.walk import damaged
 

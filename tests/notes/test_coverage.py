@@ -25,18 +25,8 @@ from process_anatomy.notes.explainer import TEMPLATES, about
 from process_anatomy.notes.finding_rows import finding_note
 from process_anatomy.notes.layout_rows import outcome_note, verdict_note
 from process_anatomy.notes.working_set_rows import working_set_note
-from process_anatomy.walk import creation
-from process_anatomy.walk.acls import ACE_FLAGS, ACE_TYPES, RIGHTS, Ace, Acl
-from process_anatomy.walk.attributes import (
-    ATTRIBUTE_FLAGS,
-    CLAIM_KINDS,
-    DEVICE_GROUPS,
-    SECURITY_ATTRIBUTE_KIND,
-    VALUE_TYPES,
-    Attribute,
-    Claims,
-)
-from process_anatomy.walk.completeness import (
+from process_anatomy.walk.across import creation
+from process_anatomy.walk.across.completeness import (
     COMPONENTS,
     NONE,
     NOT,
@@ -47,28 +37,45 @@ from process_anatomy.walk.completeness import (
     Completeness,
     Component,
 )
-from process_anatomy.walk.creation import Creation
-from process_anatomy.walk.crossview import REASONS, UNEXPLAINED, VERDICTS, Absence, Crossing
-from process_anatomy.walk.environments import Variable
-from process_anatomy.walk.global_flags import GLOBAL_FLAGS
-from process_anatomy.walk.groups import DENY_ONLY, ENABLED, GROUP_ATTRIBUTES, INTEGRITY, LOGON_ID, Group, groups
-from process_anatomy.walk.images import MODULE, PEB_PROGRAM, PROGRAM, Image
-from process_anatomy.walk.kin import Kin, Relative
-from process_anatomy.walk.loader import LOAD_REASONS, LoaderEntry
-from process_anatomy.walk.modules import LISTED, NO_IMAGE, NO_LOADER, NOT_LISTED, UNREADABLE, Module
-from process_anatomy.walk.page_comparison import PageRow
-from process_anatomy.walk.pebs import FACTS, Peb
-from process_anatomy.walk.portable import MITIGATIONS, PeFacts
-from process_anatomy.walk.privileges import PRIVILEGES, Privilege, privileges
-from process_anatomy.walk.processes import Process
-from process_anatomy.walk.regions import REGIONS
-from process_anatomy.walk.security import PACKAGE_ATTRIBUTE
-from process_anatomy.walk.sids import INTEGRITY_LEVELS
-from process_anatomy.walk.sightings import VIEWS
-from process_anatomy.walk.tebs import FACTS as TEB_FACTS
-from process_anatomy.walk.tebs import Teb
-from process_anatomy.walk.threads import Thread
-from process_anatomy.walk.token_facts import (
+from process_anatomy.walk.across.creation import Creation
+from process_anatomy.walk.across.regions import REGIONS
+from process_anatomy.walk.address_space.page_comparison import PageRow
+from process_anatomy.walk.address_space.vads import PROTECTIONS, VAD_TYPES, Vad
+from process_anatomy.walk.address_space.working_sets import OTHER, SAME, WorkingSet
+from process_anatomy.walk.crossview.crossings import REASONS, UNEXPLAINED, VERDICTS, Absence, Crossing
+from process_anatomy.walk.crossview.sightings import VIEWS
+from process_anatomy.walk.processes.kin import Kin, Relative
+from process_anatomy.walk.processes.listed import Process
+from process_anatomy.walk.program.environments import Variable
+from process_anatomy.walk.program.global_flags import GLOBAL_FLAGS
+from process_anatomy.walk.program.images import MODULE, PEB_PROGRAM, PROGRAM, Image
+from process_anatomy.walk.program.loader import LOAD_REASONS, LoaderEntry
+from process_anatomy.walk.program.modules import LISTED, NO_IMAGE, NO_LOADER, NOT_LISTED, UNREADABLE, Module
+from process_anatomy.walk.program.pebs import FACTS, Peb
+from process_anatomy.walk.program.portable import MITIGATIONS, PeFacts
+from process_anatomy.walk.security.acls import ACE_FLAGS, ACE_TYPES, RIGHTS, Ace, Acl
+from process_anatomy.walk.security.attributes import (
+    ATTRIBUTE_FLAGS,
+    CLAIM_KINDS,
+    DEVICE_GROUPS,
+    SECURITY_ATTRIBUTE_KIND,
+    VALUE_TYPES,
+    Attribute,
+    Claims,
+)
+from process_anatomy.walk.security.contexts import PACKAGE_ATTRIBUTE
+from process_anatomy.walk.security.groups import (
+    DENY_ONLY,
+    ENABLED,
+    GROUP_ATTRIBUTES,
+    INTEGRITY,
+    LOGON_ID,
+    Group,
+    groups,
+)
+from process_anatomy.walk.security.privileges import PRIVILEGES, Privilege, privileges
+from process_anatomy.walk.security.sids import INTEGRITY_LEVELS
+from process_anatomy.walk.security.token_facts import (
     ADMIN_GROUP,
     ELEVATIONS,
     IMPERSONATION_LEVELS,
@@ -78,9 +85,10 @@ from process_anatomy.walk.token_facts import (
     TOKEN_FLAGS,
     WRITE_RESTRICTED,
 )
-from process_anatomy.walk.tokens import Token
-from process_anatomy.walk.vads import PROTECTIONS, VAD_TYPES, Vad
-from process_anatomy.walk.working_sets import OTHER, SAME, WorkingSet
+from process_anatomy.walk.security.tokens import Token
+from process_anatomy.walk.threads.listed import Thread
+from process_anatomy.walk.threads.tebs import FACTS as TEB_FACTS
+from process_anatomy.walk.threads.tebs import Teb
 
 PROCESS = Process(
     address=1, pid=8, ppid=4, name="a.exe", threads=1, handles=1, session=1, wow64=False, create_time=1,

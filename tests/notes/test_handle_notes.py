@@ -8,11 +8,11 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.notes import default
 from process_anatomy.notes.explainer import Explainer
 from process_anatomy.notes.handle_rows import KINDS, handle_note, step_note, way_note
-from process_anatomy.walk.access import POWERS, Side, Step, Way
-from process_anatomy.walk.handle_entries import AUDIT, INHERIT, PROTECT
-from process_anatomy.walk.handle_targets import NO_TARGET, Target
-from process_anatomy.walk.handles import Handle
-from process_anatomy.walk.rights import all_rights, rights_text
+from process_anatomy.walk.across.access import POWERS, Side, Step, Way
+from process_anatomy.walk.handles.entries import AUDIT, INHERIT, PROTECT
+from process_anatomy.walk.handles.opened import Handle
+from process_anatomy.walk.handles.rights import all_rights, rights_text
+from process_anatomy.walk.handles.targets import NO_TARGET, Target
 from tests.notes.test_coverage import PROCESS, by_value, names, told
 
 GONE = Absent(Kind.UNREADABLE, "0x10: not mapped")

@@ -7,11 +7,11 @@ from dataclasses import replace
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.notes import default
 from process_anatomy.notes.thread_rows import csr_gap_note, csr_note, start_key, thread_note
-from process_anatomy.walk.csr_roots import CsrRoot
-from process_anatomy.walk.csrss import FACTS as CSR_FACTS
-from process_anatomy.walk.csrss import PROCESS_FLAGS, CsrProcess
-from process_anatomy.walk.starts import ALARMS, DRIVER, IMAGE, KINDS, NONE, REUSED, UNKNOWN, Start, Starts
-from process_anatomy.walk.thread_facts import FACTS, STATES, WAIT_REASONS, ThreadFacts
+from process_anatomy.walk.across.starts import ALARMS, DRIVER, IMAGE, KINDS, NONE, REUSED, UNKNOWN, Start, Starts
+from process_anatomy.walk.crossview.csr_processes import FACTS as CSR_FACTS
+from process_anatomy.walk.crossview.csr_processes import PROCESS_FLAGS, CsrProcess
+from process_anatomy.walk.crossview.csr_roots import CsrRoot
+from process_anatomy.walk.threads.facts import FACTS, STATES, WAIT_REASONS, ThreadFacts
 from structs.ethread import CROSS_THREAD_FLAGS
 from tests.notes.test_coverage import GONE, NO, PROCESS, THREAD, by_value, names, told
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from process_anatomy import open_image
-from process_anatomy.walk.drivers import drivers
-from process_anatomy.walk.handles import Handle, handles
-from process_anatomy.walk.processes import processes
-from process_anatomy.walk.scan import scan
+from process_anatomy.walk.handles.opened import Handle, handles
+from process_anatomy.walk.processes.listed import processes
+from process_anatomy.walk.processes.scan import scan
+from process_anatomy.walk.program.drivers import drivers
 from tests.conftest import Vol
 
 LOW_48 = (1 << 48) - 1

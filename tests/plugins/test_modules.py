@@ -12,7 +12,7 @@ import pytest
 
 from process_anatomy import open_image
 from process_anatomy.memory.address_space import AddressSpace
-from process_anatomy.walk.processes import processes
+from process_anatomy.walk.processes.listed import processes
 from tests.conftest import Vol
 
 Foreign = Callable[[str], Path]

@@ -15,7 +15,7 @@ from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import MappedMemory
 from process_anatomy.memory.sweep import sweep
 from process_anatomy.volatility.opening import open_path
-from process_anatomy.walk.processes import processes
+from process_anatomy.walk.processes.listed import processes
 from tests.conftest import SAMPLE, Vol
 
 PAGE = 0x1000

@@ -16,10 +16,10 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import PageState
 from process_anatomy.memory.view import addresses_of
-from process_anatomy.walk.page_entries import entries_of, prototype_addresses, prototypes, software_of
-from process_anatomy.walk.processes import processes
-from process_anatomy.walk.sections import sections
-from process_anatomy.walk.vads import vads
+from process_anatomy.walk.address_space.page_entries import entries_of, prototype_addresses, prototypes, software_of
+from process_anatomy.walk.address_space.sections import sections
+from process_anatomy.walk.address_space.vads import vads
+from process_anatomy.walk.processes.listed import processes
 from tests.conftest import Vol
 from tests.in_process import Rows, rows_of
 from tests.stock_plugins import stock_rows

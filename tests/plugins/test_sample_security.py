@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from process_anatomy.walk.creation import FIRST_CREATOR_BUILD
+from process_anatomy.walk.across.creation import FIRST_CREATOR_BUILD
 from structs import builds
 from structs.layout import Build
 from structs.token import LOGON_SESSION, TOKEN

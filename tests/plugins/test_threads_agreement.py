@@ -11,9 +11,9 @@ import pytest
 from process_anatomy import open_image
 from process_anatomy.absent import Absent
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.walk.processes import processes
-from process_anatomy.walk.thread_facts import ThreadFacts, thread_facts
-from process_anatomy.walk.threads import threads
+from process_anatomy.walk.processes.listed import processes
+from process_anatomy.walk.threads.facts import ThreadFacts, thread_facts
+from process_anatomy.walk.threads.listed import threads
 from structs.ethread import ETHREAD
 from tests.conftest import Vol
 

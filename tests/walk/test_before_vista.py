@@ -14,21 +14,21 @@ from process_anatomy.forge import Image
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.paging import translate_one
 from process_anatomy.notes.explainer import Explainer
-from process_anatomy.walk.creation import creations
-from process_anatomy.walk.environments import environments
-from process_anatomy.walk.groups import groups
-from process_anatomy.walk.loader import loader_entries
-from process_anatomy.walk.pebs import pebs
-from process_anatomy.walk.privileges import Privilege, privileges
-from process_anatomy.walk.processes import processes
-from process_anatomy.walk.registry import hives
-from process_anatomy.walk.security import Security, security
-from process_anatomy.walk.starts import MESSAGE, REUSED, placed_threads
-from process_anatomy.walk.tebs import tebs
-from process_anatomy.walk.thread_facts import thread_facts
-from process_anatomy.walk.threads import Thread, threads
-from process_anatomy.walk.token_facts import category_text
-from process_anatomy.walk.tokens import Token, tokens
+from process_anatomy.walk.across.creation import creations
+from process_anatomy.walk.across.starts import MESSAGE, REUSED, placed_threads
+from process_anatomy.walk.processes.listed import processes
+from process_anatomy.walk.program.environments import environments
+from process_anatomy.walk.program.loader import loader_entries
+from process_anatomy.walk.program.pebs import pebs
+from process_anatomy.walk.registry.hives import hives
+from process_anatomy.walk.security.contexts import Security, security
+from process_anatomy.walk.security.groups import groups
+from process_anatomy.walk.security.privileges import Privilege, privileges
+from process_anatomy.walk.security.token_facts import category_text
+from process_anatomy.walk.security.tokens import Token, tokens
+from process_anatomy.walk.threads.facts import thread_facts
+from process_anatomy.walk.threads.listed import Thread, threads
+from process_anatomy.walk.threads.tebs import tebs
 from structs.ethread import ETHREAD, PS_IMPERSONATION_INFORMATION
 from structs.token import LUID_AND_ATTRIBUTES, TOKEN
 from tests.generations import lab

@@ -17,17 +17,17 @@ from process_anatomy.kernel.candidates import kernel_images
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.paging import translate_one
 from process_anatomy.notes.explainer import Explainer
-from process_anatomy.walk.acls import Acl
-from process_anatomy.walk.creation import creations
-from process_anatomy.walk.groups import groups
-from process_anatomy.walk.logons import LogonSession
-from process_anatomy.walk.privileges import privileges
-from process_anatomy.walk.processes import Process, ProcessTable, processes
-from process_anatomy.walk.security import security
-from process_anatomy.walk.structures import fields as structure_fields
-from process_anatomy.walk.structures import layout_named
-from process_anatomy.walk.tokens import Token
-from process_anatomy.walk.vads import VadTable, vads
+from process_anatomy.walk.across.creation import creations
+from process_anatomy.walk.across.structures import fields as structure_fields
+from process_anatomy.walk.across.structures import layout_named
+from process_anatomy.walk.address_space.vads import VadTable, vads
+from process_anatomy.walk.processes.listed import Process, ProcessTable, processes
+from process_anatomy.walk.security.acls import Acl
+from process_anatomy.walk.security.contexts import security
+from process_anatomy.walk.security.groups import groups
+from process_anatomy.walk.security.logons import LogonSession
+from process_anatomy.walk.security.privileges import privileges
+from process_anatomy.walk.security.tokens import Token
 from structs.eprocess import EPROCESS
 from structs.vad import MMVAD_SHORT
 from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without

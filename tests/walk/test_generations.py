@@ -12,13 +12,13 @@ from process_anatomy.forge.generations import mode_of
 from process_anatomy.kernel.identify import identify
 from process_anatomy.kernel.selfproof import Verdict
 from process_anatomy.memory.paging import MODES
-from process_anatomy.walk.handles import handles
-from process_anatomy.walk.privileges import Privilege, privileges
-from process_anatomy.walk.processes import processes
-from process_anatomy.walk.selfcheck import selfcheck
-from process_anatomy.walk.threads import threads
-from process_anatomy.walk.tokens import tokens
-from process_anatomy.walk.vads import vads
+from process_anatomy.walk.across.selfcheck import selfcheck
+from process_anatomy.walk.address_space.vads import vads
+from process_anatomy.walk.handles.opened import handles
+from process_anatomy.walk.processes.listed import processes
+from process_anatomy.walk.security.privileges import Privilege, privileges
+from process_anatomy.walk.security.tokens import tokens
+from process_anatomy.walk.threads.listed import threads
 from structs import builds
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.walk.test_crossview import TRUTH
+from tests.walk.test_handles import value
 
 from process_anatomy.absent import Absent
 from process_anatomy.errors import Error
@@ -19,23 +21,21 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.objects import FIRST_POINTED, object_headers, object_types
 from process_anatomy.kernel.variables import Variables, variables
 from process_anatomy.memory.view import addresses_of
-from process_anatomy.walk import drivers as driver_walk
-from process_anatomy.walk.completeness import HANDLES, NONE, WHOLE, completeness
-from process_anatomy.walk.crossview import HIDDEN, REMNANT, CrossTable, crossview
-from process_anatomy.walk.drivers import drivers
-from process_anatomy.walk.handle_entries import EntryForm
-from process_anatomy.walk.handle_tables import cid_table
-from process_anatomy.walk.handles import handles
-from process_anatomy.walk.processes import processes
-from process_anatomy.walk.scan import scan
-from process_anatomy.walk.sightings import CSR
+from process_anatomy.walk.across.completeness import HANDLES, NONE, WHOLE, completeness
+from process_anatomy.walk.crossview.crossings import HIDDEN, REMNANT, CrossTable, crossview
+from process_anatomy.walk.crossview.sightings import CSR
+from process_anatomy.walk.handles.entries import EntryForm
+from process_anatomy.walk.handles.opened import handles
+from process_anatomy.walk.handles.tables import cid_table
+from process_anatomy.walk.processes.listed import processes
+from process_anatomy.walk.processes.scan import scan
+from process_anatomy.walk.program import drivers as driver_walk
+from process_anatomy.walk.program.drivers import drivers
 from structs import builds
 from structs.eprocess import EPROCESS
 from structs.handle import HANDLE_TABLE, HANDLE_TABLE_ENTRY
 from structs.object import OBJECT_HEADER, OBJECT_TYPE
 from tests.walk.damaged import GARBAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without
-from tests.walk.test_crossview import TRUTH
-from tests.walk.test_handles import value
 
 NARROW = ("winxp-2600-pae", "win7-7601-x86-pae")
 GENERATIONS = [

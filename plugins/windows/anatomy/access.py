@@ -11,7 +11,7 @@ from process_anatomy.volatility import Anatomy, Column, format_hints
 
 if TYPE_CHECKING:
     from process_anatomy.kernel.identify import Kernel
-    from process_anatomy.walk.access import Side
+    from process_anatomy.walk.across.access import Side
 
 
 class Access(Anatomy, interfaces.plugins.PluginInterface):
@@ -40,7 +40,7 @@ class Access(Anatomy, interfaces.plugins.PluginInterface):
 
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """The ways up first, then one row for each handle that gives power."""
-        from process_anatomy.walk.access import WAY, access
+        from process_anatomy.walk.across.access import WAY, access
 
         everyone, chosen = self.chosen(kernel)
         explain = self.explainer(kernel)

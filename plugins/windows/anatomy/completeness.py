@@ -41,7 +41,7 @@ class Completeness(Anatomy, interfaces.plugins.PluginInterface):
 
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each process."""
-        from process_anatomy.walk.completeness import (
+        from process_anatomy.walk.across.completeness import (
             ADDRESS_SPACE,
             COMPONENTS,
             EXECUTABLE,

@@ -45,8 +45,8 @@ class Creation(Anatomy, interfaces.plugins.PluginInterface):
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each process."""
         from process_anatomy.absent import NOT_APPLICABLE, Absent
-        from process_anatomy.walk.creation import creations
-        from process_anatomy.walk.tokens import tokens
+        from process_anatomy.walk.across.creation import creations
+        from process_anatomy.walk.security.tokens import tokens
 
         everyone, chosen = self.chosen(kernel)
         explain = self.explainer(kernel)

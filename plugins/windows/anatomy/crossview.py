@@ -49,7 +49,7 @@ class CrossView(Anatomy, interfaces.plugins.PluginInterface):
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each process that any view sees."""
         from process_anatomy.filetime import moment
-        from process_anatomy.walk.crossview import crossview
+        from process_anatomy.walk.crossview.crossings import crossview
 
         explain = self.explainer(kernel)
         self.progress(30, "Searching physical memory")

@@ -51,7 +51,7 @@ class Csrss(Anatomy, interfaces.plugins.PluginInterface):
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each CSR_PROCESS, and for each csrss.exe whose list was not found."""
         from process_anatomy.absent import NOT_APPLICABLE, Absent
-        from process_anatomy.walk.csrss import csrss
+        from process_anatomy.walk.crossview.csr_processes import csrss
 
         everyone, _ = self.chosen(kernel)
         wanted = process_ids(self.config["pid"])

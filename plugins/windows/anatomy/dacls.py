@@ -36,7 +36,7 @@ class Dacls(Anatomy, interfaces.plugins.PluginInterface):
 
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each entry; one row for a token without a list, with an empty one or with an unreadable one."""
-        from process_anatomy.walk.acls import Acl
+        from process_anatomy.walk.security.acls import Acl
 
         found = self.security(kernel)
         explain = self.explainer(kernel)

@@ -48,7 +48,7 @@ class Dt(Anatomy, interfaces.plugins.PluginInterface):
 
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each field."""
-        from process_anatomy.walk.structures import fields, layout_named, of_process
+        from process_anatomy.walk.across.structures import fields, layout_named, of_process
 
         layout = layout_named(self.config["structure"])
         _, chosen = self.chosen(kernel)

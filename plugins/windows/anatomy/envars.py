@@ -31,8 +31,8 @@ class Environments(Anatomy, interfaces.plugins.PluginInterface):
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each variable, and for each block that cannot be read."""
         from process_anatomy.absent import Absent
-        from process_anatomy.walk.environments import environments
-        from process_anatomy.walk.pebs import pebs
+        from process_anatomy.walk.program.environments import environments
+        from process_anatomy.walk.program.pebs import pebs
 
         _, chosen = self.chosen(kernel)
         explain = self.explainer(kernel)

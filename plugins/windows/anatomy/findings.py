@@ -53,7 +53,7 @@ class Findings(Anatomy, interfaces.plugins.PluginInterface):
         """One row for each finding, the weightiest first, then by process id."""
         from process_anatomy.findings import Severity, findings
         from process_anatomy.findings.hiding import HIDING
-        from process_anatomy.walk.tables import Tables
+        from process_anatomy.walk.across.tables import Tables
 
         rules = [name.strip() for name in (self.config.get("rule", None) or "").split(",") if name.strip()]
         least = Severity.INFO if rules else Severity(SEVERITIES.index(self.config["severity"]))

@@ -38,7 +38,7 @@ class Groups(Anatomy, interfaces.plugins.PluginInterface):
 
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each SID; one row for a token whose SIDs could not be read."""
-        from process_anatomy.walk.groups import Group, groups
+        from process_anatomy.walk.security.groups import Group, groups
 
         found = self.security(kernel)
         explain = self.explainer(kernel)

@@ -58,7 +58,7 @@ class Handles(Anatomy, interfaces.plugins.PluginInterface):
 
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each handle."""
-        from process_anatomy.walk.handles import handles
+        from process_anatomy.walk.handles.opened import handles
 
         _, chosen = self.chosen(kernel)
         explain = self.explainer(kernel)

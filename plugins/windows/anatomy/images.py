@@ -12,7 +12,7 @@ from process_anatomy.volatility import Anatomy, Column, format_hints, safe_file_
 
 if TYPE_CHECKING:
     from process_anatomy.kernel.identify import Kernel
-    from process_anatomy.walk.images import Image
+    from process_anatomy.walk.program.images import Image
 
 
 class Images(Anatomy, interfaces.plugins.PluginInterface):
@@ -71,7 +71,7 @@ class Images(Anatomy, interfaces.plugins.PluginInterface):
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each image."""
         from process_anatomy.absent import NOT_APPLICABLE, Absent
-        from process_anatomy.walk.images import images
+        from process_anatomy.walk.program.images import images
 
         _, chosen = self.chosen(kernel)
         explain = self.explainer(kernel)
@@ -127,7 +127,7 @@ class Images(Anatomy, interfaces.plugins.PluginInterface):
 
     def _dump(self, kernel: Kernel, row: Image) -> str | None:
         """Write an image to a file; gives the file's name, nothing where there is not one page of it."""
-        from process_anatomy.walk.images import image_bytes
+        from process_anatomy.walk.program.images import image_bytes
 
         if row.missing >= row.pages:
             return None

@@ -48,7 +48,7 @@ class Modules(Anatomy, interfaces.plugins.PluginInterface):
 
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each module."""
-        from process_anatomy.walk.modules import modules
+        from process_anatomy.walk.program.modules import modules
 
         _, chosen = self.chosen(kernel)
         explain = self.explainer(kernel)

@@ -50,10 +50,10 @@ class Pages(Anatomy, interfaces.plugins.PluginInterface):
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each range."""
         from process_anatomy.absent import NOT_APPLICABLE
-        from process_anatomy.walk.pages import pages
-        from process_anatomy.walk.regions import regions
-        from process_anatomy.walk.sections import sections
-        from process_anatomy.walk.vads import vads
+        from process_anatomy.walk.across.regions import regions
+        from process_anatomy.walk.address_space.pages import pages
+        from process_anatomy.walk.address_space.sections import sections
+        from process_anatomy.walk.address_space.vads import vads
 
         _, chosen = self.chosen(kernel)
         explain = self.explainer(kernel)

@@ -55,8 +55,8 @@ class Peb(Anatomy, interfaces.plugins.PluginInterface):
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each PEB, and for each process without one."""
         from process_anatomy.absent import Absent
-        from process_anatomy.walk.global_flags import global_flags, subsystem
-        from process_anatomy.walk.pebs import pebs
+        from process_anatomy.walk.program.global_flags import global_flags, subsystem
+        from process_anatomy.walk.program.pebs import pebs
 
         everyone, chosen = self.chosen(kernel)
         explain = self.explainer(kernel)

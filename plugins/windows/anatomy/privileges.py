@@ -42,9 +42,9 @@ class Privileges(Anatomy, interfaces.plugins.PluginInterface):
 
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each privilege of each token; one row for a token that could not be read."""
-        from process_anatomy.walk.privileges import Privilege, privileges
-        from process_anatomy.walk.threads import threads
-        from process_anatomy.walk.tokens import tokens
+        from process_anatomy.walk.security.privileges import Privilege, privileges
+        from process_anatomy.walk.security.tokens import tokens
+        from process_anatomy.walk.threads.listed import threads
 
         _, chosen = self.chosen(kernel)
         acting = threads(kernel, chosen)

@@ -47,7 +47,7 @@ class Processes(Anatomy, interfaces.plugins.PluginInterface):
 
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each process, in the order of the active list."""
-        from process_anatomy.walk.tokens import tokens
+        from process_anatomy.walk.security.tokens import tokens
 
         everyone, chosen = self.chosen(kernel)
         explain = self.explainer(kernel, everyone, tokens(kernel, chosen))

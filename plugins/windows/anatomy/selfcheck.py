@@ -42,13 +42,13 @@ class SelfCheck(Anatomy, interfaces.plugins.PluginInterface):
 
     def doubt(self, kernel: Kernel) -> str:
         """Why the layout is not to be trusted, by all checks."""
-        from process_anatomy.walk.selfcheck import selfcheck
+        from process_anatomy.walk.across.selfcheck import selfcheck
 
         return kernel.once("selfcheck", selfcheck).reason
 
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """The verdict, and below it one row for each check."""
-        from process_anatomy.walk.selfcheck import selfcheck
+        from process_anatomy.walk.across.selfcheck import selfcheck
 
         proof = kernel.once("selfcheck", selfcheck)
         explain = self.explainer(kernel)

@@ -38,8 +38,8 @@ class Tebs(Anatomy, interfaces.plugins.PluginInterface):
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each thread."""
         from process_anatomy.absent import Absent
-        from process_anatomy.walk.tebs import tebs
-        from process_anatomy.walk.threads import threads
+        from process_anatomy.walk.threads.listed import threads
+        from process_anatomy.walk.threads.tebs import tebs
 
         _, chosen = self.chosen(kernel)
         explain = self.explainer(kernel)

@@ -57,7 +57,7 @@ class Threads(Anatomy, interfaces.plugins.PluginInterface):
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each thread."""
         from process_anatomy.absent import Absent
-        from process_anatomy.walk.starts import placed_threads
+        from process_anatomy.walk.across.starts import placed_threads
 
         _, chosen = self.chosen(kernel)
         self.progress(40, "Walking threads")

@@ -66,7 +66,7 @@ class Tokens(Anatomy, interfaces.plugins.PluginInterface):
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each primary token, followed by those of the process's threads."""
         from process_anatomy.absent import Absent
-        from process_anatomy.walk.attributes import SECURITY_ATTRIBUTE_KIND
+        from process_anatomy.walk.security.attributes import SECURITY_ATTRIBUTE_KIND
 
         found = self.security(kernel)
         explain = self.explainer(kernel)

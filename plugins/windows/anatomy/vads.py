@@ -50,10 +50,10 @@ class Vads(Anatomy, interfaces.plugins.PluginInterface):
 
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each node of each tree."""
-        from process_anatomy.walk.regions import regions
-        from process_anatomy.walk.sections import sections
-        from process_anatomy.walk.vad_checks import checks
-        from process_anatomy.walk.vads import DEPTH_LIMIT, vads
+        from process_anatomy.walk.across.regions import regions
+        from process_anatomy.walk.address_space.sections import sections
+        from process_anatomy.walk.address_space.vad_checks import checks
+        from process_anatomy.walk.address_space.vads import DEPTH_LIMIT, vads
 
         _, chosen = self.chosen(kernel)
         explain = self.explainer(kernel)

@@ -48,7 +48,7 @@ class WorkingSet(Anatomy, interfaces.plugins.PluginInterface):
 
     def rows(self, kernel: Kernel) -> Iterator[tuple[int, Sequence[Any]]]:
         """One row for each process."""
-        from process_anatomy.walk.working_sets import working_sets
+        from process_anatomy.walk.address_space.working_sets import working_sets
 
         _, chosen = self.chosen(kernel)
         explain = self.explainer(kernel)

@@ -1,0 +1,1 @@
+"""The private address space: VAD trees, the sections behind them, page tables, and how the two agree."""

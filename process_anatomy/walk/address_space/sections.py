@@ -1,0 +1,224 @@
+"""Sections behind VADs: control area, its flags and counts, its parts, all VADs in a few batches.
+
+Since Windows Vista a node points to the part of the section that is mapped, before to the control area, behind which
+the first part lies.
+
+Source: Windows Internals, memory management, section objects; _MMVAD, _SUBSECTION, _CONTROL_AREA and
+_MMSECTION_FLAGS of the kernel's symbols; for parts behind a control area, and for the larger control area of sections
+that are global within a session (_LARGE_CONTROL_AREA: four pointers more), Windows Internals, 4th edition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
+from process_anatomy.kernel.identify import Kernel
+from process_anatomy.memory.space import Addresses, distinct
+from process_anatomy.memory.view import addresses_of
+from process_anatomy.walk.address_space.vads import SHORT_TAGS, Vad
+from structs.section import CONTROL_AREA, MMSECTION_FLAGS, SECTION_IMAGE_INFORMATION, SEGMENT, SUBSECTION
+from structs.vad import MMVAD
+
+SUBSECTION_LIMIT = 1024
+"""Parts of one section that are counted at the most; an image has one for its headers and one for each part."""
+MACHINES = {0x14C, 0x1C4, 0x8664, 0xAA64, 0xA641, 0xA64E}
+"""IMAGE_FILE_MACHINE_* of every file that Windows maps: x86, ARM, x64, ARM64 and its two x64 flavours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What stands behind one VAD.  Not applicable for private memory; any fact may be absent for another reason.
+
+    Attributes:
+        control_area: address of the _CONTROL_AREA.
+        subsections: number of parts, from the one that is mapped on; of the whole section before Windows Vista.
+        flags: names of the bits of _MMSECTION_FLAGS that are set, with commas.
+        views: views mapped of it, in all processes.
+        references: section objects that refer to it.
+        file_object: address of the _FILE_OBJECT.
+        first_prototype: address of the prototype entry of the first page.
+        last_prototype: address of the last prototype entry that follows on without a gap.
+        problems: what is odd, one line each.
+    """
+
+    control_area: int | Absent = NOT_APPLICABLE
+    subsections: int | Absent = NOT_APPLICABLE
+    flags: str | Absent = NOT_APPLICABLE
+    views: int | Absent = NOT_APPLICABLE
+    references: int | Absent = NOT_APPLICABLE
+    file_object: int | Absent = NOT_APPLICABLE
+    first_prototype: int | Absent = NOT_APPLICABLE
+    last_prototype: int | Absent = NOT_APPLICABLE
+    problems: tuple[str, ...] = ()
+
+
+NO_SECTION = Section()
+
+
+def has_section(vad: Vad) -> bool:
+    """Whether a section stands behind a node: its pool tag tells; where that is not known, the private bit."""
+    return vad.tag not in SHORT_TAGS if isinstance(vad.tag, str) else vad.private == 0
+
+
+def sections(kernel: Kernel, rows: Sequence[Vad]) -> list[Section]:
+    """The section behind each of these VADs, in their order."""
+    found = [NO_SECTION] * len(rows)
+    mapped = [number for number, row in enumerate(rows) if has_section(row)]
+    if not mapped:
+        return found
+    nodes = kernel.view.records(MMVAD, addresses_of([rows[number].address for number in mapped]))
+    direct = "ControlArea" in nodes.structure
+    pointers = nodes.values("ControlArea" if direct else "Subsection")
+    parts, part_of = distinct(addresses_of([_kernel(kernel, v) for v in pointers]))
+    areas: list[Any] = parts.tolist()
+    if direct:
+        parts = _first_parts(kernel, parts)
+    counts = _lengths(kernel, parts)
+    if not direct:
+        areas = kernel.view.records(SUBSECTION, parts).values("ControlArea")
+    control, control_of = distinct(addresses_of([_kernel(kernel, v) for v in areas]))
+    shared = _control_areas(kernel, control)
+    firsts, lasts = nodes.values("FirstPrototypePte"), nodes.values("LastContiguousPte")
+    for step, number in enumerate(mapped):
+        part = int(part_of[step])
+        stated, area = pointers[step], areas[part]
+        if not _kernel(kernel, stated):
+            if stated == 0 and rows[number].private == 1:
+                continue  # a node with room for a section (_MMVAD_LONG, of Windows XP's TEBs) that needs none
+            gone = _gone(stated, "control area" if direct else "subsection")
+            found[number] = Section(gone, gone, gone, gone, gone, gone, firsts[step], lasts[step])
+            continue
+        if not _kernel(kernel, area):
+            gone = _gone(area, "control area")
+            found[number] = Section(
+                gone, counts[part], gone, gone, gone, gone, firsts[step], lasts[step], (f"its section: {gone}",)
+            )
+            continue
+        flags, views, references, file_object, problems = shared[int(control_of[part])]
+        found[number] = Section(
+            area, counts[part], flags, views, references, file_object, firsts[step], lasts[step], problems
+        )
+    return found
+
+
+def _first_parts(kernel: Kernel, areas: Addresses) -> Addresses:
+    """The subsection behind each control area, proved by its pointing back; 0 where there is none."""
+    small = np.uint64(kernel.build[CONTROL_AREA].sizeof)
+    large = small + np.uint64(4 * kernel.build.pointer_size)
+    place = kernel.build[SUBSECTION].place("ControlArea")
+    found = np.zeros(len(areas), dtype=np.uint64)
+    for size in (large, small):
+        data, there = kernel.space.read_many(areas + size + np.uint64(place.offset), place.size)
+        back = data.view(f"<u{place.size}").reshape(-1).astype(np.uint64)
+        found = np.where(there & (back == areas) & (areas != 0), areas + size, found)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class FileHeader:
+    """What the kernel noted of an image file's headers when it mapped it (_SECTION_IMAGE_INFORMATION).
+
+    Attributes:
+        characteristics: DllCharacteristics.
+        size: bytes of the file; absent in builds that do not note it (Windows Server 2003 without a service pack).
+        checksum: of the file; absent in builds that do not note it (before Windows Vista).
+    """
+
+    characteristics: int
+    size: int | Absent
+    checksum: int | Absent
+
+
+def file_headers(kernel: Kernel, backing: Sequence[Section]) -> list[FileHeader | Absent]:
+    """The kernel's note of the file behind each of these sections, in their order; not applicable without one."""
+    if SECTION_IMAGE_INFORMATION not in kernel.build:
+        return [Absent(Kind.NOT_IN_BUILD, "the layout has no _SECTION_IMAGE_INFORMATION")] * len(backing)
+    found: list[Any] = [section.control_area for section in backing]
+    steps = (
+        (CONTROL_AREA, "Segment", "segment"),
+        (SEGMENT, "ImageInformation", "record of an image file"),
+    )
+    for layout, field, what in steps:
+        rows = [row for row, value in enumerate(found) if _kernel(kernel, value)]
+        values = kernel.view.records(layout, addresses_of([found[row] for row in rows])).values(field)
+        for row, value in zip(rows, values, strict=True):
+            found[row] = value if _kernel(kernel, value) else _gone(value, what)
+    rows = [row for row, value in enumerate(found) if _kernel(kernel, value)]
+    records = kernel.view.records(SECTION_IMAGE_INFORMATION, addresses_of([found[row] for row in rows]))
+    names = ("Machine", "DllCharacteristics", "ImageFileSize", "CheckSum")
+    for row, facts in zip(rows, zip(*(records.values(name) for name in names), strict=True), strict=True):
+        lost = (fact for fact in facts if isinstance(fact, Absent) and fact.kind is not Kind.NOT_IN_BUILD)
+        absent = next(lost, None)
+        if absent is None and facts[0] not in MACHINES:
+            absent = Absent(Kind.IMPLAUSIBLE, f"{found[row]:#x} holds no record of an image file")
+        found[row] = FileHeader(*facts[1:]) if absent is None else absent
+    return [value if isinstance(value, (FileHeader, Absent)) else NOT_APPLICABLE for value in found]
+
+
+def _kernel(kernel: Kernel, value: Any) -> int:
+    """A pointer into the kernel's half, else 0."""
+    return value if isinstance(value, int) and value >= kernel.system_start else 0
+
+
+def _gone(value: Any, what: str) -> Absent:
+    """Why there is nothing at the end of a pointer."""
+    if isinstance(value, Absent):
+        return value
+    return NOT_APPLICABLE if value == 0 else Absent(Kind.IMPLAUSIBLE, f"{value:#x} is no address of a {what}")
+
+
+def _control_areas(kernel: Kernel, addresses: Addresses) -> list[tuple[Any, Any, Any, Any, tuple[str, ...]]]:
+    """Flags, views, references, file object and problems of control areas."""
+    records = kernel.view.records(CONTROL_AREA, addresses)
+    rows: list[tuple[Any, Any, Any, Any, tuple[str, ...]]] = []
+    for flags, views, references, pointer in zip(
+        records.values("Flags"),
+        records.values("NumberOfMappedViews"),
+        records.values("NumberOfSectionReferences"),
+        records.values("FilePointer"),
+        strict=True,
+    ):
+        file_object = pointer if isinstance(pointer, Absent) else pointer & ~kernel.build.fast_ref or NOT_APPLICABLE
+        problems: tuple[str, ...] = ()
+        if isinstance(views, int) and views == 0:
+            problems = ("its section counts no view, though this is one",)
+        rows.append((_flag_names(kernel, flags), views, references, file_object, problems))
+    return rows
+
+
+def _flag_names(kernel: Kernel, flags: Any) -> Any:
+    """Names of the bits that are set, as this build has them; a bit without a name by its number."""
+    if isinstance(flags, Absent) or MMSECTION_FLAGS not in kernel.build:
+        return flags
+    structure = kernel.build[MMSECTION_FLAGS]
+    bits = {place.bit or 0: name for name, place in structure.places.items()}
+    return ",".join(name for bit, name in sorted(bits.items()) if flags >> bit & 1)
+
+
+def _lengths(kernel: Kernel, addresses: Addresses) -> list[Any]:
+    """How many subsections follow each of these, itself counted, all chains one step at a time."""
+    place = kernel.build[SUBSECTION].place("NextSubsection")
+    counts = np.zeros(len(addresses), dtype=np.int64)
+    broken = np.zeros(len(addresses), dtype=np.bool_)
+    rows, at = np.flatnonzero(addresses), addresses[np.flatnonzero(addresses)]
+    for _ in range(SUBSECTION_LIMIT):
+        if not len(rows):
+            break
+        data, there = kernel.space.read_many(at + np.uint64(place.offset), place.size)
+        counts[rows] += there
+        following = data.view(f"<u{place.size}").reshape(-1).astype(np.uint64)
+        broken[rows] |= ~there | ((following != 0) & (following < np.uint64(kernel.system_start)))
+        going = there & (following >= np.uint64(kernel.system_start))
+        rows, at = rows[going], following[going]
+    broken[rows] = True  # longer than any section: its chain loops
+    doubt = Absent(Kind.IMPLAUSIBLE, "the chain of subsections does not end")
+    none = Absent(Kind.IMPLAUSIBLE, "no subsection lies where one should")
+    return [
+        doubt if bad else count if start else none
+        for bad, count, start in zip(broken.tolist(), counts.tolist(), addresses.tolist(), strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""Who sees which processes, csrss.exe's own list among them, and what each absence means."""

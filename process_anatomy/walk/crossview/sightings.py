@@ -1,0 +1,252 @@
+"""Who sees which processes: each way to find processes on its own, with what it saw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from process_anatomy.absent import Absent, Kind
+from process_anatomy.errors import Error
+from process_anatomy.kernel.identify import Kernel
+from process_anatomy.kernel.objects import object_headers
+from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.paging import READABLE
+from process_anatomy.memory.space import distinct
+from process_anatomy.memory.view import addresses_of
+from process_anatomy.walk.crossview.csr_processes import csrss
+from process_anatomy.walk.handles.tables import HandleTables, cid_table, handle_tables
+from process_anatomy.walk.processes.listed import Process, ProcessTable, read_processes
+from process_anatomy.walk.processes.memberships import Membership, job_lists, session_lists
+from process_anatomy.walk.processes.scan import LOCK_MASK, PROCESS, THREAD, Scan, proved, scan
+from structs.eprocess import EPROCESS
+from structs.ethread import ETHREAD
+
+FORWARD, BACKWARD, SCAN, THREADS = "Forward", "Backward", "psscan", "thrdscan"
+CID, HANDLES, CSRSS_HANDLES, CSR, SESSION, JOB, WIN32 = (
+    "CID",
+    "Handles",
+    "csrss",
+    "CsrProcess",
+    "Session",
+    "Job",
+    "Win32Process",
+)
+VIEWS = (FORWARD, BACKWARD, SCAN, THREADS, CSRSS_HANDLES, CID, HANDLES, CSR, SESSION, JOB, WIN32)
+"""The views, by their column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """The processes and threads in the table of client ids.
+
+    Attributes:
+        processes: address of a process to the ids that the table has for it.
+        threads: addresses of threads.
+        absent: why there is no table, else ``None``.
+        broken: parts of the table could not be read.
+        problems: what is odd or could not be read, one line each.
+    """
+
+    processes: dict[int, tuple[int, ...]]
+    threads: frozenset[int]
+    absent: Absent | None
+    broken: bool
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """Who holds handles to processes.
+
+    Attributes:
+        of: address of a process to the addresses of the processes with a handle to it.
+        absent: by the address of a process, why its own handles cannot be told.
+        broken: addresses of the processes of whose handles a part could not be read.
+    """
+
+    of: dict[int, frozenset[int]]
+    absent: dict[int, Absent]
+    broken: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Subsystems:
+    """What each csrss.exe keeps of the programs of its session, in its own memory.
+
+    Attributes:
+        known: addresses of the processes that have a record there.
+        rings: address of a csrss.exe to whether its records were read to the end, or why there are none.
+        absent: why there are none at all, else ``None``.
+        problems: what is odd or could not be read, one line each.
+    """
+
+    known: frozenset[int]
+    rings: dict[int, bool | Absent]
+    absent: Absent | None
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sightings:
+    """What every view saw.
+
+    Attributes:
+        listed: the active list.
+        scan: the pass over physical memory.
+        owners: address of a process to the addresses of the threads that name it as theirs.
+        ids: the table of client ids.
+        holders: the handle tables.
+        sessions: the lists of the sessions.
+        jobs: the lists of the jobs.
+        subsystems: the records of each csrss.exe.
+        others: addresses of processes that are not on the active list, in order.
+        unproved: addresses that a view takes for a process and that are none, with the view.
+    """
+
+    listed: ProcessTable
+    scan: Scan
+    owners: dict[int, frozenset[int]]
+    ids: Ids
+    holders: Holders
+    sessions: Membership
+    jobs: Membership
+    subsystems: Subsystems
+    others: tuple[int, ...] = ()
+    unproved: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def everyone(self) -> tuple[int, ...]:
+        """Addresses of all processes: those of the active list, then the others."""
+        return tuple(row.address for row in self.listed.rows) + self.others
+
+
+def sightings(kernel: Kernel, listed: ProcessTable) -> Sightings:
+    """What every view sees, starting from the active list."""
+    swept = scan(kernel)
+    ids = _ids(kernel, listed.rows)
+    owners = _owners(kernel, swept, ids)
+    unproved: dict[int, str] = {}
+    known = [row.address for row in listed.rows]
+    others = _proved(
+        kernel,
+        known,
+        {
+            SCAN: {s.address for s in swept.processes if s.in_place},
+            CID: ids.processes.keys(),
+            THREADS: owners.keys(),
+        },
+        unproved,
+    )
+    rows = list(listed.rows) + _read(kernel, others)
+    holders = _holders(kernel, rows)
+    sessions, jobs = session_lists(kernel, rows), job_lists(kernel, rows)
+    found = {HANDLES: holders.of.keys(), SESSION: sessions.everyone, JOB: jobs.everyone}
+    more = _proved(kernel, [row.address for row in rows], found, unproved)
+    if more:
+        others += more
+        rows += _read(kernel, more)
+        holders = _holders(kernel, rows)
+        sessions, jobs = session_lists(kernel, rows), job_lists(kernel, rows)
+    told = _subsystems(kernel, rows)
+    return Sightings(listed, swept, owners, ids, holders, sessions, jobs, told, tuple(others), unproved)
+
+
+def _read(kernel: Kernel, addresses: Sequence[int]) -> list[Process]:
+    """Processes that the active list does not reach."""
+    return read_processes(kernel, list(addresses), [()] * len(addresses), [[] for _ in addresses])
+
+
+def _proved(
+    kernel: Kernel, known: Sequence[int], found: Mapping[str, Iterable[int]], unproved: dict[int, str]
+) -> list[int]:
+    """Addresses of processes that are not known yet, in order; what is none is noted with the view that named it."""
+    views: dict[int, str] = {}
+    for view, addresses in found.items():
+        for address in sorted(addresses):
+            views.setdefault(address, view)
+    new = sorted(views.keys() - set(known))
+    good = proved(kernel, addresses_of(new)).tolist() if new else []
+    unproved.update({at: views[at] for at, fine in zip(new, good, strict=True) if not fine})
+    return [at for at, fine in zip(new, good, strict=True) if fine]
+
+
+def _ids(kernel: Kernel, listed: Sequence[Process]) -> Ids:
+    """The table of client ids, its entries told apart by what they lead to."""
+    table = cid_table(kernel, listed)
+    if isinstance(table.address, Absent):
+        return Ids({}, frozenset(), table.address, True, table.problems)
+    bodies = table.entries.object
+    headers = object_headers(kernel, bodies)
+    place = kernel.build[EPROCESS].place("HeaderType")
+    data, there = kernel.space.read_many(bodies + np.uint64(place.offset), 1)
+    kinds = np.where(there, data[:, 0] & LOCK_MASK, 0)
+    untold = headers.index < 0
+    process = headers.are("Process") | (untold & (kinds == PROCESS.number))
+    thread = headers.are("Thread") | (untold & (kinds == THREAD.number))
+    ids: dict[int, list[int]] = {}
+    for value, address in zip(table.entries.value[process].tolist(), bodies[process].tolist(), strict=True):
+        ids.setdefault(address, []).append(value)
+    problems, broken = list(table.problems), bool(table.problems)
+    rest = int(np.count_nonzero(~process & ~thread))
+    if rest:
+        problems.append(f"the table of ids has {rest} entries that lead to no process and no thread")
+    return Ids(
+        {at: tuple(v) for at, v in ids.items()}, frozenset(bodies[thread].tolist()), None, broken, tuple(problems)
+    )
+
+
+def _owners(kernel: Kernel, swept: Scan, ids: Ids) -> dict[int, frozenset[int]]:
+    """The process that each thread names as its own, of threads in memory and of those in the table of ids."""
+    owners: dict[int, set[int]] = {}
+    for found in swept.threads:
+        if found.in_place:
+            owners.setdefault(found.owner, set()).add(found.address)
+    rest = sorted(ids.threads - {found.address for found in swept.threads})
+    records = kernel.view.records(ETHREAD, addresses_of(rest))
+    for thread, owner in zip(rest, records.values("Process"), strict=True):
+        if isinstance(owner, int):
+            owners.setdefault(owner, set()).add(thread)
+    return {owner: frozenset(threads) for owner, threads in owners.items()}
+
+
+def _holders(kernel: Kernel, rows: Sequence[Process]) -> Holders:
+    """Handles to processes, in the tables of all processes."""
+    tables: HandleTables = handle_tables(kernel, rows)
+    entries = tables.entries
+    objects, back = distinct(entries.object)
+    process = object_headers(kernel, objects).are("Process")[back]
+    of: dict[int, set[int]] = {}
+    for owner, target in zip(entries.owner[process].tolist(), entries.object[process].tolist(), strict=True):
+        of.setdefault(target, set()).add(rows[owner].address)
+    return Holders(
+        {target: frozenset(owners) for target, owners in of.items()},
+        {r.address: t.address for r, t in zip(rows, tables.tables, strict=True) if isinstance(t.address, Absent)},
+        frozenset(r.address for r, t in zip(rows, tables.tables, strict=True) if t.problems),
+    )
+
+
+def _subsystems(kernel: Kernel, rows: Sequence[Process]) -> Subsystems:
+    """The records of each csrss.exe, tied to processes."""
+    try:
+        table = csrss(kernel, rows)
+    except Error as error:
+        return Subsystems(frozenset(), {}, Absent(Kind.NOT_IN_BUILD, str(error)), ())
+    rings: dict[int, bool | Absent] = {
+        root.process.address: root.node if isinstance(root.node, Absent) else root.process.address in table.whole
+        for root in table.roots
+    }
+    known = frozenset(row.process.address for row in table.rows if row.process is not None)
+    return Subsystems(known, rings, None, table.problems)
+
+
+def physical_places(kernel: Kernel, addresses: Sequence[int]) -> list[int | Absent]:
+    """Where objects lie in physical memory."""
+    if not isinstance(kernel.space, AddressSpace):
+        return [Absent(Kind.NOT_IN_DUMP, "a small dump holds no physical memory")] * len(addresses)
+    where, state, _ = kernel.space.translate(addresses_of(addresses))
+    return [
+        at if fine else Absent(Kind.UNREADABLE, f"{address:#x}: {kernel.space.why(address, 1) or 'not readable'}")
+        for address, at, fine in zip(addresses, where.tolist(), (state <= READABLE).tolist(), strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""Open handles: tables, entries, what each leads to, its name and the rights that it gives."""

@@ -1,0 +1,169 @@
+"""Handles: what each process has open, what it may do with it, and what that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from process_anatomy.absent import Absent
+from process_anatomy.errors import RequestError
+from process_anatomy.kernel.identify import Kernel
+from process_anatomy.kernel.objects import ObjectHeaders, ObjectTypes, object_headers, object_types
+from process_anatomy.memory.space import Addresses, distinct
+from process_anatomy.walk.handles.entries import AUDIT, INHERIT, PROTECT
+from process_anatomy.walk.handles.rights import rights_text
+from process_anatomy.walk.handles.tables import HandleTable, handle_tables
+from process_anatomy.walk.handles.targets import NO_TARGET, Target, targets
+from process_anatomy.walk.processes.listed import Process
+
+ALWAYS_VALID = 0x01000000
+"""ACCESS_SYSTEM_SECURITY, which can be granted on objects of every type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """One open handle.
+
+    Attributes:
+        process: whose it is.
+        value: the number that the process knows it by.
+        entry: address of the _HANDLE_TABLE_ENTRY.
+        object: address of the object's body.
+        header: address of the object's _OBJECT_HEADER, 0 where there can be none.
+        type: name of the object's type.
+        access: GrantedAccess.
+        attributes: a sum of :data:`~process_anatomy.walk.handle_entries.PROTECT`, ``INHERIT`` and ``AUDIT``.
+        target: what it leads to.
+        problems: what is odd or could not be read, one line each.
+    """
+
+    process: Process
+    value: int
+    entry: int
+    object: int
+    header: int
+    type: str | Absent
+    access: int
+    attributes: int
+    target: Target
+    problems: tuple[str, ...]
+
+    @property
+    def rights(self) -> str:
+        """What the holder may do with the object, by name."""
+        return rights_text(self.type if isinstance(self.type, str) else "", self.access)
+
+    @property
+    def inherit(self) -> bool:
+        """Whether children get it too, if they are made to inherit handles."""
+        return bool(self.attributes & INHERIT)
+
+    @property
+    def protect(self) -> bool:
+        """Whether closing it is refused."""
+        return bool(self.attributes & PROTECT)
+
+    @property
+    def audit(self) -> bool:
+        """Whether closing it is audited."""
+        return bool(self.attributes & AUDIT)
+
+
+@dataclass(frozen=True, slots=True)
+class Handles:
+    """The handles of some processes.
+
+    Attributes:
+        rows: in the order of the processes and of the handle values.
+        tables: the handle table of each process, in their order.
+        problems: what was wrong with a table, or with the types of objects, one line each.
+    """
+
+    rows: tuple[Handle, ...]
+    tables: tuple[HandleTable, ...]
+    problems: tuple[str, ...]
+
+
+def handles(kernel: Kernel, processes: Sequence[Process], types: frozenset[str] = frozenset()) -> Handles:
+    """The handles of these processes; only those to objects of some types, where any are named.
+
+    Objects of other types are not looked at beyond their headers.
+
+    Args:
+        kernel: whose memory.
+        processes: whose handles.
+        types: names of types, in any case.
+
+    Raises:
+        RequestError: this Windows has no type of that name.
+    """
+    known = object_types(kernel)
+    wanted = _wanted(known, types)
+    found = handle_tables(kernel, processes)
+    entries = found.entries
+    bodies, back = distinct(entries.object)
+    headers = object_headers(kernel, bodies)
+    untold = 0
+    if types:
+        untold = int(np.count_nonzero(headers.index[back] < 0))
+        kept = np.isin(headers.index, np.array(sorted(wanted), dtype=np.int64))
+        entries = entries.where(kept[back])
+        bodies, back = distinct(entries.object)
+        headers = object_headers(kernel, bodies)
+    names = headers.type_names()
+    told = targets(kernel, _by_type(headers, names))
+    facts = [_facts(known, headers, names, row, told) for row in range(len(bodies))]
+    rows = []
+    for owner, value, entry, access, attributes, which in zip(
+        entries.owner.tolist(), entries.value.tolist(), entries.entry.tolist(), entries.access.tolist(),
+        entries.attributes.tolist(), back.tolist(), strict=True,
+    ):  # fmt: skip
+        body, header, name, target, valid = facts[which]
+        problems = target.problems
+        if isinstance(name, Absent):
+            problems = (str(name), *problems)
+        elif access & ~valid:
+            problems = (f"it grants {access & ~valid:#x}, rights that objects of its type do not have", *problems)
+        rows.append(
+            Handle(processes[owner], value, entry, body, header, name, access, attributes, target, problems)
+        )  # fmt: skip
+    problems = [
+        f"process {process.pid}: {problem}"
+        for process, table in zip(processes, found.tables, strict=True)
+        for problem in table.problems
+    ]
+    if untold:
+        problems.append(f"{untold} handles are not shown, because the types of their objects could not be told")
+    return Handles(tuple(rows), found.tables, (*known.problems, *problems))
+
+
+def _wanted(known: ObjectTypes, types: frozenset[str]) -> set[int]:
+    """Indexes of the types of these names."""
+    by_name = {row.name.casefold(): index for index, row in known.rows.items()}
+    missing = sorted(name for name in types if name.casefold() not in by_name)
+    if missing:
+        listed = ", ".join(sorted(row.name for row in known.rows.values())) or "none could be read"
+        raise RequestError(f"no object type is called {missing[0]!r}; this Windows has: {listed}")
+    return {by_name[name.casefold()] for name in types}
+
+
+def _by_type(headers: ObjectHeaders, names: Sequence[str | Absent]) -> dict[str, Addresses]:
+    """Type name to the addresses of its objects."""
+    rows: dict[str, list[int]] = {}
+    for row, name in enumerate(names):
+        if isinstance(name, str):
+            rows.setdefault(name, []).append(row)
+    return {name: headers.bodies[numbers] for name, numbers in rows.items()}
+
+
+def _facts(
+    known: ObjectTypes, headers: ObjectHeaders, names: Sequence[str | Absent], row: int, told: dict[int, Target]
+) -> tuple[int, int, str | Absent, Target, int]:
+    """What every handle to one object shares: address, header, type, target, and the rights that there can be."""
+    body, name = int(headers.bodies[row]), names[row]
+    kind = known.rows.get(int(headers.index[row]))
+    valid = kind.valid_access if kind is not None else 0
+    every = valid | ALWAYS_VALID if isinstance(valid, int) and valid else 0xFFFFFFFF
+    return body, int(headers.addresses[row]), name, told.get(body, NO_TARGET), every

@@ -1,0 +1,1 @@
+"""The executable program: PEBs, environments, the loader's lists, mapped images and drivers."""

@@ -1,0 +1,232 @@
+"""Images: programs and libraries as they lie in a process's memory, whole or with pages missing.
+
+The executable program of each process, or any of its modules.  Three places name where the program is: the kernel's
+_EPROCESS, the PEB, and the VAD of the mapped file; they must agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
+from process_anatomy.errors import RequestError
+from process_anatomy.kernel.identify import Kernel
+from process_anatomy.kernel.image import SIZE_LIMIT, PeImage
+from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.view import addresses_of, unreadable
+from process_anatomy.walk.address_space.sections import FileHeader, file_headers, sections
+from process_anatomy.walk.address_space.vads import IMAGE_MAP, Vad, vad_around, vads
+from process_anatomy.walk.processes.listed import NOT_READ, Process
+from process_anatomy.walk.program.modules import modules
+from process_anatomy.walk.program.portable import PeFacts, pe_facts
+from structs.eprocess import EPROCESS
+from structs.peb import PEB
+
+PAGE = 0x1000
+CHUNK = 256
+"""Pages of an image that are read in one step."""
+PROGRAM, MODULE, PEB_PROGRAM = "program", "module", "peb-program"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image in the memory of one process.
+
+    Attributes:
+        process: the process.
+        role: ``program`` (the executable, as the kernel says), ``peb-program`` (what the PEB says instead),
+            or ``module``.
+        base: its first address.
+        name: file name of what is mapped, else as the loader or the kernel names it.
+        vad: the node of the VAD tree that its base lies in.
+        facts: what the image says of itself, absent where its headers are missing or are none.
+        file: what the kernel noted of the file's headers when it mapped it; absent where no file is mapped, or where
+            what was found there is of another machine and so no such note.
+        size: bytes that were looked at: SizeOfImage, or what is mapped; never more than 64 MB.
+        missing: pages of these that are not in memory.
+        problems: what is odd or could not be read, one line each.
+    """
+
+    process: Process
+    role: str
+    base: int
+    name: str | Absent
+    vad: Vad | None
+    facts: PeFacts | Absent
+    file: FileHeader | Absent
+    size: int
+    missing: int
+    problems: tuple[str, ...]
+
+    @property
+    def path(self) -> str | Absent:
+        """The mapped file, not applicable without one."""
+        return self.vad.file if self.vad is not None else NOT_APPLICABLE
+
+    @property
+    def overlay(self) -> int | Absent:
+        """Bytes of the file behind its last section, which are never mapped: signatures, installers' data ..."""
+        if isinstance(self.facts, Absent):
+            return self.facts
+        if isinstance(self.file, Absent):
+            return self.file
+        if isinstance(self.file.size, Absent):
+            return self.file.size
+        return max(self.file.size - self.facts.file_end, 0)
+
+    @property
+    def pages(self) -> int:
+        """Pages that were looked at."""
+        return -(-self.size // PAGE)
+
+
+class ImageTable(NamedTuple):
+    """Images of some processes, and what no row can say."""
+
+    rows: tuple[Image, ...]
+    problems: tuple[str, ...]
+
+
+class _Wanted(NamedTuple):
+    process: Process
+    role: str
+    base: int
+    name: str | Absent
+    problems: tuple[str, ...]
+
+
+def images(kernel: Kernel, processes: Sequence[Process], name: str = "", everything: bool = False) -> ImageTable:
+    """The images of the processes: the executable program of each, or modules.
+
+    Args:
+        kernel: the kernel.
+        processes: whose images.
+        name: file name of a module to look at, whatever its case; the program's if left out.
+        everything: all modules.
+
+    Raises:
+        RequestError: no module has that name, or the image holds no user memory.
+    """
+    space = kernel.space
+    if not isinstance(space, AddressSpace):
+        raise RequestError("a small dump holds no process's own memory, so there are no images to show")
+    if name or everything:
+        wanted, problems = _modules(kernel, processes, name)
+    else:
+        wanted, problems = _programs(kernel, space, processes)
+    trees = vads(kernel, list({w.process.address: w.process for w in wanted}.values())).rows
+    places: dict[int, list[Vad]] = {}
+    for node in trees:
+        if isinstance(node.start, int) and isinstance(node.end, int):
+            places.setdefault(node.process.address, []).append(node)
+    spaces: dict[int, AddressSpace] = {}
+    around = [vad_around(places.get(each.process.address, ()), each.base) for each in wanted]
+    mapped = [vad for vad in around if vad is not None]
+    headers = iter(file_headers(kernel, sections(kernel, mapped)))
+    rows = []
+    for each, vad in zip(wanted, around, strict=True):
+        root = each.process.dtb if isinstance(each.process.dtb, int) else 0
+        own = spaces.setdefault(root, space.through(root))
+        rows.append(_image(own, each, vad, NOT_APPLICABLE if vad is None else next(headers)))
+    return ImageTable(tuple(rows), tuple(problems))
+
+
+def _modules(kernel: Kernel, processes: Sequence[Process], name: str) -> tuple[list[_Wanted], list[str]]:
+    table = modules(kernel, processes)
+    found = [
+        _Wanted(row.process, MODULE, row.base, row.name, ())
+        for row in table.rows
+        if isinstance(row.base, int) and (not name or (isinstance(row.name, str) and row.name.lower() == name.lower()))
+    ]
+    if name and not found:
+        raise RequestError(f"no module is named {name} (windows.anatomy.modules lists them)")
+    return found, list(table.problems)
+
+
+def _programs(kernel: Kernel, space: AddressSpace, processes: Sequence[Process]) -> tuple[list[_Wanted], list[str]]:
+    """The executable of each process: where the kernel says, and where the PEB says if that is elsewhere."""
+    bases = kernel.view.records(EPROCESS, addresses_of([p.address for p in processes])).values("SectionBaseAddress")
+    place = kernel.build[PEB].place("ImageBaseAddress")
+    at = addresses_of([p.peb + place.offset if isinstance(p.peb, int) else 0 for p in processes])
+    roots = addresses_of([p.dtb if isinstance(p.dtb, int) else 0 for p in processes])
+    data, there = space.read_many(at, place.size, roots)
+    told = data.view(f"<u{place.size}").reshape(-1).tolist()
+    wanted, problems = [], []
+    for process, base, stated, readable in zip(processes, bases, told, there.tolist(), strict=True):
+        if isinstance(process.exit_time, int):
+            continue  # its address space is gone
+        if isinstance(base, Absent):
+            problems.append(f"process {process.pid}: where its program is mapped is not known ({base})")
+        other = stated if readable and isinstance(process.peb, int) else None
+        lines: tuple[str, ...] = ()
+        if isinstance(base, int) and other is not None and other != base:
+            lines = (f"the kernel says that the program is mapped at {base:#x}, the PEB says {other:#x}",)
+        if isinstance(base, int) and 0 < base < kernel.system_start:
+            wanted.append(_Wanted(process, PROGRAM, base, process.name, lines))
+        if other is not None and other != base and 0 < other < kernel.system_start:
+            wanted.append(_Wanted(process, PEB_PROGRAM, other, process.name, lines))
+    return wanted, problems
+
+
+def _image(own: AddressSpace, wanted: _Wanted, vad: Vad | None, file: FileHeader | Absent) -> Image:
+    process, role, base, name, told = wanted
+    problems = list(told)
+    facts: PeFacts | Absent
+    mapped = 0
+    if vad is not None and isinstance(vad.end, int):
+        mapped = min(vad.end + 1 - base, SIZE_LIMIT)
+    try:
+        image = PeImage(own, base)
+        facts = pe_facts(image)
+        size = image.size
+        problems += facts.problems
+        if facts.size > SIZE_LIMIT:
+            problems.append(f"its header says {facts.size:#x} bytes; {SIZE_LIMIT:#x} of them were looked at")
+    except ValueError as error:
+        header = own.read(base, PAGE)
+        facts = Absent(Kind.IMPLAUSIBLE, str(error)) if header is not None else unreadable(own, base, PAGE)
+        size = mapped
+        problems.append(f"its header cannot be used: {facts}")
+    if vad is None:
+        problems.append("no VAD covers it" if process.vad_root else "its VADs are not known")
+    elif vad.vad_type != IMAGE_MAP:
+        problems.append(f"no image is mapped there: its memory is {'private' if vad.private else 'a plain mapping'}")
+    elif vad.start != base:
+        problems.append(f"it does not start where the mapped image does ({vad.start:#x})")
+    elif isinstance(facts, PeFacts) and isinstance(vad.pages, int) and -(-facts.size // PAGE) != vad.pages:
+        problems.append(f"its header says {facts.size:#x} bytes, but {vad.pages * PAGE:#x} are mapped")
+    if isinstance(facts, PeFacts) and isinstance(file, FileHeader):
+        for what, here, noted in (
+            ("check sum", facts.checksum, file.checksum),
+            ("DllCharacteristics", facts.characteristics, file.characteristics),
+        ):
+            if isinstance(noted, int) and here != noted:
+                problems.append(
+                    f"its header in memory has {what} {here:#x}, its file had {noted:#x} when it was mapped"
+                )
+    if vad is not None and isinstance(vad.file, str):
+        name = vad.file.rsplit("\\", 1)[-1]
+    if isinstance(name, Absent) and name.kind in NOT_READ:
+        problems.append(f"name: {name}")
+    missing = sum(int((~there).sum()) for _, there in _pages(own, base, size))
+    return Image(process, role, base, name, vad, facts, file, size, missing, tuple(dict.fromkeys(problems)))
+
+
+def _pages(own: AddressSpace, base: int, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The octets of an image and which pages of them there are, some pages at a time."""
+    count = -(-min(size, SIZE_LIMIT) // PAGE)
+    for first in range(0, count, CHUNK):
+        numbers = np.arange(first, min(first + CHUNK, count), dtype=np.uint64)
+        yield own.read_many(np.uint64(base) + numbers * np.uint64(PAGE), PAGE)
+
+
+def image_bytes(kernel: Kernel, image: Image) -> Iterator[bytes]:
+    """The image as it lies in memory, in pieces; missing pages are zeros."""
+    if isinstance(kernel.space, AddressSpace) and isinstance(image.process.dtb, int):
+        own = kernel.space.through(image.process.dtb)
+        for octets, _ in _pages(own, image.base, image.size):
+            yield octets.tobytes()

@@ -1,0 +1,401 @@
+"""PEBs: what processes keep of themselves in their own (user) address space, read through their own page tables.
+
+The kernel keeps its own record of a process in system address space, where the same address means the same for
+everybody.  A PEB is an address in one process only: each is read through the page-table root of its process, and
+what the same address holds in another process is looked up beside it.  User code can change all of it, so what it
+says is compared with what the kernel keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
+from process_anatomy.kernel.identify import Kernel
+from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.space import Addresses, Space
+from process_anatomy.memory.view import View, addresses_of, unreadable
+from process_anatomy.walk.processes.listed import NOT_READ, Process
+from structs import builds
+from structs.eprocess import EPROCESS
+from structs.layout import Build
+from structs.peb import EWOW64PROCESS, PEB, PROCESS_PARAMETERS, WOW64_PROCESS
+
+FLAGS = (
+    "ImageUsesLargePages",
+    "IsProtectedProcess",
+    "IsImageDynamicallyRelocated",
+    "SkipPatchingUser32Forwarders",
+    "IsPackagedProcess",
+    "IsAppContainer",
+    "IsProtectedProcessLight",
+    "IsLongPathAwareProcess",
+    "ProcessInJob",
+    "ProcessInitializing",
+    "ProcessUsingVEH",
+    "ProcessUsingVCH",
+    "ProcessUsingFTH",
+)
+"""Bit-fields of a PEB that tell something of the process, by Windows' names."""
+HEAP_LIMIT = 1 << 12
+"""Heaps of one process at the most; a list that claims more is cut off there."""
+OFFSET_LIMIT = 0x10000
+"""Below it, the Buffer of a parameter string is its offset from the parameters, not an address."""
+COMPARED = 0x40
+"""Bytes of a PEB that are looked up in another process as well."""
+POINTERS = {
+    "image_base": "ImageBaseAddress",
+    "ldr": "Ldr",
+    "heap": "ProcessHeap",
+    "api_set_map": "ApiSetMap",
+    "shared_memory": "ReadOnlySharedMemoryBase",
+    "shim_data": "pShimData",
+}
+NUMBERS = {
+    "nt_global_flag": "NtGlobalFlag",
+    "heap_count": "NumberOfHeaps",
+    "subsystem": "ImageSubsystem",
+    "session": "SessionId",
+}
+STRINGS = {
+    "image_path": "ImagePathName",
+    "command_line": "CommandLine",
+    "current_directory": "CurrentDirectory",
+    "window_title": "WindowTitle",
+    "desktop": "DesktopInfo",
+    "shell_info": "ShellInfo",
+}
+"""Facts of a row, and the fields that hold them."""
+PARAMETER_FACTS = (*STRINGS, "environment", "environment_size")
+FACTS = (
+    *POINTERS,
+    *NUMBERS,
+    "being_debugged",
+    "flags",
+    "os_version",
+    "service_pack",
+    "parameters",
+    "heaps",
+    *PARAMETER_FACTS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Peb:
+    """One PEB.  Every fact may be :class:`~process_anatomy.absent.Absent`.
+
+    Attributes:
+        process: whose it is.
+        bits: those of the kernel's pointers, or 32 for the second one of a 32-bit process on 64-bit Windows.
+        address: user address, not applicable for a process without one.
+        root: physical address of the page-table root that it was read through.
+        elsewhere: another process and what the same address holds there: ``nothing``, ``something else`` or
+            ``the same``; ``None`` where no other process was looked at.
+        image_base: where it says that the program is mapped.
+        ldr: address of the loader's data.
+        heap: address of the default heap.
+        api_set_map: address of the map of API sets.
+        shared_memory: address of the memory shared with the Windows subsystem.
+        shim_data: address of the data of compatibility shims.
+        nt_global_flag: debugging aids that are switched on, as Windows' mask.
+        heap_count: heaps it counts.
+        subsystem: what the program is for.
+        session: session it was started in.
+        being_debugged: whether it says that a debugger is attached.
+        flags: names of the bits that are set, comma separated, or ``none``.
+        os_version: the Windows that it tells the program of.
+        service_pack: its service pack in words, not applicable where it names none.
+        parameters: address of the process parameters.
+        heaps: addresses of all heaps.
+        image_path: path of the program.
+        command_line: command line.
+        current_directory: current directory.
+        window_title: title for the first window.
+        desktop: window station and desktop.
+        shell_info: what the shell passed on.
+        environment: address of the environment block.
+        environment_size: bytes of the environment block.
+        problems: what is odd or could not be read, one line each.
+    """
+
+    process: Process
+    bits: int
+    address: int | Absent
+    root: int | Absent
+    elsewhere: tuple[Process, str] | None
+    image_base: int | Absent
+    ldr: int | Absent
+    heap: int | Absent
+    api_set_map: int | Absent
+    shared_memory: int | Absent
+    shim_data: int | Absent
+    nt_global_flag: int | Absent
+    heap_count: int | Absent
+    subsystem: int | Absent
+    session: int | Absent
+    being_debugged: bool | Absent
+    flags: str | Absent
+    os_version: str | Absent
+    service_pack: str | Absent
+    parameters: int | Absent
+    heaps: tuple[int, ...] | Absent
+    image_path: str | Absent
+    command_line: str | Absent
+    current_directory: str | Absent
+    window_title: str | Absent
+    desktop: str | Absent
+    shell_info: str | Absent
+    environment: int | Absent
+    environment_size: int | Absent
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """A process with what its kernel object says that its PEB should say too."""
+
+    process: Process
+    address: int | Absent
+    section: int | Absent
+    debug_port: int | Absent
+
+
+def pebs(kernel: Kernel, processes: Sequence[Process], everyone: Sequence[Process] = ()) -> list[Peb]:
+    """The PEBs of these processes: one row for each process, and one more for each 32-bit PEB.
+
+    Args:
+        kernel: whose memory.
+        processes: whose PEBs.
+        everyone: processes among which another is looked for, to tell what the same address holds there.
+    """
+    records = kernel.view.records(EPROCESS, addresses_of([process.address for process in processes]))
+    sections, ports = records.values("SectionBaseAddress"), records.values("DebugPort")
+    native = [
+        _Owner(process, process.peb, section, port)
+        for process, section, port in zip(processes, sections, ports, strict=True)
+    ]
+    second = {
+        index: _Owner(processes[index], address, sections[index], ports[index])
+        for index, address in small_pebs(kernel, processes, records.values("WoW64Process")).items()
+    }
+    rows = _read(kernel, kernel.build, native, everyone)
+    if not second:
+        return rows
+    build = builds.wow64(kernel.number)
+    more = dict(zip(second, _read(kernel, build, list(second.values()), everyone), strict=True))
+    return [row for index, first in enumerate(rows) for row in ((first, more[index]) if index in more else (first,))]
+
+
+def small_pebs(kernel: Kernel, processes: Sequence[Process], pointers: list[int | Absent]) -> dict[int, int | Absent]:
+    """The addresses of 32-bit PEBs, by the row of the process, for processes whose WoW64Process leads to one.
+
+    WoW64Process is the PEB's address itself from Windows 7 to 8.1, and that of a kernel structure elsewhere.
+    """
+    found: dict[int, int | Absent] = {
+        row: pointer
+        for row, pointer in enumerate(pointers)
+        if isinstance(pointer, int) and 0 < pointer < kernel.system_start
+    }
+    rows = [row for row, pointer in enumerate(pointers) if isinstance(pointer, int) and pointer >= kernel.system_start]
+    where = addresses_of(
+        [pointer for pointer in pointers if isinstance(pointer, int) and pointer >= kernel.system_start]
+    )
+    layout, field = (EWOW64PROCESS, "Peb") if EWOW64PROCESS in kernel.build else (WOW64_PROCESS, "Wow64")
+    # the 32-bit PEB is the first word of every such structure that is known
+    known = layout in kernel.build
+    values = kernel.view.records(layout, where).values(field) if known else _words(kernel, where)
+    found |= dict(zip(rows, values, strict=True))
+    return {row: _address_of(found[row], f"process {processes[row].pid}") for row in sorted(found)}
+
+
+def _words(kernel: Kernel, where: Addresses) -> list[int | Absent]:
+    """The pointer at each address."""
+    size = kernel.build.pointer_size
+    data, there = kernel.space.read_many(where, size)
+    words = data.view(f"<u{size}").reshape(-1).tolist()
+    return [
+        word if readable else unreadable(kernel.space, address, size)
+        for word, readable, address in zip(words, there.tolist(), where.tolist(), strict=True)
+    ]
+
+
+def _address_of(value: int | Absent, whose: str) -> int | Absent:
+    if isinstance(value, Absent) or 0 < value < 1 << 32:
+        return value
+    return Absent(Kind.IMPLAUSIBLE, f"a 32-bit PEB of {whose} at {value:#x}")
+
+
+def _read(kernel: Kernel, build: Build, owners: Sequence[_Owner], everyone: Sequence[Process]) -> list[Peb]:
+    """The PEBs of these owners in the layout of a build, all in one batch, each through its own root."""
+    space, bits = kernel.space, 8 * build.pointer_size
+    if not isinstance(space, AddressSpace):
+        gone = Absent(Kind.NOT_IN_DUMP, "the process's own memory is not in a small dump")
+        return [_without(o, bits, gone if isinstance(o.address, int) else o.address) for o in owners]
+    view = View(space, build)
+    wheres = [_where(owner) for owner in owners]
+    addresses = addresses_of([where if isinstance(where, int) else 0 for where in wheres])
+    roots = addresses_of([o.process.dtb if isinstance(o.process.dtb, int) else 0 for o in owners])
+    records = view.records(PEB, addresses, roots)
+    flags = [(name, records.values(name)) for name in FLAGS if name in records.structure]
+    columns: dict[str, list[Any]] = {
+        **{fact: [_pointer(space, v) for v in records.values(field)] for fact, field in POINTERS.items()},
+        **{fact: records.values(field) for fact, field in NUMBERS.items()},
+        "being_debugged": [v if isinstance(v, Absent) else v != 0 for v in records.values("BeingDebugged")],
+        "flags": [_names([(name, values[row]) for name, values in flags]) for row in range(len(owners))],
+        "os_version": [
+            _version(parts)
+            for parts in zip(*map(records.values, ("OSMajorVersion", "OSMinorVersion", "OSBuildNumber")), strict=True)
+        ],
+        "service_pack": [NOT_APPLICABLE if words == "" else words for words in records.texts("CSDVersion")],
+        "parameters": [_pointer(space, value) for value in records.values("ProcessParameters")],
+    }
+    lists = records.values("ProcessHeaps")
+    places = addresses_of([at if isinstance(at, int) else 0 for at in columns["parameters"]])
+    parameters = view.records(PROCESS_PARAMETERS, places, roots)
+    told = {name: parameters.values(name) for name in (*STRINGS.values(), "Environment", "EnvironmentSize")}
+    others = _elsewhere(space, owners, addresses, everyone)
+    rows = []
+    for row, (owner, where) in enumerate(zip(owners, wheres, strict=True)):
+        if isinstance(where, Absent):
+            rows.append(_without(owner, bits, where))
+            continue
+        facts = {name: column[row] for name, column in columns.items()}
+        own = View(space.through(int(roots[row])), build)
+        facts["heaps"] = _heaps(own, lists[row], facts["heap_count"])
+        at = facts["parameters"]
+        for fact, field in STRINGS.items():
+            facts[fact] = at if isinstance(at, Absent) else _string(own, told[field][row], at)
+        for fact, field in (("environment", "Environment"), ("environment_size", "EnvironmentSize")):
+            facts[fact] = at if isinstance(at, Absent) else _pointer(space, told[field][row])
+        problems = (*_unread(facts), *_contradictions(kernel, own, owner, facts))
+        rows.append(Peb(owner.process, bits, where, int(roots[row]), others[row], problems=problems, **facts))
+    return rows
+
+
+def _where(owner: _Owner) -> int | Absent:
+    if isinstance(owner.process.dtb, Absent) and isinstance(owner.address, int):
+        return owner.process.dtb
+    return owner.address
+
+
+def _without(owner: _Owner, bits: int, gone: Absent) -> Peb:
+    """The row of a process without a PEB that could be read."""
+    facts: dict[str, Any] = dict.fromkeys(FACTS, gone)
+    problems = (f"the PEB: {gone}",) if gone.kind in NOT_READ else ()
+    return Peb(owner.process, bits, owner.address, owner.process.dtb, None, problems=problems, **facts)
+
+
+def _pointer(space: Space, value: int | Absent) -> int | Absent:
+    """A pointer of a PEB: zero is none, and one into the kernel's half cannot be."""
+    if isinstance(value, Absent) or 0 < value < space.system_start:
+        return value
+    return Absent(Kind.IMPLAUSIBLE, f"{value:#x} is no user address") if value else NOT_APPLICABLE
+
+
+def _names(bits: Sequence[tuple[str, Any]]) -> str | Absent:
+    gone = next((value for _, value in bits if isinstance(value, Absent)), None)
+    return gone if gone is not None else ",".join(name for name, value in bits if value) or "none"
+
+
+def _version(parts: tuple[Any, ...]) -> str | Absent:
+    gone = next((part for part in parts if isinstance(part, Absent)), None)
+    return gone if gone is not None else ".".join(map(str, parts))
+
+
+def _heaps(own: View, at: int | Absent, count: int | Absent) -> tuple[int, ...] | Absent:
+    """The addresses of all heaps."""
+    if isinstance(at, Absent):
+        return at
+    if isinstance(count, Absent):
+        return count
+    if not at or not count:
+        return NOT_APPLICABLE
+    if count > HEAP_LIMIT or at >= own.space.system_start:
+        return Absent(Kind.IMPLAUSIBLE, f"a list of {count} heaps at {at:#x}")
+    size = count * own.build.pointer_size
+    data = own.space.read(at, size)
+    if data is None:
+        return unreadable(own.space, at, size)
+    return tuple(np.frombuffer(data, dtype=f"<u{own.build.pointer_size}").tolist())
+
+
+def _string(own: View, value: Any, parameters: int) -> str | Absent:
+    """A string of the parameters; parameters that were not normalised yet tell its offset, not its address."""
+    if isinstance(value, Absent):
+        return value
+    buffer = parameters + value.Buffer if 0 < value.Buffer < OFFSET_LIMIT else value.Buffer
+    return own.string(buffer, value.Length)
+
+
+def _elsewhere(
+    space: AddressSpace, owners: Sequence[_Owner], addresses: Any, everyone: Sequence[Process]
+) -> list[tuple[Process, str] | None]:
+    """What the address of each PEB holds in the next process that has one."""
+    able = [p for p in everyone if isinstance(p.dtb, int) and isinstance(p.peb, int)]
+    others: list[Process | None] = []
+    following = {p.address: able[(index + 1) % len(able)] for index, p in enumerate(able)}
+    for owner in owners:
+        other = following.get(owner.process.address)
+        others.append(other if other is not None and other.dtb != owner.process.dtb else None)
+    there = addresses_of([p.dtb if p is not None and isinstance(p.dtb, int) else 0 for p in others])
+    here = addresses_of([o.process.dtb if isinstance(o.process.dtb, int) else 0 for o in owners])
+    theirs, readable = space.read_many(addresses, COMPARED, there)
+    own, _ = space.read_many(addresses, COMPARED, here)
+    same = (own == theirs).all(axis=1)
+    words = ["nothing" if not r else "the same" if s else "something else" for r, s in zip(readable, same, strict=True)]
+    return [None if other is None else (other, word) for other, word in zip(others, words, strict=True)]
+
+
+def _unread(facts: dict[str, Any]) -> Iterator[str]:
+    """What could not be read, in one line where it is all of the PEB or all of its parameters."""
+    gone = {name: v for name, v in facts.items() if isinstance(v, Absent) and v.kind in NOT_READ}
+    direct = [name for name in FACTS if name not in PARAMETER_FACTS]
+    if all(name in gone for name in direct if name != "heaps"):
+        yield f"the PEB: {gone[direct[0]]}"
+        return
+    yield from (f"{name}: {gone[name]}" for name in direct if name in gone)
+    if "parameters" in gone:
+        return
+    if all(name in gone for name in PARAMETER_FACTS):
+        yield f"the parameters: {gone[PARAMETER_FACTS[0]]}"
+        return
+    yield from (f"{name}: {gone[name]}" for name in PARAMETER_FACTS if name in gone)
+
+
+def _contradictions(kernel: Kernel, own: View, owner: _Owner, facts: dict[str, Any]) -> Iterator[str]:
+    """What a PEB says otherwise than the kernel."""
+    base, process = facts["image_base"], owner.process
+    if isinstance(base, int) and isinstance(owner.section, int) and owner.section and base != owner.section:
+        yield f"it says that the program is at {base:#x}, the kernel mapped it at {owner.section:#x}"
+    debugged, port = facts["being_debugged"], owner.debug_port
+    if isinstance(debugged, bool) and isinstance(port, int) and debugged != bool(port):
+        says = "a debugger is attached" if debugged else "no debugger is attached"
+        yield f"it says that {says}, the kernel's debug port is {port:#x}"
+    if isinstance(facts["session"], int) and isinstance(process.session, int) and facts["session"] != process.session:
+        yield f"it names session {facts['session']}, the kernel {process.session}"
+    build = facts["os_version"].rpartition(".")[2] if isinstance(facts["os_version"], str) else None
+    if build is not None and build != str(kernel.number & 0xFFFF):
+        yield f"it tells the program of Windows build {build}, the kernel is {kernel.number}"
+    if isinstance(facts["heaps"], tuple) and isinstance(facts["heap"], int) and facts["heap"] not in facts["heaps"]:
+        yield f"the default heap at {facts['heap']:#x} is not among its heaps"
+    yield from other_program(process, facts["image_path"])
+    small = own.build.pointer_size < kernel.build.pointer_size
+    if small and isinstance(base, int) and build != str(kernel.number & 0xFFFF):
+        header = own.space.read(base, 2)
+        if header != b"MZ":
+            yield f"nothing proves that 32-bit blocks of build {own.build.number} have this layout here"
+
+
+def other_program(process: Process, told: str | Absent) -> Iterator[str]:
+    """Where a PEB names another program than the one that the kernel audited at the start."""
+    audited = process.image_path
+    if isinstance(audited, str) and isinstance(told, str) and audited and told and _file(audited) != _file(told):
+        yield f"the PEB names {told}, the kernel audited {audited}"
+
+
+def _file(path: str) -> str:
+    return path.rpartition("\\")[2].lower()

@@ -1,0 +1,160 @@
+"""Threads: each process's list of _ETHREADs followed both ways, all processes at once; whom they act for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
+from process_anatomy.kernel.identify import Kernel
+from process_anatomy.kernel.lists import follow_heads
+from process_anatomy.memory.view import Records, addresses_of
+from process_anatomy.walk.processes.listed import Process
+from structs.eprocess import EPROCESS
+from structs.ethread import ETHREAD, PS_IMPERSONATION_INFORMATION
+
+THREAD_LIMIT = 1 << 14
+"""Threads of one process at the most; Windows itself runs out of handles or memory long before."""
+LEVEL_MASK, EFFECTIVE_ONLY, POINTER_MASK = 0x3, 0x4, ~0x7
+"""Parts of ImpersonationData (_PS_CLIENT_SECURITY_CONTEXT): level, whether only enabled parts count, token."""
+HIGHEST_LEVEL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """One thread.  Every fact may be :class:`~process_anatomy.absent.Absent`.
+
+    Attributes:
+        process: whose list it is on.
+        address: of the _ETHREAD.
+        tid: thread id.
+        client_token: address of the token it impersonates with now, not applicable while it does not.
+        level: how far it may act for the client (0 anonymous to 3 delegation).
+        effective_only: only the enabled groups and privileges of the token count.
+        problems: what is odd or could not be read, one line each.
+    """
+
+    process: Process
+    address: int
+    tid: int | Absent
+    client_token: int | Absent
+    level: int | Absent
+    effective_only: bool | Absent
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadTable:
+    """Every thread found.
+
+    Attributes:
+        rows: in the order of the processes and of their lists.
+        problems: where a list of threads did not close, one line each.
+        records: the _ETHREAD of each row, as it was read.
+    """
+
+    rows: tuple[Thread, ...]
+    problems: tuple[str, ...]
+    records: Records = field(repr=False, compare=False)
+
+
+def threads(kernel: Kernel, processes: Sequence[Process]) -> ThreadTable:
+    """The threads of these processes; of a small dump, the thread that crashed."""
+    if kernel.crash is not None:
+        owner = next((p for p in processes if p.address == kernel.crash.process), None)
+        here = [(owner, kernel.crash.thread, list[str]())] if owner and kernel.crash.thread else []
+        return _table(kernel, here, ())
+    head, link = kernel.build[EPROCESS].offset("ThreadListHead"), kernel.build[ETHREAD].offset("ThreadListEntry")
+    rings = follow_heads(kernel.space, addresses_of([p.address + head for p in processes]), THREAD_LIMIT)
+    entries = [
+        (process, at - link, ring.notes.get(at, []))
+        for process, ring in zip(processes, rings, strict=True)
+        for at in ring.links
+        if at >= kernel.system_start
+    ]
+    problems = [
+        f"threads of process {process.pid}: {problem}"
+        for process, ring in zip(processes, rings, strict=True)
+        for problem in ring.problems
+        if ring.links or isinstance(process.exit_time, Absent)  # one that has ended need not keep a list
+    ]
+    return _table(kernel, entries, problems)
+
+
+def _table(kernel: Kernel, entries: Sequence[tuple[Process, int, list[str]]], problems: Sequence[str]) -> ThreadTable:
+    """The threads at these addresses, in one batch."""
+    records = kernel.view.records(ETHREAD, addresses_of([address for _, address, _ in entries]))
+    return ThreadTable(tuple(_rows(kernel, records, entries)), tuple(problems), records)
+
+
+def _rows(kernel: Kernel, records: Records, entries: Sequence[tuple[Process, int, list[str]]]) -> list[Thread]:
+    rows: list[Thread] = []
+    active = records.values("ActiveImpersonationInfo")
+    for (process, address, notes), tid, pid, acts, client in zip(
+        entries,
+        records.values("UniqueThread"),
+        records.values("UniqueProcess"),
+        active,
+        _clients(kernel, records, [acts == 1 for acts in active]),
+        strict=True,
+    ):
+        problems = list(notes)
+        if isinstance(pid, int) and isinstance(process.pid, int) and pid != process.pid:
+            problems.append(f"it says that it belongs to process {pid}")
+        token: int | Absent
+        level: int | Absent
+        only: bool | Absent
+        token, level, only = client
+        leads = acts if isinstance(acts, Absent) else token
+        if isinstance(acts, int) and not acts:
+            token = level = only = NOT_APPLICABLE
+        elif isinstance(leads, Absent):
+            token = level = only = leads
+            problems.append(f"impersonation: {token}")
+        elif leads < kernel.system_start:
+            token = level = only = Absent(Kind.IMPLAUSIBLE, f"{token:#x} is no address of a token")
+            problems.append(f"it impersonates, but {token}")
+        elif isinstance(level, Absent) or isinstance(only, Absent):
+            problems.append(f"impersonation: {level if isinstance(level, Absent) else only}")
+        elif level > HIGHEST_LEVEL:
+            level = Absent(Kind.IMPLAUSIBLE, f"no impersonation level is {level:#x}")
+            problems.append(f"impersonation: {level}")
+        rows.append(Thread(process, address, tid, token, level, only, tuple(problems)))
+    return rows
+
+
+def _clients(kernel: Kernel, records: Records, acting: Sequence[bool]) -> list[tuple[Any, Any, Any]]:
+    """Token, level and whether only enabled parts count, of whom each thread acts for.
+
+    Before Windows Vista a thread leads to a structure that tells them; since, it holds them in one word.
+    """
+    if "ImpersonationInfo" not in records.structure:
+        return [
+            (data, data, data)
+            if isinstance(data, Absent)
+            else (data & POINTER_MASK, data & LEVEL_MASK, bool(data & EFFECTIVE_ONLY))
+            for data in records.values("ImpersonationData")
+        ]
+    pointers = records.values("ImpersonationInfo")
+    leads = records.array("ImpersonationInfo").astype(np.uint64) * np.array(acting, dtype=np.uint64)
+    leads[leads < np.uint64(kernel.system_start)] = 0
+    told = kernel.view.records(PS_IMPERSONATION_INFORMATION, leads)
+    columns = (told.values(name) for name in ("Token", "ImpersonationLevel", "EffectiveOnly"))
+    return [
+        (token, level, _flag(only)) if (gone := _no_client(pointer, lead)) is None else (gone, gone, gone)
+        for pointer, lead, token, level, only in zip(pointers, leads.tolist(), *columns, strict=True)
+    ]
+
+
+def _no_client(pointer: int | Absent, lead: int) -> Absent | None:
+    """Why a pointer does not lead to whom a thread acts for; ``None`` where it may."""
+    if isinstance(pointer, Absent):
+        return pointer
+    return None if lead else Absent(Kind.IMPLAUSIBLE, f"{pointer:#x} does not lead to whom it acts for")
+
+
+def _flag(value: int | Absent) -> bool | Absent:
+    return value if isinstance(value, Absent) else value != 0
