@@ -165,9 +165,9 @@ def walk():
     return len(thread_facts(kernel, threads(kernel, listed)))
 """
 ENGINE_STARTS = """
-from process_anatomy.walk.across.starts import placed_threads
+from process_anatomy.walk.across.tables import Tables
 def walk():
-    return len(placed_threads(kernel, listed).rows)
+    return len(Tables(kernel).starts)
 """
 ENGINE_HANDLES = """
 from process_anatomy.walk.handles.opened import handles
@@ -176,8 +176,8 @@ def walk():
 """
 ENGINE = """
 import sys, time
-from process_anatomy import open_image
-kernel = open_image(sys.argv[1])
+from process_anatomy.volatility import open_path
+kernel = open_path(sys.argv[1])
 from process_anatomy.walk.processes.listed import processes
 listed = processes(kernel).rows
 {work}

@@ -1,9 +1,8 @@
-"""The engine: memory, kernel, walk, notes and forge.
+"""What a Windows memory image says of its processes, without symbols and explained.
 
 >>> from process_anatomy import open_image
->>> kernel = open_image("memory.raw")            # doctest: +SKIP
->>> from process_anatomy.walk.processes.listed import processes
->>> [row.name for row in processes(kernel).rows]  # doctest: +SKIP
+>>> image = open_image("memory.raw")                                   # doctest: +SKIP
+>>> [row["File"] for row in image.view("vads", pid=[4], explain="off")]  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -15,21 +14,23 @@ from process_anatomy.errors import Error
 if TYPE_CHECKING:
     import os
 
-    from process_anatomy.kernel.identify import Kernel
+    from process_anatomy.views.image import Image
 
 __all__ = ["Error", "open_image"]
 
 
-def open_image(path: str | os.PathLike[str], isf: str | None = None) -> Kernel:
+def open_image(path: str | os.PathLike[str], isf: str | None = None, dtb: int | None = None) -> Image:
     """Open a memory image of any format that Volatility reads, and identify its Windows kernel.
 
     Args:
         path: the image.
         isf: path of your own Volatility symbol table, to take the layout from.
+        dtb: physical address of the kernel's page tables, where they are not found.
 
     Raises:
         Error: the file is missing, is no image, or holds no Windows that is supported; one line says why.
     """
-    from process_anatomy.volatility import open_path
+    from process_anatomy.views.image import Image
+    from process_anatomy.volatility import open_path, stock_privilege_descriptions
 
-    return open_path(path, isf)
+    return Image(open_path(path, isf, dtb), stock_privilege_descriptions)

@@ -6,7 +6,8 @@
 A generated part follows a marker and is a code block or a table:
 
     <!-- vol: -f samples/... windows.anatomy.processes -->     the command and what it prints
-    <!-- columns: processes -->                                 the plugin's columns with their notes
+    <!-- columns: processes -->                                 the view's columns and what they mean
+    <!-- options: handles -->                                   the view's own options
     <!-- rules -->                                              all rules of findings with their notes
     <!-- samples -->                                            the catalogue of public memory images
 """
@@ -24,14 +25,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from process_anatomy import views
 from process_anatomy.command.samples import row
 from process_anatomy.findings import RULES
 from process_anatomy.notes import default
 from process_anatomy.samples.catalogue import PublicImage, load
+from process_anatomy.views.declaration import BOOLEAN
 
 ROOT = Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"<!-- vol: (?P<arguments>.+?) -->\n```text\n.*?```\n", re.DOTALL)
 TABLE = re.compile(r"<!-- columns: (?P<plugin>\w+) -->\n(?:\|.*\n)+")
+OPTION_TABLE = re.compile(r"<!-- options: (?P<plugin>\w+) -->\n(?:\|.*\n)+")
 RULE_TABLE = re.compile(r"<!-- rules -->\n(?:\|.*\n)+")
 SAMPLE_TABLE = re.compile(r"<!-- samples -->\n(?:\|.*\n)+")
 ATTACK = "https://attack.mitre.org/techniques/"
@@ -56,10 +60,21 @@ def fence(found: re.Match[str], run: Callable[[list[str]], str]) -> str:
 
 
 def table(found: re.Match[str]) -> str:
-    """A table of a plugin's columns."""
-    library = default()
-    rows = [f"<!-- columns: {found['plugin']} -->", "| column | what it says |", "|---|---|"]
-    rows += [f"| {n.title} | {n.brief} |" for n in map(library.__getitem__, library.ids(f"column/{found['plugin']}/"))]
+    """A table of a view's columns."""
+    rows = [f"<!-- columns: {found['plugin']} -->", "| column | kind | what it says |", "|---|---|---|"]
+    for column in views.view(found["plugin"]).columns:
+        kind = f"{column.kind.value}, {column.unit}" if column.unit else column.kind.value
+        rows.append(f"| {column.name} | {kind} | {column.meaning} |")
+    return "\n".join(rows) + "\n"
+
+
+def option_table(found: re.Match[str]) -> str:
+    """A table of a view's own options."""
+    rows = [f"<!-- options: {found['plugin']} -->", "| option | takes | what it does |", "|---|---|---|"]
+    for option in views.view(found["plugin"]).options:
+        takes = " ".join(option.choices) or ("" if option.kind is BOOLEAN else option.kind.value)
+        default_ = f" (default {option.default})" if option.default else ""
+        rows.append(f"| `--{option.name}` | {takes} | {option.meaning}{default_} |")
     return "\n".join(rows) + "\n"
 
 
@@ -117,7 +132,7 @@ def main(check: bool, run: Callable[[list[str]], str] = run_vol) -> int:
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         text = page.read_text("utf-8")
         fresh = RULE_TABLE.sub(rule_table, TABLE.sub(table, FENCE.sub(partial(fence, run=run), text)))
-        fresh = SAMPLE_TABLE.sub(sample_table, fresh)
+        fresh = OPTION_TABLE.sub(option_table, SAMPLE_TABLE.sub(sample_table, fresh))
         if fresh != text:
             stale += 1
             print(f"{page.relative_to(ROOT)} {'is out of date' if check else 'rewritten'}")

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from process_anatomy import open_image
 from process_anatomy.kernel.identify import Kernel
+from process_anatomy.volatility import open_path
 from tests.warm_vol import WarmVol
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -129,7 +129,7 @@ def opened(foreign: Callable[[str], Path]) -> Callable[[str], Kernel]:
 
     def kernel(name: str) -> Kernel:
         if name not in known:
-            known[name] = open_image(foreign(f"{name}.raw"))
+            known[name] = open_path(foreign(f"{name}.raw"))
         return known[name]
 
     return kernel

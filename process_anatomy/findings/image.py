@@ -22,10 +22,15 @@ from process_anatomy.walk.program.modules import (
 )
 
 
+def _modules(tables: Tables) -> tuple[Module, ...]:
+    """The modules; a small dump holds none."""
+    return tables.modules.rows if tables.whole else ()
+
+
 @rule("hollowed-program", Severity.HIGH)
 def hollowed_program(tables: Tables) -> Iterator[Clue]:
     """What runs as the program is not what the kernel mapped as the program."""
-    images = {(row.process.address, row.base): row for row in tables.modules.rows}
+    images = {(row.process.address, row.base): row for row in _modules(tables)}
     around = _vads(tables)
     pages = {id(row.vad): row for row in tables.pages.rows if row.vad is not None}
     told = {(peb.process.address, peb.bits): peb for peb in tables.pebs}
@@ -96,7 +101,7 @@ def image_without_file(tables: Tables) -> Iterator[Clue]:
 def unlisted_module(tables: Tables) -> Iterator[Clue]:
     """A mapped image that none of the loader's lists holds, in a process whose lists could be read whole."""
     used = {(row.process.address, row.start): row for row in tables.pages.rows if row.kind == "vad"}
-    for row in tables.modules.rows:
+    for row in _modules(tables):
         if row.state != NOT_LISTED or row.vad is None or _early(row.process):
             continue
         pages = used.get((row.process.address, row.vad.start))
@@ -119,7 +124,7 @@ def _early(process: Process) -> bool:
 @rule("half-listed-module", Severity.HIGH)
 def half_listed_module(tables: Tables) -> Iterator[Clue]:
     """A module that some of the loader's lists hold and others, which must hold it as well, do not."""
-    for row in tables.modules.rows:
+    for row in _modules(tables):
         if row.process.address in tables.modules.cut:
             continue
         entries = [entry for entry in (row.entry, row.entry32) if entry is not None]
@@ -130,7 +135,7 @@ def half_listed_module(tables: Tables) -> Iterator[Clue]:
 @rule("module-without-image", Severity.HIGH)
 def module_without_image(tables: Tables) -> Iterator[Clue]:
     """A module that the loader lists where no image is mapped, in a process whose tree is known to its last node."""
-    for row in tables.modules.rows:
+    for row in _modules(tables):
         if row.state == NO_IMAGE and row.process.address not in tables.vads.broken:
             entry = row.entry.address if row.entry is not None else 0
             what = row.told("path") or "a module without a name"
@@ -141,7 +146,7 @@ def module_without_image(tables: Tables) -> Iterator[Clue]:
 @rule("mistold-module", Severity.MEDIUM)
 def mistold_module(tables: Tables) -> Iterator[Clue]:
     """A library whose header, path or size in memory is not what the loader recorded."""
-    for row in tables.modules.rows:
+    for row in _modules(tables):
         if row.entry is None or row.base == tables.programs[row.process.address].base:
             continue
         lines = list(against_mapping(row.entry, row.vad))

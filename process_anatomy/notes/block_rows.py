@@ -1,13 +1,14 @@
 """Which note belongs to a PEB, a TEB or an environment variable, and the facts that fill it in.
 
-As :mod:`process_anatomy.notes.rows`: pure functions; the words are in the notes.
+As :mod:`process_anatomy.notes.process_rows`: pure functions; the words are in the notes.
 """
 
 from __future__ import annotations
 
 from process_anatomy.absent import Absent, Kind
+from process_anatomy.notes.explainer import Told
 from process_anatomy.notes.library import Level, Library
-from process_anatomy.notes.rows import who, word
+from process_anatomy.notes.process_rows import who, word
 from process_anatomy.walk.processes.listed import NOT_READ
 from process_anatomy.walk.program.environments import Variable
 from process_anatomy.walk.program.global_flags import GLOBAL_FLAGS
@@ -56,6 +57,11 @@ def global_flag_notes(row: Peb, library: Library) -> str:
     mask = row.nt_global_flag if isinstance(row.nt_global_flag, int) else 0
     names = [name for bit, name in GLOBAL_FLAGS.items() if mask & bit]
     return "".join(f" {name}: {library[f'global-flag/{name}'].text(Level.BRIEF)}." for name in names)
+
+
+def peb_row(row: Peb, library: Library) -> Told:
+    """All that is said of a PEB: its note, and what the debugging aids that it names do."""
+    return Told(*peb_note(row), after=global_flag_notes(row, library))
 
 
 def variable_note(row: Variable) -> Fact:

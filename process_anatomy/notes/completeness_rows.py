@@ -1,11 +1,11 @@
 """Which note belongs to how much of a process could be read, and the facts that fill it in.
 
-As :mod:`process_anatomy.notes.rows`: pure functions; the words are in the notes.
+As :mod:`process_anatomy.notes.process_rows`: pure functions; the words are in the notes.
 """
 
 from __future__ import annotations
 
-from process_anatomy.notes.rows import who
+from process_anatomy.notes.process_rows import who
 from process_anatomy.walk.across.completeness import NONE, NOT, PART, PROCESS_ID, WHOLE, Completeness
 
 WORDS = {

@@ -1,13 +1,14 @@
 """Which note belongs to a process by who sees it, and the facts that fill it in.
 
-As :mod:`process_anatomy.notes.rows`: pure functions; the words are in the notes.
+As :mod:`process_anatomy.notes.process_rows`: pure functions; the words are in the notes.
 """
 
 from __future__ import annotations
 
 from process_anatomy.notes.block_rows import place
+from process_anatomy.notes.explainer import Told
 from process_anatomy.notes.library import Level, Library
-from process_anatomy.notes.rows import who
+from process_anatomy.notes.process_rows import who
 from process_anatomy.walk.crossview.crossings import HIDDEN, REMNANT, Crossing
 from process_anatomy.walk.crossview.sightings import BACKWARD, CSR, CSRSS_HANDLES, FORWARD, HANDLES, JOB, SESSION
 
@@ -49,6 +50,11 @@ def absence_notes(row: Crossing, library: Library) -> str:
     return "".join(
         f" {_listing(views)}: {library[f'absence/{reason}'].text(Level.BRIEF)}." for reason, views in by_reason.items()
     )
+
+
+def crossing_row(row: Crossing, library: Library, level: Level) -> Told:
+    """All that is said of a process by who sees it: its note, with the reasons of views that do not."""
+    return Told(*crossview_note(row), after="" if level is Level.ANALOGY else absence_notes(row, library))
 
 
 def _listing(words: list[str]) -> str:

@@ -1,6 +1,6 @@
 """Which note belongs to a handle or to an access, and the facts that fill it in.
 
-As :mod:`process_anatomy.notes.rows`: pure functions; the words are in the notes.
+As :mod:`process_anatomy.notes.process_rows`: pure functions; the words are in the notes.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from process_anatomy.absent import Absent
-from process_anatomy.notes.rows import who, word
+from process_anatomy.notes.process_rows import who, word
 
 if TYPE_CHECKING:
     from process_anatomy.walk.across.access import Side, Step, Way

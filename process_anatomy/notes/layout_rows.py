@@ -1,12 +1,14 @@
 """Which note belongs to a check of the layout and to the verdict of all, and the facts that fill it in.
 
-As :mod:`process_anatomy.notes.rows`: pure functions; the words are in the notes.
+As :mod:`process_anatomy.notes.process_rows`: pure functions; the words are in the notes.
 """
 
 from __future__ import annotations
 
 from process_anatomy.kernel.observations import Check, Outcome
 from process_anatomy.kernel.selfproof import Proof, Verdict
+from process_anatomy.notes.explainer import Told
+from process_anatomy.notes.library import Library
 
 OUTCOMES = {Outcome.FITS: "fits", Outcome.MOSTLY: "mostly", Outcome.WRONG: "wrong", Outcome.UNKNOWN: "unknown"}
 VERDICTS = {Verdict.EXACT: "exact", Verdict.CONSISTENT: "consistent", Verdict.DOUBTFUL: "doubtful"}
@@ -33,3 +35,14 @@ def verdict_note(proof: Proof, layout: str) -> tuple[str, dict[str, object]]:
         "unreadable": proof.unreadable,
     }
     return f"layout-verdict/{VERDICTS[proof.verdict]}", facts
+
+
+def check_row(check: Check, library: Library) -> Told:
+    """All that is said of a check of the layout: why it must be so, and how it came out."""
+    must = library[f"layout-check/{check.id}"].brief
+    return Told(*outcome_note(check), before=f"{must} ", marked=False)
+
+
+def verdict_row(proof: Proof, layout: str) -> Told:
+    """What is said of the verdict on the layout with this name, which the verdict itself calls estimated."""
+    return Told(*verdict_note(proof, layout), marked=False)

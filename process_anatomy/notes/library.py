@@ -1,6 +1,6 @@
 """The library of notes: which explanation belongs to an id, and how it reads for given facts.
 
-Notes are TOML files beside this module, one table for each note.  A file is read when one of its ids is
+Notes are TOML files in the folder ``words``, one table for each note.  A file is read when one of its ids is
 asked for, never before: a command that explains nothing parses nothing.
 """
 
@@ -83,7 +83,6 @@ FAMILIES: dict[str, str] = {
     "layout-check": "layouts",
     "check-outcome": "layouts",
     "layout-verdict": "layouts",
-    "column": "columns",
 }
 """First part of an id to the file (without ``.toml``) that holds the notes of that family."""
 
@@ -118,8 +117,8 @@ class Note:
         id: family and name, for instance ``term/vad``.
         title: a short name for people.
         brief: one sentence or phrase; row templates hold placeholders such as ``{process}``.
-        full: a short paragraph, with the same placeholders; may be empty for a column or a right.
-        analogy: the same as a gang would see it; may be empty for a column or a right.
+        full: a short paragraph, with the same placeholders; may be empty for a right.
+        analogy: the same as a gang would see it; may be empty for a right.
         source: where the fact comes from.
         command: the command that shows it, for components and terms, else empty.
         innocent: what else than an attack gives the same picture, for findings.
@@ -178,7 +177,7 @@ class Library:
     """
 
     def __init__(self, folder: Traversable | None = None) -> None:
-        self._folder = files(__package__) if folder is None else folder
+        self._folder = files(__package__).joinpath("words") if folder is None else folder
         self._files: dict[str, list[str]] = {}
         self._notes: dict[str, Note] = {}
         self._values: dict[str, dict[int, Note]] = {}

@@ -1,6 +1,6 @@
 """Which note belongs to a row of modules or images, and the facts that fill it in.
 
-As :mod:`process_anatomy.notes.rows`: pure functions; the words are in the notes.
+As :mod:`process_anatomy.notes.process_rows`: pure functions; the words are in the notes.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from process_anatomy.absent import Absent
 from process_anatomy.filetime import moment_text
 from process_anatomy.notes.library import Library, NoteError
-from process_anatomy.notes.rows import count, who, word
+from process_anatomy.notes.process_rows import count, who, word
 from process_anatomy.walk.address_space.vads import IMAGE_MAP
 from process_anatomy.walk.program.images import PEB_PROGRAM, PROGRAM, Image
 from process_anatomy.walk.program.modules import LISTED, Module

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from process_anatomy.absent import Absent
 from process_anatomy.notes.library import Library
-from process_anatomy.notes.rows import count, who, word
+from process_anatomy.notes.process_rows import count, who, word
 from process_anatomy.walk.across.regions import REGIONS
 from process_anatomy.walk.address_space.page_comparison import PageRow
 

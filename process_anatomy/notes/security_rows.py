@@ -1,13 +1,13 @@
 """Which note belongs to a row of the security context, and the facts that fill it in.
 
-As :mod:`process_anatomy.notes.rows`: pure functions; the words are in the notes.
+As :mod:`process_anatomy.notes.process_rows`: pure functions; the words are in the notes.
 """
 
 from __future__ import annotations
 
 from process_anatomy.absent import Absent
 from process_anatomy.notes.library import Level, Library, NoteError
-from process_anatomy.notes.rows import count, who, word
+from process_anatomy.notes.process_rows import count, who, word
 from process_anatomy.walk.across.creation import Creation
 from process_anatomy.walk.processes.listed import NOT_READ
 from process_anatomy.walk.security.acls import Ace, Acl
@@ -37,6 +37,11 @@ def privilege_note(row: Privilege, library: Library) -> Fact:
         return "privilege-state/unknown", facts
     may = library[f"privilege/{row.name}"].text(Level.BRIEF)
     return f"privilege-state/{row.state}", facts | {"privilege": row.name, "may": may}
+
+
+def privilege_title(row: Privilege, library: Library) -> str:
+    """A privilege in a few words, empty where no Windows has it."""
+    return library[f"privilege/{row.name}"].title if row.name else ""
 
 
 def token_note(token: Token) -> Fact:

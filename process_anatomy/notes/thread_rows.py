@@ -1,6 +1,6 @@
 """Which note belongs to a thread or to an entry of the Windows subsystem's list, and the facts that fill it in.
 
-As :mod:`process_anatomy.notes.rows`: pure functions; the words are in the notes.
+As :mod:`process_anatomy.notes.process_rows`: pure functions; the words are in the notes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from process_anatomy.absent import Absent
 from process_anatomy.filetime import moment_text
 from process_anatomy.notes.block_rows import Fact, place
 from process_anatomy.notes.library import Library
-from process_anatomy.notes.rows import count, who, word
+from process_anatomy.notes.process_rows import count, who, word
 from process_anatomy.walk.across.starts import (
     DRIVER,
     MAPPED,

@@ -1,13 +1,13 @@
 """Which note belongs to a row of working sets, and the facts that fill it in.
 
-As :mod:`process_anatomy.notes.rows`: pure functions; the words are in the notes.
+As :mod:`process_anatomy.notes.process_rows`: pure functions; the words are in the notes.
 """
 
 from __future__ import annotations
 
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.kernel.identify import SYSTEM_PID
-from process_anatomy.notes.rows import count, who, word
+from process_anatomy.notes.process_rows import count, who, word
 from process_anatomy.walk.address_space.working_sets import SAME, WorkingSet
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from volatility3.framework import interfaces, renderers
+from volatility3.framework.renderers import format_hints
 
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.filetime import moment
+from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, Column, Row, View
 
 
 def safe_text(text: str) -> str:
@@ -38,38 +40,80 @@ ABSENT_VALUES: dict[Kind, type[interfaces.renderers.BaseAbsentValue]] = {
     Kind.NOT_PROVED: renderers.NotAvailableValue,
 }
 """Kind of absence to Volatility's own absent value."""
+TYPES: dict[Any, Any] = {
+    INTEGER: int,
+    ADDRESS: format_hints.Hex,
+    TEXT: str,
+    BOOLEAN: bool,
+    TIME: datetime,
+    TEXTS: str,
+}
+"""Kind of a column to the type that Volatility's renderers know."""
+MASK_48 = (1 << 48) - 1
+SHORT_ADDRESSES: dict[str, frozenset[str]] = {
+    "claims": frozenset({"Offset"}),
+    "completeness": frozenset({"Offset"}),
+    "creation": frozenset({"Offset(V)"}),
+    "crossview": frozenset({"Offset(Virtual)"}),
+    "csrss": frozenset({"EPROCESS", "HandleTo"}),
+    "dacls": frozenset({"Offset"}),
+    "groups": frozenset({"Token"}),
+    "handles": frozenset({"Offset", "Entry", "Header"}),
+    "privileges": frozenset({"Token"}),
+    "processes": frozenset({"Offset(V)", "VadRoot", "Token"}),
+    "threads": frozenset(
+        {
+            "Offset",
+            "StartAddress",
+            "Win32StartAddress",
+            "KernelStack",
+            "InitialStack",
+            "StackLimit",
+            "ImpersonationToken",
+            "Attached",
+        }
+    ),
+    "tokens": frozenset({"Offset"}),
+}
+"""Columns, by view, whose kernel addresses are printed as stock plugins print them: without their upper 16 bits."""
 
 
-class Column(NamedTuple):
-    """A column of a plugin: its name and Volatility's type."""
-
-    name: str
-    type: Any
+def column_type(column: Column) -> Any:
+    """Volatility's type for a column."""
+    return format_hints.Hex if column.hexadecimal else TYPES[column.kind]
 
 
-def cell(value: Any, kind: Any) -> Any:
-    """A value as Volatility's grid wants it for a column of a type."""
+def cell(value: Any, column: Column) -> Any:
+    """A value of a column as Volatility's grid wants it."""
     if isinstance(value, Absent):
         return ABSENT_VALUES[value.kind]()
+    kind = column.kind
+    if kind is TEXTS and value is not None:
+        value = column.separator.join(map(str, value)) if value else column.empty
     if value is None:
         return renderers.NotApplicableValue()
-    if kind is str:
+    if kind is TEXT or kind is TEXTS:
         return safe_text(str(value))
-    if kind is datetime:
+    if kind is TIME:
         return moment(value) or renderers.UnparsableValue()
-    return kind(value)
+    return column_type(column)(value)
 
 
-MASK_48 = (1 << 48) - 1
+def _cells(view: View) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    """What makes cells of a view's rows."""
+    short = SHORT_ADDRESSES.get(view.name, frozenset())
+
+    def of(cells: dict[str, Any]) -> tuple[Any, ...]:
+        if short:
+            cells = cells | {name: cells[name] & MASK_48 for name in short if isinstance(cells[name], int)}
+        return tuple([cell(cells[column.name], column) for column in view.columns])
+
+    return of
 
 
-def short_address(address: Any) -> Any:
-    """A kernel address as the stock process plugins print it: without its upper 16 bits."""
-    return address & MASK_48 if isinstance(address, int) else address
-
-
-def grid(columns: Sequence[Column], rows: Iterable[tuple[int, Sequence[Any]]]) -> renderers.TreeGrid:
-    """Rows as Volatility's grid."""
-    kinds = [column.type for column in columns]
-    cells = ((depth, tuple(map(cell, row, kinds))) for depth, row in rows)
-    return renderers.TreeGrid([(column.name, column.type) for column in columns], cells)
+def grid(view: View, rows: Iterable[Row]) -> renderers.TreeGrid:
+    """Rows of a view as Volatility's grid."""
+    made = _cells(view)
+    return renderers.TreeGrid(
+        [(column.name, column_type(column)) for column in view.columns], ((depth, made(cells)) for depth, cells in rows)
+    )

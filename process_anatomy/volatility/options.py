@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from volatility3.framework import interfaces
 from volatility3.framework.configuration import requirements
 
 from process_anatomy.errors import RequestError
+from process_anatomy.views.declaration import ADDRESS, BOOLEAN, TEXTS, Option
 from process_anatomy.volatility.cells import safe_text
-from process_anatomy.volatility.layers import local_path
+from process_anatomy.volatility.layers import ARCHITECTURES, local_path
 
 
 class ImageRequirement(requirements.TranslationLayerRequirement):
@@ -119,3 +121,48 @@ def explain_requirement() -> interfaces.configuration.RequirementInterface:
         description="How much each row explains about itself",
         optional=True,
     )
+
+
+def pid_requirement() -> interfaces.configuration.RequirementInterface:
+    """The option that names processes."""
+    return GivenListRequirement(
+        name="pid", element_type=str, description="Process ids to show: 4,88 or repeated", optional=True
+    )
+
+
+def image_requirements() -> list[interfaces.configuration.RequirementInterface]:
+    """The image, and what says how it is read."""
+    return [
+        ImageRequirement(name="primary", description="Memory layer of the kernel", architectures=ARCHITECTURES),
+        requirements.StringRequirement(
+            name="isf", description="Take the layout from this Volatility symbol table", optional=True
+        ),
+        requirements.StringRequirement(
+            name="dtb", description="Physical address of the kernel's page tables", optional=True
+        ),
+    ]
+
+
+def requirement(option: Option) -> interfaces.configuration.RequirementInterface:
+    """An option of a view as Volatility's command line takes it."""
+    said: dict[str, Any] = {"name": option.name, "description": option.meaning, "optional": True}
+    if option.choices:
+        return requirements.ChoiceRequirement(choices=list(option.choices), default=option.default, **said)
+    if option.kind is BOOLEAN:
+        return requirements.BooleanRequirement(default=option.default, **said)
+    if option.kind is TEXTS:
+        return GivenListRequirement(element_type=str, **said)
+    return requirements.StringRequirement(default=option.default, **said)
+
+
+def given(option: Option, value: Any) -> Any:
+    """What an option of a view was given, as the view takes it; its default where nothing was.
+
+    Raises:
+        RequestError: it makes no sense.
+    """
+    if value is None or value == "":
+        return option.default
+    if option.kind is TEXTS:
+        return tuple(sorted(names_given(f"--{option.name}", value)))
+    return integer(f"--{option.name}", value) if option.kind is ADDRESS else value

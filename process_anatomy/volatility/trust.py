@@ -7,11 +7,12 @@ its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
 
-from process_anatomy.volatility.cells import Column
+from process_anatomy.absent import Absent
+from process_anatomy.views.declaration import Row
 
 NOT_TRUSTED = 3
 """Exit status of a command whose rows were shown, but are read with a layout that does not fit."""
@@ -19,26 +20,17 @@ MARK = "do not trust"
 COMMAND_LINE = "volatility3.cli"
 
 
-def marked(
-    columns: Sequence[Column], rows: Iterator[tuple[int, Sequence[Any]]], reason: str
-) -> Iterator[tuple[int, Sequence[Any]]]:
+def marked(rows: Iterator[Row], reason: str) -> Iterator[Row]:
     """The rows, each saying in its column of problems that it is not to be trusted, the first also why.
 
     Args:
-        columns: of the plugin; one without a column of problems says it in its explanations.
-        rows: each with its depth.
+        rows: of a view over an image.
         reason: why, in words.
     """
-    names = [column.name for column in columns]
-    place = next((names.index(name) for name in ("Problems", "Explanation") if name in names), None)
     words = f"{MARK}: {reason}"
-    for depth, row in rows:
-        if place is None:
-            yield depth, row
-            continue
-        cells = list(row)
-        cells[place] = f"{words}; {cells[place]}" if cells[place] else words
-        yield depth, cells
+    for depth, cells in rows:
+        told = cells["Problems"]
+        yield depth, cells | {"Problems": (words, *(() if told is None or isinstance(told, Absent) else told))}
         words = MARK
 
 

@@ -23,7 +23,7 @@ def image() -> Image:
 
 def judged(kernel: Kernel) -> list[Finding]:
     """Everything that does not fit together in an image."""
-    return findings(Tables.of(kernel))
+    return findings(Tables(kernel, hidden=True))
 
 
 def accusations(found: list[Finding]) -> set[Key]:

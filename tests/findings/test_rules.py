@@ -60,7 +60,7 @@ def judged() -> Callable[..., Judged]:
         key = scenario.name, build
         if key not in known:
             image = forge(scenario, build=build)
-            known[key] = image, findings(Tables.of(kernel_of(image)))
+            known[key] = image, findings(Tables(kernel_of(image), hidden=True))
         return known[key]
 
     return of
@@ -73,7 +73,7 @@ def foreign_findings(foreign: Callable[[str], Path]) -> Callable[[str], list[Fin
 
     def of(name: str) -> list[Finding]:
         if name not in known:
-            known[name] = findings(Tables.of(open_path(foreign(name if name in FOREIGN else f"{name}.raw"))))
+            known[name] = findings(Tables(open_path(foreign(name if name in FOREIGN else f"{name}.raw")), hidden=True))
         return known[name]
 
     return of
@@ -263,7 +263,7 @@ def test_a_small_dump_is_judged_by_what_it_holds(shared: Path) -> None:
     dumps = sorted((shared / "real").glob("triage-x64-*.dmp"))
     assert dumps
     for path in dumps:
-        found = findings(Tables.of(open_path(path)))
+        found = findings(Tables(open_path(path), hidden=True))
         assert [each for each in found if each.severity > Severity.INFO] == [], path.name
 
 
@@ -284,14 +284,14 @@ def test_no_rule_can_be_forgotten() -> None:
 
 def test_rules_that_are_not_asked_for_walk_nothing() -> None:
     """A rule over one table leaves all others unread, and a rule above the least severity is not run."""
-    tables = Tables.of(kernel_of(forge()), hidden=False)
+    tables = Tables(kernel_of(forge()))
     assert [each.rule for each in findings(tables, rules=["debugged"])] == ["debugged"]
     assert vars(tables).keys() - {"kernel", "everyone", "processes"} == {"programs"}
     assert [each.rule for each in findings(tables, Severity.CRITICAL, ["debugged"])] == []
 
 
 def test_an_unknown_rule_is_told_with_those_that_there_are() -> None:
-    tables = Tables.of(kernel_of(forge()), hidden=False)
+    tables = Tables(kernel_of(forge()))
     with pytest.raises(RequestError, match=r"no rule nonsense; the rules are .*hidden-process"):
         findings(tables, rules=["nonsense"])
 
@@ -313,7 +313,7 @@ def test_every_finding_has_evidence_with_an_address(judged: Callable[..., Judged
 def test_a_record_that_contradicts_another_is_smear_and_accuses_nobody(layout: str) -> None:
     """A tree that loops, a thread that names another process, a list that is broken in one direction."""
     image = forge()
-    known = accusations(findings(Tables.of(kernel_of(image), hidden=False)))
+    known = accusations(findings(Tables(kernel_of(image))))
     edit, victim = Editor(image), process_truth(image, "explorer.exe")
     if layout == "vad":
         leaf = next(vad["node"] for vad in victim["vads"] if edit.space.read(vad["node"], 16) == bytes(16))
@@ -323,7 +323,7 @@ def test_a_record_that_contradicts_another_is_smear_and_accuses_nobody(layout: s
     else:
         link = victim["eprocess"] + edit.build[EPROCESS].offset("ActiveProcessLinks")
         edit.write(link, link.to_bytes(8, "little"))
-    found = findings(Tables.of(kernel_of(image, edit.frames), hidden=False))
+    found = findings(Tables(kernel_of(image, edit.frames)))
     told = [each for each in found if each.rule == "smear"]
     assert told
     others = accusations([each for each in found if each not in told])
@@ -335,7 +335,7 @@ def test_a_process_that_ended_is_not_held_to_what_is_expected_of_a_running_one()
     actor = next(a for a in INTRUSION.cast if a.name == "svchost.exe" and "wrong-path" in a.findings)
     ended = replace(actor, ended=actor.started + 9, threads=1, memory="all")
     cast = tuple(ended if a is actor else a for a in INTRUSION.cast)
-    found = findings(Tables.of(kernel_of(forge(replace(INTRUSION, cast=cast)))))
+    found = findings(Tables(kernel_of(forge(replace(INTRUSION, cast=cast))), hidden=True))
     assert not {each.rule for each in found if each.process and each.process.pid == actor.pid}
     processes = [each.process for each in found if each.process and each.process.pid == actor.pid]
     assert all(process.exit_time != NOT_APPLICABLE for process in processes)

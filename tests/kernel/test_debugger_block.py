@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from process_anatomy import open_image
 from process_anatomy.kernel.debugger_block import DebuggerBlock, _encoded, block_without_image, debugger_block, decoded
 from process_anatomy.kernel.identify import Kernel, identify
 from process_anatomy.kernel.image import KernelImage
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import MappedMemory
+from process_anatomy.volatility import open_path
 from structs.debugger import statements
 
 FOREIGN = ["win10-19041", "srv2019-17763", "srv2016-14393", "winxp-2600-pae", "win7-7601-x86-pae"]
@@ -26,7 +26,7 @@ MASK = (1 << 64) - 1
 
 
 def opened(name: str, foreign: Callable[[str], Path]) -> tuple[Kernel, AddressSpace]:
-    kernel = open_image(foreign(f"{name}.raw"))
+    kernel = open_path(foreign(f"{name}.raw"))
     assert isinstance(kernel.space, AddressSpace)
     return kernel, kernel.space
 

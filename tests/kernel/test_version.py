@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from process_anatomy import open_image
 from process_anatomy.kernel.choice import Servicing
 from process_anatomy.kernel.debugger_block import DebuggerBlock
 from process_anatomy.kernel.image import KernelImage
 from process_anatomy.kernel.version import FLAVOURS, flavour, version
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.volatility import open_path
 from tests.kernel.test_image import BASE, SIZE, code_view, kernel
 from tests.memory.patchwork import Patchwork
 
@@ -123,7 +123,7 @@ def test_the_layout_follows_from_what_a_foreign_kernel_says_of_itself(
     name: str, layout: str, estimated: bool, told: str, foreign: Callable[[str], Path]
 ) -> None:
     """Of the kernel of Windows 7, facts of its PDB are known that differ from every layout."""
-    found = open_image(foreign(f"{name}.raw"))
+    found = open_path(foreign(f"{name}.raw"))
     assert isinstance(found.space, AddressSpace)
     image = KernelImage(found.space, found.base)
     build = Servicing(found.space, image, found.number, image.pdb).by_revision

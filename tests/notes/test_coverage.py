@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import re
 from collections.abc import Iterable
@@ -17,11 +16,20 @@ from process_anatomy.kernel.identify import Crash
 from process_anatomy.kernel.observations import Check, Outcome
 from process_anatomy.kernel.selfproof import Proof, Verdict
 from process_anatomy.memory.paging import PageState
-from process_anatomy.notes import FAMILIES, Level, default, module_rows, page_rows, rows, security_rows
+from process_anatomy.notes import (
+    FAMILIES,
+    Level,
+    default,
+    module_rows,
+    page_rows,
+    process_rows,
+    security_rows,
+    vad_rows,
+)
+from process_anatomy.notes.about import TEMPLATES, about
 from process_anatomy.notes.block_rows import ELSEWHERE, global_flag_notes, peb_note, teb_note, variable_note
 from process_anatomy.notes.completeness_rows import WORDS, completeness_note
 from process_anatomy.notes.crossview_rows import absence_notes, crossview_note
-from process_anatomy.notes.explainer import TEMPLATES, about
 from process_anatomy.notes.finding_rows import finding_note
 from process_anatomy.notes.layout_rows import outcome_note, verdict_note
 from process_anatomy.notes.working_set_rows import working_set_note
@@ -120,38 +128,6 @@ PEB = Peb(
 )  # fmt: skip
 TEB = Teb(THREAD, 64, 0x1000, problems=(), **dict.fromkeys(TEB_FACTS, 1))
 ACTING = replace(TOKEN, thread=THREAD, token_type="Impersonation", level="Impersonation")
-PLUGINS = {
-    "processes": "Processes",
-    "vads": "Vads",
-    "pages": "Pages",
-    "tokens": "Tokens",
-    "groups": "Groups",
-    "claims": "Claims",
-    "dacls": "Dacls",
-    "creation": "Creation",
-    "workingset": "WorkingSet",
-    "privileges": "Privileges",
-    "modules": "Modules",
-    "images": "Images",
-    "peb": "Peb",
-    "envars": "Environments",
-    "tebs": "Tebs",
-    "findings": "Findings",
-    "crossview": "CrossView",
-    "completeness": "Completeness",
-    "handles": "Handles",
-    "access": "Access",
-    "threads": "Threads",
-    "csrss": "Csrss",
-    "selfcheck": "SelfCheck",
-    "dt": "Dt",
-    "explain": "Explain",
-}
-
-
-def plugin(name: str) -> Any:
-    """A plugin's class."""
-    return getattr(importlib.import_module(f"volatility3.plugins.windows.anatomy.{name}"), PLUGINS[name])
 
 
 def names(family: str) -> list[str]:
@@ -192,18 +168,6 @@ def test_every_severity_has_its_note_with_its_value() -> None:
 def test_every_family_has_notes() -> None:
     """No family is only a name."""
     assert [family for family in FAMILIES if not names(family)] == []
-
-
-@pytest.mark.parametrize("name", PLUGINS)
-def test_every_column_has_its_note_and_every_column_note_its_column(name: str) -> None:
-    """Same names, same order."""
-    noted = [key.split("/", 2)[2] for key in default().ids(f"column/{name}/")]
-    assert noted == [column.name for column in plugin(name).columns]
-
-
-def test_column_notes_are_only_of_plugins_that_there_are() -> None:
-    """No note is left over from a plugin that went."""
-    assert {key.split("/")[1] for key in default().ids("column/")} == set(PLUGINS)
 
 
 def test_every_privilege_has_its_note_with_its_value() -> None:
@@ -254,11 +218,11 @@ def test_every_kind_of_process_row_is_reached_and_has_its_note() -> None:
         replace(PROCESS, wow64=True),
         replace(PROCESS, pid=gone),
     ]
-    chosen = {rows.process_note(process, Kin(()), None, None)[0] for process in kinds}
+    chosen = {process_rows.process_note(process, Kin(()), None, None)[0] for process in kinds}
     before_vista = replace(TOKEN, integrity=Absent(Kind.NOT_IN_BUILD))
-    chosen.add(rows.process_note(replace(PROCESS, session=0), Kin(()), before_vista, None)[0])
+    chosen.add(process_rows.process_note(replace(PROCESS, session=0), Kin(()), before_vista, None)[0])
     crash = Crash(process=PROCESS.address, thread=1, time=1, bugcheck=1, build=1)
-    chosen.add(rows.process_note(PROCESS, Kin(()), None, crash)[0])
+    chosen.add(process_rows.process_note(PROCESS, Kin(()), None, crash)[0])
     assert chosen == set(default().ids("process-row/"))
 
 
@@ -273,7 +237,7 @@ def test_every_kind_of_vad_row_is_reached_and_has_its_note() -> None:
         replace(VAD, private=0),
         replace(VAD, start=Absent(Kind.UNREADABLE)),
     ]
-    assert {rows.vad_note(vad, default())[0] for vad in kinds} == set(default().ids("vad-row/"))
+    assert {vad_rows.vad_note(vad, default())[0] for vad in kinds} == set(default().ids("vad-row/"))
 
 
 def test_every_region_has_its_note() -> None:

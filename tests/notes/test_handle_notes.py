@@ -43,9 +43,9 @@ def test_every_kind_of_access_is_reached_and_has_its_note() -> None:
     found = told(map(step_note, steps)) | told(map(way_note, ways))
     assert found == set(default().ids("access-row/"))
     off = Explainer("off")
-    assert (off.handle(HANDLE), off.step(steps[0]), off.way(ways[0])) == (None, None, None)
+    assert (off(handle_note, HANDLE), off(step_note, steps[0]), off(way_note, ways[0])) == (None, None, None)
     brief = Explainer("brief")
-    assert all((brief.handle(HANDLE), brief.step(steps[0]), brief.way(ways[0])))
+    assert all((brief(handle_note, HANDLE), brief(step_note, steps[0]), brief(way_note, ways[0])))
 
 
 def test_every_right_has_its_note_with_its_value() -> None:

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from process_anatomy.findings import RULES
+from process_anatomy import views
 from process_anatomy.notes import FAMILIES, Level, Library, Note, NoteError, default
-from process_anatomy.notes.explainer import about
+from process_anatomy.notes.about import about
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,62 +127,6 @@ ALLOWED: dict[str, set[str]] = {
     "layout-verdict": {"layout", "reason", "passed", "failed", "unreadable"},
     "csr-row": {"process", "pid", "node", "client", "client_pid", "eprocess", "session", "threads", "count", "reason"},
 }
-COLUMNS = {
-    "processes": "PID PPID ImageFileName Offset(V) Threads Handles SessionId Wow64 CreateTime ExitTime DTB PEB VadRoot"
-    " Token Protection ImagePath SeenBy Layout Problems Explanation",
-    "handles": "PID Process Offset HandleValue Type GrantedAccess Name Target Rights Inherit ProtectFromClose"
-    " AuditOnClose Entry Header Problems Explanation",
-    "access": "PID Process Kind HandleValue GrantedAccess Powers TargetPID Target User Integrity TargetUser"
-    " TargetIntegrity Upwards Steps Way Problems Explanation",
-    "vads": "PID Process Offset Start_VPN End_VPN Tag Protection CommitCharge PrivateMemory Parent File VadType Depth"
-    " Pages Region Flags Balance ControlArea Subsections SectionFlags MappedViews SectionReferences FileObject Problems"
-    " Explanation",
-    "pages": "PID Process Kind Start End Protection Region File Valid Large Transition Prototype Pagefile DemandZero"
-    " Untouched Unknown Resident Guard NoAccess Hardware Private Disagreement Problems Explanation",
-    "privileges": "PID Process Value Privilege Attributes Description TID Token Problems Explanation",
-    "tokens": "PID TID Process Offset TokenId AuthenticationId User UserName Account Integrity Elevation SessionId"
-    " TokenType ImpersonationLevel Groups Privileges Flags Virtualization UIAccess RestrictedSids Package PackageName"
-    " LowboxNumber Capabilities SecurityAttributes Claims TrustLevel Owner PrimaryGroup DefaultDacl MandatoryPolicy"
-    " AuditPolicy Source SourceIdentifier ParentTokenId ModifiedId OriginatingLogonSession LinkedLogonSession"
-    " LogonReferences ExpirationTime Problems Explanation",
-    "groups": "PID Process SID Name NameSource TID Kind Attributes Role Token Problems Explanation",
-    "claims": "PID TID Process Kind Name ValueType Index Value Flags HeldBy Offset Problems Explanation",
-    "dacls": "PID TID Process Entry Type Flags AccessMask Rights SID Name Offset Problems Explanation",
-    "creation": "PID PPID ImageFileName Offset(V) CreateTime Parent ParentState CreatorPID Creator Method Confidence"
-    " TokenChanges Evidence User ParentUser TokenId ParentTokenId ImagePath CommandLine Problems Explanation",
-    "workingset": "PID Process WorkingSetSize WorkingSetLeafSize PeakWorkingSetSize MinimumWorkingSetSize"
-    " MaximumWorkingSetSize PageFaultCount PrivatePages CommitCharge CommitChargePeak CommitChargeLimit"
-    " NonPagedPoolQuota PagedPoolQuota PeakNonPagedPoolQuota PeakPagedPoolQuota PeakVirtualSize Resident LargePages"
-    " Transition PageTables WorkingSetList ListEntries ThroughAnother Problems Explanation",
-    "peb": "PID Process Bits PEB DTB ImageBaseAddress BeingDebugged NtGlobalFlag GlobalFlags Flags ImagePath"
-    " CommandLine CurrentDirectory WindowTitle DesktopInfo ShellInfo OSVersion ServicePack Subsystem SessionId Heaps"
-    " ProcessHeap"
-    " HeapList Ldr ProcessParameters Environment EnvironmentSize ApiSetMap ReadOnlySharedMemoryBase ShimData Problems"
-    " Explanation",
-    "envars": "PID Process Block Variable Value Bits Problems Explanation",
-    "tebs": "PID TID Process Bits TEB DTB StackBase StackLimit DeallocationStack ClientId PEB LastErrorValue"
-    " LastStatusValue Problems Explanation",
-    "modules": "PID Process Base Size Name Path LoadCount LoadTime InLoad InInit InMem MappedPath EntryPoint"
-    " TimeDateStamp LoadReason References Bits State Header Offset Problems Explanation",
-    "findings": "PID Process Rule Severity Evidence Technique Innocent Problems Explanation",
-    "completeness": "PID Process Offset AddressSpace Program Handles SecurityContext ProcessId Threads Nodes"
-    " ProgramPages HandleEntries ThreadObjects Obstacles Problems Explanation",
-    "crossview": "Offset(Virtual) Name PID pslist psscan thrdscan csrss Exit_Time Forward Backward CID Handles"
-    " CsrProcess Session Job Win32Process Verdict Confidence HiddenFrom Absences Offset(Physical) Problems Explanation",
-    "threads": "Offset PID TID StartAddress StartPath Win32StartAddress Win32StartPath CreateTime ExitTime"
-    " Process Name State WaitReason Priority BasePriority SuspendCount ExitStatus TEB KernelStack InitialStack"
-    " StackLimit CrossThreadFlags Flags ImpersonationToken ImpersonationLevel Attached StartIn StartProtection"
-    " Win32StartIn Win32StartProtection Alarm Problems Explanation",
-    "csrss": "PID Process SessionId Offset DTB ClientPID ClientTID Client EPROCESS Threads ThreadIds Flags"
-    " SequenceNumber ProcessHandle HandleTo TiedBy LogonSession NtSession ClientPort ClientViewBase ReferenceCount"
-    " ProcessGroupId ShutdownLevel ShutdownFlags CsrRootProcess SeenBy Problems Explanation",
-    "images": "PID Process Base Size Name Path Role TimeDateStamp Machine Subsystem Checksum FileSize Overlay"
-    " EntryPoint EntrySection Sections VadProtection Imphash Imports Exports PdbPath PdbGuid CompanyName FileVersion"
-    " OriginalFilename RichHash Mitigations Pages PagesMissing File_output Problems Explanation",
-    "dt": "Structure Offset Field Type Value Address Meaning Problems Explanation",
-    "selfcheck": "Check Result Structure Field Place Space Passed Failed Unreadable FirstFailure Problems Explanation",
-    "explain": "Term Kind Title Explanation Analogy Command Source",
-}
 NAMES = {
     "component": "private-address-space executable-program open-handles security-context process-id threads",
     "term": "process access-token privilege sid integrity-level elevation logon-session vad vad-tree vad-node eprocess"
@@ -280,7 +225,7 @@ NAMES = {
 }
 
 
-BRIEF_ONLY = {"column", "object-right", "layout-check"}
+BRIEF_ONLY = {"object-right", "layout-check"}
 """Families whose notes may say no more than one phrase."""
 
 
@@ -307,60 +252,60 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("key", IDS)
-def test_every_note_has_title_brief_full_analogy_and_source(key: str) -> None:
-    note = default()[key]
-    assert note.id == key
-    needed = [note.title, note.brief, note.source]
-    if family(key) not in BRIEF_ONLY:
-        needed += [note.full, note.analogy]
-    assert all(text.strip() for text in needed)
+def test_every_note_has_title_brief_full_analogy_and_source() -> None:
+    for key in IDS:
+        note = default()[key]
+        assert note.id == key, key
+        needed = [note.title, note.brief, note.source]
+        if family(key) not in BRIEF_ONLY:
+            needed += [note.full, note.analogy]
+        assert all(text.strip() for text in needed), key
 
 
-@pytest.mark.parametrize("key", IDS)
-def test_a_brief_is_one_line_of_at_most_140_characters(key: str) -> None:
-    brief = default()[key].brief
-    assert "\n" not in brief
-    assert len(brief) <= 140
+def test_a_brief_is_one_line_of_at_most_140_characters() -> None:
+    for key in IDS:
+        brief = default()[key].brief
+        assert "\n" not in brief, key
+        assert len(brief) <= 140, key
 
 
-@pytest.mark.parametrize("key", IDS)
-def test_placeholders_are_plain_names_that_the_family_allows(key: str) -> None:
-    note = default()[key]
-    for text in (note.title, note.brief, note.full, note.analogy):
-        assert placeholders(text) <= ALLOWED.get(family(key), set())
-    assert not placeholders(note.title)
+def test_placeholders_are_plain_names_that_the_family_allows() -> None:
+    for key in IDS:
+        note = default()[key]
+        for text in (note.title, note.brief, note.full, note.analogy):
+            assert placeholders(text) <= ALLOWED.get(family(key), set()), key
+        assert not placeholders(note.title), key
 
 
-@pytest.mark.parametrize("key", [key for key in IDS if family(key) in ALLOWED])
-def test_every_row_template_speaks_of_its_own_process(key: str) -> None:
-    note = default()[key]
-    subjects = {"field", "layout"} if family(key) in IMAGE_WIDE else {"process", "holder"}
-    for text in (note.brief, note.full, note.analogy):
-        assert placeholders(text) & subjects
+def test_every_row_template_speaks_of_its_own_process() -> None:
+    for key in [key for key in IDS if family(key) in ALLOWED]:
+        note = default()[key]
+        subjects = {"field", "layout"} if family(key) in IMAGE_WIDE else {"process", "holder"}
+        for text in (note.brief, note.full, note.analogy):
+            assert placeholders(text) & subjects, key
 
 
-@pytest.mark.parametrize("key", IDS)
 @pytest.mark.parametrize("level", list(Level))
-def test_every_note_can_be_explained_at_every_level(key: str, level: Level) -> None:
-    text = default().explain(key, level, facts_for(key))
-    assert bool(text) is (level is not Level.OFF)
-    assert "{" not in text
+def test_every_note_can_be_explained_at_every_level(level: Level) -> None:
+    for key in IDS:
+        text = default().explain(key, level, facts_for(key))
+        assert bool(text) is (level is not Level.OFF), key
+        assert "{" not in text, key
 
 
-@pytest.mark.parametrize("key", IDS)
-def test_findings_and_they_alone_say_what_would_be_innocent(key: str) -> None:
-    note = default()[key]
-    assert bool(note.innocent) is (family(key) == "finding")
-    assert "{" not in note.innocent + note.technique
+def test_findings_and_they_alone_say_what_would_be_innocent() -> None:
+    for key in IDS:
+        note = default()[key]
+        assert bool(note.innocent) is (family(key) == "finding"), key
+        assert "{" not in note.innocent + note.technique, key
 
 
-@pytest.mark.parametrize("key", [key for key in IDS if default()[key].technique])
-def test_a_technique_is_an_id_of_attack_and_its_source_says_so_where_the_finding_is_about_it(key: str) -> None:
-    note = default()[key]
-    assert family(key) == "finding"
-    assert re.fullmatch(r"T1\d{3}(\.\d{3})?", note.technique)
-    assert "MITRE ATT&CK" not in note.source or f"MITRE ATT&CK {note.technique};" in note.source
+def test_a_technique_is_an_id_of_attack_and_its_source_says_so_where_the_finding_is_about_it() -> None:
+    for key in [key for key in IDS if default()[key].technique]:
+        note = default()[key]
+        assert family(key) == "finding", key
+        assert re.fullmatch(r"T1\d{3}(\.\d{3})?", note.technique), key
+        assert "MITRE ATT&CK" not in note.source or f"MITRE ATT&CK {note.technique};" in note.source, key
 
 
 def test_no_two_notes_share_a_brief() -> None:
@@ -377,20 +322,12 @@ def test_only_components_and_terms_name_a_command_and_all_of_them_do() -> None:
     with_command = {key for key in IDS if default()[key].command}
     assert with_command == {key for key in IDS if family(key) in ("component", "term")}
     plugins = {default()[key].command.split()[0] for key in with_command}
-    assert plugins <= {f"windows.anatomy.{name}" for name in COLUMNS}
+    assert plugins <= {f"windows.anatomy.{name}" for name in views.NAMES}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_family_holds_exactly_the_names_that_plugins_ask_for(name: str) -> None:
     assert set(default().ids(f"{name}/")) == {f"{name}/{word}" for word in NAMES[name].split()}
-
-
-@pytest.mark.parametrize("plugin", COLUMNS)
-def test_every_column_of_a_plugin_has_a_note_in_the_plugins_order(plugin: str) -> None:
-    columns = [name.replace("_", " ") for name in COLUMNS[plugin].split()]
-    ids = list(default().ids(f"column/{plugin}/"))
-    assert ids == [f"column/{plugin}/{name}" for name in columns]
-    assert [default()[key].title for key in ids] == columns
 
 
 def test_privileges_are_exactly_the_values_2_to_36() -> None:
@@ -435,14 +372,14 @@ def test_a_brief_that_other_texts_hold_continues_their_sentence(name: str) -> No
         assert not brief.endswith(".")
 
 
-@pytest.mark.parametrize("key", [key for key in IDS if family(key) == "creation-row"])
-def test_a_judgement_on_creation_claims_no_more_than_its_evidence(key: str) -> None:
-    note = default()[key]
-    assert "consistent with" in note.brief
-    assert "consistent with" in note.full
-    assert "confidence {confidence}" in note.full
-    assert "{pid}" in note.brief
-    assert "tudy note, Creating a Process" in note.source
+def test_a_judgement_on_creation_claims_no_more_than_its_evidence() -> None:
+    for key in [key for key in IDS if family(key) == "creation-row"]:
+        note = default()[key]
+        assert "consistent with" in note.brief, key
+        assert "consistent with" in note.full, key
+        assert "confidence {confidence}" in note.full, key
+        assert "{pid}" in note.brief, key
+        assert "tudy note, Creating a Process" in note.source, key
 
 
 @pytest.mark.parametrize("name", ["WIN://SYSAPPID", "TSA://ProcUnique", "APPID://PATH"])
@@ -519,8 +456,9 @@ def test_off_says_nothing_and_reads_nothing(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("level", [Level.FULL, Level.ANALOGY])
-def test_a_column_without_longer_text_falls_back_to_its_brief(level: Level) -> None:
-    assert default().explain("column/vads/Pages", level, {}) == default()["column/vads/Pages"].brief
+def test_a_right_without_longer_text_falls_back_to_its_brief(level: Level) -> None:
+    key = next(default().ids("object-right/"))
+    assert default().explain(key, level, {}) == default()[key].brief
 
 
 @pytest.mark.parametrize("key", ["term/no-such", "nothing/at-all", "", "term", "term/"])
@@ -540,13 +478,13 @@ def test_an_unknown_family_cannot_be_loaded() -> None:
 
 
 def test_a_file_is_read_only_when_one_of_its_ids_is_asked_for(folder: Path) -> None:
-    (folder / "columns.toml").write_text("this is not TOML", "utf-8")
+    (folder / "pages.toml").write_text("this is not TOML", "utf-8")
     (folder / "terms.toml").write_text('["term/vad"]\ntitle = "t"\nbrief = "b"\nsource = "s"\n', "utf-8")
     library = Library(folder)
     assert library["term/vad"] == Note("term/vad", "t", "b", source="s")
     assert list(library.ids("term/")) == ["term/vad"]
-    with pytest.raises(NoteError, match=r"columns\.toml"):
-        library.load("column")
+    with pytest.raises(NoteError, match=r"pages\.toml"):
+        library.load("page-state")
 
 
 def test_a_prefix_without_a_slash_may_span_families() -> None:

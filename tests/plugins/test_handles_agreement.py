@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from process_anatomy import open_image
+from process_anatomy.volatility import open_path
 from process_anatomy.walk.handles.opened import Handle, handles
 from process_anatomy.walk.processes.listed import processes
 from process_anatomy.walk.processes.scan import scan
@@ -100,7 +100,7 @@ def test_memprocfs_has_the_same_handles(
 
 def told(image: Path) -> list[Handle]:
     """The handles of all processes, as the engine has them."""
-    kernel = open_image(image)
+    kernel = open_path(image)
     return list(handles(kernel, processes(kernel).rows).rows)
 
 
@@ -123,7 +123,7 @@ def test_stock_handles_processes_threads_and_drivers_of_xp_are_ours(
         (r["PID"], r["Process"], r["Offset"], r["HandleValue"], r["Type"], r["GrantedAccess"], r["Name"] or "")
         for r in stock("windows.handles")
     )
-    kernel = open_image(image)
+    kernel = open_path(image)
     found = scan(kernel)
     assert {row["Offset(V)"] for row in stock("windows.psscan")} == {row.physical for row in found.processes}
     assert {row["Offset"] for row in stock("windows.thrdscan")} == {row.physical for row in found.threads}

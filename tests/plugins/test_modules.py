@@ -10,8 +10,8 @@ from typing import Any
 import pefile
 import pytest
 
-from process_anatomy import open_image
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.volatility import open_path
 from process_anatomy.walk.processes.listed import processes
 from tests.conftest import Vol
 
@@ -176,7 +176,7 @@ def test_a_dumped_image_holds_the_pages_of_the_process(
     assert row["File output"] == f"pid.{pid}.{row['Base']:#x}.notepad.exe.img"
     data = (tmp_path / row["File output"]).read_bytes()
     assert len(data) == row["Size"] == 4096 * row["Pages"]
-    kernel = open_image(image)
+    kernel = open_path(image)
     process = next(p for p in processes(kernel).rows if p.pid == pid)
     assert isinstance(kernel.space, AddressSpace)
     assert isinstance(process.dtb, int)

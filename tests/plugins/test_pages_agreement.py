@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from process_anatomy import open_image
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import PageState
 from process_anatomy.memory.view import addresses_of
+from process_anatomy.volatility import open_path
 from process_anatomy.walk.address_space.page_entries import entries_of, prototype_addresses, prototypes, software_of
 from process_anatomy.walk.address_space.sections import sections
 from process_anatomy.walk.address_space.vads import vads
@@ -56,7 +56,7 @@ def user_top(image: str) -> int:
 @pytest.fixture(scope="module")
 def kernels(foreign: Foreign) -> Callable[[str], Kernel]:
     """Name of an image to its kernel, opened once."""
-    return cache(lambda name: open_image(foreign(name)))
+    return cache(lambda name: open_path(foreign(name)))
 
 
 @pytest.fixture

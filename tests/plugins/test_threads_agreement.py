@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from process_anatomy import open_image
 from process_anatomy.absent import Absent
 from process_anatomy.kernel.identify import Kernel
+from process_anatomy.volatility import open_path
 from process_anatomy.walk.processes.listed import processes
 from process_anatomy.walk.threads.facts import ThreadFacts, thread_facts
 from process_anatomy.walk.threads.listed import threads
@@ -93,7 +93,7 @@ def test_memprocfs_says_the_same(
 ) -> None:
     """Fourteen facts of each thread; but XP's times of creation with three bits too many, and nobody who acts there."""
     image = foreign(f"{name}.raw")
-    kernel = open_image(str(image))
+    kernel = open_path(str(image))
     mine = {}
     for row in thread_facts(kernel, threads(kernel, processes(kernel).rows)):
         token = number(row.thread.client_token) if "ImpersonationData" in kernel.build[ETHREAD] else 0

@@ -14,14 +14,16 @@ from process_anatomy.forge import Image
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.paging import translate_one
 from process_anatomy.notes.explainer import Explainer
+from process_anatomy.notes.security_rows import privilege_note, token_note
 from process_anatomy.walk.across.creation import creations
-from process_anatomy.walk.across.starts import MESSAGE, REUSED, placed_threads
+from process_anatomy.walk.across.starts import MESSAGE, REUSED
+from process_anatomy.walk.across.tables import Tables
 from process_anatomy.walk.processes.listed import processes
 from process_anatomy.walk.program.environments import environments
 from process_anatomy.walk.program.loader import loader_entries
 from process_anatomy.walk.program.pebs import pebs
 from process_anatomy.walk.registry.hives import hives
-from process_anatomy.walk.security.contexts import Security, security
+from process_anatomy.walk.security.contexts import Security
 from process_anatomy.walk.security.groups import groups
 from process_anatomy.walk.security.privileges import Privilege, privileges
 from process_anatomy.walk.security.token_facts import category_text
@@ -51,11 +53,11 @@ def edit(image: Image) -> Editor:
 
 def security_of(kernel: Kernel) -> Security:
     """The security contexts of an image; each row is explained."""
-    rows = processes(kernel).rows
-    found = security(kernel, rows, rows)
-    explain = Explainer("full", rows, found.everyone)
-    assert all(explain.token(token) for token in found.tokens)
-    assert all(explain.privilege(row) for row in privileges(list(found.tokens)) if isinstance(row, Privilege))
+    rows, found = processes(kernel).rows, Tables(kernel).security
+    explain = Explainer("full")
+    assert all(explain(token_note, token) for token in found.tokens)
+    held = [row for row in privileges(list(found.tokens)) if isinstance(row, Privilege)]
+    assert all(explain(privilege_note, row, explain.library) for row in held)
     assert all(row is not None for row in groups(found.tokens, found.claims))
     assert len(list(creations(kernel, rows, rows, found.everyone))) == len(rows)
     return found
@@ -218,7 +220,7 @@ def test_a_message_number_in_the_place_of_a_start_is_no_alarm(image: Image, edit
     place = edit.build[ETHREAD].place("LpcReceivedMsgIdValid")
     edit.write(thread["ethread"] + place.offset, b"\1")
     kernel = kernel_of(image, edit.frames)
-    rows = placed_threads(kernel, [row for row in processes(kernel).rows if row.pid == process["pid"]]).rows
+    rows = Tables(kernel, frozenset({process["pid"]})).starts
     row = next(row for row in rows if row.facts.thread.address == thread["ethread"])
     assert (row.win32.kind, row.win32.reason, row.win32.address) == (REUSED, MESSAGE, 0x2B5)
     assert isinstance(row.alarm, Absent)

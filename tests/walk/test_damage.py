@@ -17,13 +17,25 @@ from process_anatomy.kernel.candidates import kernel_images
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.paging import translate_one
 from process_anatomy.notes.explainer import Explainer
+from process_anatomy.notes.process_rows import process_note
+from process_anatomy.notes.security_rows import (
+    ace_note,
+    attribute_note,
+    creation_note,
+    dacl_note,
+    group_note,
+    privilege_note,
+    token_note,
+)
+from process_anatomy.notes.vad_rows import vad_note
 from process_anatomy.walk.across.creation import creations
 from process_anatomy.walk.across.structures import fields as structure_fields
 from process_anatomy.walk.across.structures import layout_named
+from process_anatomy.walk.across.tables import Tables
 from process_anatomy.walk.address_space.vads import VadTable, vads
+from process_anatomy.walk.processes.kin import Kin
 from process_anatomy.walk.processes.listed import Process, ProcessTable, processes
 from process_anatomy.walk.security.acls import Acl
-from process_anatomy.walk.security.contexts import security
 from process_anatomy.walk.security.groups import groups
 from process_anatomy.walk.security.logons import LogonSession
 from process_anatomy.walk.security.privileges import privileges
@@ -179,25 +191,26 @@ def everything(kernel: Kernel) -> tuple[ProcessTable, VadTable, list[Token]]:
     """All walks, and all explanations of their rows."""
     table = processes(kernel)
     trees = vads(kernel, table.rows)
-    found = security(kernel, table.rows, table.rows)
+    found = Tables(kernel).security
     contexts = list(found.tokens)
-    explain = Explainer("full", table.rows, contexts, kernel.crash, kernel.build.estimated)
+    explain = Explainer("full", kernel.build.estimated)
+    kin = Kin(table.rows)
     for process in table.rows:
-        assert explain.process(process)
+        assert explain(process_note, process, kin, None, kernel.crash)
     for vad in trees.rows:
-        assert explain.vad(vad)
+        assert explain(vad_note, vad, explain.library)
     for row in privileges(contexts):
-        assert explain.token(row) if isinstance(row, Token) else explain.privilege(row)
+        assert explain(token_note, row) if isinstance(row, Token) else explain(privilege_note, row, explain.library)
     for member in groups(contexts, found.claims):
-        assert explain.token(member) if isinstance(member, Token) else explain.group(member, "")
+        assert explain(token_note, member) if isinstance(member, Token) else explain(group_note, member, "")
     for attribute in found.claims.attributes:
-        assert explain.attribute(attribute)
+        assert explain(attribute_note, attribute, 0, explain.library)
     for token in contexts:
-        assert explain.dacl(token)
+        assert explain(dacl_note, token)
         for ace in token.dacl.entries if isinstance(token.dacl, Acl) else ():
-            assert explain.ace(token, ace, "")
+            assert explain(ace_note, token, ace, "")
     for creation in creations(kernel, table.rows, table.rows, contexts):
-        assert explain.creation(creation)
+        assert explain(creation_note, creation)
         assert creation.evidence or creation.parent.state in ("none", "unknown")
     for field in structure_fields(kernel.view, layout_named("EPROCESS"), table.rows[0].address):
         assert explain.field(field)

@@ -21,7 +21,8 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.objects import FIRST_POINTED, object_headers, object_types
 from process_anatomy.kernel.variables import Variables, variables
 from process_anatomy.memory.view import addresses_of
-from process_anatomy.walk.across.completeness import HANDLES, NONE, WHOLE, completeness
+from process_anatomy.walk.across.completeness import HANDLES, NONE, WHOLE
+from process_anatomy.walk.across.tables import Tables
 from process_anatomy.walk.crossview.crossings import HIDDEN, REMNANT, CrossTable, crossview
 from process_anatomy.walk.crossview.sightings import CSR
 from process_anatomy.walk.handles.entries import EntryForm
@@ -147,7 +148,7 @@ def test_each_view_sees_what_the_answer_key_says(image: Image, table: CrossTable
 
 def test_a_table_counts_all_of_its_handles_only_up_to_windows_7(image: Image, kernel: Kernel) -> None:
     """Since Windows 8 it counts some, and a table that was read without a problem is whole whatever it counts."""
-    rows = {row.process.pid: row.components[HANDLES] for row in completeness(kernel, processes(kernel).rows).rows}
+    rows = {row.process.pid: row.components[HANDLES] for row in Tables(kernel).completeness.rows}
     for process in listed_truth(image.truth):
         part, count = rows[process["pid"]], len(process["handles"])
         assert (part.state, part.found, part.expected) == (NONE if process["exited"] else WHOLE, count, count)

@@ -9,22 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from process_anatomy.absent import Absent
 from process_anatomy.errors import Error
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import addresses_of
-from process_anatomy.walk.address_space.vads import Vad, vads
-from process_anatomy.walk.address_space.working_sets import WorkingSet, working_sets
-from process_anatomy.walk.handles.tables import HandleTable, handle_tables
+from process_anatomy.walk.address_space.vads import Vad, VadTable
+from process_anatomy.walk.address_space.working_sets import WorkingSet
+from process_anatomy.walk.handles.tables import HandleTable, HandleTables
 from process_anatomy.walk.processes.listed import NOT_READ, Process
-from process_anatomy.walk.program.images import PROGRAM, Image, images
-from process_anatomy.walk.program.modules import NO_LOADER, UNREADABLE, Module, modules
-from process_anatomy.walk.program.pebs import Peb, pebs
-from process_anatomy.walk.security.tokens import Token, tokens
-from process_anatomy.walk.threads.listed import Thread, threads
+from process_anatomy.walk.program.images import PROGRAM, Image, ImageTable
+from process_anatomy.walk.program.modules import NO_LOADER, UNREADABLE, Module, ModuleTable
+from process_anatomy.walk.program.pebs import Peb
+from process_anatomy.walk.security.tokens import Token
+from process_anatomy.walk.threads.listed import Thread, ThreadTable
 from structs.eprocess import EPROCESS
 
 ADDRESS_SPACE, EXECUTABLE, HANDLES = "AddressSpace", "Program", "Handles"
@@ -86,19 +86,65 @@ class CompletenessTable:
     problems: tuple[str, ...]
 
 
-def completeness(kernel: Kernel, processes: Sequence[Process]) -> CompletenessTable:
-    """What could be read of these processes; each kind of structure is walked once for all of them."""
+class Walks(Protocol):
+    """The tables of some processes that tell how much of each could be read."""
+
+    kernel: Kernel
+
+    @property
+    def processes(self) -> Sequence[Process]:
+        """Those processes."""
+
+    @property
+    def vads(self) -> VadTable:
+        """Their VAD trees."""
+
+    @property
+    def working_sets(self) -> Sequence[WorkingSet]:
+        """Their working sets."""
+
+    @property
+    def pebs(self) -> Sequence[Peb]:
+        """Their PEBs."""
+
+    @property
+    def programs_in_memory(self) -> ImageTable:
+        """Their programs."""
+
+    @property
+    def modules(self) -> ModuleTable:
+        """Their modules."""
+
+    @property
+    def handle_tables(self) -> HandleTables:
+        """Their handle tables."""
+
+    @property
+    def tokens(self) -> Sequence[Token]:
+        """Their tokens, those of their threads among them."""
+
+    @property
+    def threads(self) -> ThreadTable:
+        """Their threads."""
+
+
+def completeness(walks: Walks) -> CompletenessTable:
+    """What could be read of some processes.
+
+    Args:
+        walks: the tables of these processes.
+    """
     gone: dict[str, str] = {}
     told = [
-        _walked(ADDRESS_SPACE, gone, lambda: _address_spaces(kernel, processes)),
-        _walked(EXECUTABLE, gone, lambda: _programs(kernel, processes)),
-        _walked(HANDLES, gone, lambda: [_handles(table) for table in handle_tables(kernel, processes).tables]),
-        _walked(SECURITY, gone, lambda: _contexts(kernel, processes)),
-        _walked(PROCESS_ID, gone, lambda: [_id(process) for process in processes]),
-        _walked(THREADS, gone, lambda: _threads(kernel, processes)),
+        _walked(ADDRESS_SPACE, gone, lambda: _address_spaces(walks)),
+        _walked(EXECUTABLE, gone, lambda: _programs(walks)),
+        _walked(HANDLES, gone, lambda: [_handles(table) for table in walks.handle_tables.tables]),
+        _walked(SECURITY, gone, lambda: _contexts(walks.tokens)),
+        _walked(PROCESS_ID, gone, lambda: [_id(process) for process in walks.processes]),
+        _walked(THREADS, gone, lambda: _threads(walks)),
     ]
     rows = []
-    for number, process in enumerate(processes):
+    for number, process in enumerate(walks.processes):
         parts = {
             name: column[number] if column else Component(NOT, obstacles=(gone[name],))
             for name, column in zip(COMPONENTS, told, strict=True)
@@ -129,11 +175,11 @@ def _state(found: int, obstacles: Sequence[str]) -> str:
     return WHOLE if not obstacles else PART if found else NOT
 
 
-def _address_spaces(kernel: Kernel, processes: Sequence[Process]) -> list[Component]:
+def _address_spaces(walks: Walks) -> list[Component]:
     """The VAD trees, and whether the page tables and the pages are there."""
-    trees = vads(kernel, processes)
+    kernel, processes, trees = walks.kernel, walks.processes, walks.vads
     nodes: dict[int, list[Vad]] = _by_process(trees.rows)
-    kept: dict[int, WorkingSet] = {row.process.address: row for row in working_sets(kernel, processes)}
+    kept: dict[int, WorkingSet] = {row.process.address: row for row in walks.working_sets}
     counts = kernel.view.records(EPROCESS, addresses_of([p.address for p in processes])).values("VadCount")
     found = []
     for process, count in zip(processes, counts, strict=True):
@@ -166,13 +212,13 @@ def _pages(kernel: Kernel, process: Process, kept: WorkingSet, ranges: bool) -> 
     return []
 
 
-def _programs(kernel: Kernel, processes: Sequence[Process]) -> list[Component]:
+def _programs(walks: Walks) -> list[Component]:
     """The program: PEB, the loader's lists, and the pages of the image."""
-    blocks: dict[int, list[Peb]] = _by_process(pebs(kernel, processes))
-    mapped: dict[int, list[Image]] = _by_process([i for i in images(kernel, processes).rows if i.role == PROGRAM])
-    loaded: dict[int, list[Module]] = _by_process(modules(kernel, processes).rows)
+    blocks: dict[int, list[Peb]] = _by_process(walks.pebs)
+    mapped: dict[int, list[Image]] = _by_process([i for i in walks.programs_in_memory.rows if i.role == PROGRAM])
+    loaded: dict[int, list[Module]] = _by_process(walks.modules.rows)
     found = []
-    for process in processes:
+    for process in walks.processes:
         program = next(iter(mapped.get(process.address, [])), None)
         own = blocks.get(process.address, [])
         if program is None and all(isinstance(b.address, Absent) and b.address.kind not in NOT_READ for b in own):
@@ -234,10 +280,12 @@ def _handles(table: HandleTable) -> Component:
     return Component(_state(table.found, obstacles), table.found, expected, tuple(obstacles))
 
 
-def _contexts(kernel: Kernel, processes: Sequence[Process]) -> list[Component]:
-    """The primary tokens."""
+def _contexts(known: Sequence[Token]) -> list[Component]:
+    """The primary tokens, one of each process."""
     found = []
-    for token in tokens(kernel, processes):
+    for token in known:
+        if token.thread is not None:
+            continue
         facts = len(fields(Token)) - 3
         obstacles = _unread(token)
         if token.address == 0:
@@ -263,12 +311,12 @@ def _id(process: Process) -> Component:
     return Component(state, read, len(facts), obstacles)
 
 
-def _threads(kernel: Kernel, processes: Sequence[Process]) -> list[Component]:
+def _threads(walks: Walks) -> list[Component]:
     """The lists of threads, beside how many the process says it has."""
-    table = threads(kernel, processes)
+    table = walks.threads
     own: dict[int, list[Thread]] = _by_process(table.rows)
     found = []
-    for process in processes:
+    for process in walks.processes:
         rows = own.get(process.address, [])
         read = [row for row in rows if isinstance(row.tid, int)]
         active = process.threads if isinstance(process.threads, int) else 0
@@ -281,7 +329,7 @@ def _threads(kernel: Kernel, processes: Sequence[Process]) -> list[Component]:
         obstacles = [f"{lost} of {expected} threads could not be read"] if lost else []
         if isinstance(process.threads, Absent):
             obstacles.append(f"how many there are: {process.threads}")
-        if kernel.crash is not None:
+        if walks.kernel.crash is not None:
             obstacles = ["a small dump holds only the thread that crashed"]
         else:
             start = f"threads of process {process.pid}: "

@@ -11,17 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
+from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import READABLE
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.address_space.sections import has_section
-from process_anatomy.walk.address_space.vads import Vad, VadTable, vads
+from process_anatomy.walk.address_space.vads import Vad, VadTable
 from process_anatomy.walk.processes.listed import Process
-from process_anatomy.walk.program.drivers import Driver, DriverTable, drivers
-from process_anatomy.walk.threads.facts import ThreadFacts, thread_facts
-from process_anatomy.walk.threads.listed import threads
+from process_anatomy.walk.program.drivers import Driver, DriverTable
+from process_anatomy.walk.threads.facts import ThreadFacts
 
 IMAGE, DRIVER, MAPPED, SHARED = "image", "driver", "mapped file", "shared memory"
 PRIVATE, PRIVATE_EXECUTABLE, NOTHING, NO_DRIVER = "private", "private executable", "nothing", "no driver"
@@ -107,30 +106,6 @@ class Starts:
         if self.facts.ended:
             kinds.discard(NOTHING)  # ranges can go before the thread object does
         return next((words for kind, words in ALARMS.items() if kind in kinds), NOT_APPLICABLE)
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedThreads:
-    """The threads of some processes, with where they start.
-
-    Attributes:
-        rows: in the order of the processes and of their lists.
-        problems: what was wrong with lists and trees as a whole, one line each.
-    """
-
-    rows: tuple[Starts, ...]
-    problems: tuple[str, ...]
-
-
-def placed_threads(kernel: Kernel, processes: Sequence[Process]) -> PlacedThreads:
-    """Every thread of these processes, with where it starts."""
-    table = threads(kernel, processes)
-    listed = drivers(kernel)
-    trees: VadTable | Absent = Absent(Kind.NOT_IN_DUMP, "a small dump does not hold the ranges of processes")
-    if isinstance(kernel.space, AddressSpace):
-        trees = vads(kernel, processes)
-    rows = thread_starts(kernel, thread_facts(kernel, table), trees, listed)
-    return PlacedThreads(tuple(rows), (*table.problems, *listed.problems))
 
 
 def thread_starts(

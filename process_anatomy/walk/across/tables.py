@@ -2,66 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
+from process_anatomy.absent import Absent, Kind
 from process_anatomy.kernel.identify import Kernel
+from process_anatomy.kernel.selfproof import Proof
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.walk.across.access import AccessTable, access
+from process_anatomy.walk.across.completeness import CompletenessTable, completeness
 from process_anatomy.walk.across.creation import Creation, creations
 from process_anatomy.walk.across.regions import regions
+from process_anatomy.walk.across.selfcheck import selfcheck
 from process_anatomy.walk.across.starts import Starts, thread_starts
 from process_anatomy.walk.address_space.code import Code, code
 from process_anatomy.walk.address_space.pages import PageTable, pages
-from process_anatomy.walk.address_space.sections import sections
+from process_anatomy.walk.address_space.sections import Section, sections
+from process_anatomy.walk.address_space.vad_checks import Check, checks
 from process_anatomy.walk.address_space.vads import VadTable, vads
+from process_anatomy.walk.address_space.working_sets import WorkingSet, working_sets
 from process_anatomy.walk.crossview.crossings import CrossTable, crossview
+from process_anatomy.walk.crossview.csr_processes import CsrTable, csrss
+from process_anatomy.walk.handles.opened import Handles, handles
+from process_anatomy.walk.handles.tables import HandleTables, handle_tables
 from process_anatomy.walk.processes.kin import Kin
 from process_anatomy.walk.processes.listed import Process, ProcessTable, processes
 from process_anatomy.walk.program.drivers import DriverTable, drivers
+from process_anatomy.walk.program.environments import Variable, environments
+from process_anatomy.walk.program.images import ImageTable, images
 from process_anatomy.walk.program.modules import ModuleTable, modules
 from process_anatomy.walk.program.pebs import Peb, pebs
 from process_anatomy.walk.program.programs import Program, programs
+from process_anatomy.walk.security.contexts import Security, security
 from process_anatomy.walk.security.tokens import Token, tokens
 from process_anatomy.walk.threads.facts import thread_facts
 from process_anatomy.walk.threads.listed import ThreadTable, threads
+from process_anatomy.walk.threads.tebs import Teb, tebs
 
-NO_USER_MEMORY = "the processes' own memory is not in a small dump"
+NO_RANGES = Absent(Kind.NOT_IN_DUMP, "a small dump does not hold the ranges of processes")
+
+
+UNLISTED = "it is not on the list of active processes; other views see it"
+"""Problem of a hidden process, in the rows that tell problems of processes."""
 
 
 class Tables:
-    """The tables of some processes of an image.
+    """The tables of some processes of an image: the one place that walks have their results from.
 
     Args:
         kernel: whose memory.
-        everyone: every process of the image.
-        chosen: those that are asked about.
+        pids: of the processes that are asked about; all where none is named.
+        hidden: all processes that the active list does not hold are among them; to find them takes all views, and one
+            of these looks through all of physical memory.  Else only those of them that ``pids`` names are.
     """
 
-    def __init__(self, kernel: Kernel, everyone: ProcessTable, chosen: Sequence[Process]) -> None:
-        self.kernel, self.everyone, self.processes = kernel, everyone, tuple(chosen)
+    def __init__(self, kernel: Kernel, pids: frozenset[int] = frozenset(), hidden: bool = False) -> None:
+        self.kernel, self.pids, self.hidden = kernel, pids, hidden
 
-    @classmethod
-    def of(cls, kernel: Kernel, pids: frozenset[int] = frozenset(), hidden: bool = True) -> Tables:
-        """The tables of the processes with these ids, of all where none is named.
+    @cached_property
+    def listed(self) -> ProcessTable:
+        """The active list."""
+        return processes(self.kernel)
 
-        Args:
-            kernel: whose memory.
-            pids: process ids.
-            hidden: processes that the active list does not hold are among them; to find them takes all views, and
-                one of these looks through all of physical memory.
+    @cached_property
+    def searched(self) -> bool:
+        """Whether processes that the active list does not hold are looked for, by all other views."""
+        asked = self.hidden or bool(self.pids - {row.pid for row in self.listed.rows})
+        return asked and self.whole
+
+    @cached_property
+    def unlisted(self) -> tuple[Process, ...]:
+        """The processes that the active list does not hold and other views see; none where they are not looked for."""
+        if not self.searched:
+            return ()
+        return self.crossings.beside(self.listed).rows[len(self.listed.rows) :]
+
+    @cached_property
+    def everyone(self) -> ProcessTable:
+        """Every process of the image, the unlisted ones last; each of these says so, unless all were asked for."""
+        hidden = self.unlisted
+        if not self.hidden:
+            hidden = tuple(replace(row, problems=(*row.problems, UNLISTED)) for row in hidden)
+        return replace(self.listed, rows=(*self.listed.rows, *hidden))
+
+    @cached_property
+    def processes(self) -> tuple[Process, ...]:
+        """The processes that are asked about.
 
         Raises:
             RequestError: no process has one of the ids.
         """
-        listed = processes(kernel)
-        if not hidden or not isinstance(kernel.space, AddressSpace):
-            return cls(kernel, listed, listed.select(pids).rows)
-        crossed = crossview(kernel, listed)
-        everyone = crossed.beside(listed)
-        tables = cls(kernel, everyone, everyone.select(pids).rows)
-        tables.crossings = crossed
-        return tables
+        return self.everyone.select(self.pids).rows
+
+    @cached_property
+    def with_hidden(self) -> Tables:
+        """The tables of the same processes with all hidden ones among them; what is walked already is not again."""
+        if self.hidden:
+            return self
+        found = Tables(self.kernel, self.pids, hidden=True)
+        for name in ("listed", "crossings"):
+            if name in vars(self):
+                setattr(found, name, getattr(self, name))
+        return found
 
     @property
     def number(self) -> int:
@@ -89,19 +131,38 @@ class Tables:
         return vads(self.kernel, self.processes)
 
     @cached_property
+    def regions(self) -> list[tuple[str, ...]]:
+        """What each VAD's range is used for, in the order of the VADs."""
+        return regions(self.kernel, self.processes, self.vads.rows)
+
+    @cached_property
+    def sections(self) -> list[Section]:
+        """The section behind each VAD, in the order of the VADs."""
+        return sections(self.kernel, self.vads.rows)
+
+    @cached_property
+    def vad_checks(self) -> list[Check]:
+        """What each VAD says of itself that can be checked, in the order of the VADs."""
+        return checks(self.kernel, self.vads.rows)
+
+    @cached_property
     def modules(self) -> ModuleTable:
-        """The modules of the chosen processes."""
-        if not self.whole:
-            return ModuleTable((), (NO_USER_MEMORY,))
+        """The modules of the chosen processes.
+
+        Raises:
+            RequestError: the image holds no user memory.
+        """
         return modules(self.kernel, self.processes, self.vads)
 
     @cached_property
     def pages(self) -> PageTable:
         """The pages of the chosen processes, compared with their VADs."""
-        rows = self.vads.rows
-        return pages(
-            self.kernel, self.processes, rows, regions(self.kernel, self.processes, rows), sections(self.kernel, rows)
-        )
+        return pages(self.kernel, self.processes, self.vads.rows, self.regions, self.sections)
+
+    @cached_property
+    def working_sets(self) -> list[WorkingSet]:
+        """The working sets of the chosen processes."""
+        return working_sets(self.kernel, self.processes)
 
     @cached_property
     def code(self) -> list[Code]:
@@ -111,7 +172,43 @@ class Tables:
     @cached_property
     def pebs(self) -> list[Peb]:
         """The PEBs of the chosen processes."""
-        return pebs(self.kernel, self.processes)
+        return pebs(self.kernel, self.processes, self.everyone.rows)
+
+    @cached_property
+    def environments(self) -> list[Variable]:
+        """The environment variables of the chosen processes."""
+        return list(environments(self.kernel, self.pebs))
+
+    def images(self, module: str = "", every: bool = False) -> ImageTable:
+        """The programs of the chosen processes as they lie in memory, or their modules.
+
+        Args:
+            module: modules of this file name, not the programs.
+            every: all modules.
+        """
+        known = (self.vads, lambda: self.modules) if self.whole else None
+        return images(self.kernel, self.processes, module, every, known)
+
+    @cached_property
+    def programs_in_memory(self) -> ImageTable:
+        """The programs of the chosen processes as they lie in memory."""
+        return self.images()
+
+    @cached_property
+    def handle_tables(self) -> HandleTables:
+        """The handle tables of the chosen processes."""
+        return handle_tables(self.kernel, self.processes)
+
+    def handles(self, types: frozenset[str] = frozenset()) -> Handles:
+        """The open handles of the chosen processes.
+
+        Args:
+            types: of the objects that they lead to; all where none is named.
+
+        Raises:
+            RequestError: there is no such type.
+        """
+        return handles(self.kernel, self.processes, types, self.handle_tables)
 
     @cached_property
     def access(self) -> AccessTable:
@@ -120,8 +217,17 @@ class Tables:
 
     @cached_property
     def crossings(self) -> CrossTable:
-        """Which views see each process; nothing of a small dump, which has one process."""
-        return crossview(self.kernel, self.everyone) if self.whole else CrossTable((), (NO_USER_MEMORY,))
+        """Which views see each process.
+
+        Raises:
+            RequestError: the image is a small dump, which has one process.
+        """
+        return crossview(self.kernel, self.listed)
+
+    @cached_property
+    def csrss(self) -> CsrTable:
+        """What each csrss.exe keeps of the processes of its session."""
+        return csrss(self.kernel, self.everyone.rows)
 
     @cached_property
     def drivers(self) -> DriverTable:
@@ -129,15 +235,20 @@ class Tables:
         return drivers(self.kernel)
 
     @cached_property
-    def starts(self) -> list[Starts]:
-        """Where the threads of the chosen processes start."""
-        facts = thread_facts(self.kernel, self.threads)
-        return thread_starts(self.kernel, facts, self.vads, self.drivers)
-
-    @cached_property
     def threads(self) -> ThreadTable:
         """The threads of the chosen processes."""
         return threads(self.kernel, self.processes)
+
+    @cached_property
+    def starts(self) -> list[Starts]:
+        """Where the threads of the chosen processes start."""
+        facts = thread_facts(self.kernel, self.threads)
+        return thread_starts(self.kernel, facts, self.vads if self.whole else NO_RANGES, self.drivers)
+
+    @cached_property
+    def tebs(self) -> list[Teb]:
+        """The TEBs of the threads of the chosen processes."""
+        return tebs(self.kernel, self.threads.rows)
 
     @cached_property
     def primary(self) -> dict[int, Token]:
@@ -150,7 +261,23 @@ class Tables:
         return tokens(self.kernel, self.processes, self.threads.rows)
 
     @cached_property
+    def security(self) -> Security:
+        """The security contexts of the chosen processes: tokens, claims, and the names of everybody in them."""
+        whole = list(self.primary.values()) if self.pids else self.tokens
+        return security(self.kernel, self.everyone.rows, self.tokens, whole)
+
+    @cached_property
     def creations(self) -> list[Creation]:
         """How each chosen process was made."""
         primary = list(self.primary.values())
         return list(creations(self.kernel, self.processes, self.everyone.rows, primary, self.pebs))
+
+    @cached_property
+    def completeness(self) -> CompletenessTable:
+        """How much of each chosen process could be read."""
+        return completeness(self)
+
+    @cached_property
+    def proof(self) -> Proof:
+        """How far the layout fits the image, by all checks."""
+        return self.kernel.once("selfcheck", selfcheck)

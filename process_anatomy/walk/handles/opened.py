@@ -14,7 +14,7 @@ from process_anatomy.kernel.objects import ObjectHeaders, ObjectTypes, object_he
 from process_anatomy.memory.space import Addresses, distinct
 from process_anatomy.walk.handles.entries import AUDIT, INHERIT, PROTECT
 from process_anatomy.walk.handles.rights import rights_text
-from process_anatomy.walk.handles.tables import HandleTable, handle_tables
+from process_anatomy.walk.handles.tables import HandleTable, HandleTables, handle_tables
 from process_anatomy.walk.handles.targets import NO_TARGET, Target, targets
 from process_anatomy.walk.processes.listed import Process
 
@@ -86,7 +86,12 @@ class Handles:
     problems: tuple[str, ...]
 
 
-def handles(kernel: Kernel, processes: Sequence[Process], types: frozenset[str] = frozenset()) -> Handles:
+def handles(
+    kernel: Kernel,
+    processes: Sequence[Process],
+    types: frozenset[str] = frozenset(),
+    walked: HandleTables | None = None,
+) -> Handles:
     """The handles of these processes; only those to objects of some types, where any are named.
 
     Objects of other types are not looked at beyond their headers.
@@ -95,13 +100,14 @@ def handles(kernel: Kernel, processes: Sequence[Process], types: frozenset[str] 
         kernel: whose memory.
         processes: whose handles.
         types: names of types, in any case.
+        walked: the handle tables of these processes, where they are walked already.
 
     Raises:
         RequestError: this Windows has no type of that name.
     """
     known = object_types(kernel)
     wanted = _wanted(known, types)
-    found = handle_tables(kernel, processes)
+    found = handle_tables(kernel, processes) if walked is None else walked
     entries = found.entries
     bodies, back = distinct(entries.object)
     headers = object_headers(kernel, bodies)

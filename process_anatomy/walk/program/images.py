@@ -6,7 +6,7 @@ _EPROCESS, the PEB, and the VAD of the mapped file; they must agree.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,9 +19,9 @@ from process_anatomy.kernel.image import SIZE_LIMIT, PeImage
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import addresses_of, unreadable
 from process_anatomy.walk.address_space.sections import FileHeader, file_headers, sections
-from process_anatomy.walk.address_space.vads import IMAGE_MAP, Vad, vad_around, vads
+from process_anatomy.walk.address_space.vads import IMAGE_MAP, Vad, VadTable, vad_around, vads
 from process_anatomy.walk.processes.listed import NOT_READ, Process
-from process_anatomy.walk.program.modules import modules
+from process_anatomy.walk.program.modules import ModuleTable, modules
 from process_anatomy.walk.program.portable import PeFacts, pe_facts
 from structs.eprocess import EPROCESS
 from structs.peb import PEB
@@ -99,7 +99,13 @@ class _Wanted(NamedTuple):
     problems: tuple[str, ...]
 
 
-def images(kernel: Kernel, processes: Sequence[Process], name: str = "", everything: bool = False) -> ImageTable:
+def images(
+    kernel: Kernel,
+    processes: Sequence[Process],
+    name: str = "",
+    everything: bool = False,
+    known: tuple[VadTable, Callable[[], ModuleTable]] | None = None,
+) -> ImageTable:
     """The images of the processes: the executable program of each, or modules.
 
     Args:
@@ -107,6 +113,7 @@ def images(kernel: Kernel, processes: Sequence[Process], name: str = "", everyth
         processes: whose images.
         name: file name of a module to look at, whatever its case; the program's if left out.
         everything: all modules.
+        known: the VAD trees of these processes and what gives their modules, where they are walked already.
 
     Raises:
         RequestError: no module has that name, or the image holds no user memory.
@@ -115,12 +122,12 @@ def images(kernel: Kernel, processes: Sequence[Process], name: str = "", everyth
     if not isinstance(space, AddressSpace):
         raise RequestError("a small dump holds no process's own memory, so there are no images to show")
     if name or everything:
-        wanted, problems = _modules(kernel, processes, name)
+        wanted, problems = _modules(known[1]() if known else modules(kernel, processes), name)
     else:
         wanted, problems = _programs(kernel, space, processes)
-    trees = vads(kernel, list({w.process.address: w.process for w in wanted}.values())).rows
+    walked = known[0] if known else vads(kernel, list({w.process.address: w.process for w in wanted}.values()))
     places: dict[int, list[Vad]] = {}
-    for node in trees:
+    for node in walked.rows:
         if isinstance(node.start, int) and isinstance(node.end, int):
             places.setdefault(node.process.address, []).append(node)
     spaces: dict[int, AddressSpace] = {}
@@ -135,8 +142,7 @@ def images(kernel: Kernel, processes: Sequence[Process], name: str = "", everyth
     return ImageTable(tuple(rows), tuple(problems))
 
 
-def _modules(kernel: Kernel, processes: Sequence[Process], name: str) -> tuple[list[_Wanted], list[str]]:
-    table = modules(kernel, processes)
+def _modules(table: ModuleTable, name: str) -> tuple[list[_Wanted], list[str]]:
     found = [
         _Wanted(row.process, MODULE, row.base, row.name, ())
         for row in table.rows

@@ -10,8 +10,7 @@ from process_anatomy.walk.processes.listed import Process
 from process_anatomy.walk.registry.hives import hives, profiles, services
 from process_anatomy.walk.security.attributes import Claims, claims
 from process_anatomy.walk.security.sid_names import SidNames
-from process_anatomy.walk.security.tokens import Token, tokens
-from process_anatomy.walk.threads.listed import threads
+from process_anatomy.walk.security.tokens import Token
 
 PACKAGE_ATTRIBUTE = "WIN://SYSAPPID"
 """Security attribute whose first value is the full name of the package that the process belongs to."""
@@ -26,30 +25,26 @@ class Security:
         everyone: the primary tokens of all processes.
         claims: security attributes, claims and device groups of the tokens asked for.
         names: names of the SIDs.
-        problems: what was wrong with a list of threads, one line each.
     """
 
     tokens: tuple[Token, ...]
     everyone: tuple[Token, ...]
     claims: Claims
     names: SidNames
-    problems: tuple[str, ...]
 
 
-def security(kernel: Kernel, chosen: Sequence[Process], everyone: Sequence[Process]) -> Security:
+def security(kernel: Kernel, everyone: Sequence[Process], own: Sequence[Token], whole: Sequence[Token]) -> Security:
     """The security contexts of some processes and of their threads.
 
     Args:
         kernel: whose memory.
-        chosen: the processes asked for.
-        everyone: every process of the image: their logon sessions name accounts, whoever was asked for.
+        everyone: every process of the image; the registry is looked for in them.
+        own: the tokens asked for.
+        whole: the tokens of everyone: their logon sessions name accounts, whoever was asked for.
     """
-    acting = threads(kernel, chosen)
-    own = tokens(kernel, chosen, acting.rows)
-    whole = own if len(chosen) == len(everyone) else tokens(kernel, everyone)
     held = claims(kernel, own)
     names = _names(kernel, everyone, [*whole, *own], held)
-    return Security(tuple(own), tuple(t for t in whole if t.thread is None), held, names, acting.problems)
+    return Security(tuple(own), tuple(t for t in whole if t.thread is None), held, names)
 
 
 def _names(kernel: Kernel, everyone: Sequence[Process], known: Sequence[Token], held: Claims) -> SidNames:

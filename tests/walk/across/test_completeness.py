@@ -23,9 +23,8 @@ from process_anatomy.walk.across.completeness import (
     THREADS,
     WHOLE,
     Completeness,
-    completeness,
 )
-from process_anatomy.walk.processes.listed import processes
+from process_anatomy.walk.across.tables import Tables
 from structs.eprocess import EPROCESS
 from structs.handle import HANDLE_TABLE
 from tests.walk.damaged import PAGE, Editor, kernel_of, listed_truth, process_truth
@@ -42,7 +41,7 @@ def image() -> Image:
 def rows_of(image: Image, edit: Editor | None = None) -> dict[int, Completeness]:
     """By process id."""
     kernel = kernel_of(image, edit.frames if edit else None)
-    return {int(row.process.pid): row for row in completeness(kernel, processes(kernel).rows).rows}  # type: ignore[arg-type]
+    return {int(row.process.pid): row for row in Tables(kernel).completeness.rows}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", FOREIGN)
@@ -51,7 +50,7 @@ def test_counts_of_foreign_images_are_those_of_the_answer_key(
 ) -> None:
     """VAD nodes, handles and threads are whole; processes that have ended or run no program have none."""
     kernel, answers = opened(name), truth(name)
-    table = completeness(kernel, processes(kernel).rows)
+    table = Tables(kernel).completeness
     assert not table.problems
     by_address = {p["eprocess"]: p for p in answers["processes"]}
     assert len(table.rows) == len(by_address)

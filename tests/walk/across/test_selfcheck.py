@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from process_anatomy import open_image
 from process_anatomy.errors import ImageError
 from process_anatomy.forge import LAB, Image, forge
 from process_anatomy.kernel import choice, identify
@@ -22,6 +21,7 @@ from process_anatomy.kernel.selfproof import Proof, Verdict, trust
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import View, addresses_of
 from process_anatomy.notes import default
+from process_anatomy.volatility import open_path
 from process_anatomy.walk.across.selfcheck import selfcheck
 from structs import builds
 from structs.eprocess import EPROCESS
@@ -45,7 +45,7 @@ def opened(foreign: Callable[[str], Path]) -> Callable[[str], Kernel]:
 
     def of(name: str) -> Kernel:
         if name not in kept:
-            kept[name] = open_image(foreign(f"{name}.raw"))
+            kept[name] = open_path(foreign(f"{name}.raw"))
         return kept[name]
 
     return of
@@ -216,7 +216,7 @@ REAL = sorted(path.name for path in (SHARED / "real").glob("triage-x64-*.dmp"))
 @pytest.mark.parametrize("name", REAL)
 def test_the_layout_of_a_real_dump_fits_in_every_field_that_it_holds(name: str, shared: Path) -> None:
     """Crash dumps of real machines: what the kernel tells debuggers, its process and its thread; nothing fails."""
-    kernel = open_image(shared / "real" / name)
+    kernel = open_path(shared / "real" / name)
     proof = selfcheck(kernel)
     assert (proof.verdict, trust(kernel).verdict) == (Verdict.EXACT, Verdict.EXACT)
     assert [check for check in proof.checks if check.failed] == []
@@ -226,7 +226,7 @@ def test_the_layout_of_a_real_dump_fits_in_every_field_that_it_holds(name: str, 
 @pytest.mark.parametrize("name", REAL[:1] + REAL[-1:])
 def test_what_a_real_kernel_tells_debuggers_refutes_a_wrong_layout(name: str, shared: Path) -> None:
     """One statement of the kernel itself is enough."""
-    kernel = open_image(shared / "real" / name)
+    kernel = open_path(shared / "real" / name)
     wrong = Kernel(
         View(kernel.space, builds.load("x64-22621-382")), kernel.number, kernel.base, kernel.size, None, kernel.system,
         (), kernel.crash,

@@ -23,7 +23,7 @@ def image() -> Image:
 
 @pytest.fixture(scope="module")
 def tables(image: Image) -> Tables:
-    return Tables.of(kernel_of(image), hidden=False)
+    return Tables(kernel_of(image))
 
 
 def header(at: int, machine: int = 0x8664, magic: int = 0x20B) -> bytes:
@@ -87,7 +87,7 @@ def test_a_page_of_zeros_is_no_code(image: Image) -> None:
     victim = process_truth(image, "implant.exe")
     place = next(page["va"] for page in victim["pages"] if page["note"] == "injected")
     edit.write(place, bytes(PAGE), victim["dtb"])
-    rows = Tables.of(kernel_of(image, edit.frames), hidden=False).code
+    rows = Tables(kernel_of(image, edit.frames)).code
     assert not any(row.process.pid == victim["pid"] and place in row.range.own_code for row in rows)
 
 

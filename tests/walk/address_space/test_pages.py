@@ -19,6 +19,7 @@ from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.notes import Level
 from process_anatomy.notes.explainer import Explainer
+from process_anatomy.notes.page_rows import page_note
 from process_anatomy.walk.across.regions import regions
 from process_anatomy.walk.address_space.page_comparison import PageRow
 from process_anatomy.walk.address_space.page_entries import entries_of, software_of
@@ -296,7 +297,7 @@ def test_damage_ends_and_never_gives_a_wrong_answer(image: Image, data: st.DataO
     explain = [Explainer(level.value) for level in Level if level is not Level.OFF]
     for row in rows:
         check_row(row)
-        assert all(e.page(row) for e in explain)
+        assert all(e(page_note, row, e.library) for e in explain)
 
 
 def check_row(row: PageRow) -> None:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from process_anatomy import open_image
 from process_anatomy.absent import Absent
 from process_anatomy.errors import ImageError
 from process_anatomy.forge import Image
 from process_anatomy.kernel.identify import Kernel
+from process_anatomy.volatility import open_path
 from process_anatomy.walk.across.regions import regions
 from process_anatomy.walk.address_space.page_comparison import PageRow
 from process_anatomy.walk.address_space.pages import pages
@@ -90,7 +90,7 @@ def test_vads_of_32_bit_windows_are_those_of_the_answer_key(
 ) -> None:
     """Every node of images that we did not make, with nothing odd; TEBs of XP have nodes with room for a section."""
     path: Path = request.getfixturevalue(fixture)
-    kernel = open_image(path)
+    kernel = open_path(path)
     table = vads(kernel, processes(kernel).rows)
     expected = stated(truth(name)["processes"])
     assert found(table.rows) == expected

@@ -24,6 +24,7 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import MappedMemory, Run
 from process_anatomy.notes.explainer import Explainer
+from process_anatomy.notes.working_set_rows import working_set_note
 from process_anatomy.volatility import open_path
 from process_anatomy.walk.address_space import working_sets as module
 from process_anatomy.walk.address_space.working_sets import OTHER, SAME, WorkingSet, census, working_sets
@@ -208,7 +209,7 @@ def test_real_dumps_keep_the_list_where_it_is_said_to_be(shared: Path) -> None:
                 counted += 1
             assert isinstance(row.resident, Absent)
             assert row.resident.kind is Kind.NOT_IN_DUMP
-            assert Explainer("full").working_set(row)
+            assert Explainer("full")(working_set_note, row)
     assert addresses.pop(9600) == {LIST_ADDRESS}
     assert addresses.keys() == {17763, 19041}
     assert all(address >> 39 != LIST_ADDRESS >> 39 for found in addresses.values() for address in found)
@@ -323,7 +324,7 @@ def test_garbage_never_breaks_the_walk(damage: dict[int, int]) -> None:
         return
     explain = Explainer("full")
     for row in working_sets(kernel, processes(kernel).rows):
-        assert explain.working_set(row)
+        assert explain(working_set_note, row)
 
 
 @pytest.mark.parametrize("name", FOREIGN)

@@ -15,6 +15,7 @@ from process_anatomy.errors import Error
 from process_anatomy.forge import LAB, Image, forge
 from process_anatomy.memory.physical import CachedMemory
 from process_anatomy.memory.sweep import sweep
+from process_anatomy.notes.crossview_rows import crossing_row
 from process_anatomy.notes.explainer import Explainer
 from process_anatomy.volatility import open_path
 from process_anatomy.walk.crossview.crossings import CONSISTENT, ENDED, HIDDEN, REMNANT, SMEARED, CrossTable, crossview
@@ -52,7 +53,7 @@ def crossed(image: Image, edit: Editor) -> CrossTable:
     table = crossview(kernel_of(image, edit.frames))
     explain = Explainer("full")
     for row in table.rows:
-        assert explain.crossing(row)
+        assert explain(crossing_row, row, explain.library, explain.level)
     return table
 
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from process_anatomy import open_image
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.errors import Error, RequestError
 from process_anatomy.forge import Image, forge
 from process_anatomy.forge.scenario import LAB
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.notes.explainer import Explainer
+from process_anatomy.notes.thread_rows import csr_gap_note, csr_note
 from process_anatomy.volatility import open_path
 from process_anatomy.walk.crossview.csr_processes import FACTS, CsrProcess, CsrTable, csrss
 from process_anatomy.walk.crossview.csr_roots import own_handle
@@ -47,8 +47,8 @@ def everything(kernel: Kernel) -> CsrTable:
     """The lists of an image, each row explained."""
     table = csrss(kernel, processes(kernel).rows)
     explain = Explainer("full")
-    assert all(explain.csr_process(row, 1) for row in table.rows)
-    assert all(explain.csr_gap(root) for root in table.roots)
+    assert all(explain(csr_note, row, 1) for row in table.rows)
+    assert all(explain(csr_gap_note, root) for root in table.roots)
     return table
 
 
@@ -107,7 +107,7 @@ def test_the_rings_are_those_of_the_answer_key(
     name: str, foreign: Callable[[str], Path], truth: Callable[[str], dict[str, Any]]
 ) -> None:
     """Library, variable and every node of both sessions, in ring order; every node is tied to its process."""
-    kernel, answers = open_image(str(foreign(f"{name}.raw"))), truth(name)
+    kernel, answers = open_path(str(foreign(f"{name}.raw"))), truth(name)
     table = everything(kernel)
     expected = [{k: v for k, v in ring.items() if k != "CsrRootProcess_rva"} for ring in answers["csr"]]
     assert told(table) == expected

@@ -18,6 +18,7 @@ from process_anatomy.forge.scenario import Scenario
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.objects import object_types
 from process_anatomy.notes.explainer import Explainer
+from process_anatomy.notes.handle_rows import handle_note
 from process_anatomy.walk.handles import targets as handle_targets
 from process_anatomy.walk.handles.opened import Handles, handles
 from process_anatomy.walk.processes.listed import processes
@@ -259,7 +260,7 @@ def test_garbage_never_breaks_the_walk_of_handles(damage: dict[int, int], image:
         return  # the kernel itself could not be identified, and said so
     whole = walked(kernel)
     explain = Explainer("full")
-    assert all(explain.handle(row) for row in whole.rows)
+    assert all(explain(handle_note, row) for row in whole.rows)
     assert all(row.type or row.problems for row in whole.rows)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from process_anatomy import open_image
 from process_anatomy.kernel.objects import object_headers
 from process_anatomy.memory.view import addresses_of
+from process_anatomy.volatility import open_path
 from process_anatomy.walk.handles.opened import Handles, handles
 from process_anatomy.walk.handles.tables import handle_tables
 from process_anatomy.walk.processes.listed import processes
@@ -27,13 +27,13 @@ def real(shared: Path) -> Path:
 
 def read(path: Path) -> Handles:
     """The handles of a dump's processes."""
-    kernel = open_image(path)
+    kernel = open_path(path)
     return handles(kernel, processes(kernel).rows)
 
 
 def test_the_first_handle_of_a_real_system_process_leads_to_itself(real: Path) -> None:
     """As Windows makes it, with every right; others lead to processes that the dump holds too."""
-    kernel = open_image(real / WITH_TABLE)
+    kernel = open_path(real / WITH_TABLE)
     listed = processes(kernel).rows
     rows = handles(kernel, listed).rows
     first = rows[0]
@@ -62,7 +62,7 @@ def test_handles_of_real_dumps_look_like_handles(name: str, real: Path) -> None:
 
 def test_real_headers_bear_out_the_cookie(real: Path, truth: Callable[[str], dict[str, Any]]) -> None:
     """Objects held with the rights of events and of symbolic links lead to one cookie, by 19041's own indexes."""
-    kernel = open_image(real / WITH_TABLE)
+    kernel = open_path(real / WITH_TABLE)
     rows = handles(kernel, processes(kernel).rows).rows
     headers = object_headers(kernel, addresses_of([row.object for row in rows]))
     indexes = truth("win10-19041")["object_types"]
@@ -77,7 +77,7 @@ def test_real_headers_bear_out_the_cookie(real: Path, truth: Callable[[str], dic
 
 def test_a_real_tables_first_list_does_not_count_all_of_its_handles(real: Path) -> None:
     """Machines with several processors have a count in each list of free entries, so a difference is nothing odd."""
-    kernel = open_image(real / "triage-x64-19041-100623-6156-ojusha.dmp")
+    kernel = open_path(real / "triage-x64-19041-100623-6156-ojusha.dmp")
     table = handle_tables(kernel, processes(kernel).rows).tables[0]
     lists = [kernel.space.read(int(table.address or 0) + 0x40 * number + 0x58, 4) for number in (1, 2)]
     assert table.count == 464

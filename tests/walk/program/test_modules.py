@@ -16,6 +16,7 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import translate_one
 from process_anatomy.notes.explainer import Explainer
+from process_anatomy.notes.module_rows import image_note, module_note
 from process_anatomy.walk.address_space.sections import FileHeader
 from process_anatomy.walk.processes.listed import Process, processes
 from process_anatomy.walk.program.images import Image as MappedImage
@@ -303,13 +304,13 @@ def test_paths_of_the_loader_and_names_of_files_are_compared_as_windows_means_th
 def everything(kernel: Kernel) -> tuple[tuple[Module, ...], tuple[MappedImage, ...]]:
     """Modules and all images, each explained."""
     listed: tuple[Process, ...] = processes(kernel).rows
-    explain = Explainer("full", listed)
+    explain = Explainer("full")
     rows = modules(kernel, listed).rows
     found = images(kernel, listed).rows + images(kernel, listed, everything=True).rows
     for row in rows:
-        assert explain.module(row)
+        assert explain(module_note, row, explain.library)
     for each in found:
-        assert explain.image(each)
+        assert explain(image_note, each)
         assert each.missing <= each.pages <= 1 << 14
     return rows, found
 

@@ -16,6 +16,7 @@ from process_anatomy.forge import Image, forge
 from process_anatomy.forge.scenario import LAB
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.notes.block_rows import peb_row, teb_note, variable_note
 from process_anatomy.notes.explainer import Explainer
 from process_anatomy.walk.across.regions import regions
 from process_anatomy.walk.address_space.vads import vads
@@ -57,9 +58,9 @@ def everything(kernel: Kernel) -> Everything:
     variables = list(environments(kernel, found))
     blocks = tebs(kernel, threads(kernel, rows).rows)
     explain = Explainer("full")
-    assert all(explain.peb(row) for row in found)
-    assert all(explain.variable(row) for row in variables)
-    assert all(explain.teb(row) for row in blocks)
+    assert all(explain(peb_row, row, explain.library) for row in found)
+    assert all(explain(variable_note, row) for row in variables)
+    assert all(explain(teb_note, row) for row in blocks)
     return found, variables, blocks
 
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from process_anatomy import open_image
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.forge import Image, forge
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.paging import translate_one
 from process_anatomy.memory.physical import CachedMemory
+from process_anatomy.volatility import open_path
 from process_anatomy.walk.processes.listed import Process, processes
 from process_anatomy.walk.registry.hives import HiveTable, hives, profiles, services
 from structs import builds
@@ -232,7 +232,7 @@ def test_values_of_a_service_that_cannot_be_read_are_absent_with_the_reason(imag
 
 @pytest.mark.parametrize("name", ["win10-19041.raw", "srv2019-17763.raw", "srv2016-14393.raw"])
 def test_an_image_without_hives_gives_none_with_a_reason_and_soon(name: str, foreign: Callable[[str], Path]) -> None:
-    kernel = open_image(foreign(name))
+    kernel = open_path(foreign(name))
     rows = rows_of(kernel)
     hives(kernel, rows)
     started = time.process_time()

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from process_anatomy import open_image
 from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.errors import Error
 from process_anatomy.filetime import moment
@@ -21,6 +20,7 @@ from process_anatomy.forge import Image, forge
 from process_anatomy.forge.scenario import LAB
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.notes.explainer import Explainer
+from process_anatomy.notes.thread_rows import thread_note
 from process_anatomy.volatility import open_path
 from process_anatomy.walk.across.starts import (
     DRIVER,
@@ -32,10 +32,10 @@ from process_anatomy.walk.across.starts import (
     UNKNOWN,
     PlacedThreads,
     Starts,
-    placed_threads,
     starts,
     thread_starts,
 )
+from process_anatomy.walk.across.tables import Tables
 from process_anatomy.walk.address_space.vads import VadTable, vads
 from process_anatomy.walk.processes.listed import processes
 from process_anatomy.walk.program.drivers import drivers
@@ -120,7 +120,7 @@ def answered(
     request: pytest.FixtureRequest, foreign: Callable[[str], Path], truth: Callable[[str], dict[str, Any]]
 ) -> tuple[Kernel, dict[str, Any], list[Starts]]:
     """A foreign image, its answer key, and its threads."""
-    kernel = open_image(str(foreign(f"{request.param}.raw")))
+    kernel = open_path(str(foreign(f"{request.param}.raw")))
     return kernel, truth(request.param), everything(kernel)
 
 
@@ -364,9 +364,9 @@ THREAD_FACTS = [field.name for field in dataclasses.fields(ThreadFacts) if field
 
 def explained(kernel: Kernel) -> PlacedThreads:
     """Every thread, each row explained."""
-    found = placed_threads(kernel, processes(kernel).rows)
+    found = Tables(kernel).starts
     explain = Explainer("full")
-    assert all(explain.thread(row) for row in found.rows)
+    assert all(explain(thread_note, row, explain.library) for row in found)
     return found
 
 

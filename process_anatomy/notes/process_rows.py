@@ -10,23 +10,9 @@ from typing import Any
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.filetime import moment_text
 from process_anatomy.kernel.identify import SYSTEM_PID, Crash
-from process_anatomy.notes.library import Library
-from process_anatomy.walk.across.structures import FieldRow
-from process_anatomy.walk.address_space.vads import Vad
 from process_anatomy.walk.processes.kin import Kin
 from process_anatomy.walk.processes.listed import NOT_READ, Process
 from process_anatomy.walk.security.tokens import Token
-
-VAD_ROWS = {
-    "VadImageMap": "image",
-    "VadAwe": "awe",
-    "VadWriteWatch": "write-watch",
-    "VadLargePages": "large-pages",
-    "VadLargePageSection": "large-pages",
-    "VadDevicePhysicalMemory": "physical",
-    "VadRotatePhysical": "rotate",
-}
-"""MI_VAD_TYPE to the row that tells of it; the others are told by what backs them."""
 
 
 def who(process: Process) -> dict[str, object]:
@@ -103,61 +89,3 @@ def _process_kind(process: Process, token: Token | None) -> str:
     # tokens have integrity levels since Windows Vista, which also took users out of session 0
     isolated = token is None or not isinstance(token.integrity, Absent) or token.integrity.kind is not Kind.NOT_IN_BUILD
     return "session-zero" if isolated else "first-session"
-
-
-def vad_note(vad: Vad, library: Library) -> tuple[str, dict[str, object]]:
-    """The note of a VAD row."""
-    file = vad.file if isinstance(vad.file, str) else ""
-    facts = who(vad.process) | {
-        "start": _address(vad.start),
-        "end": _address(vad.end),
-        "page_count": count(vad.pages, "page"),
-        "file": file or "no file",
-        "name": file.rsplit("\\", 1)[-1] or "no file",
-        "protection": word(vad.protection),
-        "meaning": _meaning(vad.protection, library),
-        "committed": word(vad.commit),
-    }
-    return f"vad-row/{_vad_kind(vad)}", facts
-
-
-def _vad_kind(vad: Vad) -> str:
-    if isinstance(vad.start, Absent) or isinstance(vad.vad_type, Absent) or isinstance(vad.protection, Absent):
-        return "unreadable"
-    if vad.enclave:
-        return "enclave"
-    named = VAD_ROWS.get(vad.vad_type)
-    if named == "image" and not isinstance(vad.file, str):
-        return "pagefile"
-    if named:
-        return named
-    if vad.private:
-        return "private-executable" if "EXECUTE" in vad.protection else "private"
-    return "file" if isinstance(vad.file, str) else "pagefile"
-
-
-def _address(value: int | Absent) -> str:
-    return "an unknown address" if isinstance(value, Absent) else f"{value:#x}"
-
-
-def _meaning(protection: str | Absent, library: Library) -> str:
-    if isinstance(protection, Absent):
-        return "protection unknown"
-    return "; ".join(library[f"protection/{name}"].brief for name in protection.split("|"))
-
-
-def field_note(row: FieldRow) -> tuple[str, dict[str, object]]:
-    """The note of a field of a structure."""
-    facts: dict[str, object] = {
-        "structure": row.layout.name,
-        "what": row.layout.meaning,
-        "field": row.field,
-        "address": f"{row.address + row.place.offset:#x}" if row.place else "no address",
-        "value": row.text,
-        "meaning": row.meaning,
-    }
-    if row.place is None:
-        return "field-row/not-in-build", facts
-    if not row.readable:
-        return "field-row/unreadable", facts
-    return f"field-row/{'system' if row.in_system_space else 'process'}", facts

@@ -1,0 +1,98 @@
+"""Rows as Arrow tables; the only module that imports pyarrow, which is optional."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from process_anatomy.errors import RequestError
+from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, Column, View
+from process_anatomy.views.records import Record
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ABSENT = "absent"
+"""Column of the reasons why others hold no fact, by name of the column."""
+DEPTH = "depth"
+"""Column that says how deep a row lies below its parent."""
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow
+    except ImportError:
+        raise RequestError("Arrow tables need pyarrow: pip install 'process-anatomy[fleet]'") from None
+    return pyarrow
+
+
+def _type(column: Column) -> Any:
+    """Arrow's type for a column: numbers are 64 bits wide, without a sign unless they may have one."""
+    arrow = _pyarrow()
+    if column.kind is INTEGER and column.signed:
+        return arrow.int64()
+    return {
+        INTEGER: arrow.uint64(),
+        ADDRESS: arrow.uint64(),
+        TEXT: arrow.string(),
+        BOOLEAN: arrow.bool_(),
+        TIME: arrow.timestamp("us", tz="UTC"),
+        TEXTS: arrow.list_(arrow.string()),
+    }[column.kind]
+
+
+def schema(view: View) -> pa.Schema:
+    """The Arrow schema of a view: its columns with meaning, source and unit in their metadata, then depth and reasons.
+
+    Raises:
+        RequestError: pyarrow is not installed.
+    """
+    arrow = _pyarrow()
+    fields = []
+    for column in view.columns:
+        about = {"description": column.meaning, "source": column.source}
+        if column.unit:
+            about["unit"] = column.unit
+        fields.append(arrow.field(column.name, _type(column), metadata=about))
+    told = {"description": "how deep the row lies below its parent, where rows form a tree"}
+    fields.append(arrow.field(DEPTH, arrow.uint16(), nullable=False, metadata=told))
+    told = {"description": "the columns of the row without a fact, each with the reason"}
+    fields.append(arrow.field(ABSENT, arrow.map_(arrow.string(), arrow.string()), nullable=False, metadata=told))
+    version = ".".join(map(str, view.version))
+    about = {"view": view.name, "title": view.title, "component": view.component, "version": version}
+    return arrow.schema(fields, metadata=about)
+
+
+def table(view: View, rows: Iterable[Record]) -> pa.Table:
+    """Records of a view as an Arrow table.
+
+    A number that its column cannot hold is left out, with the reason beside it.
+
+    Raises:
+        RequestError: pyarrow is not installed.
+    """
+    arrow = _pyarrow()
+    form = schema(view)
+    data: dict[str, list[Any]] = {name: [] for name in form.names}
+    for row in rows:
+        absent = dict(row.absent)
+        for column in view.columns:
+            value = row[column.name]
+            if isinstance(value, int) and not isinstance(value, bool) and not _fits(value, column):
+                absent[column.name] = f"{value} does not fit 64 bits as they are meant here"
+                value = None
+            data[column.name].append(_utf8(value))
+        data[DEPTH].append(min(row.depth, 0xFFFF))
+        data[ABSENT].append(list(absent.items()))
+    return arrow.table(data, schema=form)
+
+
+def _fits(value: int, column: Column) -> bool:
+    return -(1 << 63) <= value < 1 << 63 if column.signed else 0 <= value < 1 << 64
+
+
+def _utf8(value: Any) -> Any:
+    """Text that UTF-8 can hold: half a surrogate pair, which Windows allows in names, becomes an escape."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return [_utf8(each) for each in value] if isinstance(value, list) else value

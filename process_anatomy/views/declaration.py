@@ -1,0 +1,185 @@
+"""How a view is declared: its columns, its options, and the function that fills its rows.
+
+A declaration costs nothing to import: no memory is read, and neither numpy nor a walk is imported, before rows are
+asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from process_anatomy.notes.explainer import Explainer
+    from process_anatomy.walk.across.tables import Tables
+    from process_anatomy.walk.processes.listed import Process
+    from process_anatomy.walk.security.contexts import Security
+
+Cells = dict[str, Any]
+"""Name of each column of a view to its value: as its kind says, ``None`` where there is nothing to tell, or absent."""
+Row = tuple[int, Cells]
+"""A row: how deep it lies below its parent, where rows form a tree (else 0), and its cells."""
+
+
+class Kind(Enum):
+    """What a column holds."""
+
+    INTEGER = "integer"
+    ADDRESS = "address"
+    TEXT = "text"
+    BOOLEAN = "boolean"
+    TIME = "time"
+    TEXTS = "list of texts"
+
+
+INTEGER, ADDRESS, TEXT, BOOLEAN, TIME, TEXTS = Kind
+
+
+class Column(NamedTuple):
+    """A column of a view.
+
+    Attributes:
+        name: as stock Volatility spells it, where a stock plugin has the fact.
+        kind: what its cells hold: an address is whole (64 bits), a time a FILETIME (100 ns since 1601, UTC).
+        meaning: what it says, for people.
+        source: the structure, document or note that the fact comes from.
+        unit: of its numbers, where they count something.
+        hexadecimal: its numbers are read by their bits, and shown so.
+        signed: its numbers may be below zero; all others fit 64 bits without a sign.
+        separator: stands between its texts where a list becomes one line.
+        empty: what a list without texts is as one line; ``None`` where that says nothing.
+    """
+
+    name: str
+    kind: Kind
+    meaning: str
+    source: str
+    unit: str = ""
+    hexadecimal: bool = False
+    signed: bool = False
+    separator: str = "; "
+    empty: str | None = None
+
+
+class Option(NamedTuple):
+    """A question of its own that a view can be asked.
+
+    Attributes:
+        name: of the option.
+        kind: what it takes: text, a truth value, an address, or several texts.
+        meaning: what it does, for people.
+        default: what it is where it is not given.
+        choices: the only texts that it takes, where there are only these.
+    """
+
+    name: str
+    kind: Kind
+    meaning: str
+    default: Any = None
+    choices: tuple[str, ...] = ()
+
+
+def _unsaid(_: Iterable[str]) -> None:
+    """Tell nobody."""
+
+
+def _no_progress(_percent: float, _text: str) -> None:
+    """Tell nobody."""
+
+
+def _no_descriptions() -> Mapping[int, str]:
+    """None at hand."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a view is asked: of which tables, how explained, with which options.
+
+    Attributes:
+        tables: of the image; a view that is over no image has none, and does not look.
+        explain: explains rows.
+        options: of the view, by name, each with its default where it was not given.
+        report: is told what was wrong with a list or a tree as a whole, one line each.
+        progress: is told how far the work is, in percent, and what is done.
+        output: opens a file to be written, where there is a place for files, else ``None``: from what its name starts
+            with, a name from memory that goes into it, and its ending; the file knows its ``preferred_filename``.
+        privilege_descriptions: gives what stock Volatility says of each privilege, by number, where that is at hand.
+    """
+
+    tables: Tables
+    explain: Explainer
+    options: Mapping[str, Any] = field(default_factory=dict)
+    report: Callable[[Iterable[str]], None] = _unsaid
+    progress: Callable[[float, str], None] = _no_progress
+    output: Callable[[str, object, str], AbstractContextManager[Any]] | None = None
+    privilege_descriptions: Callable[[], Mapping[int, str]] = _no_descriptions
+
+    def chosen(self) -> Sequence[Process]:
+        """The processes that are asked about; what was wrong with their list, and who is hidden, is reported.
+
+        Raises:
+            RequestError: one was asked for that there is not.
+        """
+        from process_anatomy.walk.across.tables import UNLISTED
+
+        self.report(self.tables.listed.problems)
+        if self.tables.searched:
+            self.progress(20, "Searching physical memory")
+        hidden = (row for row in self.tables.unlisted if row.pid in self.tables.pids)
+        self.report([f"process {row.pid}: {UNLISTED}" for row in hidden])
+        return self.tables.processes
+
+    def security(self) -> Security:
+        """Their security contexts; what was wrong with lists of threads is reported.
+
+        Raises:
+            RequestError: one was asked for that there is not.
+        """
+        self.chosen()
+        self.progress(40, "Walking tokens")
+        self.report(self.tables.threads.problems)
+        return self.tables.security
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view of an image: one table that people and programs can ask for.
+
+    Attributes:
+        name: of the view; the plugin is ``windows.anatomy.NAME``.
+        title: what it shows, in one line.
+        component: the component of a process that it belongs to, by the id of its note; ``process`` where it tells of
+            several.
+        columns: in their order.
+        rows: from a request to rows, in the order in which they are shown.
+        version: of its columns: major where one went or came to mean something else, minor where one came.
+        options: of its own.
+        of_image: it is over an image; one that is not is asked without.
+        by_process: it can be asked for single processes.
+        doubt: why its rows are not to be trusted, in words, empty where they are; from the tables.  What all views do
+            where it is left out.
+    """
+
+    name: str
+    title: str
+    component: str
+    columns: tuple[Column, ...]
+    rows: Callable[[Request], Iterator[Row]]
+    version: tuple[int, int, int] = (1, 0, 0)
+    options: tuple[Option, ...] = ()
+    of_image: bool = True
+    by_process: bool = True
+    doubt: Callable[[Tables], str] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its columns."""
+        return tuple(column.name for column in self.columns)
+
+    def all(self, value: Any) -> Cells:
+        """Cells that all hold one value, to be filled in: those of a row of which little can be told."""
+        return dict.fromkeys(self.names, value)

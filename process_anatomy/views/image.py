@@ -1,0 +1,134 @@
+"""An opened image: what its views say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from process_anatomy.errors import RequestError
+from process_anatomy.views import NAMES, view
+from process_anatomy.views.declaration import Request, Row, View
+from process_anatomy.views.records import Record, records
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from process_anatomy.kernel.identify import Kernel
+    from process_anatomy.walk.across.tables import Tables
+
+
+class Answer:
+    """What a view says of an image; the rows are made anew each time they are iterated over, from tables kept once.
+
+    Attributes:
+        view: the view.
+        problems: what was wrong with lists and trees as a whole, one line each; known once rows were asked for.
+    """
+
+    def __init__(self, view: View, request: Callable[[Callable[[Iterable[str]], None]], Request]) -> None:
+        self.view = view
+        self.problems: tuple[str, ...] = ()
+        self._request = request
+
+    def rows(self) -> Iterator[Row]:
+        """The rows as the view gives them, cells with the reason where there is no fact.
+
+        Raises:
+            Error: they cannot be produced; one line says why.
+        """
+        said: dict[str, None] = {}
+
+        def report(problems: Iterable[str]) -> None:
+            said.update(dict.fromkeys(problems))
+            self.problems = tuple(said)
+
+        return self.view.rows(self._request(report))
+
+    def __iter__(self) -> Iterator[Record]:
+        """The rows as records.
+
+        Raises:
+            Error: they cannot be produced; one line says why.
+        """
+        return records(self.view, self.rows())
+
+    def to_arrow(self) -> pa.Table:
+        """The rows as an Arrow table; what each column means, and its unit, is in the schema's metadata.
+
+        Raises:
+            RequestError: pyarrow is not installed.
+            Error: the rows cannot be produced.
+        """
+        from process_anatomy.views.arrow import table
+
+        return table(self.view, self)
+
+
+class Image:
+    """An opened image: its kernel, and the views of it.
+
+    Args:
+        kernel: the Windows kernel in it.
+        privilege_descriptions: gives what stock Volatility says of each privilege, by number.
+    """
+
+    def __init__(self, kernel: Kernel, privilege_descriptions: Callable[[], Mapping[int, str]] = dict) -> None:
+        self.kernel = kernel
+        self._descriptions = privilege_descriptions
+        self._tables: dict[frozenset[int], Tables] = {}
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The names of the views."""
+        return NAMES
+
+    @cached_property
+    def doubt(self) -> str:
+        """Why no row is to be trusted, since the layout does not fit the image; empty where it does."""
+        from process_anatomy.kernel.selfproof import trust
+
+        return trust(self.kernel).reason
+
+    def tables(self, pids: Iterable[int] = ()) -> Tables:
+        """The tables of some processes, of all where none is named; views of the same processes share them."""
+        from process_anatomy.walk.across.tables import Tables
+
+        wanted = frozenset(pids)
+        return self._tables.setdefault(wanted, Tables(self.kernel, wanted))
+
+    def view(self, name: str, *, pid: int | Iterable[int] = (), explain: str = "brief", **options: Any) -> Answer:
+        """What a view says of the image.
+
+        Args:
+            name: of the view, as :attr:`views` has it.
+            pid: ids of processes; all where none is named.
+            explain: how much each row explains about itself: ``off``, ``brief``, ``full`` or ``analogy``.
+            options: of the view, as its declaration names them.
+
+        Raises:
+            RequestError: there is no such view, level or option, or the view takes no process ids.
+        """
+        from process_anatomy.notes.explainer import Explainer
+        from process_anatomy.notes.library import Level
+
+        asked = view(name)
+        known = {option.name: option.default for option in asked.options}
+        if strange := sorted(options.keys() - known):
+            raise RequestError(f"{name} has no option {strange[0]}; it has {', '.join(known) or 'none'}")
+        if explain not in {level.value for level in Level}:
+            raise RequestError(f"explain is one of {', '.join(level.value for level in Level)}, not {explain!r}")
+        pids = frozenset([pid] if isinstance(pid, int) else pid)
+        if pids and not asked.by_process:
+            raise RequestError(f"{name} is not about single processes, so it takes no pid")
+        for option in asked.options:
+            if option.choices and option.name in options and options[option.name] not in option.choices:
+                raise RequestError(f"{option.name} is one of {', '.join(option.choices)}")
+        explainer = Explainer(explain, self.kernel.build.estimated)
+
+        def request(report: Callable[[Iterable[str]], None]) -> Request:
+            return Request(
+                self.tables(pids), explainer, known | options, report, privilege_descriptions=self._descriptions
+            )
+
+        return Answer(asked, request)

@@ -1,0 +1,183 @@
+"""The view of what the page tables of processes hold, compared with their VADs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Column, Request, Row, View
+
+
+def rows(request: Request) -> Iterator[Row]:
+    """One row for each range."""
+    from process_anatomy.absent import NOT_APPLICABLE
+    from process_anatomy.notes.page_rows import page_note
+
+    tables, explain = request.tables, request.explain
+    request.chosen()
+    request.progress(20, "Walking VAD trees")
+    request.report(tables.vads.problems)
+    request.progress(40, "Reading page tables")
+    request.report(tables.pages.problems)
+    for row in tables.pages.rows:
+        yield (
+            0,
+            {
+                "PID": row.process.pid,
+                "Process": row.process.name,
+                "Kind": row.kind,
+                "Start": row.start,
+                "End": row.end,
+                "Protection": row.vad.protection if row.vad else NOT_APPLICABLE,
+                "Region": row.region,
+                "File": row.vad.file if row.vad else NOT_APPLICABLE,
+                "Valid": row.valid,
+                "Large": row.large,
+                "Transition": row.transition,
+                "Prototype": row.prototype,
+                "Pagefile": row.pagefile,
+                "DemandZero": row.demand_zero,
+                "Untouched": row.untouched,
+                "Unknown": row.unknown,
+                "Resident": row.resident,
+                "Guard": row.guard,
+                "NoAccess": row.no_access,
+                "Hardware": row.hardware or None,
+                "Private": row.private,
+                "Disagreement": row.disagreement or None,
+                "Problems": row.problems,
+                "Explanation": explain(page_note, row, explain.library),
+            },
+        )
+
+
+VIEW = View(
+    name="pages",
+    title="Counts the pages of each range by state and by the rights that page tables give, compared with VADs, "
+    "explained.",
+    component="private-address-space",
+    columns=(
+        Column("PID", INTEGER, "the id of the process whose page tables were read", "_EPROCESS.UniqueProcessId"),
+        Column("Process", TEXT, "the short name of the process whose page tables were read", "_EPROCESS.ImageFileName"),
+        Column(
+            "Kind",
+            TEXT,
+            "vad for the pages of a VAD, no-vad for a run of present pages that no VAD covers",
+            "page tables compared with the VAD tree",
+        ),
+        Column("Start", ADDRESS, "the first address of the range or run", "_MMVAD_SHORT.StartingVpn; page tables"),
+        Column("End", ADDRESS, "the last address of the range or run", "_MMVAD_SHORT.EndingVpn; page tables"),
+        Column(
+            "Protection",
+            TEXT,
+            "the protection that the VAD was made with, which the page tables are compared with",
+            "_MMVAD_FLAGS.Protection, compared",
+        ),
+        Column(
+            "Region",
+            TEXTS,
+            "what the range is used for, with all that point into it",
+            "_PEB, _NT_TIB, _KTHREAD.Teb; _MMVAD_FLAGS.VadType",
+            separator=", ",
+            empty="",
+        ),
+        Column("File", TEXT, "the file that is mapped at these pages", "_FILE_OBJECT.FileName, by the VAD"),
+        Column(
+            "Valid", INTEGER, "small pages that the processor finds by itself", "_MMPTE_HARDWARE.Valid", unit="pages"
+        ),
+        Column(
+            "Large",
+            INTEGER,
+            "pages that are mapped as part of a large page, counted in pages of 4 KB",
+            "PS bit of a directory entry",
+            unit="pages",
+        ),
+        Column(
+            "Transition",
+            INTEGER,
+            "pages that are in memory, but not valid for the processor",
+            "_MMPTE_TRANSITION",
+            unit="pages",
+        ),
+        Column(
+            "Prototype",
+            INTEGER,
+            "entries that refer to the section's prototype entry",
+            "_MMPTE_PROTOTYPE",
+            unit="pages",
+        ),
+        Column(
+            "Pagefile", INTEGER, "pages whose content is in a page file", "_MMPTE_SOFTWARE.PageFileHigh", unit="pages"
+        ),
+        Column(
+            "DemandZero",
+            INTEGER,
+            "pages that are committed and will be zeros at the first touch",
+            "_MMPTE_SOFTWARE without a place in a page file",
+            unit="pages",
+        ),
+        Column(
+            "Untouched",
+            INTEGER,
+            "pages of the range without any entry in the page tables",
+            "page tables, entry zero or no table",
+            unit="pages",
+        ),
+        Column(
+            "Unknown",
+            INTEGER,
+            "pages whose page tables are not in memory",
+            "page tables, upper entries that lead nowhere",
+            unit="pages",
+        ),
+        Column(
+            "Resident",
+            INTEGER,
+            "pages whose bytes are in memory: valid, large, transition, or by a prototype entry",
+            "page tables and prototype entries",
+            unit="pages",
+        ),
+        Column(
+            "Guard",
+            INTEGER,
+            "entries with the guard modifier: the first touch raises an alarm",
+            "_MMPTE_SOFTWARE.Protection 0x10 to 0x17",
+            unit="pages",
+        ),
+        Column(
+            "NoAccess", INTEGER, "entries that forbid every access", "_MMPTE_SOFTWARE.Protection 0x18", unit="pages"
+        ),
+        Column(
+            "Hardware",
+            TEXT,
+            "the rights that valid entries really give, each with its number of pages; R is read, W write, X execute,"
+            " which 32-bit entries cannot forbid",
+            "_MMPTE_HARDWARE.Dirty1, Write, NoExecute",
+        ),
+        Column(
+            "Private",
+            INTEGER,
+            "valid pages of a section's view that are copies of this process alone",
+            "_MMVAD.FirstPrototypePte against PageFrameNumber",
+            unit="pages",
+        ),
+        Column(
+            "Disagreement",
+            TEXT,
+            "valid pages with more rights than the VAD gives, or with frames that are not the section's",
+            "_MMPTE_HARDWARE against _MMVAD_FLAGS.Protection",
+        ),
+        Column(
+            "Problems",
+            TEXTS,
+            "what could not be had of these pages, and why",
+            "address space, reason for missing page tables",
+        ),
+        Column(
+            "Explanation",
+            TEXT,
+            "what the pages of the range tell, at the level that --explain asks for",
+            "notes, page-row",
+        ),
+    ),
+    rows=rows,
+)

@@ -1,0 +1,51 @@
+"""What a row of a view holds, as a JSON Schema, and a record as that schema has it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, Column, View
+from process_anatomy.views.records import Record
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+UNSIGNED, LOWEST, HIGHEST = (1 << 64) - 1, -(1 << 63), (1 << 63) - 1
+TYPES: dict[Any, dict[str, Any]] = {
+    INTEGER: {"type": ["integer", "null"], "minimum": 0, "maximum": UNSIGNED},
+    ADDRESS: {"type": ["integer", "null"], "minimum": 0, "maximum": UNSIGNED},
+    TEXT: {"type": ["string", "null"]},
+    BOOLEAN: {"type": ["boolean", "null"]},
+    TIME: {"type": ["string", "null"], "format": "date-time"},
+    TEXTS: {"type": ["array", "null"], "items": {"type": "string"}},
+}
+"""Kind of a column to what JSON holds of it."""
+
+
+def json_schema(view: View) -> dict[str, Any]:
+    """The JSON Schema of one row of a view, as :func:`json_record` gives it."""
+    return {
+        "$schema": DIALECT,
+        "title": f"windows.anatomy.{view.name}",
+        "description": view.title,
+        "type": "object",
+        "properties": {column.name: _property(column) for column in view.columns},
+        "required": list(view.names),
+        "additionalProperties": False,
+    }
+
+
+def _property(column: Column) -> dict[str, Any]:
+    kind = dict(TYPES[column.kind])
+    if column.signed:
+        kind |= {"minimum": LOWEST, "maximum": HIGHEST}
+    unit = {"x-unit": column.unit} if column.unit else {}
+    return {"description": column.meaning, **kind, **unit}
+
+
+def json_record(record: Record) -> dict[str, Any]:
+    """A record in the types of JSON: times as text in UTC, to the microsecond."""
+    return {name: _plain(value) for name, value in record.items()}
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value

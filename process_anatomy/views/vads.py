@@ -1,0 +1,205 @@
+"""The view of the VAD trees of processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Column, Request, Row, View
+
+
+def rows(request: Request) -> Iterator[Row]:
+    """One row for each node of each tree."""
+    from process_anatomy.notes.vad_rows import vad_note
+    from process_anatomy.walk.address_space.vads import DEPTH_LIMIT
+
+    tables, explain = request.tables, request.explain
+    request.chosen()
+    request.progress(40, "Walking VAD trees")
+    trees = tables.vads
+    request.report(trees.problems)
+    request.progress(70, "Reading sections")
+    beside = (tables.regions, tables.sections, tables.vad_checks)
+    for row, names, section, check in zip(trees.rows, *beside, strict=True):
+        yield (
+            min(row.depth, DEPTH_LIMIT),  # a splay tree may be deeper than a renderer can nest
+            {
+                "PID": row.process.pid,
+                "Process": row.process.name,
+                "Offset": row.address,
+                "Start VPN": row.start,
+                "End VPN": row.end,
+                "Tag": row.tag,
+                "Protection": row.protection,
+                "CommitCharge": row.commit,
+                "PrivateMemory": row.private,
+                "Parent": row.parent,
+                "File": row.file,
+                "VadType": row.vad_type,
+                "Depth": row.depth,
+                "Pages": row.pages,
+                "Region": names,
+                "Flags": check.flags or None,
+                "Balance": check.balance,
+                "ControlArea": section.control_area,
+                "Subsections": section.subsections,
+                "SectionFlags": section.flags or None,
+                "MappedViews": section.views,
+                "SectionReferences": section.references,
+                "FileObject": section.file_object,
+                "Problems": (*row.problems, *check.problems, *section.problems),
+                "Explanation": explain(vad_note, row, explain.library),
+            },
+        )
+
+
+VIEW = View(
+    name="vads",
+    title="Lists the memory ranges of each process as a tree of VADs, explained, without symbols.",
+    component="private-address-space",
+    columns=(
+        Column(
+            "PID",
+            INTEGER,
+            "the id of the process whose address space the range belongs to",
+            "_EPROCESS.UniqueProcessId",
+        ),
+        Column("Process", TEXT, "the short name of the process whose address space this is", "_EPROCESS.ImageFileName"),
+        Column("Offset", ADDRESS, "the virtual address of the VAD node, in system address space", "_MMVAD_SHORT"),
+        Column(
+            "Start VPN",
+            ADDRESS,
+            "the first address of the range (the first page number times the page size)",
+            "_MMVAD_SHORT.StartingVpn, StartingVpnHigh",
+        ),
+        Column(
+            "End VPN",
+            ADDRESS,
+            "the last address of the range, the end of its last page",
+            "_MMVAD_SHORT.EndingVpn, EndingVpnHigh",
+        ),
+        Column(
+            "Tag",
+            TEXT,
+            "the pool tag in front of the node: VadS and VadF for short nodes, Vad, Vadl and Vadm for longer ones",
+            "_POOL_HEADER.PoolTag",
+        ),
+        Column(
+            "Protection",
+            TEXT,
+            "the protection the range was created with; single pages may have been changed since",
+            "_MMVAD_FLAGS.Protection",
+        ),
+        Column(
+            "CommitCharge",
+            INTEGER,
+            "how many pages of the range are charged against the commit limit",
+            "_MMVAD_FLAGS1.CommitCharge",
+            unit="pages",
+        ),
+        Column(
+            "PrivateMemory",
+            INTEGER,
+            "1 where the memory is private to the process, 0 where a section is mapped",
+            "_MMVAD_FLAGS.PrivateMemory",
+        ),
+        Column(
+            "Parent",
+            ADDRESS,
+            "the address of the parent node in the tree, zero for the root",
+            "_MMVAD_SHORT.VadNode.ParentValue",
+        ),
+        Column(
+            "File",
+            TEXT,
+            "the file that backs the range; empty for private memory and for shared memory without a file",
+            "_CONTROL_AREA.FilePointer, _FILE_OBJECT.FileName",
+        ),
+        Column(
+            "VadType",
+            TEXT,
+            "the memory manager's type of the range: none, image, AWE, large pages and so on",
+            "MI_VAD_TYPE; _MMVAD_FLAGS.VadType",
+        ),
+        Column("Depth", INTEGER, "how many steps the node is below the root of the tree", "walk of the VAD tree"),
+        Column(
+            "Pages",
+            INTEGER,
+            "how many pages the range spans, committed or not",
+            "_MMVAD_SHORT.StartingVpn, EndingVpn",
+            unit="pages",
+        ),
+        Column(
+            "Region",
+            TEXTS,
+            "what the range is used for, as the PEB, the TEBs and the node itself tell: stack, heap, TEB, image and "
+            "so on",
+            "_PEB, _NT_TIB, _KTHREAD.Teb, _MMVAD_FLAGS",
+            separator=", ",
+            empty="",
+        ),
+        Column(
+            "Flags",
+            TEXT,
+            "names of the bits that are set in the node, such as NoChange, DeleteInProgress, MemCommit or, before "
+            "there was a VadType, ImageMap",
+            "_MMVAD_FLAGS, _MM_PRIVATE_VAD_FLAGS",
+        ),
+        Column(
+            "Balance",
+            INTEGER,
+            "which branch of the node is higher: 1 the right one, -1 the left one, 0 neither; empty on Windows XP, "
+            "whose trees keep no balance",
+            "_MMADDRESS_NODE.u1.Balance, _RTL_BALANCED_NODE.Balance",
+            signed=True,
+        ),
+        Column(
+            "ControlArea",
+            ADDRESS,
+            "the address of the control area of the section behind the range; empty for private memory",
+            "_SUBSECTION.ControlArea",
+        ),
+        Column(
+            "Subsections",
+            INTEGER,
+            "how many parts the section has, from the one that is mapped on; all of them before Windows Vista",
+            "_SUBSECTION.NextSubsection",
+        ),
+        Column(
+            "SectionFlags",
+            TEXT,
+            "names of the bits that are set in the control area, such as Image, File or Commit",
+            "_MMSECTION_FLAGS",
+        ),
+        Column(
+            "MappedViews",
+            INTEGER,
+            "how many views of the section are mapped, in all processes together",
+            "_CONTROL_AREA.NumberOfMappedViews",
+        ),
+        Column(
+            "SectionReferences",
+            INTEGER,
+            "how many section objects refer to the control area",
+            "_CONTROL_AREA.NumberOfSectionReferences",
+        ),
+        Column(
+            "FileObject",
+            ADDRESS,
+            "the address of the file object of the section; empty where the page file backs it",
+            "_CONTROL_AREA.FilePointer",
+        ),
+        Column(
+            "Problems",
+            TEXTS,
+            "what could not be read of this node, its file or its section, or cannot be so in a tree",
+            "address space, reason for missing bytes",
+        ),
+        Column(
+            "Explanation",
+            TEXT,
+            "what this range of addresses is, at the level that --explain asks for",
+            "notes, vad-row",
+        ),
+    ),
+    rows=rows,
+)

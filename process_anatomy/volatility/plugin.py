@@ -1,0 +1,146 @@
+"""What our plugins are: a view of an image, asked through Volatility's command line and shown by its renderers."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import os
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from volatility3.framework import constants, interfaces, renderers
+
+from process_anatomy.errors import Error
+from process_anatomy.views.declaration import Request, View
+from process_anatomy.volatility.cells import grid, safe_file_name, safe_text
+from process_anatomy.volatility.opening import open_kernel
+from process_anatomy.volatility.options import (
+    explain_requirement,
+    given,
+    image_requirements,
+    integer,
+    pid_requirement,
+    process_ids,
+    requirement,
+)
+from process_anatomy.volatility.trust import MARK, NOT_TRUSTED, end_with, marked
+
+log = logging.getLogger("volatility3.plugins.windows.anatomy")
+
+
+class PluginError(Error, SystemExit):
+    """Ends a plugin with one line on standard error and exit status 1."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.code = message
+
+
+class Anatomy:
+    """A plugin over a view: it derives from this and from Volatility's ``PluginInterface``, and names its view."""
+
+    _required_framework_version = (2, 0, 0)
+    view: ClassVar[View]
+    _version: ClassVar[tuple[int, int, int]]
+    open: type[interfaces.plugins.FileHandlerInterface]
+    context: interfaces.context.ContextInterface
+    config: Any
+    _progress_callback: Any
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._version = cls.view.version
+
+    @classmethod
+    def get_requirements(cls) -> list[interfaces.configuration.RequirementInterface]:
+        """The image and what every plugin over one can be asked, then the view's own options."""
+        own = [requirement(option) for option in cls.view.options]
+        if not cls.view.of_image:
+            return [*own, explain_requirement()]
+        image, *more = image_requirements()
+        pids = [pid_requirement()] if cls.view.by_process else []
+        return [image, *pids, explain_requirement(), *more, *own]
+
+    def run(self) -> renderers.TreeGrid:
+        """Volatility's entry point.
+
+        Raises:
+            PluginError: nothing can be produced; one line says why.
+        """
+        from process_anatomy.memory.small_dump import SmallDumpError
+        from structs.layout import LayoutError
+
+        try:
+            request, doubt = self._request()
+            rows = self.view.rows(request)
+            if doubt:
+                log.warning(f"{MARK}: {doubt}")
+                rows = marked(rows, doubt)
+                end_with(NOT_TRUSTED, self.open)
+            first = list(itertools.islice(rows, 1))  # the walk is done and can fail only before its first row
+            self._progress(100, "Done")
+        except (Error, LayoutError, SmallDumpError) as error:
+            raise PluginError(f"windows.anatomy.{self.view.name}: {safe_text(str(error))}") from None
+        return grid(self.view, itertools.chain(first, rows))
+
+    def _request(self) -> tuple[Request, str]:
+        """What was asked, and why the rows are not to be trusted, empty where they are.
+
+        Raises:
+            Error: the image cannot be analysed, or an option makes no sense.
+        """
+        from process_anatomy.notes.explainer import Explainer
+
+        options = {option.name: given(option, self.config.get(option.name, None)) for option in self.view.options}
+        if not self.view.of_image:
+            nothing: Any = None
+            return Request(nothing, Explainer(self.config["explain"]), options), ""
+        from process_anatomy.kernel.selfproof import trust
+        from process_anatomy.walk.across.tables import Tables
+
+        self._progress(0, "Identifying the Windows kernel")
+        said = self.config.get("dtb", None)
+        dtb = None if said is None else integer("--dtb", said)
+        kernel = open_kernel(self.context, self.config["primary"], self.config.get("isf", None), dtb)
+        for line in kernel.evidence:
+            log.info(line)
+        if kernel.build.estimated:
+            log.warning(f"The layout is estimated: {kernel.build.origin}")
+        tables = Tables(kernel, process_ids(self.config["pid"]) if self.view.by_process else frozenset())
+        doubt = self.view.doubt(tables) if self.view.doubt else trust(kernel).reason
+        self._progress(20, "Walking")
+        request = Request(
+            tables,
+            Explainer(self.config["explain"], kernel.build.estimated),
+            options,
+            self._report,
+            self._progress,
+            self._output,
+            stock_privilege_descriptions,
+        )
+        return request, doubt
+
+    def _report(self, problems: Iterable[str]) -> None:
+        """Warn of what was wrong with a list or a tree as a whole."""
+        for problem in problems:
+            log.warning(safe_text(problem))
+
+    def _progress(self, percent: float, text: str) -> None:
+        """Tell the user how far the work is, the way Volatility does."""
+        if self._progress_callback is not None:
+            self._progress_callback(percent, text)
+
+    def _output(self, start: str, name: object, ending: str) -> Any:
+        """Open a file where the user wants files to be."""
+        return self.open(safe_file_name(start, name, ending))
+
+
+def stock_privilege_descriptions() -> dict[int, str]:
+    """Privilege value to the description that stock ``windows.privileges`` prints; empty where it ships none."""
+    for folder in (os.path.join(path, "windows") for path in constants.PLUGINS_PATH):
+        path = os.path.join(folder, "sids_and_privileges.json")
+        if os.path.isfile(path):
+            with open(path, encoding="utf-8") as file:
+                return {int(value): entry[1] for value, entry in json.load(file).get("privileges", {}).items()}
+    return {}
