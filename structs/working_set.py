@@ -39,7 +39,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from structs.layout import Layout, Pointer, UInt, Words, at
+from structs.field_types import Pointer, UInt, Words
+from structs.layout import Layout, at
 
 FIRST_SPLIT_BUILD = 14393
 """Build since which the list is a _MMWSL_FULL."""
