@@ -40,7 +40,8 @@ from process_anatomy.walk.across.completeness import (
 from process_anatomy.walk.across.creation import Creation
 from process_anatomy.walk.across.regions import REGIONS
 from process_anatomy.walk.address_space.page_comparison import PageRow
-from process_anatomy.walk.address_space.vads import PROTECTIONS, VAD_TYPES, Vad
+from process_anatomy.walk.address_space.vad_nodes import PROTECTIONS, VAD_TYPES
+from process_anatomy.walk.address_space.vads import Vad
 from process_anatomy.walk.address_space.working_sets import OTHER, SAME, WorkingSet
 from process_anatomy.walk.crossview.crossings import REASONS, UNEXPLAINED, VERDICTS, Absence, Crossing
 from process_anatomy.walk.crossview.sightings import VIEWS

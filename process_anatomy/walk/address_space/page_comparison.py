@@ -30,7 +30,8 @@ from process_anatomy.walk.address_space.page_entries import (
 )
 from process_anatomy.walk.address_space.page_ranges import Ranges
 from process_anatomy.walk.address_space.sections import NO_SECTION, Section
-from process_anatomy.walk.address_space.vads import IMAGE_MAP, Vad
+from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
+from process_anatomy.walk.address_space.vads import Vad
 from process_anatomy.walk.processes.listed import Process
 
 RUN_LIMIT = 1 << 10

@@ -20,7 +20,8 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.space import Addresses, distinct
 from process_anatomy.memory.view import addresses_of
-from process_anatomy.walk.address_space.vads import SHORT_TAGS, Vad
+from process_anatomy.walk.address_space.vad_nodes import SHORT_TAGS
+from process_anatomy.walk.address_space.vads import Vad
 from structs.section import CONTROL_AREA, MMSECTION_FLAGS, SECTION_IMAGE_INFORMATION, SEGMENT, SUBSECTION
 from structs.vad import MMVAD
 

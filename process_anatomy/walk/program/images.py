@@ -19,7 +19,8 @@ from process_anatomy.kernel.image import SIZE_LIMIT, PeImage
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import addresses_of, unreadable
 from process_anatomy.walk.address_space.sections import FileHeader, file_headers, sections
-from process_anatomy.walk.address_space.vads import IMAGE_MAP, Vad, vad_around, vads
+from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
+from process_anatomy.walk.address_space.vads import Vad, vad_around, vads
 from process_anatomy.walk.processes.listed import NOT_READ, Process
 from process_anatomy.walk.program.modules import modules
 from process_anatomy.walk.program.portable import PeFacts, pe_facts

@@ -18,7 +18,8 @@ from process_anatomy.errors import RequestError
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import addresses_of, unreadable
-from process_anatomy.walk.address_space.vads import IMAGE_MAP, Vad, VadTable, vads
+from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
+from process_anatomy.walk.address_space.vads import Vad, VadTable, vads
 from process_anatomy.walk.processes.listed import Process
 from process_anatomy.walk.program.loader import LoaderEntry, LoaderTable, loader_entries
 
