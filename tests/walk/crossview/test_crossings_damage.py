@@ -21,7 +21,8 @@ from process_anatomy.walk.crossview.crossings import CrossTable, crossview
 from process_anatomy.walk.crossview.sightings import BACKWARD, CID, FORWARD, SCAN, THREADS
 from process_anatomy.walk.crossview.verdicts import CONSISTENT, ENDED, HIDDEN, REMNANT, SMEARED
 from process_anatomy.walk.handles.tables import cid_table
-from process_anatomy.walk.processes.scan import FOUND_LIMIT, LOCK_MASK, PROCESS, THREAD, scan
+from process_anatomy.walk.processes.objects_in_memory import LOCK_MASK, PROCESS, THREAD
+from process_anatomy.walk.processes.scan import FOUND_LIMIT, scan
 from structs.eprocess import EPROCESS
 from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, process_truth
 
