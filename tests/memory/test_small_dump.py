@@ -16,15 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from process_anatomy.memory.small_dump import (
-    NOT_HERE,
-    Driver,
-    SmallDump,
-    SmallDumpError,
-    disagreements,
-    is_small_dump,
-    matching_build,
-)
+from process_anatomy.kernel.small_dump import disagreements, matching_build
+from process_anatomy.memory.fragments import NOT_HERE
+from process_anatomy.memory.small_dump import SmallDump, SmallDumpError
+from process_anatomy.memory.small_dump_file import Driver, is_small_dump
 from structs import builds
 from structs.debugger import KDBG_TAG, KDDEBUGGER_DATA64
 from structs.dump import (
