@@ -16,7 +16,6 @@ from structs.dump import (
     DUMP_TYPE_OFFSET64,
     DUMP_TYPE_TRIAGE,
     DUMP_TYPES,
-    MACHINE_AMD64,
     MACHINES,
     SIGNATURE,
     TRIAGE_DATA_BLOCK,
@@ -27,6 +26,7 @@ from structs.dump import (
     VALID_DUMP32,
     VALID_DUMP64,
 )
+from structs.machines import X64
 
 MAX_DRIVERS = 4096
 MAX_NAME = 520
@@ -119,7 +119,7 @@ class SmallDumpFile:
         kind, machine = header.DumpType, header.MachineImageType
         if kind != DUMP_TYPE_TRIAGE:
             raise SmallDumpError(f"not a small dump: a {DUMP_TYPES.get(kind, 'crash')} dump (type {kind})")
-        if machine != MACHINE_AMD64:
+        if machine != X64.number:
             raise SmallDumpError(f"{MACHINES.get(machine, f'machine {machine:#06x}')} small dump, not supported")
         return header
 
