@@ -18,6 +18,7 @@ from process_anatomy.kernel.choice import Servicing, best, certain, likely, othe
 from process_anatomy.kernel.debugger_block import DebuggerBlock, block_without_image, debugger_block
 from process_anatomy.kernel.image import SIZE_LIMIT, KernelImage, Pdb
 from process_anatomy.kernel.kernel import Crash, Kernel
+from process_anatomy.kernel.lists import pointers_of
 from process_anatomy.kernel.version import build_lab, flavour
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
@@ -302,11 +303,10 @@ def debugger_leads(space: AddressSpace, image: KernelImage) -> Iterator[Lead]:
 
 def block_leads(space: AddressSpace, block: DebuggerBlock) -> Iterator[Lead]:
     """Leads by a debugger block."""
-    size = space.pointer_size
-    links = space.read(block.pointer("PsActiveProcessHead", space), 2 * size)
+    links = pointers_of(space, block.pointer("PsActiveProcessHead", space))
     if links is not None:
-        yield Lead(int.from_bytes(links[:size], "little"), True, True, "PsActiveProcessHead.Flink")
-        yield Lead(int.from_bytes(links[size:], "little"), True, False, "PsActiveProcessHead.Blink")
+        yield Lead(links[0], True, True, "PsActiveProcessHead.Flink")
+        yield Lead(links[1], True, False, "PsActiveProcessHead.Blink")
 
 
 def proof(view: View, address: int, space: AddressSpace, is_system: bool = True) -> str:
