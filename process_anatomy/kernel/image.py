@@ -12,10 +12,11 @@ from functools import cached_property
 
 import pefile
 
+from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.space import Space
 from structs.machines import ARM64, X64, X86
 
-HEADER_BYTES = PAGE = 0x1000
+HEADER_BYTES = PAGE
 WRITABLE = 0x80000000
 """IMAGE_SCN_MEM_WRITE."""
 NAME_LIMIT = 256

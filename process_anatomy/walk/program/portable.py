@@ -17,9 +17,9 @@ import pefile
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.image import CODE_VIEW_TYPE, PEFILE_TROUBLE, Pdb, PeImage
 from process_anatomy.kernel.resources import version_data
+from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.view import unreadable
 
-PAGE = 0x1000
 SECTION_LIMIT = 96
 """Sections of an image at the most; Windows loads none with more."""
 LIBRARY_LIMIT, IMPORT_LIMIT = 512, 1 << 14
