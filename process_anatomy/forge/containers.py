@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from process_anatomy.forge.memory import PAGE
+from structs.machines import X64
 
 if TYPE_CHECKING:
     from process_anatomy.forge.machine import Image
@@ -99,7 +100,7 @@ def _header(image: Image, kind: int, size: int) -> bytes:
         "<QQQQ", header, 0x10, image.truth["dtb"], image.truth["pfn_database"],
         symbols["PsLoadedModuleList"], symbols["PsActiveProcessHead"],
     )  # fmt: skip
-    struct.pack_into("<III", header, 0x30, 0x8664, 2, 0xE2)
+    struct.pack_into("<III", header, 0x30, X64.number, 2, 0xE2)
     struct.pack_into("<QQQQ", header, 0x40, 0, 0, 0, 0)
     header[0x60:0x80] = bytes(32)
     struct.pack_into("<Q", header, 0x80, symbols["KdDebuggerDataBlock"])

@@ -12,13 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from structs.machines import X64, X86
+
 CODE, DATA, READ_ONLY = 0x60000020, 0xC0000040, 0x40000040
 EXPORT_DIRECTORY, DEBUG_DIRECTORY = 0, 6
 DEBUG_TYPE_CODEVIEW = 2
 RANDOMISED, OLD_FASHIONED = 0x4160, 0x8100
 """DllCharacteristics: with address randomisation and control flow guard, and without."""
 BITS_64, BITS_32 = 64, 32
-MACHINES = {BITS_64: 0x8664, BITS_32: 0x14C}
+MACHINES = {BITS_64: X64.number, BITS_32: X86.number}
 MAGICS = {BITS_64: 0x20B, BITS_32: 0x10B}
 CHARACTERISTICS = {BITS_64: 0x22, BITS_32: 0x102}
 """Executable, and for addresses beyond 2 GB (PE32+) or a 32-bit machine (PE32)."""

@@ -23,8 +23,9 @@ from process_anatomy.kernel.variables import Variables, variables
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.across.completeness import HANDLES, NONE, WHOLE
 from process_anatomy.walk.across.tables import Tables
-from process_anatomy.walk.crossview.crossings import HIDDEN, REMNANT, CrossTable, crossview
+from process_anatomy.walk.crossview.crossings import CrossTable, crossview
 from process_anatomy.walk.crossview.sightings import CSR
+from process_anatomy.walk.crossview.verdicts import HIDDEN, REMNANT
 from process_anatomy.walk.handles.entries import EntryForm
 from process_anatomy.walk.handles.opened import handles
 from process_anatomy.walk.handles.tables import cid_table
