@@ -11,7 +11,7 @@ import pytest
 
 from process_anatomy.forge import INTRUSION, Image, forge
 from process_anatomy.forge.__main__ import write_all
-from process_anatomy.forge.misfits import RULES
+from process_anatomy.forge.traces.misfits import RULES
 from tests.conftest import Vol
 from tests.walk.damaged import listed_truth
 

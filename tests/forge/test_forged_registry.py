@@ -12,9 +12,9 @@ import pytest
 
 from process_anatomy.forge import Image, forge
 from process_anatomy.forge.__main__ import write_all
-from process_anatomy.forge.hives import SOFTWARE, SYSTEM, Hive
-from process_anatomy.forge.registry import BIN, BIN_HEADER, Contents
-from process_anatomy.forge.security import USER
+from process_anatomy.forge.registry.cells import BIN, BIN_HEADER, Contents
+from process_anatomy.forge.registry.hives import SOFTWARE, SYSTEM, Hive
+from process_anatomy.forge.security.contexts import USER
 from structs import builds
 
 BUILDS = ["x64-9600-16384", "x64-17763-0", "x64-22621-382"]
