@@ -9,13 +9,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from process_anatomy.forge.cast.intrusion import INTRUSION
-from process_anatomy.forge.cast.lab import SCENARIOS as ORDINARY
+from process_anatomy.forge.cast.scenarios import SCENARIOS
 from process_anatomy.forge.machine.containers import FORMATS
-from process_anatomy.forge.machine.forging import DEFAULT_BUILD, DEFAULT_SEED, Image, forge
+from process_anatomy.forge.machine.forging import DEFAULT_BUILD, DEFAULT_SEED, forge
+from process_anatomy.forge.parts.image import Image
 from structs import builds
 
-SCENARIOS = {**ORDINARY, INTRUSION.name: INTRUSION}
 NAMES = {22621: "lab-win11-22621"}
 PRESET = 9
 

@@ -11,7 +11,7 @@ import pytest
 
 from process_anatomy.forge import INTRUSION, Image, forge
 from process_anatomy.forge.__main__ import write_all
-from process_anatomy.forge.traces.misfits import RULES
+from process_anatomy.forge.traces.table import TRACES
 from tests.conftest import Vol
 from tests.walk.damaged import listed_truth
 
@@ -33,7 +33,7 @@ def path(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_misfit_is_in_the_cast() -> None:
-    assert {misfit for actor in INTRUSION.cast for misfit in actor.misfits} == RULES.keys()
+    assert {misfit for actor in INTRUSION.cast for misfit in actor.misfits} == TRACES.keys()
 
 
 def test_memprocfs_lists_the_processes_of_the_answer_key(

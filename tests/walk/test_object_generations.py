@@ -16,7 +16,7 @@ from tests.walk.test_handles import value
 from process_anatomy.absent import Absent
 from process_anatomy.errors import Error
 from process_anatomy.forge import Image, forge
-from process_anatomy.forge.cast.lab import HIDING
+from process_anatomy.forge.cast.hiding import HIDING
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.objects import FIRST_POINTED, object_headers, object_types
 from process_anatomy.kernel.variables import Variables, variables

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from process_anatomy.forge.ground.generations import version_of
 from process_anatomy.forge.ground.records import record, text
+from process_anatomy.forge.memory.entries import PROTECTION_SHIFT, Entries
 from process_anatomy.forge.memory.frames import ACCESSED, DIRTY, GLOBAL, NO_EXECUTE, PAGE, VALID
-from process_anatomy.forge.memory.page_tables import PROTECTION_SHIFT, Entries
+from process_anatomy.forge.memory.protections import READ_ONLY, READ_WRITE
 from process_anatomy.forge.objects.object_manager import ObjectManager
+from process_anatomy.forge.parts.section import Section
 from process_anatomy.forge.pe import headers as pe
 from structs.section import (
     CONTROL_AREA,
@@ -20,33 +20,8 @@ from structs.section import (
     SUBSECTION,
 )
 
-READ_ONLY, EXECUTE, EXECUTE_READ, READ_WRITE, WRITE_COPY, EXECUTE_READ_WRITE, EXECUTE_WRITE_COPY = range(1, 8)
-GUARD, NO_ACCESS = 0x10, 0x18
-"""Protection indexes of VADs and of entries that are not valid."""
-
 FILE_TYPE, FILE_OBJECT_FLAGS = 5, 0x44042
 IMAGE_FLAG, FILE_FLAG, COMMIT_FLAG = 0x20, 0x80, 0x2000
-
-
-@dataclass
-class Section:
-    """A section as others refer to it.
-
-    Attributes:
-        subsection: address of the first subsection.
-        prototypes: address of its prototype entries.
-        file: name of the file, ``None`` where the page file backs it.
-        frames: frames of the first pages that are in memory.
-        image: the headers' facts if it is an image.
-        file_object: address of the file object, zero where the page file backs it.
-    """
-
-    subsection: int
-    prototypes: int
-    file: str | None
-    frames: dict[int, int]
-    image: pe.Program | None = None
-    file_object: int = 0
 
 
 class Sections:

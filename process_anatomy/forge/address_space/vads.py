@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from process_anatomy.forge.address_space.sections import Section
 from process_anatomy.forge.ground.records import link, record
-from process_anatomy.forge.kernel.image import PROTECT_TO_VALUE
 from process_anatomy.forge.memory.frames import PAGE
 from process_anatomy.forge.memory.page_tables import Space
+from process_anatomy.forge.memory.protections import PROTECT_TO_VALUE
 from process_anatomy.forge.objects.object_manager import ObjectManager
+from process_anatomy.forge.parts.region import Region
 from structs.eprocess import EPROCESS
 from structs.layout import Build, Layout
 from structs.section import CONTROL_AREA
@@ -24,33 +23,6 @@ PAGE_NAMES = {
     0x10: "PAGE_EXECUTE", 0x20: "PAGE_EXECUTE_READ", 0x40: "PAGE_EXECUTE_READWRITE",
     0x80: "PAGE_EXECUTE_WRITECOPY", 0x100: "PAGE_GUARD", 0x200: "PAGE_NOCACHE", 0x400: "PAGE_WRITECOMBINE",
 }  # fmt: skip
-
-
-@dataclass
-class Region:
-    """One range of a process's address space.
-
-    Attributes:
-        start: first address.
-        size: bytes, whole pages.
-        protection: index into the protection table.
-        note: what the range is for.
-        section: what it maps, ``None`` for private memory.
-        kind: VAD type.
-        commit: committed pages.
-        mem_commit: committed as a whole when it was reserved.
-        long: described by a longer node where this Windows has such: the kernel made the range for the process.
-    """
-
-    start: int
-    size: int
-    protection: int
-    note: str
-    section: Section | None = None
-    kind: int = 0
-    commit: int = 0
-    mem_commit: bool = False
-    long: bool = False
 
 
 def protection_name(index: int) -> str:

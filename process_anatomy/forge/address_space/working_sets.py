@@ -10,10 +10,11 @@ from typing import Any
 
 from process_anatomy.forge.ground.records import pointers, record
 from process_anatomy.forge.memory.frames import KERNEL_DATA, LARGE, PAGE, PROTOTYPE, TRANSITION, VALID
-from process_anatomy.forge.memory.page_tables import PAE, Space
+from process_anatomy.forge.memory.modes import PAE
+from process_anatomy.forge.memory.page_tables import Space
 from process_anatomy.forge.memory.system_space import SystemSpace
 from process_anatomy.forge.objects.object_manager import ObjectManager
-from process_anatomy.forge.processes.table import Process
+from process_anatomy.forge.parts.process import Process
 from structs.eprocess import EPROCESS
 from structs.layout import Layout
 from structs.working_set import (

@@ -5,20 +5,26 @@ Most of its processes are ordinary.  Each intruder shows one thing that does not
 
 from __future__ import annotations
 
-from process_anatomy.forge.cast.lab import (
+from process_anatomy.forge.cast.holdings import SHELL
+from process_anatomy.forge.cast.paths import SERVER_LIBRARY, SERVICE_HOST, SYSTEM32
+from process_anatomy.forge.ground.actors import (
     IDENTIFICATION,
     IMPERSONATION,
     INJECTED,
     NOWHERE,
     PAGED_OUT,
-    SERVICE_HOST,
-    SYSTEM32,
+    REGISTRY,
+    SESSION_MANAGER,
+    SUBSYSTEM,
+    SYSTEM,
     TRIMMED,
     Actor,
     Impersonation,
     Scenario,
     ThreadPlan,
 )
+from process_anatomy.forge.ground.generations import FIRST_WITH_ALL, VISTA
+from process_anatomy.forge.ground.holdings import Power, Way
 
 DOWNLOADS, EXPLORER = "C:\\Users\\student\\Downloads\\", 3920
 STUDENT = "limited"
@@ -34,26 +40,44 @@ INTRUSION = Scenario(
     "intrusion",
     (
         Actor(
-            4, 0, "System", threads=4, protection=0x72, minimal=True, findings=("shared-token",),
+            4, 0, "System", role=SYSTEM, threads=4, protection=0x72, minimal=True, findings=("shared-token",),
             plans=(ThreadPlan(2, starts_in=NOWHERE),),
         ),
-        Actor(124, 4, "Registry", started=-5, protection=0x72, minimal=True),
-        Actor(388, 4, SYSTEM32 + "smss.exe", started=4, protection=0x61, critical=True, memory=PAGED_OUT),
-        Actor(512, 504, SYSTEM32 + "csrss.exe", started=9, session=0, protection=0x61, critical=True, threads=1),
-        Actor(588, 504, SYSTEM32 + "wininit.exe", started=10, session=0, protection=0x61, critical=True, threads=1),
-        Actor(596, 580, SYSTEM32 + "csrss.exe", started=10, session=1, protection=0x61, critical=True, threads=1),
-        Actor(672, 580, SYSTEM32 + "winlogon.exe", started=10, session=1, threads=1),
+        Actor(124, 4, "Registry", role=REGISTRY, since=FIRST_WITH_ALL, started=-5, protection=0x72, minimal=True),
         Actor(
-            716, 588, SYSTEM32 + "services.exe", started=11, session=0, critical=True, threads=1,
+            388, 4, SYSTEM32 + "smss.exe", role=SESSION_MANAGER, started=4, protection=0x61, critical=True,
+            memory=PAGED_OUT,
+        ),
+        Actor(
+            512, 504, SYSTEM32 + "csrss.exe", role=SUBSYSTEM, libraries=(SERVER_LIBRARY,), old_parent=388, started=9,
+            session=0, protection=0x61, critical=True, threads=1,
+        ),
+        Actor(
+            588, 504, SYSTEM32 + "wininit.exe", since=VISTA, started=10, session=0, protection=0x61, critical=True,
+            threads=1,
+        ),
+        Actor(
+            596, 580, SYSTEM32 + "csrss.exe", role=SUBSYSTEM, libraries=(SERVER_LIBRARY,), since=VISTA,
+            old_parent=388, started=10, session=1, protection=0x61, critical=True, threads=1,
+        ),
+        Actor(672, 580, SYSTEM32 + "winlogon.exe", old_parent=388, started=10, session=1, threads=1),
+        Actor(
+            716, 588, SYSTEM32 + "services.exe", old_parent=672, started=11, session=0, critical=True, threads=1,
             findings=("weak-protection",),
         ),
         Actor(
-            728, 588, SYSTEM32 + "lsass.exe", started=11, session=0, protection=0x41, threads=1, findings=("twin",),
+            728, 588, SYSTEM32 + "lsass.exe", old_parent=672, started=11, session=0, protection=0x41, threads=1,
+            findings=("twin",),
         ),
-        Actor(868, 716, SERVICE_HOST, started=12, session=0, arguments="-k DcomLaunch -p", memory=TRIMMED),
-        Actor(1480, 716, SERVICE_HOST, started=17, session=0, arguments="-k netsvcs -p", threads=1, memory=PAGED_OUT),
+        Actor(
+            868, 716, SERVICE_HOST, console=True, started=12, session=0, arguments="-k DcomLaunch -p", memory=TRIMMED,
+        ),
+        Actor(
+            1480, 716, SERVICE_HOST, console=True, started=17, session=0, arguments="-k netsvcs -p", threads=1,
+            memory=PAGED_OUT,
+        ),
         Actor(1900, 716, SYSTEM32 + "spoolsv.exe", started=19, session=0, threads=1, memory=PAGED_OUT),
-        Actor(EXPLORER, 3844, "C:\\Windows\\explorer.exe", STUDENT, 73, 1, threads=2, handles=4),
+        Actor(EXPLORER, 3844, "C:\\Windows\\explorer.exe", STUDENT, 73, 1, holds=SHELL, threads=2, handles=4),
         _intruder(
             5000, "implant.exe", injected=True, odd_pages=True, unlisted=DOWNLOADS + "implant.dll",
             threads=3, handles=3,
@@ -92,7 +116,7 @@ INTRUSION = Scenario(
             5840, "overreach.exe", memory=TRIMMED, findings=("excess-impersonation",),
             impersonates=(Impersonation(0, "bob", IDENTIFICATION, taken=IMPERSONATION),),
         ),
-        _intruder(5880, "svchost.exe", memory=TRIMMED, findings=("wrong-parent", "wrong-path")),
+        _intruder(5880, "svchost.exe", console=True, memory=TRIMMED, findings=("wrong-parent", "wrong-path")),
         _intruder(5920, "scvhost.exe", memory=TRIMMED, findings=("look-alike",)),
         Actor(
             5960, EXPLORER, SYSTEM32 + "lsass.exe", STUDENT, 2_160, 1, threads=1, memory=TRIMMED,
@@ -107,5 +131,7 @@ INTRUSION = Scenario(
         _intruder(6160, "reach.exe", memory=PAGED_OUT, findings=("power-over-higher",)),
         _intruder(6120, "noid.exe", memory=PAGED_OUT, unseen_by=("cid",)),
     ),
+    powers=(Power(6160, "Process", 5760, 0x2A),),
+    ways=(Way("high", (6160, 5760)),),
 )  # fmt: skip
-"""One trace for each rule."""
+"""One trace for each rule.  Of those that hold others, reach.exe may write into lift.exe."""

@@ -1,16 +1,13 @@
 """What tells one generation of Windows from another where no structure does: versions, names, sizes, as data.
 
 Sources: version numbers: "Operating System Version" (learn.microsoft.com/windows/win32/sysinfo); sizes of the
-debugger's block: Volatility 2's KDBG signatures; which kernel file is for which machine: "Windows Internals"
-(ntoskrnl.exe for one processor, ntkrnlmp.exe for several, ntkrnlpa.exe and ntkrpamp.exe with physical address
-extension).
+debugger's block: Volatility 2's KDBG signatures.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from process_anatomy.forge.memory.page_tables import PAE, X64, X86, Mode
 from structs import builds
 from structs.layout import Build
 from structs.object import POOL_HEADER
@@ -25,10 +22,12 @@ SERVICE_PACKS = {
     "6002-18005": 2, "7601-17514": 1, "7601-23418": 1, "7601-24000": 1, "7601-24540": 1,
 }  # fmt: skip
 """Layout, without its processor, to the service pack that it belongs to."""
-WITHOUT_PAE = ("x86-2600-2180", "x86-3790-0", "x86-3790-1830", "x86-3790-3959")
-"""Layouts that are forged with plain 32-bit paging unless told otherwise."""
-LAST_WITHOUT_PAE = 7601
-"""Since Windows 8 a 32-bit kernel always uses physical address extension."""
+VISTA, WINDOWS_8 = (6, 0), (6, 2)
+FIRST_WITH_ALL = (6, 3)
+"""Version since which the whole cast is forged."""
+PROFILES = "C:\\Users\\", "C:\\Documents and Settings\\"
+TEMPORARY = "\\AppData\\Local\\Temp", "\\Local Settings\\Temp"
+"""Parts of paths since Windows Vista, and before."""
 LAST_FOR_ONE_PROCESSOR = 2600
 """XP is forged for a machine with one processor; since Vista there is no kernel for such machines alone."""
 
@@ -66,48 +65,9 @@ def complete(build: Build) -> Build:
     return replace(build, sizes=sizes, places=places, _bound={})
 
 
-def mode_of(build: Build, pae: bool | None = None) -> Mode:
-    """How the kernel translates addresses.
-
-    Args:
-        build: the kernel's layout.
-        pae: with physical address extension or without; ``None`` for what the layout is usually forged with.
-
-    Raises:
-        ValueError: this kernel has no such mode.
-    """
-    if build.pointer_size == X64.pointer_size:
-        if pae is not None:
-            raise ValueError("a 64-bit kernel has no choice of physical address extension")
-        return X64
-    if pae is False and build.number > LAST_WITHOUT_PAE:
-        raise ValueError("since Windows 8 a 32-bit kernel always uses physical address extension")
-    extended = build.name not in WITHOUT_PAE if pae is None else pae
-    return PAE if extended else X86
-
-
 def processors(build: Build) -> int:
     """How many processors the forged machine has."""
     return 1 if build.number <= LAST_FOR_ONE_PROCESSOR else 2
-
-
-def kernel_file(build: Build, mode: Mode) -> str:
-    """Name, without ending, that the kernel's file was built under; its symbols have it too."""
-    if mode is X64:
-        return "ntkrnlmp"
-    if processors(build) == 1:
-        return "ntkrnlpa" if mode is PAE else "ntoskrnl"
-    return "ntkrpamp" if mode is PAE else "ntkrnlmp"
-
-
-def installed_as(build: Build, mode: Mode) -> str:
-    """Name of the kernel's file on disk: set-up gives the kernels for several processors those of one."""
-    return "ntkrnlpa.exe" if mode is PAE else "ntoskrnl.exe"
-
-
-def kernel_folder(build: Build) -> str:
-    """The folder that the kernel was loaded from, as the list of modules has it."""
-    return "\\WINDOWS\\system32\\" if version_of(build) < (6, 0) else "\\SystemRoot\\system32\\"
 
 
 def has_integrity(build: Build) -> bool:
@@ -118,3 +78,10 @@ def has_integrity(build: Build) -> bool:
 def one_desktop(build: Build) -> bool:
     """Services and the user share session 0, and the logon process starts the services (before Windows Vista)."""
     return not has_integrity(build)
+
+
+def then_path(build: Build, path: str) -> str:
+    """A path as it was then: users' folders had other names before Windows Vista."""
+    if not one_desktop(build):
+        return path
+    return path.replace(*PROFILES).replace(*TEMPORARY)

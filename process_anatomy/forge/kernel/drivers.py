@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from process_anatomy.forge.cast.older import FIRST_WITH_ALL
-from process_anatomy.forge.ground.generations import kernel_folder, version_of
+from process_anatomy.forge.ground.dice import Dice
+from process_anatomy.forge.ground.generations import FIRST_WITH_ALL, version_of
 from process_anatomy.forge.ground.records import pointers, record, ring, text
-from process_anatomy.forge.memory.page_tables import X64
-from process_anatomy.forge.memory.system_space import SystemSpace
-from process_anatomy.forge.objects.object_manager import ObjectManager
+from process_anatomy.forge.kernel.files import kernel_folder
+from process_anatomy.forge.kernel.image import KernelImage
+from process_anatomy.forge.memory.modes import X64
+from process_anatomy.forge.memory.pool import Pool
 from structs.peb import LDR_DATA_TABLE_ENTRY
 
 SYSTEM_FOLDER = "\\SystemRoot\\system32\\"
@@ -26,19 +27,21 @@ NEW_DRIVERS = ("kd.dll", "win32kbase.sys")
 """Drivers that are left out where not the whole cast is forged: they had other names then."""
 
 
-def load_drivers(objects: ObjectManager, places: SystemSpace) -> list[dict[str, Any]]:
+def load_drivers(kernel: KernelImage, pools: tuple[Pool, Pool], dice: Dice) -> list[dict[str, Any]]:
     """Write PsLoadedModuleList; gives its entries' facts.
 
     Args:
-        objects: whose pools hold the entries.
-        places: where drivers lie.
+        kernel: the first of the list, and where its head is.
+        pools: non-paged, which holds the entries, and paged, which holds their names.
+        dice: decides where drivers lie.
     """
-    kernel, build, dice = objects.image, objects.build, objects.dice
+    build, places = kernel.build, kernel.places
+    nonpaged, strings = pools
     folder = kernel_folder(build)
-    whole = version_of(build) >= FIRST_WITH_ALL and objects.kernel.mode is X64
+    whole = version_of(build) >= FIRST_WITH_ALL and kernel.space.mode is X64
     drivers = [each for each in DRIVERS if whole or each[0] not in NEW_DRIVERS]
     named = [(kernel.name, folder, kernel.size), *((n, f.replace(SYSTEM_FOLDER, folder), s) for n, f, s in drivers)]
-    entries = [objects.nonpaged.allocate(build[LDR_DATA_TABLE_ENTRY].sizeof, b"MmLd") for _ in named]
+    entries = [nonpaged.allocate(build[LDR_DATA_TABLE_ENTRY].sizeof, b"MmLd") for _ in named]
     links = ring([kernel.address("PsLoadedModuleList"), *entries])
     base, facts = kernel.base, []
     for entry, (name, folder, size) in zip(entries, named, strict=True):
@@ -46,7 +49,6 @@ def load_drivers(objects: ObjectManager, places: SystemSpace) -> list[dict[str, 
             behind = places.first_driver if base == kernel.base else 0
             base = (behind or base) + (dice.between(*places.driver_steps) << 20)
         start = base + (kernel.entry if name == kernel.name else 0x1000 + 16 * dice.below(200))
-        strings = objects.paged
         path = folder + (kernel.file if name == kernel.name else name)
         data = record(
             build,
@@ -59,7 +61,7 @@ def load_drivers(objects: ObjectManager, places: SystemSpace) -> list[dict[str, 
             BaseDllName=text(name, strings.string(name)),
             TimeDateStamp=kernel.timestamp if name == kernel.name else 0x60000000 | dice.bits(28),
         )
-        objects.kernel.write(entry, data)
+        kernel.space.write(entry, data)
         facts.append({"base": base, "entry": entry, "name": name, "path": path, "size": size})
     head = links[kernel.address("PsLoadedModuleList")]
     kernel.store("PsLoadedModuleList", pointers(build, *head.values()))

@@ -12,18 +12,13 @@ import struct
 from importlib.resources import files
 
 from process_anatomy.forge.ground.dice import Dice
-from process_anatomy.forge.ground.generations import (
-    DEBUGGER_SIZES,
-    installed_as,
-    kernel_file,
-    processors,
-    service_pack,
-    since,
-    version_of,
-)
+from process_anatomy.forge.ground.generations import DEBUGGER_SIZES, processors, service_pack, since, version_of
 from process_anatomy.forge.ground.records import pointers
+from process_anatomy.forge.kernel.files import installed_as, kernel_file
 from process_anatomy.forge.memory.frames import KERNEL_CODE, KERNEL_DATA, PAGE, WRITE
-from process_anatomy.forge.memory.page_tables import PAE, X64, Space
+from process_anatomy.forge.memory.modes import PAE, X64
+from process_anatomy.forge.memory.page_tables import Space
+from process_anatomy.forge.memory.protections import PROTECT_TO_VALUE
 from process_anatomy.forge.memory.system_space import SystemSpace
 from process_anatomy.forge.pe import headers as pe
 from structs.debugger import KDBG_TAG, KDDEBUGGER_DATA64
@@ -182,13 +177,6 @@ DEBUGGER_POINTERS = {
     0x270: "MmPhysicalMemoryBlock",
 }
 """Further pointers of the debugger's data block (Microsoft's wdbgexts.h), by their place."""
-
-PROTECT_TO_VALUE = tuple(
-    value | (0 if value == 1 else modifier)
-    for modifier in (0, 0x200, 0x100, 0x400)
-    for value in (0x01, 0x02, 0x10, 0x20, 0x04, 0x08, 0x40, 0x80)
-)
-"""MmProtectToValue: a VAD's protection index to PAGE_ constants; 24 stands for no access at all."""
 
 RESIDENT_CODE = (0x1000, 0x210000, 0x34B000, 0x4C7000, 0x680000, 0x8A2000, 0xA0F000)
 """Pages of code that are in memory: a kernel that runs has some in every stretch of 2 MB."""

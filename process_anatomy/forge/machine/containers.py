@@ -9,12 +9,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from process_anatomy.forge.memory.frames import PAGE
-
-if TYPE_CHECKING:
-    from process_anatomy.forge.machine.forging import Image
+from process_anatomy.forge.parts.image import Image
 
 LIME_MAGIC = 0x4C694D45
 FULL_DUMP, BITMAP_DUMP = 1, 5

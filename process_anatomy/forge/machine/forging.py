@@ -3,49 +3,48 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-from process_anatomy.forge.address_space.sections import EXECUTE_WRITE_COPY, READ_WRITE, Sections
-from process_anatomy.forge.address_space.vads import Region, VadTrees
+from process_anatomy.forge.address_space.sections import Sections
+from process_anatomy.forge.address_space.vads import VadTrees
 from process_anatomy.forge.address_space.working_sets import WorkingSets
-from process_anatomy.forge.cast.lab import LAB, Actor, Scenario
+from process_anatomy.forge.cast.lab import LAB
 from process_anatomy.forge.cast.older import cast_for
+from process_anatomy.forge.ground.actors import REGISTRY, SYSTEM, Actor, Scenario
 from process_anatomy.forge.ground.clock import filetime, written_time
 from process_anatomy.forge.ground.dice import Dice
-from process_anatomy.forge.ground.generations import (
-    complete,
-    has_integrity,
-    mode_of,
-    processors,
-    service_pack,
-    version_of,
-)
-from process_anatomy.forge.handles.opened import OpenObjects, power_facts
+from process_anatomy.forge.ground.generations import complete, has_integrity, processors, service_pack, version_of
+from process_anatomy.forge.handles.opened import OpenObjects, way_facts
+from process_anatomy.forge.handles.usual import open_ended, open_programs, open_usual
 from process_anatomy.forge.kernel.drivers import load_drivers
 from process_anatomy.forge.kernel.image import KernelImage
 from process_anatomy.forge.kernel.symbols import symbol_table
 from process_anatomy.forge.machine.truth import process_facts
+from process_anatomy.forge.memory.entries import FIRST_NEW_PAGEFILE_BUILD, FIRST_SWIZZLED_BUILD, Entries
 from process_anatomy.forge.memory.frames import KERNEL_DATA, PAGE, USER_READ, WRITE, PhysicalMemory
-from process_anatomy.forge.memory.page_tables import PAE, X64, X86, Entries, Space
+from process_anatomy.forge.memory.modes import PAE, X64, X86, mode_of
+from process_anatomy.forge.memory.page_tables import Space
 from process_anatomy.forge.memory.pool import Pool
+from process_anatomy.forge.memory.protections import EXECUTE_WRITE_COPY, READ_WRITE
 from process_anatomy.forge.memory.system_space import NON_PAGED, PAGED, SESSION, system_space
+from process_anatomy.forge.objects.devices import DISK, Devices
 from process_anatomy.forge.objects.namespace import Namespace
-from process_anatomy.forge.objects.object_manager import Handle, ObjectManager
+from process_anatomy.forge.objects.object_manager import ObjectManager
+from process_anatomy.forge.parts.image import Image
+from process_anatomy.forge.parts.process import Process
+from process_anatomy.forge.parts.region import Region
 from process_anatomy.forge.processes.csr import Subsystem
-from process_anatomy.forge.processes.table import DEVICE, Process, ProcessTable, impersonate
-from process_anatomy.forge.processes.views import in_cid_table, open_handles_to_ended, open_programs, view_facts
+from process_anatomy.forge.processes.impersonation import impersonate
+from process_anatomy.forge.processes.table import ProcessTable, audited_name
+from process_anatomy.forge.processes.views import in_cid_table, view_facts
 from process_anatomy.forge.program.blocks import shared_data
-from process_anatomy.forge.program.user_half import (
-    FIRST_NEW_PAGEFILE_BUILD,
-    FIRST_SWIZZLED_BUILD,
-    LIBRARIES,
-    SHARED_PAGE,
-    Users,
-)
-from process_anatomy.forge.registry.cells import Registry
+from process_anatomy.forge.program.user_half import LIBRARIES, SHARED_PAGE, SYSTEM32, UserHalves
+from process_anatomy.forge.registry.mounted import Registry
 from process_anatomy.forge.security.tokens import Tokens
-from process_anatomy.forge.traces import misfits
+from process_anatomy.forge.traces.findings import findings, unknowable
+from process_anatomy.forge.traces.table import change_first, change_written
+from process_anatomy.forge.traces.trace import Victim
 from structs import builds
 from structs.layout import Build
 from structs.page_entry import MMPTE_PROTOTYPE
@@ -65,41 +64,6 @@ FIRST_SUBSYSTEM = (6, 0)
 """Version since which what csrss.exe keeps has the layout that is declared."""
 LOW_STUB_SIGNATURE = 0x00000001000600E9
 HIVES = ("SYSTEM", "SOFTWARE", "SAM", "SECURITY")
-FAR_HANDLE = 0x80000
-"""From this value on a table has three levels."""
-ACCESS = {"Process": 0x1FFFFF, "Thread": 0x1FFFFF, "Token": 0xF01FF, "File": 0x120089, "Event": 0x1F0003}
-
-
-@dataclass
-class Image:
-    """A forged machine.
-
-    Attributes:
-        physical: frame number to 4096 bytes, for the frames in use; all other memory is zero.
-        runs: (first frame, number of frames) of each stretch of memory.
-        memory_size: bytes up to the end of memory.
-        truth: everything a tool should find.
-        symbols: a symbol table (Volatility's format) for this kernel, as a dictionary ready for JSON.
-        system_time: when the image was taken, in Windows' count.
-        uptime: how long the system had run, in 100 nanoseconds.
-    """
-
-    physical: dict[int, bytes] = field(repr=False)
-    runs: list[tuple[int, int]]
-    memory_size: int
-    truth: dict[str, Any] = field(repr=False)
-    symbols: dict[str, Any] = field(repr=False)
-    system_time: int
-    uptime: int
-
-    @property
-    def pointer_size(self) -> int:
-        """Bytes of an address: 8, or 4 on 32-bit Windows."""
-        return 4 if self.truth.get("arch") == "x86" else 8
-
-    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
-        """What interactive shells and reports of failed tests print: never all of memory."""
-        printer.text(repr(self))
 
 
 def forge(
@@ -152,12 +116,14 @@ class _Machine:
         if mode is X86:  # readers know System's root by the tables that are always there
             self.kernel.prepare(0, 1)
             self.kernel.prepare(paged.start, paged.start + PREPARED)
-        self.objects = ObjectManager(build, self.kernel, self.kernel_image, (nonpaged, paged), dice)
+        self.pools = nonpaged, paged
+        self.objects = ObjectManager(build, self.kernel, self.kernel_image, self.pools, dice)
         self.sections = Sections(self.objects, self.entries)
         self.namespace = Namespace(self.objects)
-        self.open_objects = OpenObjects(self.objects, self.sections, self.namespace)
-        self.sections.disk = self.open_objects.device(DEVICE)
-        self.users = Users(self.objects, self.sections, scenario.computer, self.entries)
+        devices = Devices(self.namespace)
+        self.open_objects = OpenObjects(self.objects, self.sections, self.namespace, devices)
+        self.sections.disk = devices.at(DISK)
+        self.users = UserHalves(self.objects, self.sections, self.entries, scenario)
         self.tokens = Tokens(self.objects, scenario.boot_time)
         self.trees = VadTrees(self.objects)
         self.table = ProcessTable(self.objects, session, scenario.boot_time)
@@ -189,21 +155,23 @@ class _Machine:
         )
         processes = [self._start(actor) for actor in self.scenario.cast]
         impersonate(processes, self.tokens)
-        misfits.before(processes, self.build)
+        victims = [Victim(self.build, process, processes[0], self.scenario.boot_time) for process in processes]
+        for victim in victims:
+            change_first(victim)
         for process in processes:
             self._fill(process)
-        self._open_handles(processes)
-        self.open_objects.open(processes)
-        open_handles_to_ended(self.objects, processes)
+        open_usual(self.objects, self.sections, processes)
+        self.open_objects.open(processes, self.scenario.powers)
+        open_ended(self.objects, processes)
         if version_of(self.build) >= FIRST_SUBSYSTEM:
-            self.subsystem = Subsystem(self.users, self.scenario).write(processes)
+            self.subsystem = Subsystem(self.objects, self.scenario.boot_time).write(processes)
         else:
             open_programs(self.objects, processes)
         self.namespace.write()
-        modules = load_drivers(self.objects, self.places)
+        modules = load_drivers(self.kernel_image, self.pools, self.dice)
         self.table.write(processes, {module["name"]: module["base"] for module in modules})
-        for process in processes:
-            misfits.write(self.build, process, processes[0], self.scenario.boot_time)
+        for victim in victims:
+            change_written(victim)
         self.kernel_image.point("PspCidTable", self.objects.cid_table(self.ids))
         self.tokens.write_sessions()
         self.kernel_image.write_debugger_data()
@@ -211,7 +179,7 @@ class _Machine:
         self.kernel_image.store("KeBootTime", struct.pack("<Q", filetime(self.scenario.boot_time)))
         if self.kernel.mode is X64:
             self._low_stub()
-        self.registry.write(processes)
+        self.registry.write(next((p for p in processes if p.actor.role == REGISTRY and p.alive), None))
         working_sets = WorkingSets(self.objects, self.places)
         for process in processes:
             process.working_set = working_sets.write(process)
@@ -231,7 +199,7 @@ class _Machine:
     def _start(self, actor: Actor) -> Process:
         """Addresses for a process, its token and its threads."""
         eprocess = self.table.reserve("Process")
-        space = self.kernel if actor.pid == 4 else self._space()
+        space = self.kernel if actor.role == SYSTEM else self._space()
         token = self.tokens.make(actor.context, actor.session, actor.protection)
         count = len(actor.plans) if actor.ended is not None else actor.threads
         first = actor.pid + 4
@@ -241,6 +209,7 @@ class _Machine:
         process = Process(
             actor, space, eprocess, token,
             [self.table.reserve("Thread") for _ in range(count)], [first + 4 * index for index in range(count)],
+            audited_name(actor),
         )  # fmt: skip
         if in_cid_table(process):
             self.ids[actor.pid] = eprocess
@@ -255,7 +224,7 @@ class _Machine:
             return
         if actor.minimal:
             process.regions = self._minimal_regions(actor)
-            if actor.pid == 4:
+            if actor.role == SYSTEM:
                 process.space.map(SHARED_PAGE, self.users.shared_frame, USER_READ)
         else:
             process.user = self.users.make(actor, process.space, process.tids[0])
@@ -264,8 +233,8 @@ class _Machine:
         process.vad_root, process.vads, process.vad_depth = self.trees.make(process.eprocess, process.regions)
 
     def _minimal_regions(self, actor: Actor) -> list[Region]:
-        if actor.pid == 4:
-            ntdll = self.users.module(f"C:\\Windows\\System32\\{LIBRARIES[0]}", library=True)
+        if actor.role == SYSTEM:
+            ntdll = self.users.images.at(SYSTEM32 + LIBRARIES[0], library=True)
             return [Region(ntdll.base, ntdll.program.size, EXECUTE_WRITE_COPY, ntdll.name, ntdll.section, 2, 4)]
         zone = self.dice.between(0x100, 0x1FF) << (20 if self.build.pointer_size == 4 else 32)
         return [
@@ -275,40 +244,6 @@ class _Machine:
             )
             for index, hive in enumerate(HIVES)
         ]  # fmt: skip
-
-    def _open_handles(self, processes: list[Process]) -> None:
-        """Handles of every live process: to itself and its like, files and events, some values left out."""
-        files = [(name, self.sections.file_object(name)) for name in ("\\Windows\\System32", "\\Windows\\en-US")]
-        names = ["", "", "", "LabReady", "SessionUnlocked"]
-        events = [(name, self.objects.reserve("Event", 0x18, b"Even", quota=False, name=name)) for name in names]
-        living = [process for process in processes if process.alive and process.threads]
-        for process in living:
-            actor, value = process.actor, 0
-            if actor.name == "Registry":
-                continue
-            kin = [p for p in living if (p.actor.context, p.actor.session) == (actor.context, actor.session)]
-            if actor.sparse_handles:
-                value = FAR_HANDLE
-            for number in range(actor.handles + len(process.threads)):
-                value += 4 * self.dice.pick((1, 1, 1, 2))
-                if self.objects.reserved(value):
-                    value += 4
-                kind = ("File", "Event", "Process", "Thread", "Token", "Event")[number % 6]
-                other = process if number < 6 else self.dice.pick(kin)
-                name: str | None
-                path: str | None = None
-                if kind == "Process":
-                    target, name = other.eprocess, f"{other.actor.name[:14]} Pid {other.actor.pid}"
-                elif kind == "Thread":
-                    target, name = other.threads[0], f"Tid {other.tids[0]} Pid {other.actor.pid}"
-                elif kind == "Token":
-                    target, name = other.token["va"], None
-                else:
-                    label, target = self.dice.pick(files if kind == "File" else events)
-                    name = path = label or None
-                    if kind == "File":
-                        name = path = DEVICE + label
-                process.handles[value] = Handle(target, kind, ACCESS[kind], name, path=path)
 
     def _older_facts(self) -> dict[str, Any]:
         """What is true of the whole machine on some generations only."""
@@ -330,7 +265,7 @@ class _Machine:
     def _truth(self, processes: list[Process], modules: list[dict[str, Any]]) -> dict[str, Any]:
         image, (major, minor) = self.kernel_image, version_of(self.build)
         views = view_facts(processes, bool(self.subsystem))
-        unknowable = misfits.unknowable(self.build, self.kernel.mode, self.objects.encoded)
+        untold = unknowable(self.build, self.kernel.mode, self.objects.encoded)
         return {
             "arguments": {"build": self.build.name, "scenario": self.scenario.name, "seed": self.seed},
             "boot_time": written_time(self.scenario.boot_time),
@@ -356,11 +291,11 @@ class _Machine:
             "pdb_age": image.age,
             "pdb_guid": image.guid,
             "pfn_database": self.places.pfn_database,
-            "ways": power_facts(processes) if has_integrity(self.build) else [],
+            "ways": way_facts(self.scenario.ways, processes) if has_integrity(self.build) else [],
             **self._older_facts(),
             "processes": [
                 process_facts(self.scenario, self.kernel, process, views)
-                | {"findings": misfits.findings(process.actor, unknowable)}
+                | {"findings": findings(process.actor, untold)}
                 for process in processes
             ],
             "runs": [{"base_page": first, "page_count": count} for first, count in self.memory.runs],

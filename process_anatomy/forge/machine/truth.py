@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from process_anatomy.forge.cast.lab import ALL, Scenario
+from process_anatomy.forge.ground.actors import ALL, Scenario
 from process_anatomy.forge.ground.clock import written_time
 from process_anatomy.forge.handles.opened import handle_facts
 from process_anatomy.forge.memory.page_tables import Space
-from process_anatomy.forge.processes.table import STILL_ACTIVE, Process
-from process_anatomy.forge.processes.views import facts_of, listed
+from process_anatomy.forge.parts.process import Process
+from process_anatomy.forge.processes.lists import listed
+from process_anatomy.forge.processes.table import STILL_ACTIVE
+from process_anatomy.forge.processes.views import facts_of
 from process_anatomy.forge.program.blocks import DESKTOP
 
 

@@ -1,152 +1,16 @@
 """Page tables of every mode that Windows has run in, written by one writer from a declaration of the mode.
 
-Sources: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3A, chapter 4 (32-bit, PAE and 4-level
-paging); "Windows Internals" for the self map and the entries that are not valid: their fields are those of the
-kernel's public symbols (_MMPTE_SOFTWARE, _MMPTE_PROTOTYPE, _MMPTE_SUBSECTION), and where such an entry holds no whole
-address (32-bit paging), it counts from the beginning of the pool.
+Sources: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3A, chapter 4; "Windows Internals" for the
+self map.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
-from process_anatomy.forge.memory.frames import (
-    LARGE,
-    NO_EXECUTE,
-    PAGE,
-    PROTOTYPE,
-    TABLE,
-    TRANSITION,
-    USER,
-    VALID,
-    PhysicalMemory,
-)
-
-PROTECTION_SHIFT = 5
-PAGE_SHIFT = 12
-WHICH_POOL = 1 << 31
-"""32-bit paging: the entry's subsection lies in the non-paged pool."""
-
-
-@dataclass(frozen=True)
-class Mode:
-    """A way to translate addresses.
-
-    Attributes:
-        name: of the mode.
-        pointer_size: bytes of an address.
-        entry_size: bytes of an entry.
-        shifts: number of address bits below those that choose an entry, for each level of tables, the root's first.
-        bits: number of bits that choose an entry, for each level.
-        system_start: lowest address of the upper half, as the bits that are translated.
-        large_shift: address bits within a large page.
-        swap_shift: address bits below those that choose an entry of the highest table that may be paged out.
-        self_map: first address of the tables' own place, where it is the same on every machine.
-    """
-
-    name: str
-    pointer_size: int
-    entry_size: int
-    shifts: tuple[int, ...]
-    bits: tuple[int, ...]
-    system_start: int
-    large_shift: int
-    swap_shift: int
-    self_map: int = 0
-
-    @property
-    def address_mask(self) -> int:
-        """The bits of an address that are translated."""
-        return (1 << self.shifts[0] + self.bits[0]) - 1
-
-    @property
-    def entry_mask(self) -> int:
-        """The bits that an entry has room for; there is no-execute only in wide ones."""
-        return (1 << 8 * self.entry_size) - 1
-
-    @property
-    def large_frames(self) -> int:
-        """4 KB frames of a large page."""
-        return 1 << self.large_shift - PAGE_SHIFT
-
-    def pack(self, *entries: int) -> bytes:
-        """Entries as a table holds them."""
-        return struct.pack(f"<{len(entries)}{'Q' if self.entry_size == 8 else 'I'}", *entries)
-
-    def index(self, address: int, depth: int) -> int:
-        """Which entry of a table leads on to an address; ``depth`` 0 is the root."""
-        return (address >> self.shifts[depth]) & ((1 << self.bits[depth]) - 1)
-
-
-X64 = Mode("x64", 8, 8, (39, 30, 21, 12), (9, 9, 9, 9), 1 << 47, 21, 39)
-PAE = Mode("PAE", 4, 8, (30, 21, 12), (2, 9, 9), 1 << 31, 21, 21, 0xC0000000)
-X86 = Mode("x86", 4, 4, (22, 12), (10, 10), 1 << 31, 22, 22, 0xC0000000)
-
-
-@dataclass(frozen=True)
-class Entries:
-    """How entries that are not valid are written on one machine.
-
-    Attributes:
-        mode: the paging mode.
-        mask: bits that this kernel flips in them.
-        index_shift: first bit of the page file's number.
-        paged_pool: where the paged pool starts; prototype entries count from there in 32-bit paging.
-        nonpaged_pool: where the non-paged pool starts; subsections count from there in 32-bit paging.
-        low_bits: bits of a prototype entry's address in its lower part, in 32-bit paging: 7, and the address counts
-            from the paged pool; or 8 since Vista, and it counts from 2 GB.
-    """
-
-    mode: Mode
-    mask: int = 0
-    index_shift: int = 1
-    paged_pool: int = 0
-    nonpaged_pool: int = 0
-    low_bits: int = 7
-
-    def stored(self, entry: int) -> int:
-        """An entry of a page table as this kernel stores it."""
-        return entry ^ self.mask if entry else 0
-
-    def pagefile(self, index: int, page: int, protection: int) -> int:
-        """A page that lies in a page file."""
-        high = 32 if self.mode.entry_size == 8 else PAGE_SHIFT
-        return page << high | index << self.index_shift | protection << PROTECTION_SHIFT
-
-    @property
-    def largest_swap_page(self) -> int:
-        """Highest page number of a page file that is forged."""
-        return 0xFFFF
-
-    def prototype(self, address: int) -> int:
-        """A page that is shared: the entry leads to its prototype entry."""
-        if self.mode is X64:
-            return (address & 0xFFFFFFFFFFFF) << 16 | PROTOTYPE
-        if self.mode is PAE:
-            return address << 32 | PROTOTYPE
-        number = address - (self.paged_pool if self.low_bits == 7 else 1 << 31) >> 2
-        return number >> self.low_bits << 11 | PROTOTYPE | (number & (1 << self.low_bits) - 1) << 1
-
-    def prototype_by_vad(self, protection: int) -> int:
-        """A page that is shared: the VAD leads to its prototype entry."""
-        high = 0xFFFFFFFF << 32 if self.mode.entry_size == 8 else 0xFFFFF << PAGE_SHIFT
-        return high | PROTOTYPE | protection << PROTECTION_SHIFT
-
-    def subsection(self, address: int, protection: int) -> int:
-        """A prototype entry of a page that lies in its file, which the subsection leads to."""
-        rest = PROTOTYPE | protection << PROTECTION_SHIFT
-        if self.mode is X64:
-            return (address & 0xFFFFFFFFFFFF) << 16 | rest
-        if self.mode is PAE:
-            return address << 32 | rest
-        offset = address - self.nonpaged_pool
-        return WHICH_POOL | offset >> 7 << 11 | rest | (offset & 0x78) >> 2
-
-    def transition(self, frame: int, protection: int) -> int:
-        """A page that is on its way out of memory."""
-        return frame * PAGE | TRANSITION | protection << PROTECTION_SHIFT
+from process_anatomy.forge.memory.frames import LARGE, NO_EXECUTE, PAGE, TABLE, USER, USER_DATA, VALID, PhysicalMemory
+from process_anatomy.forge.memory.modes import PAE, Mode
 
 
 class Space:
@@ -242,6 +106,12 @@ class Space:
         """Map one 4 KB page."""
         self.entry(address, frame * PAGE | flags)
         self.mapped[address // PAGE] = frame
+
+    def put(self, address: int, content: bytes = b"", flags: int = USER_DATA) -> int:
+        """Put content into any free frame and map it; gives the frame's number."""
+        frame = self.memory.take(content)
+        self.map(address, frame, flags)
+        return frame
 
     def map_large(self, address: int, frame: int, flags: int) -> None:
         """Map one large page; ``frame`` is the first of its own."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from process_anatomy.forge.ground.dice import Dice
 from process_anatomy.forge.ground.generations import version_of
-from process_anatomy.forge.memory.page_tables import X64, X86, Mode
+from process_anatomy.forge.memory.modes import X64, X86, Mode
 from structs.layout import Build
 from structs.working_set import FIRST_BUILD_WITHOUT_ENTRIES
 

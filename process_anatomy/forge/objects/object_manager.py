@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from process_anatomy.forge.ground.dice import Dice
@@ -20,6 +19,7 @@ from process_anatomy.forge.objects.older import (
     old_entry,
     old_free_entry,
 )
+from process_anatomy.forge.parts.handle import INHERITED, PROTECTED, Handle
 from structs.handle import HANDLE_TABLE, HANDLE_TABLE_ENTRY
 from structs.layout import Build
 from structs.object import EXPORTED_TYPES, OBJECT_HEADER, OBJECT_HEADER_NAME_INFO, OBJECT_TYPE, POOL_HEADER
@@ -60,8 +60,6 @@ FIRST_TYPE = 2
 EXPORTED = EXPORTED_TYPES | {"LpcPortObjectType": "ALPC Port"}
 
 QUOTA_INFO_MASK, NAME_INFO_MASK = 0x08, 0x02
-PROTECTED, INHERITED = 1, 2
-"""Attributes of a handle.  The lab has no third one (audited): MemProcFS takes its bit for one of the address."""
 VALID_ACCESS = {"Process": 0x1FFFFF, "Thread": 0x1FFFFF, "Token": 0xF01FF, "File": 0x1F01FF, "Key": 0xF003F}
 """Rights that a type's objects have, where a test or a reader asks for them; else every right."""
 ANY_ACCESS = 0x1FFFFF
@@ -69,27 +67,6 @@ MOST_HANDLES = 1 << 24
 """A process has no more than 16 million handles."""
 FIRST_ENCODED_BUILD = 10240
 """From this build on the type index in an object header is encoded."""
-
-
-@dataclass(frozen=True)
-class Handle:
-    """One open handle.
-
-    Attributes:
-        object: address of the object's body.
-        type: name of its type.
-        access: what it allows.
-        name: what stock tools call the object, ``None`` for nothing.
-        attributes: a sum of :data:`PROTECTED` and :data:`INHERITED`.
-        path: what it leads to in full, ``None`` where the answer key does not say.
-    """
-
-    object: int
-    type: str
-    access: int
-    name: str | None = None
-    attributes: int = 0
-    path: str | None = None
 
 
 class ObjectManager:

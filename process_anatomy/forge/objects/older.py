@@ -8,6 +8,7 @@ it is audited; protection from closing is a bit above the rights.
 from __future__ import annotations
 
 from process_anatomy.forge.ground.records import record
+from process_anatomy.forge.parts.handle import INHERITED, PROTECTED
 from structs.handle import HANDLE_TABLE_ENTRY
 from structs.layout import Build
 
@@ -24,7 +25,6 @@ FIRST_WITH_TYPE = {
 """Type of objects to the version of Windows that brought it, where that is younger than Vista."""
 QUOTA_SIZES = {8: 0x20, 4: 0x10}
 """Bytes of an address to those of the optional header with what an object costs."""
-PROTECTED, INHERITED = 1, 2
 UNLOCKED = 1
 PROTECT_FROM_CLOSE = 0x2000000
 """Bit above the rights: closing the handle is forbidden."""

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from process_anatomy.forge.cast.lab import Scenario
+from process_anatomy.forge.ground.actors import SESSION_MANAGER, SUBSYSTEM
 from process_anatomy.forge.ground.clock import filetime
 from process_anatomy.forge.ground.records import link, pointers, record, ring
 from process_anatomy.forge.memory.frames import PAGE
-from process_anatomy.forge.objects.object_manager import Handle
+from process_anatomy.forge.objects.object_manager import ObjectManager
+from process_anatomy.forge.parts.handle import Handle
+from process_anatomy.forge.parts.module import Module
+from process_anatomy.forge.parts.process import Process
 from process_anatomy.forge.processes.views import known_to_subsystem
 from structs.csr import CSR_PROCESS, CSR_THREAD
 
-if TYPE_CHECKING:
-    from process_anatomy.forge.processes.table import Process
-    from process_anatomy.forge.program.user_half import Module, Users
-
-SERVER, LIBRARY = "csrss.exe", "csrsrv.dll"
-SESSION_MANAGER = "smss.exe"
-"""Starts before any csrss.exe and is no client of one."""
+LIBRARY = "csrsrv.dll"
+"""Whose data lead to the ring."""
 ROOT_IN_DATA, TABLE_IN_DATA = 0x1018, 0x2000
 """Where CsrRootProcess and CsrThreadHashTable lie in the library's data."""
 BUCKETS = 256
@@ -52,22 +50,22 @@ class _Entry:
 class Subsystem:
     """Writes what each csrss.exe keeps."""
 
-    def __init__(self, users: Users, scenario: Scenario) -> None:
-        self.users, self.build, self.dice, self.scenario = users, users.build, users.dice, scenario
+    def __init__(self, objects: ObjectManager, boot_time: int) -> None:
+        self.objects, self.build, self.boot_time = objects, objects.build, boot_time
 
     def write(self, processes: list[Process]) -> list[dict[str, Any]]:
         """Write the rings of all csrss.exe, with the handles that they hold; gives what a tool should find."""
-        return [self._ring(process, processes) for process in processes if process.actor.name == SERVER]
+        return [self._ring(process, processes) for process in processes if process.actor.role == SUBSYSTEM]
 
     def _ring(self, server: Process, processes: list[Process]) -> dict[str, Any]:
-        clients = [p for p in processes if known_to_subsystem(p, server) and p.actor.name != SESSION_MANAGER]
+        clients = [p for p in processes if known_to_subsystem(p, server) and p.actor.role != SESSION_MANAGER]
         clients.sort(key=lambda p: (p.actor.started, p.actor.pid))
         library = next(module for module in server.user.modules if module.name == LIBRARY)
         data = library.base + next(part.start for part in library.program.sections if part.name == ".data")
         session, entries, end = self._places(server, clients)
         first = session // PAGE * PAGE
         for page in range(first, end, PAGE):
-            self.users.private(server.space, page)
+            server.space.put(page)
         self._write_data(server, library, data, entries)
         inside = self.build[CSR_PROCESS].offset("ListLink")
         links = ring([entry.address + inside for entry in entries])
@@ -103,18 +101,16 @@ class Subsystem:
             entry = _Entry(client, block(size), own_handle)
             known = client.tids[: 2 if len(client.tids) > 2 else 1]
             entry.threads = [block(self.build[CSR_THREAD].sizeof) for _ in known]
-            entry.handle = self._open(server, Handle(client.eprocess, "Process", ALL_ACCESS, process_name(client)))
-            for number, tid in enumerate(known):
-                name = f"Tid {tid} Pid {client.actor.pid}"
-                entry.thread_handles.append(
-                    self._open(server, Handle(client.threads[number], "Thread", ALL_ACCESS, name))
-                )
+            entry.handle = self._open(server, Handle(client.eprocess, "Process", ALL_ACCESS, client.title))
+            for number in range(len(known)):
+                thread = Handle(client.threads[number], "Thread", ALL_ACCESS, client.thread_title(number))
+                entry.thread_handles.append(self._open(server, thread))
             entries.append(entry)
         return session, entries, here
 
     def _open(self, server: Process, handle: Handle) -> int:
         """The next free handle of csrss.exe's table."""
-        value = self.users.objects.following(max(server.handles, default=0))
+        value = self.objects.following(max(server.handles, default=0))
         server.handles[value] = handle
         return value
 
@@ -127,7 +123,7 @@ class Subsystem:
         packed, root = pointers(self.build, *words), ROOT_IN_DATA % PAGE
         start = root - 3 * self.build.pointer_size
         content[start : start + len(packed)] = packed
-        self.users.private(server.space, root_page, bytes(content))
+        server.space.put(root_page, bytes(content))
         inside = self.build[CSR_THREAD].offset("HashLinks")
         self.table: dict[int, dict[str, int]] = {}
         for bucket in range(BUCKETS):
@@ -147,7 +143,7 @@ class Subsystem:
         inside, in_thread = self.build[CSR_PROCESS].offset("ThreadList"), self.build[CSR_THREAD]
         head, member = entry.address + inside, in_thread.offset("Link")
         chain = ring([head, *(thread + member for thread in entry.threads)])
-        flags = CONSOLE_LEADER if client.actor.name == "cmd.exe" else 0
+        flags = CONSOLE_LEADER if client.actor.leads_console else 0
         luid = client.token["authentication_id"]
         server.space.write(
             entry.address,
@@ -168,7 +164,7 @@ class Subsystem:
                 Luid=luid,
             ),
         )
-        started = self.scenario.boot_time + client.actor.started
+        started = self.boot_time + client.actor.started
         for number, thread in enumerate(entry.threads):
             server.space.write(
                 thread,
@@ -198,8 +194,3 @@ class Subsystem:
             "tid": client.tids[0],
             "va": entry.address,
         }
-
-
-def process_name(process: Process) -> str:
-    """A process as a handle's name in the answer key."""
-    return f"{process.actor.name[:14]} Pid {process.actor.pid}"

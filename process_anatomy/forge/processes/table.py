@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from process_anatomy.forge.address_space.vads import Region, close_tree
-from process_anatomy.forge.cast.lab import Actor, Impersonation
+from process_anatomy.forge.address_space.vads import close_tree
+from process_anatomy.forge.ground.actors import SYSTEM, Actor
 from process_anatomy.forge.ground.clock import filetime
 from process_anatomy.forge.ground.generations import version_of
 from process_anatomy.forge.ground.records import pointers, record, ring, signed, text, utf16, waiting
-from process_anatomy.forge.memory.page_tables import Space
 from process_anatomy.forge.memory.pool import Pool
-from process_anatomy.forge.objects.object_manager import Handle, ObjectManager
+from process_anatomy.forge.objects.devices import DISK
+from process_anatomy.forge.objects.object_manager import ObjectManager
+from process_anatomy.forge.parts.process import Process
+from process_anatomy.forge.processes.lists import NO_LINKS, active_links, job_links, session_links, windows_data, wipe
 from process_anatomy.forge.processes.threads import write_threads
-from process_anatomy.forge.processes.views import NO_LINKS, active_links, job_links, session_links, windows_data, wipe
-from process_anatomy.forge.program.user_half import UserSpace
-from process_anatomy.forge.security.tokens import Tokens
-from process_anatomy.forge.traces.misfits import OTHER_FILE, OTHER_FOLDER
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
 from structs.handle import HANDLE_TABLE
@@ -30,52 +27,17 @@ from structs.session import MM_SESSION_SPACE, PSP_SESSION_SPACE_SESSION_ID
 STILL_ACTIVE = 259
 PROCESS_OBJECT = 3
 """Type of dispatcher object."""
-DEVICE = "\\Device\\HarddiskVolume3"
 WITHOUT_STRUCTURE = (6, 1)
 """Windows 7 to 8.1 keep the address of the 32-bit PEB itself."""
 PSEUDO_SESSION_SIZE = 0x100
 DEBUG_OBJECT_SIZE = 0x68
 
 
-@dataclass
-class Process:
-    """A process in the making: addresses first, so that all can point to each other."""
-
-    actor: Actor
-    space: Space
-    eprocess: int
-    token: dict[str, Any]
-    threads: list[int]
-    tids: list[int]
-    user: UserSpace = field(default_factory=UserSpace)
-    regions: list[Region] = field(default_factory=list)
-    vad_root: int = 0
-    vad_depth: int = 0
-    vads: list[dict[str, Any]] = field(default_factory=list)
-    handles: dict[int, Handle] = field(default_factory=dict)
-    table: int = 0
-    audit: str = ""
-    debug_port: int = 0
-    windows: int = 0
-    section_object: int = 0
-    thread_facts: list[dict[str, Any]] = field(default_factory=list)
-    working_set: dict[str, Any] = field(default_factory=dict)
-    impersonations: dict[int, tuple[Impersonation, dict[str, Any]]] = field(default_factory=dict)
-
-    @property
-    def alive(self) -> bool:
-        """Has not ended."""
-        return self.actor.ended is None
-
-
-def impersonate(processes: list[Process], tokens: Tokens) -> None:
-    """Give threads the tokens of their clients; a thread that has stopped to impersonate keeps an address only."""
-    made: dict[str, dict[str, Any]] = {}
-    plans = [(process, plan) for process in processes for plan in process.actor.impersonates]
-    for process, plan in sorted(plans, key=lambda pair: not pair[1].active):
-        if plan.active:
-            made[plan.context] = tokens.make(plan.context, plan.session, level=plan.level)
-        process.impersonations[plan.thread] = plan, made[plan.context]
+def audited_name(actor: Actor) -> str:
+    """The object name that is audited at a process's creation."""
+    if actor.role == SYSTEM:
+        return ""
+    return DISK + actor.path[2:] if ":" in actor.path else actor.name
 
 
 class ProcessTable:
@@ -105,6 +67,14 @@ class ProcessTable:
             self.sessions[number] = self.session_pool.put(data, b"MmSe")
         return self.sessions[number]
 
+    def _session_heads(self, processes: list[Process]) -> dict[int, int]:
+        """Number of a session to the head of its list of processes, where the build has such lists."""
+        if MM_SESSION_SPACE not in self.build or "SessionProcessLinks" not in self.build[EPROCESS]:
+            return {}
+        inside = self.build[MM_SESSION_SPACE].offset("ProcessList")
+        numbers = {p.actor.session for p in processes if p.actor.session is not None}
+        return {number: self.session(number) + inside for number in sorted(numbers)}
+
     def write(self, processes: list[Process], drivers: Mapping[str, int]) -> None:
         """Write every process with its threads, and the lists that run through them.
 
@@ -118,7 +88,7 @@ class ProcessTable:
         links = structure.offset("ActiveProcessLinks")
         active = active_links(head, {process.eprocess + links: process for process in processes})
         self.objects.image.store("PsActiveProcessHead", pointers(self.build, *active[head].values()))
-        together = session_links(self, processes)
+        together = session_links(self.build, self.kernel, self._session_heads(processes), processes)
         jobs = job_links(self.objects, processes)
         for process in processes:
             self._table(process)
@@ -145,11 +115,7 @@ class ProcessTable:
                 self.kernel.write(place, data)
 
     def _audit(self, process: Process) -> int:
-        """The object name that was audited at creation; characters lie behind the structure."""
-        actor = process.actor
-        process.audit = "" if actor.pid == 4 else DEVICE + actor.path[2:] if ":" in actor.path else actor.name
-        if OTHER_FILE in actor.misfits:
-            process.audit = OTHER_FOLDER + actor.name
+        """The name that was audited at creation; its characters lie behind the structure."""
         size = self.build[OBJECT_NAME_INFORMATION].sizeof
         data = utf16(process.audit)
         address = self.objects.paged.allocate(size + len(data), b"SeOn")

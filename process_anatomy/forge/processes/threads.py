@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
-from process_anatomy.forge.cast.lab import INJECTED, NOWHERE, Impersonation, ThreadPlan
+from process_anatomy.forge.ground.actors import INJECTED, NOWHERE, ThreadPlan
 from process_anatomy.forge.ground.clock import filetime, written_time
 from process_anatomy.forge.ground.records import link, record, ring, signed, text, utf16, waiting
 from process_anatomy.forge.memory.frames import PAGE
 from process_anatomy.forge.objects.object_manager import ObjectManager
+from process_anatomy.forge.parts.process import Process
+from process_anatomy.forge.processes.impersonation import client_of
 from structs.eprocess import EPROCESS
-from structs.ethread import CROSS_THREAD_FLAGS, ETHREAD, PS_IMPERSONATION_INFORMATION
+from structs.ethread import CROSS_THREAD_FLAGS, ETHREAD
 from structs.object import OBJECT_NAME_INFORMATION
-
-if TYPE_CHECKING:
-    from process_anatomy.forge.processes.table import Process
 
 THREAD_OBJECT = 6
 """Type of dispatcher object."""
 USUAL_FLAGS = {"ThreadInserted": 1, "ThreadIoPriority": 2, "ThreadPagePriority": 5}
 """What every thread that runs has set in CrossThreadFlags."""
-EFFECTIVE_ONLY_BIT = 2
-"""Bit of ImpersonationData for "only what is enabled counts"."""
 EMPTY_ADDRESS = 0x13370000
 """A user address that no scenario maps anything at."""
-
-
-@dataclass
-class _Client:
-    """Whom a thread acts for: ImpersonationData, whether it does so now, and what the truth says of it."""
-
-    data: int = 0
-    active: bool = False
-    facts: dict[str, Any] = field(
-        default_factory=lambda: {"effective_only": None, "impersonation_level": None, "impersonation_token": None}
-    )
 
 
 def write_threads(
@@ -73,7 +57,7 @@ def _thread(
     ended = None if plan.ended is None else boot_time + plan.ended
     teb = user.tebs[index] if user.tebs and ended is None else 0
     stack = _kernel_stack(objects)
-    client = _client(objects, process, index)
+    client = client_of(objects, process, index)
     known = build[ETHREAD]
     flags = {name: value for name, value in (USUAL_FLAGS | dict.fromkeys(plan.flags, 1)).items() if name in known}
     if client.active:
@@ -155,18 +139,6 @@ def _starts(
     return first, user.modules[0].facts()["entry"] if index == 0 else user.modules[1].base + 0x31F80
 
 
-def _impersonation(objects: ObjectManager, plan: Impersonation, token: int, level: int) -> int:
-    """Before Windows Vista: the record of whom a thread acts for; gives its address."""
-    data = record(
-        objects.build,
-        PS_IMPERSONATION_INFORMATION,
-        Token=token,
-        EffectiveOnly=int(plan.effective_only),
-        ImpersonationLevel=level,
-    )
-    return objects.paged.put(data, b"PsIm")
-
-
 def _name(objects: ObjectManager, name: str) -> int:
     """The name that a program gave a thread: a counted string with its characters behind it."""
     if not name or "ThreadName" not in objects.build[ETHREAD]:
@@ -183,25 +155,3 @@ def _kernel_stack(objects: ObjectManager) -> int:
     if objects.build.pointer_size == 4:
         return 0xF8900000 + (objects.dice.bits(12) << 12)
     return 0xFFFFF00000000000 | objects.dice.bits(32) << 12
-
-
-def _client(objects: ObjectManager, process: Process, index: int) -> _Client:
-    """Whom a thread acts for."""
-    if index not in process.impersonations:
-        return _Client()
-    plan, token = process.impersonations[index]
-    level = plan.level if plan.taken is None else plan.taken
-    data = token["va"] | level | plan.effective_only << EFFECTIVE_ONLY_BIT
-    if "ImpersonationInfo" in objects.build[ETHREAD]:
-        data = _impersonation(objects, plan, token["va"], level)
-    if not plan.active:
-        return _Client(data)
-    return _Client(
-        data,
-        True,
-        {
-            "effective_only": plan.effective_only,
-            "impersonation_level": level,
-            "impersonation_token": {name: value for name, value in token.items() if name != "fast_ref"},
-        },
-    )

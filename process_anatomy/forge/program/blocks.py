@@ -6,15 +6,15 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from process_anatomy.forge.cast.lab import Actor
+from process_anatomy.forge.ground.actors import Actor
 from process_anatomy.forge.ground.generations import processors, service_pack, service_pack_words, version_of
 from process_anatomy.forge.ground.records import link, pointers, record, text, utf16
+from process_anatomy.forge.memory.frames import PAGE
 from structs.layout import Build
 from structs.peb import LDR_DATA_TABLE_ENTRY, PEB, PEB_LDR_DATA, PROCESS_PARAMETERS
 from structs.shared_data import KUSER_SHARED_DATA
 from structs.teb import TEB
 
-PAGE = 0x1000
 HEAP_CHECKS = 0x70
 """NtGlobalFlag of a process that was started under a debugger: three checks of its heaps."""
 HEAP_LIST = 0x40
@@ -22,8 +22,7 @@ HEAP_LIST = 0x40
 DESKTOP = "Winsta0\\Default"
 NORMALIZED = 0x6001
 WINDOWS, CONSOLE = 2, 3
-CONSOLE_PROGRAMS = {"cmd.exe", "svchost.exe", "bobtool.exe"}
-"""Subsystems of programs, and which programs are for a console."""
+"""Subsystems of programs."""
 LISTS = ("InLoadOrder", "InMemoryOrder", "InInitializationOrder")
 
 
@@ -81,7 +80,7 @@ def process_block(
         OSBuildNumber=kernel.number,
         OSCSDVersion=service_pack(kernel) << 8,
         OSPlatformId=2,
-        ImageSubsystem=CONSOLE if actor.name in CONSOLE_PROGRAMS else WINDOWS,
+        ImageSubsystem=CONSOLE if actor.console else WINDOWS,
         SessionId=actor.session or 0,
         CSDVersion=text(words, at + size + HEAP_LIST),
     )

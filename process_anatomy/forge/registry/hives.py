@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from process_anatomy.forge.ground.records import utf16
 from process_anatomy.forge.security.contexts import USER
 
+USER_HIVE = f"USER\\{USER}"
+MOUNTED = ("MACHINE\\SYSTEM", "MACHINE\\SOFTWARE", USER_HIVE)
+"""Where hives are mounted, below the root of the registry."""
 SZ, EXPAND_SZ, DWORD, LINK = 1, 2, 4, 6
 """Types of values."""
 OWN_PROCESS, SHARED_PROCESS, FILE_SYSTEM_DRIVER = 0x10, 0x20, 0x2

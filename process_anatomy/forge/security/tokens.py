@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from process_anatomy.forge.cast.older import context_for
 from process_anatomy.forge.ground.clock import filetime, written_time
 from process_anatomy.forge.ground.generations import has_integrity
 from process_anatomy.forge.ground.records import pointers, record, text
@@ -18,6 +17,7 @@ from process_anatomy.forge.security import contexts as security
 from process_anatomy.forge.security.acl import acl_bytes, default_dacl
 from process_anatomy.forge.security.attributes import Attribute, AttributeLists
 from process_anatomy.forge.security.contexts import Context, Logon
+from process_anatomy.forge.security.older import context_for
 from process_anatomy.forge.security.sids import group_facts, sid_block, sid_bytes
 from structs.token import LOGON_SESSION, LOWBOX_NUMBER_ENTRY, LUID_AND_ATTRIBUTES, TOKEN
 

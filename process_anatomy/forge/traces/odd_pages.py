@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from process_anatomy.forge.address_space import sections as sec
-from process_anatomy.forge.address_space.vads import Region
 from process_anatomy.forge.memory.frames import DIRTY, NO_EXECUTE, PAGE, USER_CODE, USER_DATA
 from process_anatomy.forge.memory.page_tables import Space
-
-if TYPE_CHECKING:
-    from process_anatomy.forge.program.user_half import UserSpace
+from process_anatomy.forge.memory.protections import READ_WRITE
+from process_anatomy.forge.parts.region import Region
+from process_anatomy.forge.parts.user_half import UserHalf
 
 BEYOND, UNCOVERED = 0x900000, 0xA00000
 """Where the odd pages lie behind the beginning of the process's zone of private memory."""
@@ -20,15 +18,15 @@ PATCHED_MODULE = 2
 CODE = b"\x90\x90\xc3 this is practice, not a program "
 
 
-def odd_pages(space: Space, user: UserSpace, zone: int) -> list[dict[str, Any]]:
+def odd_pages(user: UserHalf, space: Space) -> list[dict[str, Any]]:
     """Give a process one of each; tells what was done, with the first address and the number of pages."""
-    beyond = zone + BEYOND
-    user.regions.append(Region(beyond, 4 * PAGE, sec.READ_WRITE, "executable against its VAD", commit=4))
+    beyond = user.zone + BEYOND
+    user.regions.append(Region(beyond, 4 * PAGE, READ_WRITE, "executable against its VAD", commit=4))
     space.map(beyond, space.memory.take(b"WRITTEN-FIRST " + CODE), USER_DATA & ~NO_EXECUTE)
     space.map(beyond + PAGE, space.memory.take(b"PLAIN-DATA"), USER_DATA)
     patched = user.modules[PATCHED_MODULE].base + PAGE
     space.map(patched, space.memory.take(b"\xe9\x00\x10\x00\x00 PATCHED " + CODE), USER_CODE | DIRTY)
-    uncovered = zone + UNCOVERED
+    uncovered = user.zone + UNCOVERED
     for step in range(UNCOVERED_PAGES):
         space.map(uncovered + step * PAGE, space.memory.take(b"HIDDEN " + CODE), USER_CODE)
     return [
