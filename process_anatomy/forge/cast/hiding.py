@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from process_anatomy.forge.cast.lab import LAB
-from process_anatomy.forge.cast.paths import SYSTEM32, TEMP
+from process_anatomy.forge.cast.paths import TEMP
 from process_anatomy.forge.ground.actors import PAGED_OUT, Actor
+from process_anatomy.forge.ground.paths import SYSTEM32
 
 HIDING = replace(
     LAB,

@@ -6,7 +6,7 @@ Most of its processes are ordinary.  Each intruder shows one thing that does not
 from __future__ import annotations
 
 from process_anatomy.forge.cast.holdings import SHELL
-from process_anatomy.forge.cast.paths import SERVER_LIBRARY, SERVICE_HOST, SYSTEM32
+from process_anatomy.forge.cast.paths import SERVICE_HOST
 from process_anatomy.forge.ground.actors import (
     IDENTIFICATION,
     IMPERSONATION,
@@ -25,6 +25,8 @@ from process_anatomy.forge.ground.actors import (
 )
 from process_anatomy.forge.ground.generations import FIRST_WITH_ALL, VISTA
 from process_anatomy.forge.ground.holdings import Power, Way
+from process_anatomy.forge.ground.paths import SYSTEM32
+from process_anatomy.forge.processes.csr import SERVER_LIBRARY
 
 DOWNLOADS, EXPLORER = "C:\\Users\\student\\Downloads\\", 3920
 STUDENT = "limited"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from process_anatomy.forge.cast.holdings import SHELL
-from process_anatomy.forge.cast.paths import CALCULATOR, SERVER_LIBRARY, SERVICE_HOST, SYSTEM32, TEMP
+from process_anatomy.forge.cast.paths import CALCULATOR, SERVICE_HOST, TEMP
 from process_anatomy.forge.ground.actors import (
     IDENTIFICATION,
     INJECTED,
@@ -21,6 +21,8 @@ from process_anatomy.forge.ground.actors import (
 )
 from process_anatomy.forge.ground.generations import FIRST_WITH_ALL, VISTA, WINDOWS_8
 from process_anatomy.forge.ground.holdings import Power, Way
+from process_anatomy.forge.ground.paths import SYSTEM32
+from process_anatomy.forge.processes.csr import SERVER_LIBRARY
 
 LAB = Scenario(
     "lab",

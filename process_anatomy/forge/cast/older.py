@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from process_anatomy.forge.ground.actors import Actor, Impersonation
-from process_anatomy.forge.ground.generations import FIRST_WITH_ALL, one_desktop, then_path, version_of
+from process_anatomy.forge.ground.generations import FIRST_WITH_ALL, one_desktop, version_of
+from process_anatomy.forge.ground.paths import then_path
 from process_anatomy.forge.traces.table import TRACES
 from structs.eprocess import EPROCESS
 from structs.layout import Build

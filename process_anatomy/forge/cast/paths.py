@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-SYSTEM32 = "C:\\Windows\\System32\\"
+from process_anatomy.forge.ground.paths import SYSTEM32
+
 SERVICE_HOST = SYSTEM32 + "svchost.exe"
 CALCULATOR = (
     "C:\\Program Files\\WindowsApps\\Microsoft.WindowsCalculator_11.2210.0.0_x64__8wekyb3d8bbwe\\CalculatorApp.exe"
 )
 TEMP = "C:\\Users\\student\\AppData\\Local\\Temp\\"
-SERVER_LIBRARY = "csrsrv.dll"
-"""What makes csrss.exe the server of its session."""

@@ -23,11 +23,9 @@ SERVICE_PACKS = {
 }  # fmt: skip
 """Layout, without its processor, to the service pack that it belongs to."""
 VISTA, WINDOWS_8 = (6, 0), (6, 2)
+"""Versions that brought much at once."""
 FIRST_WITH_ALL = (6, 3)
 """Version since which the whole cast is forged."""
-PROFILES = "C:\\Users\\", "C:\\Documents and Settings\\"
-TEMPORARY = "\\AppData\\Local\\Temp", "\\Local Settings\\Temp"
-"""Parts of paths since Windows Vista, and before."""
 LAST_FOR_ONE_PROCESSOR = 2600
 """XP is forged for a machine with one processor; since Vista there is no kernel for such machines alone."""
 
@@ -78,10 +76,3 @@ def has_integrity(build: Build) -> bool:
 def one_desktop(build: Build) -> bool:
     """Services and the user share session 0, and the logon process starts the services (before Windows Vista)."""
     return not has_integrity(build)
-
-
-def then_path(build: Build, path: str) -> str:
-    """A path as it was then: users' folders had other names before Windows Vista."""
-    if not one_desktop(build):
-        return path
-    return path.replace(*PROFILES).replace(*TEMPORARY)

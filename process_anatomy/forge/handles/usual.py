@@ -20,7 +20,6 @@ EVENTS = ("", "", "", "LabReady", "SessionUnlocked")
 OLD_ALL_ACCESS = 0x1F0FFF
 """PROCESS_ALL_ACCESS before Windows Vista."""
 PROCESS_ALL_ACCESS = 0x1FFFFF
-SYSTEM_PID = 4
 
 
 def open_usual(objects: ObjectManager, sections: Sections, processes: Sequence[Process]) -> None:
@@ -75,6 +74,6 @@ def open_programs(objects: ObjectManager, processes: Sequence[Process]) -> None:
         if server.actor.role != SUBSYSTEM:
             continue
         for process in processes:
-            if known_to_subsystem(process, server) and process.actor.parent != SYSTEM_PID:
+            if known_to_subsystem(process, server):
                 value = objects.following(max(server.handles, default=0))
                 server.handles[value] = Handle(process.eprocess, "Process", OLD_ALL_ACCESS, process.title)

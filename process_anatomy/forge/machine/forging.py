@@ -15,6 +15,7 @@ from process_anatomy.forge.ground.actors import REGISTRY, SYSTEM, Actor, Scenari
 from process_anatomy.forge.ground.clock import filetime, written_time
 from process_anatomy.forge.ground.dice import Dice
 from process_anatomy.forge.ground.generations import complete, has_integrity, processors, service_pack, version_of
+from process_anatomy.forge.ground.paths import SYSTEM32
 from process_anatomy.forge.handles.opened import OpenObjects, way_facts
 from process_anatomy.forge.handles.usual import open_ended, open_programs, open_usual
 from process_anatomy.forge.kernel.drivers import load_drivers
@@ -39,7 +40,7 @@ from process_anatomy.forge.processes.impersonation import impersonate
 from process_anatomy.forge.processes.table import ProcessTable, audited_name
 from process_anatomy.forge.processes.views import in_cid_table, view_facts
 from process_anatomy.forge.program.blocks import shared_data
-from process_anatomy.forge.program.user_half import LIBRARIES, SHARED_PAGE, SYSTEM32, UserHalves
+from process_anatomy.forge.program.user_half import LIBRARIES, SHARED_PAGE, UserHalves
 from process_anatomy.forge.registry.mounted import Registry
 from process_anatomy.forge.security.tokens import Tokens
 from process_anatomy.forge.traces.findings import findings, unknowable

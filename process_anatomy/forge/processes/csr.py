@@ -10,7 +10,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any
 
-from process_anatomy.forge.ground.actors import SESSION_MANAGER, SUBSYSTEM
+from process_anatomy.forge.ground.actors import SUBSYSTEM
 from process_anatomy.forge.ground.clock import filetime
 from process_anatomy.forge.ground.records import link, pointers, record, ring
 from process_anatomy.forge.memory.frames import PAGE
@@ -21,8 +21,8 @@ from process_anatomy.forge.parts.process import Process
 from process_anatomy.forge.processes.views import known_to_subsystem
 from structs.csr import CSR_PROCESS, CSR_THREAD
 
-LIBRARY = "csrsrv.dll"
-"""Whose data lead to the ring."""
+SERVER_LIBRARY = "csrsrv.dll"
+"""What makes a csrss.exe the server of its session: its data lead to the ring."""
 ROOT_IN_DATA, TABLE_IN_DATA = 0x1018, 0x2000
 """Where CsrRootProcess and CsrThreadHashTable lie in the library's data."""
 BUCKETS = 256
@@ -58,9 +58,9 @@ class Subsystem:
         return [self._ring(process, processes) for process in processes if process.actor.role == SUBSYSTEM]
 
     def _ring(self, server: Process, processes: list[Process]) -> dict[str, Any]:
-        clients = [p for p in processes if known_to_subsystem(p, server) and p.actor.role != SESSION_MANAGER]
+        clients = [p for p in processes if known_to_subsystem(p, server)]
         clients.sort(key=lambda p: (p.actor.started, p.actor.pid))
-        library = next(module for module in server.user.modules if module.name == LIBRARY)
+        library = next(module for module in server.user.modules if module.name == SERVER_LIBRARY)
         data = library.base + next(part.start for part in library.program.sections if part.name == ".data")
         session, entries, end = self._places(server, clients)
         first = session // PAGE * PAGE

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from process_anatomy.forge.ground.actors import SUBSYSTEM
+from process_anatomy.forge.ground.actors import SESSION_MANAGER, SUBSYSTEM
 from process_anatomy.forge.parts.process import Process
 from process_anatomy.forge.processes.lists import in_session, listed
 
 
 def known_to_subsystem(process: Process, subsystem: Process) -> bool:
-    """Whether a csrss.exe was told of a process: it lives in its session, and its first thread was started."""
+    """Whether a csrss.exe was told of a process: it lives in its session, and its first thread was started.
+
+    The session manager starts before any csrss.exe and is no client of one.
+    """
     actor = process.actor
     return (
         process.alive and bool(process.threads) and actor.session == subsystem.actor.session
-        and actor.role != SUBSYSTEM and "csrss" not in actor.unseen_by
+        and actor.role not in (SESSION_MANAGER, SUBSYSTEM) and "csrss" not in actor.unseen_by
     )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from process_anatomy.forge.ground.generations import processors, then_path
+from process_anatomy.forge.ground.generations import processors
+from process_anatomy.forge.ground.paths import then_path
 from process_anatomy.forge.security.contexts import Context
 from structs.layout import Build
 

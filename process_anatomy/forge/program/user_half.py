@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from process_anatomy.forge.address_space.sections import Sections
 from process_anatomy.forge.ground.actors import ALL, PAGED_OUT, Actor, Scenario
-from process_anatomy.forge.ground.generations import one_desktop, then_path, version_of
+from process_anatomy.forge.ground.generations import one_desktop, version_of
+from process_anatomy.forge.ground.paths import SYSTEM32, then_path
 from process_anatomy.forge.memory.entries import PROTECTION_SHIFT, Entries
 from process_anatomy.forge.memory.frames import COPY_ON_WRITE, NO_EXECUTE, PAGE, USER_CODE, USER_DATA, USER_READ
 from process_anatomy.forge.memory.page_tables import Space
@@ -37,7 +38,6 @@ from process_anatomy.forge.traces.odd_pages import odd_pages
 from process_anatomy.forge.traces.table import change_memory, told_modules
 from structs.peb import PEB
 
-SYSTEM32 = "C:\\Windows\\System32\\"
 SHARED_PAGE = 0x7FFE0000
 LIBRARIES = ("ntdll.dll", "kernel32.dll", "KernelBase.dll")
 OLD_LIBRARIES = ("ntdll.dll", "kernel32.dll", "advapi32.dll")
