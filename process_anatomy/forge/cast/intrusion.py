@@ -60,7 +60,7 @@ INTRUSION = Scenario(
         ),
         Actor(
             596, 580, SYSTEM32 + "csrss.exe", role=SUBSYSTEM, libraries=(SERVER_LIBRARY,), since=VISTA,
-            old_parent=388, started=10, session=1, protection=0x61, critical=True, threads=1,
+            started=10, session=1, protection=0x61, critical=True, threads=1,
         ),
         Actor(672, 580, SYSTEM32 + "winlogon.exe", old_parent=388, started=10, session=1, threads=1),
         Actor(

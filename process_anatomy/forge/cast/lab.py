@@ -45,7 +45,7 @@ LAB = Scenario(
         Actor(588, 504, SYSTEM32 + "wininit.exe", since=VISTA, started=10, session=0, protection=0x61, critical=True),
         Actor(
             596, 580, SYSTEM32 + "csrss.exe", role=SUBSYSTEM, libraries=(SERVER_LIBRARY,), since=VISTA,
-            old_parent=388, started=10, session=1, protection=0x61, critical=True, threads=3,
+            started=10, session=1, protection=0x61, critical=True, threads=3,
             arguments="ObjectDirectory=\\Windows SharedSection=1024,20480,768 Windows=On",
         ),
         Actor(672, 580, SYSTEM32 + "winlogon.exe", old_parent=388, started=10, session=1),
