@@ -25,13 +25,18 @@ IMAGE_FLAG, FILE_FLAG, COMMIT_FLAG = 0x20, 0x80, 0x2000
 
 
 class Sections:
-    """Makes sections, one for each file."""
+    """Makes sections, one for each file.
 
-    def __init__(self, objects: ObjectManager, entries: Entries) -> None:
+    Args:
+        objects: the object manager.
+        entries: how entries that are not valid are written.
+        disk: address of the device that files are on.
+    """
+
+    def __init__(self, objects: ObjectManager, entries: Entries, disk: int) -> None:
         self.objects, self.build, self.kernel = objects, objects.build, objects.kernel
-        self.entries = entries
+        self.entries, self.disk = entries, disk
         self._files: dict[str, Section] = {}
-        self.disk = 0
         self._segments: dict[int, int] = {}
 
     def file_object(self, name: str, device: int = 0) -> int:
@@ -39,7 +44,7 @@ class Sections:
 
         Args:
             name: within the device.
-            device: the device; the lab's disk is taken without one, as soon as it is known.
+            device: the device; without one the disk is taken.
         """
         address = self.objects.reserve("File", self.build[FILE_OBJECT].sizeof, b"File")
         data = record(

@@ -119,11 +119,10 @@ class _Machine:
             self.kernel.prepare(paged.start, paged.start + PREPARED)
         self.pools = nonpaged, paged
         self.objects = ObjectManager(build, self.kernel, self.kernel_image, self.pools, dice)
-        self.sections = Sections(self.objects, self.entries)
         self.namespace = Namespace(self.objects)
         devices = Devices(self.namespace)
+        self.sections = Sections(self.objects, self.entries, devices.at(DISK))
         self.open_objects = OpenObjects(self.objects, self.sections, self.namespace, devices)
-        self.sections.disk = devices.at(DISK)
         self.users = UserHalves(self.objects, self.sections, self.entries, scenario)
         self.tokens = Tokens(self.objects, scenario.boot_time)
         self.trees = VadTrees(self.objects)
