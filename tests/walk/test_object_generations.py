@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.walk.test_crossview import TRUTH
-from tests.walk.test_handles import value
+from tests.walk.handles.test_opened import value
 
 from process_anatomy.absent import Absent
 from process_anatomy.errors import Error
@@ -35,6 +34,7 @@ from structs import builds
 from structs.eprocess import EPROCESS
 from structs.handle import HANDLE_TABLE, HANDLE_TABLE_ENTRY
 from structs.object import OBJECT_HEADER, OBJECT_TYPE
+from tests.walk.crossview.test_crossings import TRUTH
 from tests.walk.damaged import GARBAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without
 
 NARROW = ("winxp-2600-pae", "win7-7601-x86-pae")
