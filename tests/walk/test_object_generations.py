@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.walk.handles.test_opened import value
 
 from process_anatomy.absent import Absent
 from process_anatomy.errors import Error
@@ -36,6 +35,7 @@ from structs.handle import HANDLE_TABLE, HANDLE_TABLE_ENTRY
 from structs.object import OBJECT_HEADER, OBJECT_TYPE
 from tests.walk.crossview.test_crossings import TRUTH
 from tests.walk.damaged import GARBAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without
+from tests.walk.handles.test_opened import value
 
 NARROW = ("winxp-2600-pae", "win7-7601-x86-pae")
 GENERATIONS = [
