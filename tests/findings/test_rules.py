@@ -19,8 +19,8 @@ from process_anatomy.errors import RequestError
 from process_anatomy.findings import RULES, Finding, Severity, findings
 from process_anatomy.forge import INTRUSION, LAB, Image, Scenario, forge
 from process_anatomy.forge.__main__ import write_all
-from process_anatomy.forge.misfits import NEED_CREATOR, NEED_EXECUTE_BIT, NEED_PROTECTION, NEED_VISTA
-from process_anatomy.forge.scenario import HIDING
+from process_anatomy.forge.cast.hiding import HIDING
+from process_anatomy.forge.traces.findings import NEED_CREATOR, NEED_EXECUTE_BIT, NEED_PROTECTION, NEED_VISTA
 from process_anatomy.volatility import open_path
 from process_anatomy.walk.across.tables import Tables
 from structs.eprocess import EPROCESS

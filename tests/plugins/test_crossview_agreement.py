@@ -11,7 +11,7 @@ import pytest
 
 from process_anatomy.forge import forge
 from process_anatomy.forge.__main__ import write_all
-from process_anatomy.forge.scenario import HIDING
+from process_anatomy.forge.cast.hiding import HIDING
 from tests.conftest import ROOT, SAMPLE, Stock, Vol
 
 IMAGES = ["srv2016-14393", "forged"]

@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.walk.test_crossview import TRUTH
-from tests.walk.test_handles import value
 
 from process_anatomy.absent import Absent
 from process_anatomy.errors import Error
 from process_anatomy.forge import Image, forge
-from process_anatomy.forge.scenario import HIDING
+from process_anatomy.forge.cast.hiding import HIDING
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.objects import FIRST_POINTED, object_headers, object_types
 from process_anatomy.kernel.variables import Variables, variables
@@ -37,7 +35,9 @@ from structs import builds
 from structs.eprocess import EPROCESS
 from structs.handle import HANDLE_TABLE, HANDLE_TABLE_ENTRY
 from structs.object import OBJECT_HEADER, OBJECT_TYPE
+from tests.walk.crossview.test_crossings import TRUTH
 from tests.walk.damaged import GARBAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without
+from tests.walk.handles.test_opened import value
 
 NARROW = ("winxp-2600-pae", "win7-7601-x86-pae")
 GENERATIONS = [

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.errors import Error, RequestError
 from process_anatomy.forge import Image, forge
-from process_anatomy.forge.scenario import LAB
+from process_anatomy.forge.cast.lab import LAB
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.notes.explainer import Explainer
 from process_anatomy.notes.thread_rows import csr_gap_note, csr_note
