@@ -28,13 +28,14 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    from process_anatomy.command import samples
+    from process_anatomy.command import plugins, samples
 
     found = _Parser(
         prog="anatomy", description="Windows processes in memory images: what goes with the Volatility plugins."
     )
     commands = found.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     samples.add(commands)
+    plugins.add(commands)
     return found
 
 
