@@ -1,10 +1,10 @@
 """Shows our plugins to Volatility, however it was installed, without a file in its folders.
 
-Volatility looks for plugins in ``volatility3.framework.constants.PLUGINS_PATH``, folders of its own package, and knows no
-entry points.  So Python runs :func:`start` when it starts (``process_anatomy_startup.pth``; from Python 3.15 on
-``process_anatomy_startup.start``, PEP 829), and when a program imports ``volatility3.plugins``, our folder comes last in
-that list.  Other programs pay for the import of this file, which needs nothing that Python has not loaded by then, and for
-a comparison of names at each import.  docs/installation.md says what else was weighed.
+Volatility looks for plugins in ``volatility3.framework.constants.PLUGINS_PATH``, folders of its own package, and knows
+no entry points.  So Python runs :func:`start` when it starts (``process_anatomy_startup.pth``; from Python 3.15 on
+``process_anatomy_startup.start``, PEP 829), and when a program imports ``volatility3.plugins``, our folder comes last
+in that list.  Other programs pay for the import of this file, which needs nothing that Python has not loaded by then,
+and for a comparison of names at each import.  docs/installation.md says what else was weighed.
 """
 
 import os
