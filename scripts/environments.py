@@ -14,7 +14,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
 from compileall import compile_dir
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -215,18 +215,14 @@ def editable_by_path(kit: Kit, folder: Path) -> Place:
 def by_python_path(kit: Kit, folder: Path) -> Place:
     """A checkout that PYTHONPATH names."""
     place = _installed(kit, folder)
-    variables = {"PYTHONPATH": str(kit.checkout)}
     vol = (str(place.python), "-m", "volatility3.cli")
-    return Place(
-        folder, place.python, place.site, vol, place.anatomy, place.install, place.uninstall, (), folder, variables
-    )
+    return replace(place, vol=vol, variables={"PYTHONPATH": str(kit.checkout)})
 
 
 def by_program(kit: Kit, folder: Path) -> Place:
     """`python vol.py` in a checkout."""
     place = _installed(kit, folder)
-    vol = (str(place.python), str(kit.checkout / "vol.py"))
-    return Place(folder, place.python, place.site, vol, place.anatomy, place.install, place.uninstall, (), kit.checkout)
+    return replace(place, vol=(str(place.python), str(kit.checkout / "vol.py")), cwd=kit.checkout)
 
 
 def _user_site(kit: Kit, folder: Path, *volatility: str) -> Place:

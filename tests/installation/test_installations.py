@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from scripts.installations import CASES, HEADINGS, QUICK, WAYS, Kit, Way, editable, examine, leftovers
-from tests.conftest import ROOT
+from scripts.environments import ROOT, WAYS, CommandError, Kit, Way, editable, pip
+from scripts.installations import CASES, HEADINGS, QUICK, examine, leftovers
 
 
 @pytest.mark.parametrize(("way", "order"), QUICK, ids=lambda value: getattr(value, "__name__", str(value)))
@@ -25,28 +24,15 @@ def test_the_first_wheels_hide_an_editable_volatility_and_are_seen_to(kit: Kit, 
     place.run(*place.volatility)
     place.run(*place.install, kit.first)
     assert place.site / "volatility3" in leftovers(place.site)
-    done = subprocess.run([place.vol[0], "-h"], capture_output=True, text=True, check=False)
-    assert done.returncode != 0
-    assert "ImportError" in done.stderr
+    with pytest.raises(CommandError, match="ImportError"):
+        place.run(*place.vol, "-h")
 
 
 def test_ours_installs_from_its_checkout_too(kit: Kit, tmp_path: Path) -> None:
     """`pip install -e .`: plain `vol` runs the checkout's own plugins, no copies."""
     place = editable(kit, tmp_path)
     place.run(*place.volatility)
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        str(place.python),
-        "install",
-        "--quiet",
-        "--no-deps",
-        "-e",
-        str(ROOT),
-    ]
-    subprocess.run(pip, check=True, timeout=300)
+    subprocess.run(pip("--python", place.python, "install", "--no-deps", "-e", ROOT), check=True, timeout=300)
     assert place.run(place.anatomy, "plugins").strip() == str(ROOT / "plugins")
     assert not (place.site / "process_anatomy" / "plugins").exists()
     said = place.run(place.python, "-c", "import volatility3.plugins as found; print(found.__path__[-1])")

@@ -1,4 +1,4 @@
-"""What runs when Python starts: it finds no module, loads nothing, and adds one folder for a Volatility that ours fit."""
+"""What runs when Python starts: it finds no module and adds one folder, for a Volatility that our plugins fit."""
 
 from __future__ import annotations
 
