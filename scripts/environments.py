@@ -215,7 +215,7 @@ def editable_by_path(kit: Kit, folder: Path) -> Place:
 def by_python_path(kit: Kit, folder: Path) -> Place:
     """A checkout that PYTHONPATH names."""
     place = _installed(kit, folder)
-    vol = (str(place.python), "-m", "volatility3.cli")
+    vol = (str(place.python), "-c", "import sys; sys.argv[0] = 'vol'; from volatility3.cli import main; main()")
     return replace(place, vol=vol, variables={"PYTHONPATH": str(kit.checkout)})
 
 
