@@ -225,36 +225,47 @@ def by_program(kit: Kit, folder: Path) -> Place:
     return replace(place, vol=(str(place.python), str(kit.checkout / "vol.py")), cwd=kit.checkout)
 
 
-def _user_site(kit: Kit, folder: Path, *volatility: str) -> Place:
-    """Ours by `pip install --user`; Volatility with these options of pip."""
-    python, _ = _venv(kit, folder, "--system-site-packages")
+def _user_site(kit: Kit, folder: Path, python: Path, program: Path, *volatility: str) -> Place:
+    """Ours by `pip install --user` of this Python; Volatility with these options of pip."""
     base = folder / "user"
-    variables = {"PYTHONUSERBASE": str(base)}
-    asked = os.environ | variables
-    site = Path(run(python, "-c", "import site; print(site.getusersitepackages())", variables=asked).strip())
+    variables = {
+        "PYTHONUSERBASE": str(base),
+        "PIP_BREAK_SYSTEM_PACKAGES": "1",
+    }  # the system is not touched: the base is
+    code = "import site; print(site.getusersitepackages())"
+    site = Path(run(python, "-c", code, variables=os.environ | variables).strip())
+    site.mkdir(parents=True)
+    (site / "dependencies.pth").write_text(f"{kit.dependencies}\n", "utf-8")
     command = pip("--python", python, "install", "--no-index", "--find-links", kit.wheels)
-    vol = base / "bin" / "vol" if volatility else python.with_name("vol")
+    uninstall = pip("--python", _outer_python(), "uninstall", "--yes", "process-anatomy")
     return Place(
-        folder, python, site, (str(python), str(vol)), base / "bin" / "anatomy", (*command, "--user", "--upgrade"),
-        pip("--python", python, "uninstall", "--yes", "process-anatomy"), (*command, *volatility, VOLATILITY), folder,
-        variables,
+        folder, python, site, (str(python), str(program)), base / "bin" / "anatomy", (*command, "--user", "--upgrade"),
+        uninstall, (*command, *volatility, VOLATILITY), folder, variables,
     )  # fmt: skip
+
+
+def _outer_python() -> Path:
+    """The Python that virtual environments are made of; only it takes away what lies in a user's site."""
+    return Path(sys.base_prefix, "bin", f"python{sys.version_info[0]}.{sys.version_info[1]}")
 
 
 def user_site(kit: Kit, folder: Path) -> Place:
     """Both by `pip install --user`."""
-    return _user_site(kit, folder, "--user", "--ignore-installed")
+    program = folder / "user" / "bin" / "vol"
+    return _user_site(kit, folder, _outer_python(), program, "--user", "--ignore-installed")
 
 
 def system_and_user_site(kit: Kit, folder: Path) -> Place:
     """Volatility for all users, ours by `pip install --user`."""
-    return _user_site(kit, folder)
+    python, _ = _venv(kit, folder, "--system-site-packages")  # stands for the system's Python
+    return _user_site(kit, folder, python, python.with_name("vol"))
 
 
 def by_pipx(kit: Kit, folder: Path) -> Place:
     """`pipx install volatility3`, and ours by `pipx inject`."""
     if not kit.pipx.exists():
         run(*pip("install", "--target", kit.pipx, "pipx"))
+        run(*pip("download", "--dest", kit.wheels, "pip"))  # pipx keeps one of its own
     home = folder / "pipx"
     variables = {"PIPX_HOME": str(home), "PIPX_BIN_DIR": str(folder / "bin"), "PYTHONPATH": str(kit.pipx)}
     program = ("env", *(f"{name}={value}" for name, value in variables.items()), sys.executable, "-m", "pipx")
