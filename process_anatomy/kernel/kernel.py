@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from process_anatomy.kernel.image import Pdb
+from process_anatomy.kernel.image import KernelImage, Pdb
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.remains import Remains
 from process_anatomy.memory.space import Addresses, Mask, Octets, Space
@@ -72,6 +72,15 @@ class Kernel:
             self._found[name] = find(self)
         found: Found = self._found[name]
         return found
+
+    @property
+    def image(self) -> KernelImage:
+        """The kernel's own image, its headers read once.
+
+        Raises:
+            ValueError: its first page is not there.
+        """
+        return self.once("image", lambda kernel: KernelImage(kernel.space, kernel.base))
 
     @property
     def build(self) -> Build:

@@ -23,7 +23,6 @@ import numpy.typing as npt
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.kernel.directories import listed
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.kernel.image import KernelImage
 from process_anatomy.kernel.object_headers import Headers, Indexes
 from process_anatomy.kernel.variables import Variables, variables
 from process_anatomy.memory.space import Addresses, distinct
@@ -227,7 +226,7 @@ def _find(kernel: Kernel) -> ObjectTypes:
 def _exported(kernel: Kernel) -> dict[int, ObjectType]:
     """The types that exported variables point at, where they are what the variable's name says."""
     try:
-        image = KernelImage(kernel.space, kernel.base)
+        image = kernel.image
     except ValueError:
         return {}
     pointers = []

@@ -26,8 +26,8 @@ from process_anatomy.kernel.observations import (
 from process_anatomy.memory.small_dump import SmallDump
 from structs.debugger import Statement, statements
 
-QUICK, SOME = 8, 64
-"""Processes that are looked at to trust a layout that facts say is this kernel's own, and one that is chosen."""
+SOME = 64
+"""Processes that are looked at where a layout is chosen, or was."""
 SHARE = 1 / 3
 """Of the fields that something is told of, how many have to fail together to speak against a layout."""
 NEEDED = 8
@@ -101,19 +101,6 @@ class Proof:
         return f"the layout does not fit this image: {', '.join(list(fields)[:4])}" + (
             f" and {len(fields) - 4} more" if len(fields) > 4 else ""
         )
-
-
-def trust(kernel: Kernel) -> Proof:
-    """The proof of a kernel's layout that every plugin asks for, made once.
-
-    A layout that facts say is this kernel's own is looked at quickly; one that was only chosen, or that the user
-    brought, as closely as the choice was.
-    """
-    return kernel.once("trust", lambda kernel: prove(kernel, QUICK if _published(kernel) else SOME, _published(kernel)))
-
-
-def _published(kernel: Kernel) -> bool:
-    return not kernel.build.estimated and kernel.build.number != 0  # a user's symbol table tells no number
 
 
 def prove(kernel: Kernel, limit: int = PROCESS_LIMIT, quick: bool = False) -> Proof:

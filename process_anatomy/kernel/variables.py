@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.kernel.image import KernelImage
 from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.space import Addresses, distinct
 from process_anatomy.memory.view import addresses_of
@@ -53,7 +52,7 @@ def _read(kernel: Kernel) -> Variables:
     width = kernel.build.pointer_size
     nothing: npt.NDArray[np.uint64] = np.zeros((0, PAGE // width), dtype=np.uint64)
     try:
-        image = KernelImage(kernel.space, kernel.base)
+        image = kernel.image
     except ValueError as error:
         return Variables(nothing, addresses_of([]), 0, str(error))
     pages = image.writable_pages

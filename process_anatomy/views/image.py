@@ -86,9 +86,7 @@ class Image:
     @cached_property
     def doubt(self) -> str:
         """Why no row is to be trusted, since the layout does not fit the image; empty where it does."""
-        from process_anatomy.kernel.selfproof import trust
-
-        return trust(self.kernel).reason
+        return self.tables().trust.reason
 
     def tables(self, pids: Iterable[int] = ()) -> Tables:
         """The tables of some processes, of all where none is named; views of the same processes share them."""

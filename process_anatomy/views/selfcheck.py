@@ -52,7 +52,7 @@ def rows(request: Request) -> Iterator[Row]:
 
 def doubt(tables: Tables) -> str:
     """Why the layout is not to be trusted, by all checks; empty where it is."""
-    return tables.proof.reason
+    return tables.proof.reason or tables.trust.reason
 
 
 VIEW = View(

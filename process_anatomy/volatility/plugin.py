@@ -96,7 +96,6 @@ class Anatomy:
         if not self.view.of_image:
             nothing: Any = None
             return Request(nothing, Explainer(self.config["explain"]), options), ""
-        from process_anatomy.kernel.selfproof import trust
         from process_anatomy.walk.across.tables import Tables
 
         self._progress(0, "Identifying the Windows kernel")
@@ -108,7 +107,7 @@ class Anatomy:
         if kernel.build.estimated:
             log.warning(f"The layout is estimated: {kernel.build.origin}")
         tables = Tables(kernel, process_ids(self.config["pid"]) if self.view.by_process else frozenset())
-        doubt = self.view.doubt(tables) if self.view.doubt else trust(kernel).reason
+        doubt = self.view.doubt(tables) if self.view.doubt else tables.trust.reason
         self._progress(20, "Walking")
         request = Request(
             tables,

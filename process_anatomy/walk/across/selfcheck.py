@@ -1,8 +1,9 @@
 """Whether the layout fits this image: the whole proof, for a reader who wants to see it.
 
-To what every plugin looks at before it trusts a layout (:mod:`process_anatomy.kernel.selfproof`) this adds what the
-walks lead to: the kernel's own debugger block, VAD trees, handles, the blocks that processes and threads keep in user
-space, and pool tags.  All processes of the list are looked at, of some facts only the first so many.
+To what a layout is chosen by (:mod:`process_anatomy.kernel.selfproof`) this adds what the walks lead to: the kernel's
+own debugger block, VAD trees, handles, the blocks that processes and threads keep in user space, and pool tags.  All
+processes of the list are looked at, of some facts only the first so many.  Every view makes the same checks at a few
+objects before it trusts the layout, so that one verdict holds for all of them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from process_anatomy.kernel.image import KernelImage
 from process_anatomy.kernel.kernel import Kernel
 from process_anatomy.kernel.object_headers import OPTIONAL_HEADERS
 from process_anatomy.kernel.observations import Check, Sample, not_blank, tally
-from process_anatomy.kernel.selfproof import Proof, debugger_checks, prove
+from process_anatomy.kernel.selfproof import SOME, Proof, Verdict, debugger_checks, prove
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.space import Addresses, Mask
 from process_anatomy.memory.view import Records, addresses_of
@@ -28,7 +29,7 @@ from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
 from process_anatomy.walk.address_space.vads import Vad, vads
 from process_anatomy.walk.handles.entries import HANDLE_LIMIT
 from process_anatomy.walk.handles.tables import handle_tables
-from process_anatomy.walk.processes.listed import Process, processes
+from process_anatomy.walk.processes.listed import Process, read_processes
 from structs.debugger import statements
 from structs.ethread import ETHREAD
 from structs.handle import HANDLE_TABLE_ENTRY
@@ -40,8 +41,10 @@ from structs.shared_data import KUSER_SHARED_DATA, KUSER_SHARED_DATA_ADDRESS
 from structs.teb import TEB
 from structs.vad import MMVAD_SHORT
 
-SOME = 64
-"""Processes whose VAD trees and handles are looked at."""
+FEW = 8
+"""Processes that every view looks at where facts say that the layout is this kernel's own; and those whose VAD trees
+and handles every view looks at.
+"""
 HANDLES = 16
 """Handles of each of them that are looked at, so that one damaged page does not outvote all others."""
 PROCESS_TAG, TAG_MASK = int.from_bytes(b"Proc", "little"), 0x7FFF_FFFF
@@ -49,16 +52,43 @@ PROCESS_TAG, TAG_MASK = int.from_bytes(b"Proc", "little"), 0x7FFF_FFFF
 MAJOR_VERSIONS = range(5, 11)
 
 
+def trust(kernel: Kernel) -> Proof:
+    """The proof of a kernel's layout that every view asks for, made once: all checks, at few objects.
+
+    A layout that facts say is this kernel's own is looked at quickly; one that was only chosen, or that the user
+    brought, as closely as the choice was.
+    """
+    return kernel.once("trust", _trusted)
+
+
+def _trusted(kernel: Kernel) -> Proof:
+    published = not kernel.build.estimated and kernel.build.number != 0  # a user's symbol table tells no number
+    found = prove(kernel, FEW if published else SOME, published)
+    return found if found.verdict is Verdict.DOUBTFUL else _with_walks(kernel, found, FEW, published)
+
+
 def selfcheck(kernel: Kernel) -> Proof:
     """All checks of a kernel's layout."""
-    proof = prove(kernel)
+    return _with_walks(kernel, prove(kernel), SOME)
+
+
+def _with_walks(kernel: Kernel, proof: Proof, limit: int, quick: bool = False) -> Proof:
+    """A proof, and the checks of what the walks lead to from so many processes.
+
+    Args:
+        kernel: the kernel.
+        proof: what was checked before.
+        limit: processes at the most.
+        quick: leave out the search for the debugger block, which tells of a layout what published facts do.
+    """
     if not isinstance(kernel.space, AddressSpace):
         return proof
-    sample = Sample(kernel, SOME)
-    some = processes(kernel).rows[:SOME]
+    sample = Sample(kernel, limit)
+    places = [address for address in sample.addresses.tolist() if not kernel.inside(address)]
+    some = read_processes(kernel, places, [()] * len(places), [[]] * len(places))
     found = list(proof.checks)
     parts: tuple[Callable[[], Iterator[Check]], ...] = (
-        lambda: _debugger(kernel),
+        lambda: iter(()) if quick else _debugger(kernel),
         lambda: _shared_data(kernel),
         lambda: _types(kernel),
         lambda: _pool(sample),
@@ -87,7 +117,7 @@ def _debugger(kernel: Kernel) -> Iterator[Check]:
 def _image(kernel: Kernel) -> KernelImage | None:
     """The kernel's image, ``None`` where its first page is not there."""
     try:
-        return KernelImage(kernel.space, kernel.base)
+        return kernel.image
     except ValueError:
         return None
 

@@ -13,7 +13,7 @@ from process_anatomy.walk.across.access import AccessTable, access
 from process_anatomy.walk.across.completeness import CompletenessTable, completeness
 from process_anatomy.walk.across.creation import Creation, creations
 from process_anatomy.walk.across.regions import regions
-from process_anatomy.walk.across.selfcheck import selfcheck
+from process_anatomy.walk.across.selfcheck import selfcheck, trust
 from process_anatomy.walk.across.starts import Starts, thread_starts
 from process_anatomy.walk.address_space.code import Code, code
 from process_anatomy.walk.address_space.pages import PageTable, pages
@@ -276,6 +276,11 @@ class Tables:
     def completeness(self) -> CompletenessTable:
         """How much of each chosen process could be read."""
         return completeness(self)
+
+    @property
+    def trust(self) -> Proof:
+        """How far the layout fits the image, by all checks at a few objects; what every view goes by."""
+        return trust(self.kernel)
 
     @cached_property
     def proof(self) -> Proof:

@@ -15,7 +15,6 @@ import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.kernel.image import KernelImage
 from process_anatomy.kernel.lists import follow_heads
 from process_anatomy.kernel.variables import variables
 from process_anatomy.memory.physical import PAGE
@@ -118,7 +117,7 @@ def drivers(kernel: Kernel) -> DriverTable:
 def _head(kernel: Kernel) -> int | Absent:
     """Where the list begins."""
     try:
-        exported = KernelImage(kernel.space, kernel.base).export("PsLoadedModuleList")
+        exported = kernel.image.export("PsLoadedModuleList")
     except ValueError as error:
         return Absent(Kind.UNREADABLE, str(error))
     return exported or _leading_to_kernel(kernel)

@@ -17,13 +17,15 @@ from process_anatomy.kernel import choice, identify
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.layout_checks import self_mapped
 from process_anatomy.kernel.observations import Check, Outcome, Sample
-from process_anatomy.kernel.selfproof import Proof, Verdict, trust
+from process_anatomy.kernel.selfproof import Proof, Verdict
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import View, addresses_of
 from process_anatomy.notes import default
+from process_anatomy.views.image import Image as Views
 from process_anatomy.volatility import open_path
-from process_anatomy.walk.across.selfcheck import selfcheck
+from process_anatomy.walk.across.selfcheck import selfcheck, trust
 from structs import builds
+from structs.debugger import KDBG_PLACES, statements
 from structs.eprocess import EPROCESS
 from tests.conftest import SHARED
 from tests.walk.damaged import GARBAGE, Editor, kernel_of, spoiled, without
@@ -233,3 +235,32 @@ def test_what_a_real_kernel_tells_debuggers_refutes_a_wrong_layout(name: str, sh
     )  # fmt: skip
     assert selfcheck(wrong).verdict is Verdict.DOUBTFUL
     assert "debugger-offset" in {check.id for check in selfcheck(wrong).wrong}
+
+
+def test_vads_of_another_make_are_trusted_by_nobody(image: Image) -> None:
+    """A node's fields lie elsewhere than the layout has them, all else fits: every view goes by the same verdict."""
+    kernel = kernel_of(image)
+    assert not trust(kernel).reason
+    build = kernel.build
+    node = dict(build.places["_MMVAD_SHORT"])
+    node["StartingVpn"], node["EndingVpn"] = node["EndingVpn"], node["StartingVpn"]
+    places = {**build.places, "_MMVAD_SHORT": node}
+    other = Kernel(
+        View(kernel.space, replace(build, places=places, _bound={})),
+        kernel.number, kernel.base, kernel.size, kernel.pdb, kernel.system,
+    )  # fmt: skip
+    assert trust(other).reason == "the layout does not fit this image: _MMVAD_SHORT.StartingVpn"
+    assert "_MMVAD_SHORT.StartingVpn" in selfcheck(other).reason
+    assert Views(other).doubt == trust(other).reason
+    assert Views(kernel).doubt == ""
+
+
+def test_a_field_that_a_users_table_lacks_is_not_checked_against_the_debugger_block() -> None:
+    """Nothing is said of it; what the block says of the others still counts."""
+    build = builds.load("x64-19041-0")
+    threads = {name: place for name, place in build.places["_ETHREAD"].items() if name != "ApcStateProcess"}
+    poorer = replace(build, places={**build.places, "_ETHREAD": threads}, _bound={})
+    block = {member: build.places[layout.name][field].offset for layout, field, member in KDBG_PLACES}
+    assert {statement.agrees for statement in statements(block, poorer)} == {True}
+    assert len(list(statements(block, poorer))) == len(list(statements(block, build))) - 1
+    assert len(list(statements(block, build))) == len(KDBG_PLACES)
