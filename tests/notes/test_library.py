@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from process_anatomy.findings import RULES
 from process_anatomy import views
+from process_anatomy.findings import RULES
 from process_anatomy.notes import FAMILIES, Level, Library, Note, NoteError, default
 from process_anatomy.notes.about import about
 
