@@ -65,7 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     number = image.truth["build"]
     name = f"lab-{number}-x86" if image.pointer_size == 4 else NAMES.get(number, f"lab-{number}")
     name = name.replace("lab", chosen.scenario, 1)
-    for path in write_all(image, chosen.output, name, chosen.format):
+    try:
+        written = write_all(image, chosen.output, name, chosen.format)
+    except OSError as error:
+        parser.exit(1, f"{parser.prog}: {error.filename or chosen.output}: {error.strerror or error}\n")
+    for path in written:
         print(f"{path} ({path.stat().st_size:,} bytes)")
     return 0
 

@@ -6,7 +6,8 @@ import itertools
 import json
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 
 from volatility3.framework import constants, interfaces, renderers
@@ -141,9 +142,31 @@ class Anatomy:
         if self._progress_callback is not None:
             self._progress_callback(percent, text)
 
-    def _output(self, start: str, name: object, ending: str) -> Any:
-        """Open a file where the user wants files to be."""
-        return self.open(safe_file_name(start, name, ending))
+    @contextmanager
+    def _output(self, start: str, name: object, ending: str) -> Iterator[Any]:
+        """Open a file where the user wants files to be; one that cannot be finished leaves nothing there.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        file = self.open(safe_file_name(start, name, ending))
+        try:
+            yield file
+            file.close()
+        except BaseException:
+            discard(file)
+            raise
+
+
+def discard(file: Any) -> None:
+    """Give a file of Volatility's command line up: closed in the usual way it would get its name, whatever is in it."""
+    below, path = getattr(file, "_file", None), getattr(file, "_name", None)
+    if below is None or path is None:
+        return
+    with suppress(OSError):
+        below.close()
+    with suppress(OSError):
+        os.unlink(path)
 
 
 def stock_privilege_descriptions() -> dict[int, str]:
