@@ -15,6 +15,7 @@ from typing import Any
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.errors import RequestError
+from process_anatomy.filetime import written
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.lists import Ring, follow_heads
 from process_anatomy.memory.address_space import AddressSpace
@@ -376,6 +377,7 @@ def _threads(kernel: Kernel, records: Records, tables: Any) -> list[tuple[tuple[
     )
     fields = ("UniqueProcess", "UniqueThread", "Process", "ThreadHandle", "Flags", "CreateTime")
     columns = [threads.values(field) for field in fields]
+    columns[-1] = [written(value) for value in columns[-1]]
     found: list[list[CsrThread]] = [[] for _ in rings]
     for (row, link), *facts in zip(links, *columns, strict=True):
         found[row].append(CsrThread(link - inside, *facts))
