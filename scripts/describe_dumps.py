@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from process_anatomy.kernel.small_dump import open_small_dump
-from process_anatomy.memory.small_dump import SmallDump, SmallDumpError, disagreements, matching_build
+from process_anatomy.kernel.small_dump import disagreements, matching_build, open_small_dump
+from process_anatomy.memory.small_dump import SmallDump, SmallDumpError
 from process_anatomy.walk.across.creation import creations
 from process_anatomy.walk.processes.listed import processes
 from process_anatomy.walk.security.tokens import tokens

@@ -22,6 +22,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from structs import builds
+from structs.machines import KERNELS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "coverage.md"
@@ -127,7 +128,7 @@ def page(proofs: Proofs) -> str:
     lines = ["| Windows | build | processor | layouts | " + " | ".join(KINDS.values()) + " |"]
     lines.append("|" + "---|" * (4 + len(KINDS)))
     for number, release in WINDOWS.items():
-        for arch in builds.POINTER_SIZE:
+        for arch in KERNELS:
             layouts = sum(name.startswith(f"{arch}-{number}-") for name in builds.names())
             if layouts:
                 told = proofs.get(f"{arch}-{number}", {})

@@ -8,6 +8,8 @@ A generated part follows a marker and is a code block or a table:
     <!-- vol: -f samples/... windows.anatomy.processes -->     the command and what it prints
     <!-- columns: processes -->                                 the view's columns and what they mean
     <!-- options: handles -->                                   the view's own options
+    <!-- python: samples/open_image.py -->                      a program, without its first line
+    <!-- python-output: samples/open_image.py -->               what it prints
     <!-- rules -->                                              all rules of findings with their notes
     <!-- samples -->                                            the catalogue of public memory images
 """
@@ -36,6 +38,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"<!-- vol: (?P<arguments>.+?) -->\n```text\n.*?```\n", re.DOTALL)
 TABLE = re.compile(r"<!-- columns: (?P<plugin>\w+) -->\n(?:\|.*\n)+")
 OPTION_TABLE = re.compile(r"<!-- options: (?P<plugin>\w+) -->\n(?:\|.*\n)+")
+PROGRAM = re.compile(r"<!-- python: (?P<path>\S+) -->\n```python\n(?:.*\n)*?```\n")
+PROGRAM_OUTPUT = re.compile(r"<!-- python-output: (?P<path>\S+) -->\n```text\n(?:.*\n)*?```\n")
 RULE_TABLE = re.compile(r"<!-- rules -->\n(?:\|.*\n)+")
 SAMPLE_TABLE = re.compile(r"<!-- samples -->\n(?:\|.*\n)+")
 ATTACK = "https://attack.mitre.org/techniques/"
@@ -57,6 +61,20 @@ def fence(found: re.Match[str], run: Callable[[list[str]], str]) -> str:
     kept = [line.rstrip() for line in lines if not line.startswith(BANNER)]
     output = "\n".join(kept).strip("\n")
     return f"<!-- vol: {arguments} -->\n```text\n$ vol -q {arguments}\n{output}\n```\n"
+
+
+def program(found: re.Match[str]) -> str:
+    """A program, without its docstring."""
+    _, _, text = (ROOT / found["path"]).read_text("utf-8").partition("\n\n")
+    return f"<!-- python: {found['path']} -->\n```python\n{text}```\n"
+
+
+def program_output(found: re.Match[str]) -> str:
+    """What a program prints."""
+    done = subprocess.run(
+        [sys.executable, found["path"]], cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=True
+    )
+    return f"<!-- python-output: {found['path']} -->\n```text\n{done.stdout}```\n"
 
 
 def table(found: re.Match[str]) -> str:
@@ -133,6 +151,7 @@ def main(check: bool, run: Callable[[list[str]], str] = run_vol) -> int:
         text = page.read_text("utf-8")
         fresh = RULE_TABLE.sub(rule_table, TABLE.sub(table, FENCE.sub(partial(fence, run=run), text)))
         fresh = OPTION_TABLE.sub(option_table, SAMPLE_TABLE.sub(sample_table, fresh))
+        fresh = PROGRAM_OUTPUT.sub(program_output, PROGRAM.sub(program, fresh))
         if fresh != text:
             stale += 1
             print(f"{page.relative_to(ROOT)} {'is out of date' if check else 'rewritten'}")

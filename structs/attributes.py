@@ -10,7 +10,8 @@ believe it.
 
 from __future__ import annotations
 
-from structs.layout import Bytes, Layout, ListEntry, Pointer, UInt, UnicodeString, at
+from structs.field_types import Bytes, ListEntry, Pointer, UInt, UnicodeString
+from structs.layout import Layout, at
 
 SECURITY_ATTRIBUTES_INFORMATION = Layout(
     "_AUTHZBASEP_SECURITY_ATTRIBUTES_INFORMATION",

@@ -11,10 +11,10 @@ from typing import Any, cast
 
 from structs.families import LAYOUTS
 from structs.layout import Build, LayoutError, Place
+from structs.machines import BY_POINTER_SIZE, KERNELS
 from structs.section import SEGMENT
 from structs.symbols import Types, collect
 
-POINTER_SIZE = {"x64": 8, "x86": 4}
 UNPUBLISHED = [layout for layout in LAYOUTS.values() if layout.widths]
 SIZE_LIMIT = 0x10000
 """Bytes of a structure at the most; the largest that is declared has a few thousand."""
@@ -65,7 +65,7 @@ def _build(
     name: str, arch: str, number: int, sizes: dict[str, int], places: dict[str, dict[str, Place]], origin: str = ""
 ) -> Build:
     """A build of what its symbols tell, and of the structures that no kernel's public symbols describe."""
-    pointer_size = POINTER_SIZE[arch]
+    pointer_size = KERNELS[arch].pointer_size
     for layout in UNPUBLISHED:
         if layout.name not in sizes:
             sizes[layout.name], places[layout.name] = layout.natural(pointer_size)
@@ -101,7 +101,7 @@ def by_number(arch: str, number: int, revision: int | None = None) -> Build | No
             is taken and marked as estimated, for an update may have moved fields that no layout here shows.
             So it is with a revision that is newer than any that the facts were taken from.
     """
-    if arch not in POINTER_SIZE:
+    if arch not in KERNELS:
         return None
     number = int(_index()["aliases"][arch].get(str(number), number))
     entries = _index()[arch].get(str(number))
@@ -128,7 +128,7 @@ def nearest(arch: str, number: int) -> Iterator[Build]:
 
     The caller proves each against the memory before it believes one.
     """
-    known = _index()[arch] if arch in POINTER_SIZE else {}
+    known = _index()[arch] if arch in KERNELS else {}
     numbers = sorted((int(n) for n in known), key=lambda n: (abs(n - number), -n))
     for candidate in numbers:
         for name, _ in reversed(known[str(candidate)]):
@@ -171,7 +171,7 @@ def from_types(types: Types, arch: str, number: int, origin: str) -> Build:
     Raises:
         LayoutError: the types hold no process structure, so they are not a kernel's.
     """
-    sizes, places = collect(types, LAYOUTS.values(), POINTER_SIZE[arch])
+    sizes, places = collect(types, LAYOUTS.values(), KERNELS[arch].pointer_size)
     if "_EPROCESS" not in sizes:
         raise LayoutError(f"{origin} describes no _EPROCESS, so it is not a Windows kernel's symbol table")
     return _build(origin, arch, number, sizes, places, origin)
@@ -195,12 +195,11 @@ def from_isf(isf: Mapping[str, Any], origin: str) -> Build:
             }
             for name, user in isf["user_types"].items()
         }
-        if pointer not in POINTER_SIZE.values():
+        if pointer not in BY_POINTER_SIZE:
             raise LayoutError(f"{origin} has pointers of {pointer} bytes")
-        arch = next(name for name, size in POINTER_SIZE.items() if size == pointer)
         for fields in types.values():
             _lift_unnamed(types, fields)
-        build = replace(from_types(types, arch, 0, origin), pdb=_isf_pdb(isf))
+        build = replace(from_types(types, BY_POINTER_SIZE[pointer].name, 0, origin), pdb=_isf_pdb(isf))
         _refuse_absurd(build)
         for layout in LAYOUTS.values():
             if layout in build:

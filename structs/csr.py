@@ -11,7 +11,8 @@ before they believe it.
 
 from __future__ import annotations
 
-from structs.layout import FileTime, Int, Layout, ListEntry, Luid, Pointer, UInt, at
+from structs.field_types import FileTime, Int, ListEntry, Luid, Pointer, UInt
+from structs.layout import Layout, at
 
 
 def _pointer(size: int) -> int:

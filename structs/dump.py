@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from construct import Bytes, Const, Int32ul, Int64ul, Padding, Struct
 
+from structs.machines import ARM64, IA64, X64, X86
+
 SIGNATURE = b"PAGE"
 """First four bytes of every kernel crash dump; unwritten parts of the header repeat them."""
 VALID_DUMP64 = b"DU64"
@@ -50,8 +52,7 @@ DUMP_TYPE_OFFSET32 = 0xF88
 DUMP_TYPE_OFFSET64 = 0xF98
 """Where DUMP_HEADER64 keeps it."""
 
-MACHINE_AMD64 = 0x8664
-MACHINES = {0x014C: "x86", 0x0200: "IA64", MACHINE_AMD64: "x64", 0xAA64: "ARM64"}
+MACHINES = {machine.number: machine.name for machine in (X86, IA64, X64, ARM64)}
 """MachineImageType to the processor's name."""
 
 TRIAGE_OFFSET = 0x2000

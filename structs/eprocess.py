@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from structs.layout import Bytes, FastRef, FileTime, Int, Layout, ListEntry, Pointer, UInt, at
+from structs.field_types import Bytes, FastRef, FileTime, Int, ListEntry, Pointer, UInt
+from structs.layout import Layout, at
 
 EPROCESS = Layout(
     "_EPROCESS",

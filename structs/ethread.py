@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from structs.layout import FileTime, Int, Layout, ListEntry, Pointer, UInt, at
+from structs.field_types import FileTime, Int, ListEntry, Pointer, UInt
+from structs.layout import Layout, at
 
 CROSS_THREAD_FLAGS = {
     "Terminated": at(UInt, "1: the thread is ending or has ended"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from structs.layout import Int, Layout, ListEntry, Pointer, UInt, at
+from structs.field_types import Int, ListEntry, Pointer, UInt
+from structs.layout import Layout, at
 
 HANDLE_TABLE = Layout(
     "_HANDLE_TABLE",

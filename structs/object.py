@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from structs.layout import Bytes, FileTime, Layout, ListEntry, Pointer, UInt, UnicodeString, at
-from structs.layout import Int as SignedInt
+from structs.field_types import Bytes, FileTime, ListEntry, Pointer, UInt, UnicodeString
+from structs.field_types import Int as SignedInt
+from structs.layout import Layout, at
 
 OBJECT_HEADER = Layout(
     "_OBJECT_HEADER",

@@ -6,7 +6,8 @@ say of which kind an entry is (valid, prototype, transition) have not, so they a
 
 from __future__ import annotations
 
-from structs.layout import Layout, UInt, at
+from structs.field_types import UInt
+from structs.layout import Layout, at
 
 MMPTE_SOFTWARE = Layout(
     "_MMPTE_SOFTWARE",

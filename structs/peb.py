@@ -5,7 +5,8 @@ User-mode code reads it, so it cannot lie with the rest in system address space.
 
 from __future__ import annotations
 
-from structs.layout import FileTime, Int, Layout, ListEntry, Pointer, UInt, UnicodeString, at
+from structs.field_types import FileTime, Int, ListEntry, Pointer, UInt, UnicodeString
+from structs.layout import Layout, at
 
 PEB = Layout(
     "_PEB",

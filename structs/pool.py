@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from structs.layout import Layout, Pointer, UInt, at
+from structs.field_types import Pointer, UInt
+from structs.layout import Layout, at
 
 POOL_TRACKER_BIG_PAGES = Layout(
     "_POOL_TRACKER_BIG_PAGES",

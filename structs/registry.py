@@ -8,7 +8,8 @@ Source: Russinovich, Solomon and Ionescu, "Windows Internals", part 2, chapter 1
 
 from __future__ import annotations
 
-from structs.layout import Bytes, FileTime, Layout, ListEntry, Pointer, UInt, UnicodeString, at
+from structs.field_types import Bytes, FileTime, ListEntry, Pointer, UInt, UnicodeString
+from structs.layout import Layout, at
 
 CMHIVE = Layout(
     "_CMHIVE",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from structs.layout import FastRef, Int, Layout, Pointer, UInt, UnicodeString, at
+from structs.field_types import FastRef, Int, Pointer, UInt, UnicodeString
+from structs.layout import Layout, at
 
 SUBSECTION = Layout(
     "_SUBSECTION",

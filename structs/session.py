@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from structs.layout import Layout, ListEntry, UInt, at
+from structs.field_types import ListEntry, UInt
+from structs.layout import Layout, at
 
 MM_SESSION_SPACE = Layout(
     "_MM_SESSION_SPACE",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from structs.layout import Bytes, Layout, UInt, at
+from structs.field_types import Bytes, UInt
+from structs.layout import Layout, at
 
 KUSER_SHARED_DATA_ADDRESS = {8: 0xFFFFF78000000000, 4: 0xFFDF0000}
 """Pointer size to the kernel's address of the page, the same in every Windows."""

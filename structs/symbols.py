@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from structs.layout import Bytes, FieldType, FileTime, Layout, Place
+from structs.field_types import Bytes, FieldType, FileTime
+from structs.layout import Layout, Place
 
 Types = Mapping[str, Mapping[str, Any]]
 

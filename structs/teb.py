@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from structs.layout import Int, Layout, Pointer, UInt, at
+from structs.field_types import Int, Pointer, UInt
+from structs.layout import Layout, at
 
 TEB = Layout(
     "_TEB",

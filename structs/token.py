@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from structs.layout import Bytes, FileTime, Int, Layout, Luid, Pointer, UInt, UnicodeString, at
+from structs.field_types import Bytes, FileTime, Int, Luid, Pointer, UInt, UnicodeString
+from structs.layout import Layout, at
 
 TOKEN = Layout(
     "_TOKEN",

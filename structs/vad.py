@@ -7,7 +7,8 @@ is linked by its own first fields, by _MM_AVL_NODE on Windows 8, by _RTL_BALANCE
 
 from __future__ import annotations
 
-from structs.layout import Layout, ListEntry, Pointer, UInt, at
+from structs.field_types import ListEntry, Pointer, UInt
+from structs.layout import Layout, at
 
 MMVAD_SHORT = Layout(
     "_MMVAD_SHORT",

@@ -39,7 +39,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from structs.layout import Layout, Pointer, UInt, Words, at
+from structs.field_types import Pointer, UInt, Words
+from structs.layout import Layout, at
 
 FIRST_SPLIT_BUILD = 14393
 """Build since which the list is a _MMWSL_FULL."""
@@ -58,6 +59,16 @@ _HASHES = {
     "NonDirectHash": at(Pointer, "hash of pages that are shared with others"),
     "HashTableStart": at(Pointer, "start of the hash table"),
     "HighestPermittedHashAddress": at(Pointer, "where the hash table may not grow beyond"),
+}
+_AGEING = {
+    "NextAgingSlot": at(UInt, "where ageing goes on"),
+    "NextAccessClearingSlot": at(UInt, "where clearing of accessed bits goes on"),
+    "LastAccessClearingRemainder": at(UInt, "what was left over when accessed bits were cleared"),
+    "LastAgingRemainder": at(UInt, "what was left over when pages aged"),
+}
+_AGES = {
+    "ActiveWsleCounts": at(Words, "number of entries of each age"),
+    "ActiveWsles": at(Words, "list of entries of each age"),
 }
 
 
@@ -90,13 +101,9 @@ _WHOLE = {
     **_SHARED,
     "NextSlot": at(UInt, "where the trimmer goes on"),
     "LastInitializedWsle": at(UInt, "highest index that exists"),
-    "NextAgingSlot": at(UInt, "where ageing goes on"),
-    "NextAccessClearingSlot": at(UInt, "where clearing of accessed bits goes on"),
-    "LastAccessClearingRemainder": at(UInt, "what was left over when accessed bits were cleared"),
-    "LastAgingRemainder": at(UInt, "what was left over when pages aged"),
+    **_AGEING,
     **_HASHES,
-    "ActiveWsleCounts": at(Words, "number of entries of each age"),
-    "ActiveWsles": at(Words, "list of entries of each age"),
+    **_AGES,
     "Wsle": at(Pointer, "address of the entries"),
 }
 
@@ -175,12 +182,8 @@ MMWSL_FULL = Layout(
     "the working set list of build 14393: scanning state (_MMWSL_INSTANCE) and the list itself (_MMWSL_SHARED)",
     {
         "NextSlot": at(UInt, "where the trimmer goes on"),
-        "NextAgingSlot": at(UInt, "where ageing goes on"),
-        "NextAccessClearingSlot": at(UInt, "where clearing of accessed bits goes on"),
-        "LastAccessClearingRemainder": at(UInt, "what was left over when accessed bits were cleared"),
-        "LastAgingRemainder": at(UInt, "what was left over when pages aged"),
-        "ActiveWsleCounts": at(Words, "number of entries of each age"),
-        "ActiveWsles": at(Words, "list of entries of each age"),
+        **_AGEING,
+        **_AGES,
         **_SHARED,
         "LastInitializedWsle": at(UInt, "highest index that exists"),
         **_HASHES,

@@ -54,6 +54,8 @@ class Answer:
 
 
 Vol = Callable[..., Answer]
+Stock = Callable[..., list[dict[str, Any]]]
+"""An image, a folder of symbol tables, a stock plugin and its arguments to the rows."""
 
 
 def environment() -> dict[str, str]:
@@ -92,6 +94,18 @@ def vol(cold_vol: Vol) -> Iterator[Vol]:
 
     yield run
     warm.close()
+
+
+@pytest.fixture(scope="session")
+def stock_plugin(vol: Vol) -> Stock:
+    """Rows of a stock plugin; of several over an image that is slow to open: :mod:`tests.stock_plugins`."""
+
+    def rows(image: Path, symbols: Path, plugin: str, *arguments: str | Path) -> list[dict[str, Any]]:
+        answer = vol("-s", symbols, "-r", "json", "-f", image, plugin, *arguments)
+        assert answer.status == 0, answer.err
+        return answer.rows
+
+    return rows
 
 
 @pytest.fixture(scope="session")

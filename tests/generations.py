@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from process_anatomy.forge import Image, forge
-from process_anatomy.forge.scenario import LAB
+from process_anatomy.forge.cast.lab import LAB
 
 OLDER = [
     "x86-2600-2180", "x86-2600-5512", "x86-3790-1830", "x64-3790-1830", "x86-6000-16386", "x64-6000-16386",

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from process_anatomy.memory.physical import Run
-from structs import builds, layout
+from structs import builds, field_types, layout
 from structs.families import LAYOUTS
 from structs.layout import Build, Layout, Place, Structure
 
@@ -35,13 +35,13 @@ def field_values(structure: Structure, name: str) -> st.SearchStrategy[Any]:
     pointer = structure.build.pointer_size
     if place.bits is not None:
         return st.integers(0, (1 << place.bits) - 1)
-    if kind in (layout.Bytes, layout.Words):
+    if kind in (field_types.Bytes, field_types.Words):
         return st.binary(min_size=place.size, max_size=place.size)
-    if kind is layout.Int:
+    if kind is field_types.Int:
         return st.integers(-(1 << 8 * place.size - 1), (1 << 8 * place.size - 1) - 1)
-    if kind is layout.ListEntry:
+    if kind is field_types.ListEntry:
         return st.fixed_dictionaries({"Flink": unsigned(pointer), "Blink": unsigned(pointer)})
-    if kind is layout.UnicodeString:
+    if kind is field_types.UnicodeString:
         members = {"Length": unsigned(2), "MaximumLength": unsigned(2), "Buffer": unsigned(pointer)}
         return st.fixed_dictionaries(members)
     return unsigned(place.size)
@@ -63,15 +63,15 @@ def toy_structures(draw: st.DrawFn) -> Structure:
     """A made-up structure: fields of every type, bit-fields that share units, gaps between them."""
     pointer = draw(st.sampled_from([4, 8]))
     sizes = {
-        layout.UInt: st.sampled_from([1, 2, 4, 8]),
-        layout.Int: st.sampled_from([1, 2, 4, 8]),
-        layout.Bytes: st.integers(1, 24),
-        layout.FileTime: st.just(8),
-        layout.Luid: st.just(8),
-        layout.Pointer: st.just(pointer),
-        layout.FastRef: st.just(pointer),
-        layout.ListEntry: st.just(2 * pointer),
-        layout.UnicodeString: st.just(2 * pointer),
+        field_types.UInt: st.sampled_from([1, 2, 4, 8]),
+        field_types.Int: st.sampled_from([1, 2, 4, 8]),
+        field_types.Bytes: st.integers(1, 24),
+        field_types.FileTime: st.just(8),
+        field_types.Luid: st.just(8),
+        field_types.Pointer: st.just(pointer),
+        field_types.FastRef: st.just(pointer),
+        field_types.ListEntry: st.just(2 * pointer),
+        field_types.UnicodeString: st.just(2 * pointer),
     }
     kinds = list(sizes)
     fields: dict[str, layout.Field] = {}
@@ -92,7 +92,7 @@ def toy_structures(draw: st.DrawFn) -> Structure:
                 bits = draw(st.integers(1, 8 * size))
                 if bit + bits > 8 * size:
                     break
-                fields[f"Bits{number}At{bit}"] = layout.at(layout.UInt, "a bit-field")
+                fields[f"Bits{number}At{bit}"] = layout.at(field_types.UInt, "a bit-field")
                 places[f"Bits{number}At{bit}"] = Place(here, size, bit, bits)
                 bit += bits
         here += size

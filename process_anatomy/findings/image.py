@@ -9,7 +9,8 @@ from process_anatomy.findings.expected import from_volume
 from process_anatomy.findings.rules import Clue, Severity, rule
 from process_anatomy.walk.across.tables import Tables
 from process_anatomy.walk.address_space.page_comparison import PageRow
-from process_anatomy.walk.address_space.vads import IMAGE_MAP, Vad, vad_around
+from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
+from process_anatomy.walk.address_space.vads import Vad, vad_around
 from process_anatomy.walk.processes.listed import Process
 from process_anatomy.walk.program.modules import (
     NO_IMAGE,

@@ -8,7 +8,7 @@ from process_anatomy.findings.expected import core_name
 from process_anatomy.findings.rules import Clue, Severity, rule
 from process_anatomy.walk.across.tables import Tables
 from process_anatomy.walk.address_space.code import Code
-from process_anatomy.walk.address_space.vads import IMAGE_MAP
+from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
 
 PAYLOADS = {
     "fc4883e4f0e8": "clears the direction flag, aligns the stack and calls past data, as generated x64 payloads begin",

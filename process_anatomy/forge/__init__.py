@@ -1,9 +1,12 @@
 """Practice images: a scenario becomes Windows memory that other tools accept, with an answer key."""
 
-from process_anatomy.forge.containers import write_bitmap_dump, write_crash_dump, write_lime, write_raw
-from process_anatomy.forge.intrusion import INTRUSION
-from process_anatomy.forge.machine import DEFAULT_BUILD, DEFAULT_SEED, Image, forge
-from process_anatomy.forge.scenario import LAB, Actor, Scenario, crowd
+from process_anatomy.forge.cast.crowd import crowd
+from process_anatomy.forge.cast.intrusion import INTRUSION
+from process_anatomy.forge.cast.lab import LAB
+from process_anatomy.forge.ground.actors import Actor, Scenario
+from process_anatomy.forge.machine.containers import write_bitmap_dump, write_crash_dump, write_lime, write_raw
+from process_anatomy.forge.machine.forging import DEFAULT_BUILD, DEFAULT_SEED, forge
+from process_anatomy.forge.parts.image import Image
 
 __all__ = [
     "DEFAULT_BUILD",

@@ -9,13 +9,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from process_anatomy.forge.containers import FORMATS
-from process_anatomy.forge.intrusion import INTRUSION
-from process_anatomy.forge.machine import DEFAULT_BUILD, DEFAULT_SEED, Image, forge
-from process_anatomy.forge.scenario import SCENARIOS as ORDINARY
+from process_anatomy.forge.cast.scenarios import SCENARIOS
+from process_anatomy.forge.machine.containers import FORMATS
+from process_anatomy.forge.machine.forging import DEFAULT_BUILD, DEFAULT_SEED, forge
+from process_anatomy.forge.parts.image import Image
 from structs import builds
 
-SCENARIOS = {**ORDINARY, INTRUSION.name: INTRUSION}
 NAMES = {22621: "lab-win11-22621"}
 PRESET = 9
 
@@ -27,7 +26,7 @@ def write_all(image: Image, folder: Path, name: str, form: str = "bitmap") -> li
         image: what to write.
         folder: where to; it is made if need be.
         name: file name without an ending.
-        form: key of :data:`process_anatomy.forge.containers.FORMATS`.
+        form: key of :data:`process_anatomy.forge.machine.containers.FORMATS`.
     """
     ending, write = FORMATS[form]
     truth = image.truth

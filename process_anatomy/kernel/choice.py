@@ -18,6 +18,7 @@ from process_anatomy.memory.address_space import AddressSpace
 from structs import builds
 from structs.debugger import statements
 from structs.layout import Build
+from structs.machines import BY_POINTER_SIZE
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Servicing:
     @property
     def arch(self) -> str:
         """Of the processor, as layouts name it."""
-        return next(name for name, size in builds.POINTER_SIZE.items() if size == self.space.pointer_size)
+        return BY_POINTER_SIZE[self.space.pointer_size].name
 
     @cached_property
     def block(self) -> DebuggerBlock | None:

@@ -24,9 +24,10 @@ import numpy as np
 import numpy.typing as npt
 
 from process_anatomy.kernel.candidates import IMAGE_RANGE
-from process_anatomy.kernel.image import PAGE, SIZE_LIMIT, KernelImage
+from process_anatomy.kernel.image import SIZE_LIMIT, KernelImage
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.space import Addresses, Space
 from structs.debugger import KDBG_TAG, KDDEBUGGER_DATA64
 

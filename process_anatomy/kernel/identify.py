@@ -18,6 +18,7 @@ from process_anatomy.kernel.choice import Servicing, best, certain, likely, othe
 from process_anatomy.kernel.debugger_block import DebuggerBlock, block_without_image, debugger_block
 from process_anatomy.kernel.image import SIZE_LIMIT, KernelImage, Pdb
 from process_anatomy.kernel.kernel import Crash, Kernel
+from process_anatomy.kernel.lists import pointers_of
 from process_anatomy.kernel.version import build_lab, flavour
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
@@ -27,6 +28,7 @@ from process_anatomy.memory.view import View
 from structs import builds
 from structs.eprocess import EPROCESS
 from structs.layout import Build
+from structs.machines import BY_POINTER_SIZE
 from structs.peb import LDR_DATA_TABLE_ENTRY
 from structs.shared_data import KUSER_SHARED_DATA_ADDRESS
 
@@ -38,8 +40,6 @@ RING_LIMIT = 1 << 12
 """Links of the active list that are followed to see whether it passes an image."""
 BUILD_NUMBER_OFFSET = 0x260
 """NtBuildNumber in _KUSER_SHARED_DATA, from Windows 10 on; needed before any layout is chosen."""
-MACHINES = {4: "x86", 8: "x64"}
-"""Processor that a kernel is for, by the size of a pointer in its page tables' address space."""
 SYSTEM_RANGE_STARTS = range(0x8000_0000, 0xC000_0001)
 SYSTEM_RANGE_UNIT = 0x40_0000
 SANE_BUILDS = range(2195, 100_000)
@@ -82,7 +82,7 @@ def identify(memory: PhysicalMemory, root: int, isf: Build | None = None, mode: 
         return second_best
     budget = SEARCHED_PAGES
     for place, image in enumerate(images):  # the slow way, only where no image has the quick one
-        if image.machine != MACHINES[mode.pointer_size] or budget <= 0:
+        if image.machine != BY_POINTER_SIZE[mode.pointer_size].name or budget <= 0:
             continue
         budget -= image.size // 0x1000
         try:
@@ -127,7 +127,7 @@ def _identified(space: AddressSpace, image: KernelImage, isf: Build | None, foun
         NotWindows: no process was found through it.
         NotYet: it is of an architecture that is not supported yet.
     """
-    arch = MACHINES[space.pointer_size]
+    arch = BY_POINTER_SIZE[space.pointer_size].name
     if image.machine != arch:
         raise NotYet(f"the kernel image at {image.base:#x} is for {image.machine}, not {arch} as its page tables are")
     space = AddressSpace(space.memory, space.root, space.mode, system_range_start(space, image))
@@ -303,11 +303,10 @@ def debugger_leads(space: AddressSpace, image: KernelImage) -> Iterator[Lead]:
 
 def block_leads(space: AddressSpace, block: DebuggerBlock) -> Iterator[Lead]:
     """Leads by a debugger block."""
-    size = space.pointer_size
-    links = space.read(block.pointer("PsActiveProcessHead", space), 2 * size)
+    links = pointers_of(space, block.pointer("PsActiveProcessHead", space))
     if links is not None:
-        yield Lead(int.from_bytes(links[:size], "little"), True, True, "PsActiveProcessHead.Flink")
-        yield Lead(int.from_bytes(links[size:], "little"), True, False, "PsActiveProcessHead.Blink")
+        yield Lead(links[0], True, True, "PsActiveProcessHead.Flink")
+        yield Lead(links[1], True, False, "PsActiveProcessHead.Blink")
 
 
 def proof(view: View, address: int, space: AddressSpace, is_system: bool = True) -> str:

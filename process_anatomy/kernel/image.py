@@ -12,9 +12,11 @@ from functools import cached_property
 
 import pefile
 
+from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.space import Space
+from structs.machines import ARM64, X64, X86
 
-HEADER_BYTES = PAGE = 0x1000
+HEADER_BYTES = PAGE
 WRITABLE = 0x80000000
 """IMAGE_SCN_MEM_WRITE."""
 NAME_LIMIT = 256
@@ -28,7 +30,7 @@ PEFILE_TROUBLE = (
     pefile.PEFormatError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, struct.error
 )  # fmt: skip
 """What pefile raises over hostile bytes: its own error, and what its code runs into."""
-MACHINES = {0x8664: "x64", 0x14C: "x86", 0xAA64: "ARM64"}
+MACHINES = {machine.number: machine.name for machine in (X64, X86, ARM64)}
 
 
 @dataclass(frozen=True, slots=True)

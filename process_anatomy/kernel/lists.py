@@ -48,6 +48,13 @@ class Ring:
         self.notes.setdefault(link, []).append(problem)
 
 
+def pointers_of(space: Space, link: int) -> tuple[int, int] | None:
+    """Where a link leads forwards and backwards, or ``None`` where it cannot be read."""
+    size = space.pointer_size
+    data = space.read(link, 2 * size)
+    return None if data is None else (int.from_bytes(data[:size], "little"), int.from_bytes(data[size:], "little"))
+
+
 def follow(space: Space, start: int, accept: Callable[[int], str]) -> Ring:
     """Follow the list that a link belongs to, from that link, forwards and backwards.
 
@@ -61,18 +68,17 @@ def follow(space: Space, start: int, accept: Callable[[int], str]) -> Ring:
     verdicts: dict[int, str] = {start: accept(start)}
     ring = Ring()
     reached: list[list[int]] = []
-    for direction in DIRECTIONS:
+    for side, direction in enumerate(DIRECTIONS):
         order: list[int] = [start] if not verdicts[start] else []
         seen = {start}
         here = start
         for _ in range(LIMIT):
-            data = space.read(here, 2 * size)
-            if data is None:
+            pointers = pointers_of(space, here)
+            if pointers is None:
                 reason = space.why(here, 2 * size) or "not readable"
                 ring.ended(direction, here, f"ends at {here:#x}: {reason}")
                 break
-            pointers = int.from_bytes(data[:size], "little"), int.from_bytes(data[size:], "little")
-            following = pointers[0] if direction == "forward" else pointers[1]
+            following = pointers[side]
             if following == start:
                 break
             if following in seen:
@@ -83,13 +89,11 @@ def follow(space: Space, start: int, accept: Callable[[int], str]) -> Ring:
             if verdicts[following]:
                 ring.ended(direction, here, f"ends at {here:#x}: {following:#x} {verdicts[following]}")
                 break
-            returning = space.read(following, 2 * size)
-            if returning is not None:
-                back = returning[size:] if direction == "forward" else returning[:size]
-                if int.from_bytes(back, "little") != here:
-                    ring.notes.setdefault(following, []).append(
-                        f"it does not point back to the entry before it ({direction})"
-                    )
+            returning = pointers_of(space, following)
+            if returning is not None and returning[1 - side] != here:
+                ring.notes.setdefault(following, []).append(
+                    f"it does not point back to the entry before it ({direction})"
+                )
             seen.add(following)
             order.append(following)
             here = following

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from process_anatomy.filetime import EARLIEST, LATEST
 from process_anatomy.kernel.kernel import Kernel
+from process_anatomy.kernel.lists import pointers_of
 from process_anatomy.memory.physical import numbers
 from process_anatomy.memory.space import Addresses, Mask, distinct
 from process_anatomy.memory.view import Records, addresses_of
@@ -148,17 +149,19 @@ class Sample:
 
 def active_links(kernel: Kernel, start: int, limit: int) -> list[int]:
     """Links behind one of the active list, forwards, then backwards where the list is broken; not its head."""
-    size = kernel.space.pointer_size
+    space = kernel.space
     found: dict[int, None] = {}
-    for side in (0, size):
+    for side in (0, 1):
         here = start
         for _ in range(PROCESS_LIMIT):
-            link = kernel.view.pointer(here + side)
+            pointers = pointers_of(space, here)
+            link = None if pointers is None else pointers[side]
             if link == start or len(found) >= limit - 1:
                 return list(found)
-            if link is None or link % size or link < kernel.system_start or link in found:
+            if link is None or link % space.pointer_size or link < kernel.system_start or link in found:
                 break
-            if kernel.view.pointer(link + size - side) != here:  # the list is broken, so that anything may follow
+            returning = pointers_of(space, link)
+            if returning is None or returning[1 - side] != here:  # the list is broken, so that anything may follow
                 break
             if not kernel.inside(link):
                 found[link] = None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from process_anatomy.errors import RequestError
 from process_anatomy.kernel.identify import Crash, Kernel
-from process_anatomy.memory.small_dump import SmallDump, disagreements, matching_build
+from process_anatomy.memory.small_dump import SmallDump
 from process_anatomy.memory.view import View
+from structs import builds
+from structs.debugger import statements
 from structs.layout import Build
 
 
@@ -26,3 +30,42 @@ def open_small_dump(dump: SmallDump, isf: Build | None = None) -> Kernel:
     crash = Crash(dump.process_address, dump.thread_address, dump.system_time, dump.bugcheck_code, dump.build_number)
     view = View(dump, build)
     return Kernel(view, dump.build_number, dump.kernel_base, size, None, dump.process_address, evidence, crash)
+
+
+def disagreements(dump: SmallDump, build: Build) -> list[str]:
+    """What the dump's debugger block says against a layout, in words; empty where the two agree."""
+    return [str(said) for said in statements(dump.debugger, build) if not said.agrees]
+
+
+def matching_build(dump: SmallDump) -> Build:
+    """The layout that fits the dump's kernel, chosen by build number and proved by its debugger block.
+
+    A build number has several layouts where servicing changed the kernel's structures.  The block gives
+    the sizes of _EPROCESS and _ETHREAD and the places of five fields, and only layouts that agree with all
+    of them are taken.  Where several agree and are the same in every declared structure, nothing is left
+    to guess; where they differ, the newest is taken and marked as estimated.
+
+    Raises:
+        structs.layout.LayoutError: no layout ships for x64 at all.
+    """
+    number = dump.build_number
+    chosen = builds.by_number(dump.machine, number)
+    if chosen is not None:
+        same = [build for build in builds.nearest(dump.machine, chosen.number) if build.number == chosen.number]
+        fitting = [build for build in [chosen, *same] if not disagreements(dump, build)]
+        if fitting:
+            best = fitting[0]
+            if all(build.sizes == best.sizes and build.places == best.places for build in fitting):
+                origin = f"build number {number}, sizes confirmed by the dump's debugger block"
+                return replace(best, estimated=False, origin=origin)
+            origin = f"build number {number}, newest of the layouts that the dump's debugger block allows"
+            return replace(best, estimated=True, origin=origin)
+        origin = f"build number {number}, but the dump's debugger block disagrees: {disagreements(dump, chosen)[0]}"
+        return replace(chosen, estimated=True, origin=origin)
+    candidates = list(builds.nearest(dump.machine, number))
+    fit = next((build for build in candidates if not disagreements(dump, build)), None)
+    if fit is not None:
+        origin = f"build {number} is not known; build {fit.number} agrees with the dump's debugger block"
+        return replace(fit, estimated=True, origin=origin)
+    origin = f"{candidates[0].origin}, and the dump's debugger block disagrees with every layout known"
+    return replace(candidates[0], origin=origin)

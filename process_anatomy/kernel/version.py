@@ -9,21 +9,19 @@ the addresses of the last two.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-import pefile
-
+from process_anatomy.absent import Absent
 from process_anatomy.kernel.debugger_block import DebuggerBlock
 from process_anatomy.kernel.image import KernelImage, zero_ended
+from process_anatomy.kernel.resources import version_data
 from process_anatomy.memory.space import Space
 
-RT_VERSION = 16
 ENTRIES = 64
 """Entries of a level of the resource directory that are looked at."""
 RESOURCE_LIMIT = 0x1000
+"""Bytes of a version resource at the most."""
 LAB_LIMIT = 128
-SUBDIRECTORY = 0x8000_0000
 FIXED_FILE_INFO = b"\xbd\x04\xef\xfe"
 SERVICE_PACKS: dict[int, tuple[int, ...]] = {
     2600: (0, 1106, 2180, 5512),
@@ -99,7 +97,8 @@ def flavour(image: KernelImage) -> str:
     """What the kernel was made for, by the name of its PDB, else by that in its version resource; or empty."""
     name = image.pdb.name.rpartition(".")[0].lower() if image.pdb else ""
     if name not in FLAVOURS:
-        text = (_version_data(image) or b"").decode("utf-16-le", "replace").lower()
+        data = version_data(image, ENTRIES, RESOURCE_LIMIT)
+        text = "" if isinstance(data, Absent) else data.decode("utf-16-le", "replace").lower()
         name = next((name for name in FLAVOURS if f"{name}.exe" in text), "")
     return f"{name}, {FLAVOURS[name]}" if name else ""
 
@@ -131,36 +130,9 @@ def _service_pack(space: Space, lab: str, block: DebuggerBlock | None, number: i
 
 def _resource(image: KernelImage) -> tuple[int, int, int, int] | None:
     """The four numbers of the file version in the image's version resource."""
-    data = _version_data(image)
-    at = -1 if data is None else data.find(FIXED_FILE_INFO)
-    if data is None or at < 0 or at + 16 > len(data):
+    data = version_data(image, ENTRIES, RESOURCE_LIMIT)
+    at = -1 if isinstance(data, Absent) else data.find(FIXED_FILE_INFO)
+    if isinstance(data, Absent) or at < 0 or at + 16 > len(data):
         return None
     high, low = (int.from_bytes(data[at + place : at + place + 4], "little") for place in (8, 12))
     return high >> 16, high & 0xFFFF, low >> 16, low & 0xFFFF
-
-
-def _version_data(image: KernelImage) -> bytes | None:
-    """The octets of the version resource: first of its names, first of its languages."""
-    root, size = image.directory("IMAGE_DIRECTORY_ENTRY_RESOURCE")
-    if not root or not size:
-        return None
-    here = root
-    for level in range(3):
-        chosen = next((where for key, where in _entries(image, here) if level or key == RT_VERSION), None)
-        if chosen is None or bool(chosen & SUBDIRECTORY) is (level == 2):
-            return None
-        here = root + (chosen & ~SUBDIRECTORY)
-    entry = image.structure(pefile.PE.__IMAGE_RESOURCE_DATA_ENTRY_format__, here)
-    if entry is None or not 0 < entry.Size <= RESOURCE_LIMIT:
-        return None
-    return image.space.read(image.base + entry.OffsetToData, entry.Size)
-
-
-def _entries(image: KernelImage, rva: int) -> Iterator[tuple[int, int]]:
-    """Name or number, and place, of each entry of a resource directory."""
-    table = image.structure(pefile.PE.__IMAGE_RESOURCE_DIRECTORY_format__, rva)
-    count = 0 if table is None else table.NumberOfNamedEntries + table.NumberOfIdEntries
-    for index in range(min(count, ENTRIES)):
-        entry = image.structure(pefile.PE.__IMAGE_RESOURCE_DIRECTORY_ENTRY_format__, rva + 16 + 8 * index)
-        if entry is not None:
-            yield entry.Name, entry.OffsetToData

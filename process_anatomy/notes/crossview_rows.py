@@ -9,8 +9,9 @@ from process_anatomy.notes.block_rows import place
 from process_anatomy.notes.explainer import Told
 from process_anatomy.notes.library import Level, Library
 from process_anatomy.notes.process_rows import who
-from process_anatomy.walk.crossview.crossings import HIDDEN, REMNANT, Crossing
+from process_anatomy.walk.crossview.crossings import Crossing
 from process_anatomy.walk.crossview.sightings import BACKWARD, CSR, CSRSS_HANDLES, FORWARD, HANDLES, JOB, SESSION
+from process_anatomy.walk.crossview.verdicts import HIDDEN, REMNANT
 
 GROUPS = frozenset({CSRSS_HANDLES, HANDLES, CSR, SESSION, JOB})
 """Views that know of a process by the company that it keeps."""

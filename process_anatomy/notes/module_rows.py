@@ -9,7 +9,7 @@ from process_anatomy.absent import Absent
 from process_anatomy.filetime import moment_text
 from process_anatomy.notes.library import Library, NoteError
 from process_anatomy.notes.process_rows import count, who, word
-from process_anatomy.walk.address_space.vads import IMAGE_MAP
+from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
 from process_anatomy.walk.program.images import PEB_PROGRAM, PROGRAM, Image
 from process_anatomy.walk.program.modules import LISTED, Module
 

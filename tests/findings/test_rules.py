@@ -7,6 +7,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,14 @@ from process_anatomy.errors import RequestError
 from process_anatomy.findings import RULES, Finding, Severity, findings
 from process_anatomy.forge import INTRUSION, LAB, Image, Scenario, forge
 from process_anatomy.forge.__main__ import write_all
-from process_anatomy.forge.misfits import NEED_CREATOR, NEED_EXECUTE_BIT, NEED_PROTECTION, NEED_VISTA
-from process_anatomy.forge.scenario import HIDING
+from process_anatomy.forge.cast.hiding import HIDING
+from process_anatomy.forge.traces.findings import NEED_CREATOR, NEED_EXECUTE_BIT, NEED_PROTECTION, NEED_VISTA
 from process_anatomy.volatility import open_path
 from process_anatomy.walk.across.tables import Tables
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
 from structs.vad import MMVAD_SHORT
-from tests.conftest import Vol
+from tests.conftest import Stock, Vol
 from tests.walk.damaged import Editor, kernel_of, process_truth
 
 FOREIGN = ["win10-19041.raw", "srv2019-17763.raw", "srv2016-14393.raw"]
@@ -194,19 +195,13 @@ def test_ranges_of_stock_malfind_are_among_ours_on_foreign_images(
 
 @pytest.fixture(scope="module")
 def stock(
-    judged: Callable[..., Judged], tmp_path_factory: pytest.TempPathFactory, vol: Vol
+    judged: Callable[..., Judged], tmp_path_factory: pytest.TempPathFactory, stock_plugin: Stock
 ) -> Callable[[str], list[dict[str, Any]]]:
     """Rows of a stock plugin over the intrusion."""
     folder = tmp_path_factory.mktemp("intrusion")
     image, _ = judged(INTRUSION)
     path = write_all(image, folder, "intrusion", "raw")[0]
-
-    def rows(plugin: str) -> list[dict[str, Any]]:
-        answer = vol("-s", folder / "symbols", "-r", "json", "-f", path, plugin)
-        assert answer.status == 0, answer.err
-        return answer.rows
-
-    return rows
+    return partial(stock_plugin, path, folder / "symbols")
 
 
 def holders(found: list[Finding], rule: str) -> set[Any]:

@@ -11,7 +11,7 @@ import pytest
 
 from process_anatomy.forge import Image, forge
 from process_anatomy.forge.__main__ import write_all
-from process_anatomy.forge.containers import FORMATS
+from process_anatomy.forge.machine.containers import FORMATS
 
 
 @pytest.fixture(scope="session")

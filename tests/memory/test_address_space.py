@@ -17,7 +17,8 @@ from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import LA57, WHY, PageState
 from process_anatomy.memory.physical import CachedMemory, MappedMemory, Run
 from process_anatomy.memory.view import View
-from structs.layout import Build, Layout, Place, UInt, at
+from structs.field_types import UInt
+from structs.layout import Build, Layout, Place, at
 from tests.memory.patchwork import PageTables
 
 PAGE = 0x1000

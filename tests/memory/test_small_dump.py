@@ -16,16 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from process_anatomy.memory.small_dump import (
-    NOT_HERE,
-    Driver,
-    SmallDump,
-    SmallDumpError,
-    disagreements,
-    is_small_dump,
-    matching_build,
-)
-from structs import builds
+from process_anatomy.kernel.small_dump import disagreements, matching_build
+from process_anatomy.memory.fragments import NOT_HERE
+from process_anatomy.memory.small_dump import SmallDump, SmallDumpError
+from process_anatomy.memory.small_dump_file import Driver, is_small_dump
+from structs import builds, machines
 from structs.debugger import KDBG_TAG, KDDEBUGGER_DATA64
 from structs.dump import (
     DUMP_DRIVER_ENTRY64,
@@ -33,7 +28,6 @@ from structs.dump import (
     DUMP_STRING,
     DUMP_TYPE_OFFSET32,
     DUMP_TYPE_OFFSET64,
-    MACHINE_AMD64,
     TRIAGE_DATA_BLOCK,
     TRIAGE_DATA_BLOCKS,
     TRIAGE_DUMP64,
@@ -156,7 +150,7 @@ def make_dump(
         "PfnDataBase": 0,
         "PsLoadedModuleList": MODULES_AT,
         "PsActiveProcessHead": HEAD_AT,
-        "MachineImageType": MACHINE_AMD64,
+        "MachineImageType": machines.X64.number,
         "NumberProcessors": 2,
         "BugCheckCode": 0x50,
         "BugCheckParameters": [1, 2, 3, 4],

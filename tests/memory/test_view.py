@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.memory.view import STRING_LIMIT, View, addresses_of
-from structs import builds, layout
+from structs import builds, field_types
 from structs.families import LAYOUTS
 from structs.layout import Build, Layout, MissingField, Place, at
 from tests.memory.patchwork import Patchwork
@@ -22,14 +22,14 @@ TOY = Layout(
     "_TOY",
     "made up",
     {
-        "Id": at(layout.UInt, "a number"),
-        "Level": at(layout.Int, "a number that may be negative"),
-        "Kind": at(layout.UInt, "three bits"),
-        "Rest": at(layout.UInt, "the other bits of the unit"),
-        "Links": at(layout.ListEntry, "a link"),
-        "Name": at(layout.UnicodeString, "a string"),
-        "Mark": at(layout.Bytes, "bytes"),
-        "Later": at(layout.UInt, "a field of other builds"),
+        "Id": at(field_types.UInt, "a number"),
+        "Level": at(field_types.Int, "a number that may be negative"),
+        "Kind": at(field_types.UInt, "three bits"),
+        "Rest": at(field_types.UInt, "the other bits of the unit"),
+        "Links": at(field_types.ListEntry, "a link"),
+        "Name": at(field_types.UnicodeString, "a string"),
+        "Mark": at(field_types.Bytes, "bytes"),
+        "Later": at(field_types.UInt, "a field of other builds"),
     },
 )
 PLACES = {
@@ -114,7 +114,7 @@ def test_a_field_that_the_build_lacks_is_absent_and_says_so() -> None:
 
 
 def test_a_structure_that_the_build_lacks_is_refused() -> None:
-    unknown = Layout("_NO_SUCH", "made up", {"Field": at(layout.UInt, "a field")})
+    unknown = Layout("_NO_SUCH", "made up", {"Field": at(field_types.UInt, "a field")})
     view = View(Patchwork({}), BUILD)
     asks: list[Callable[[], object]] = [
         lambda: view.parse(unknown, AT),

@@ -48,10 +48,12 @@ from process_anatomy.walk.across.completeness import (
 from process_anatomy.walk.across.creation import Creation
 from process_anatomy.walk.across.regions import REGIONS
 from process_anatomy.walk.address_space.page_comparison import PageRow
-from process_anatomy.walk.address_space.vads import PROTECTIONS, VAD_TYPES, Vad
+from process_anatomy.walk.address_space.vad_nodes import PROTECTIONS, VAD_TYPES
+from process_anatomy.walk.address_space.vads import Vad
 from process_anatomy.walk.address_space.working_sets import OTHER, SAME, WorkingSet
-from process_anatomy.walk.crossview.crossings import REASONS, UNEXPLAINED, VERDICTS, Absence, Crossing
+from process_anatomy.walk.crossview.crossings import Crossing
 from process_anatomy.walk.crossview.sightings import VIEWS
+from process_anatomy.walk.crossview.verdicts import REASONS, UNEXPLAINED, VERDICTS, Absence
 from process_anatomy.walk.processes.kin import Kin, Relative
 from process_anatomy.walk.processes.listed import Process
 from process_anatomy.walk.program.environments import Variable

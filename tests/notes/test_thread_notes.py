@@ -8,8 +8,8 @@ from process_anatomy.absent import Absent, Kind
 from process_anatomy.notes import default
 from process_anatomy.notes.thread_rows import csr_gap_note, csr_note, start_key, thread_note
 from process_anatomy.walk.across.starts import ALARMS, DRIVER, IMAGE, KINDS, NONE, REUSED, UNKNOWN, Start, Starts
-from process_anatomy.walk.crossview.csr_processes import FACTS as CSR_FACTS
 from process_anatomy.walk.crossview.csr_processes import PROCESS_FLAGS, CsrProcess
+from process_anatomy.walk.crossview.csr_proofs import FACTS as CSR_FACTS
 from process_anatomy.walk.crossview.csr_roots import CsrRoot
 from process_anatomy.walk.threads.facts import FACTS, STATES, WAIT_REASONS, ThreadFacts
 from structs.ethread import CROSS_THREAD_FLAGS

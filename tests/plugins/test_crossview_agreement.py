@@ -11,8 +11,8 @@ import pytest
 
 from process_anatomy.forge import forge
 from process_anatomy.forge.__main__ import write_all
-from process_anatomy.forge.scenario import HIDING
-from tests.conftest import ROOT, SAMPLE, Vol
+from process_anatomy.forge.cast.hiding import HIDING
+from tests.conftest import ROOT, SAMPLE, Stock, Vol
 
 IMAGES = ["srv2016-14393", "forged"]
 LOW_48 = (1 << 48) - 1
@@ -50,28 +50,23 @@ def case(request: pytest.FixtureRequest, vol: Vol, tmp_path_factory: pytest.Temp
     return Case(image, symbols, vol("-r", "json", "-f", image, "windows.anatomy.crossview").rows, truth)
 
 
-def stock(vol: Vol, case: Case, plugin: str) -> list[dict[str, Any]]:
-    """Rows of a stock plugin."""
-    return vol("-s", case.symbols, "-r", "json", "-f", case.image, plugin).rows
-
-
 def seen(case: Case, view: str) -> set[int]:
     """Addresses of the processes that a view of ours sees."""
     return {row["Offset(Virtual)"] for row in case.ours if row[view] is True}
 
 
 @pytest.mark.proves("stock")
-def test_psscan_finds_the_same_processes(vol: Vol, case: Case) -> None:
+def test_psscan_finds_the_same_processes(stock_plugin: Stock, case: Case) -> None:
     """Those that are hidden, have ended or were deleted, too."""
-    theirs = {row["Offset(V)"] for row in stock(vol, case, "windows.psscan")}
+    theirs = {row["Offset(V)"] for row in stock_plugin(case.image, case.symbols, "windows.psscan")}
     assert theirs
     assert theirs == seen(case, "psscan")
 
 
 @pytest.mark.proves("stock")
-def test_psxview_says_the_same_of_every_process_that_it_does_not_drop(vol: Vol, case: Case) -> None:
+def test_psxview_says_the_same_of_every_process_that_it_does_not_drop(stock_plugin: Stock, case: Case) -> None:
     """Names with other characters than letters, dots and blanks are missing there, and here is none missing."""
-    theirs = {row["Offset(Virtual)"]: row for row in stock(vol, case, "windows.malware.psxview")}
+    theirs = {row["Offset(Virtual)"]: row for row in stock_plugin(case.image, case.symbols, "windows.malware.psxview")}
     ours = {row["Offset(Virtual)"]: row for row in case.ours}
     assert theirs
     kept = {address for address, row in ours.items() if set(row["Name"]) <= STOCK_NAMES}
@@ -87,9 +82,9 @@ def test_psxview_says_the_same_of_every_process_that_it_does_not_drop(vol: Vol, 
 
 
 @pytest.mark.proves("stock")
-def test_thrdscan_leads_to_the_same_owners(vol: Vol, case: Case) -> None:
+def test_thrdscan_leads_to_the_same_owners(stock_plugin: Stock, case: Case) -> None:
     """Every process that a thread found by the stock plugin belongs to is one that a thread of ours names."""
-    pids = {row["PID"] for row in stock(vol, case, "windows.thrdscan")}
+    pids = {row["PID"] for row in stock_plugin(case.image, case.symbols, "windows.thrdscan")}
     assert pids
     assert pids == {row["PID"] for row in case.ours if row["thrdscan"] is True}
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from process_anatomy.forge import Image, forge
-from process_anatomy.forge.scenario import LAB
+from process_anatomy.forge.cast.lab import LAB
 from process_anatomy.kernel.identify import Kernel
 from structs.eprocess import EPROCESS
 from tests.conftest import Vol

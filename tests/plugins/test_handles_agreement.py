@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from process_anatomy.walk.handles.opened import Handle, handles
 from process_anatomy.walk.processes.listed import processes
 from process_anatomy.walk.processes.scan import scan
 from process_anatomy.walk.program.drivers import drivers
-from tests.conftest import Vol
+from tests.conftest import Stock, Vol
 
 LOW_48 = (1 << 48) - 1
 IMAGE = "win10-19041.raw"
@@ -51,14 +52,12 @@ def rows(listed: Rows) -> Counter[tuple[Any, ...]]:
 
 @pytest.mark.proves("stock", "x64-19041")
 def test_stock_handles_are_ours_but_for_what_it_is_known_to_get_wrong(
-    mine: Rows, vol: Vol, foreign: Callable[[str], Path], published_symbols: Callable[[str], Path],
+    mine: Rows, stock_plugin: Stock, foreign: Callable[[str], Path], published_symbols: Callable[[str], Path],
     truth: Callable[[str], dict[str, Any]],
 ) -> None:  # fmt: skip
     """It leaves out objects whose encoded type index is 0, and miscounts values from 0x80000 on; nothing else."""
-    image = foreign(IMAGE)
-    answer = vol("-s", published_symbols(IMAGE), "-r", "json", "-f", image, "windows.handles")
-    assert answer.status == 0, answer.err
-    stock, ours = rows(answer.rows), rows(mine)
+    theirs = stock_plugin(foreign(IMAGE), published_symbols(IMAGE), "windows.handles")
+    stock, ours = rows(theirs), rows(mine)
     far = {row for row in ours if row[3] >= 0x80000}
     answers = truth(IMAGE.split(".", 1)[0])
     cookie, types = answers["object_header_cookie"], answers["object_types"]
@@ -72,7 +71,7 @@ def test_stock_handles_are_ours_but_for_what_it_is_known_to_get_wrong(
     assert all(map(skipped, left_out))
     assert {row[2] for row in stock - ours} == {row[2] for row in far}
     assert all(row[3] < 0x80000 for row in stock - ours)
-    assert len(mine) == len(answer.rows) + len(left_out)
+    assert len(mine) == len(theirs) + len(left_out)
 
 
 @pytest.mark.parametrize("name", ["win10-19041.raw", "srv2019-17763.raw", "srv2016-14393.raw"])
@@ -105,16 +104,11 @@ def told(image: Path) -> list[Handle]:
 
 
 def test_stock_handles_processes_threads_and_drivers_of_xp_are_ours(
-    vol: Vol, foreign: Callable[[str], Path], published_symbols: Callable[[str], Path]
+    stock_plugin: Stock, foreign: Callable[[str], Path], published_symbols: Callable[[str], Path]
 ) -> None:
     """Every column of handles; the places in physical memory, which stock scans tell before Windows 10."""
     image = foreign(NARROW[0])
-
-    def stock(plugin: str) -> Rows:
-        answer = vol("-s", published_symbols(NARROW[0]), "-r", "json", "-f", image, plugin)
-        assert answer.status == 0, answer.err
-        return answer.rows
-
+    stock = partial(stock_plugin, image, published_symbols(NARROW[0]))
     ours = Counter(
         (r.process.pid, r.process.name, r.object, r.value, r.type, r.access, str(r.target.name or ""))
         for r in told(image)

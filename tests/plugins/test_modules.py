@@ -13,7 +13,7 @@ import pytest
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.volatility import open_path
 from process_anatomy.walk.processes.listed import processes
-from tests.conftest import Vol
+from tests.conftest import Stock, Vol
 
 Foreign = Callable[[str], Path]
 Truth = Callable[[str], dict[str, Any]]
@@ -81,10 +81,12 @@ def test_every_mapped_image_of_the_answer_key_has_its_row(name: str, vol: Vol, f
     assert sorted((row["PID"], row["Base"], row["MappedPath"]) for row in rows) == sorted(expected)
 
 
-def test_dlllist_says_the_same(name: str, vol: Vol, foreign: Foreign, published_symbols: Foreign) -> None:
+def test_dlllist_says_the_same(
+    name: str, vol: Vol, stock_plugin: Stock, foreign: Foreign, published_symbols: Foreign
+) -> None:
     """Every column that both have; dlllist has two rows where both loaders list a module, and no 32-bit LoadCount."""
     image = foreign(f"{name}.raw")
-    theirs = vol("-s", published_symbols(name), "-r", "json", "-f", image, "windows.dlllist").rows
+    theirs = stock_plugin(image, published_symbols(name), "windows.dlllist")
     columns = ["PID", "Process", "Base", "Size", "Name", "Path", "LoadCount"]
     ours = [
         row | {"LoadCount": row["LoadCount"] if bits == "64" else None}

@@ -19,7 +19,7 @@ from process_anatomy.volatility import process_ids, repeated_option, safe_text
 from scripts import write_docs
 from structs import builds
 from structs.eprocess import EPROCESS
-from tests.conftest import ROOT, Vol
+from tests.conftest import ROOT, Stock, Vol
 
 SAMPLE = ROOT / "samples" / "lab-win11-22621.dmp"
 PLUGINS = ["processes", "vads", "tokens", "groups", "privileges", "claims", "dacls", "creation", "dt"]
@@ -168,14 +168,13 @@ def test_explain_needs_no_image(vol: Vol) -> None:
     assert [row["Term"] for row in one] == ["SeDebugPrivilege"]
 
 
-def test_plugins_are_found_without_p_and_beside_the_stock_ones(vol: Vol) -> None:
+def test_plugins_are_found_without_p_and_beside_the_stock_ones(vol: Vol, stock_plugin: Stock) -> None:
     """The wheel puts them where `vol` looks; `--help` lists both, and a stock plugin runs."""
     listed = vol("--help").out
     for name in ("windows.anatomy.processes.Processes", "windows.anatomy.explain.Explain", "windows.pslist.PsList"):
         assert name in listed
     assert "could not be loaded" not in listed or "anatomy" not in listed.split("could not be loaded", 1)[1]
-    rows = vol("-s", ROOT / "samples" / "symbols", "-r", "json", "-f", SAMPLE, "windows.pslist").rows
-    assert len(rows) == PROCESSES
+    assert len(stock_plugin(SAMPLE, ROOT / "samples" / "symbols", "windows.pslist")) == PROCESSES
 
 
 def test_a_checkout_serves_with_p(vol: Vol) -> None:

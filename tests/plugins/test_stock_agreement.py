@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from process_anatomy.volatility import open_path
-from tests.conftest import ROOT, Vol
+from tests.conftest import ROOT, Stock, Vol
 from tests.in_process import Rows, rows_of
 from tests.stock_plugins import stock_rows
 
@@ -46,23 +46,23 @@ class Case:
 
 
 @pytest.fixture(scope="module", params=[*IMAGES, *X86])
-def case(request: pytest.FixtureRequest, vol: Vol) -> Case:
+def case(request: pytest.FixtureRequest, vol: Vol, stock_plugin: Stock) -> Case:
     """An image, asked about through the stock plugins and through ours."""
     if request.param == "sample":
-        return through(vol, SAMPLE, ROOT / "samples" / "symbols")
+        return through(vol, stock_plugin, SAMPLE, ROOT / "samples" / "symbols")
     foreign: Callable[[str], Path] = request.getfixturevalue("foreign")
     symbols: Callable[[str], Path] = request.getfixturevalue("published_symbols")
     if request.param not in X86:
-        return through(vol, foreign(request.param), symbols(request.param))
+        return through(vol, stock_plugin, foreign(request.param), symbols(request.param))
     kernel = open_path(foreign(request.param))
     theirs = stock_rows(foreign(request.param), symbols(request.param), [f"windows.{name}" for name in STOCK])
     return Case(lambda name: deepcopy(theirs[f"windows.{name}"]), lambda name: rows_of(kernel, name), 32)
 
 
-def through(vol: Vol, image: Path, symbols: Path) -> Case:
+def through(vol: Vol, stock_plugin: Stock, image: Path, symbols: Path) -> Case:
     """An image that `vol` itself is asked about."""
     return Case(
-        lambda name: vol("-s", symbols, "-r", "json", "-f", image, f"windows.{name}").rows,
+        lambda name: stock_plugin(image, symbols, f"windows.{name}"),
         lambda name: vol("-r", "json", "-f", image, f"windows.anatomy.{name}").rows,
         64,
     )

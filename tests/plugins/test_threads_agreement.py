@@ -15,7 +15,7 @@ from process_anatomy.walk.processes.listed import processes
 from process_anatomy.walk.threads.facts import ThreadFacts, thread_facts
 from process_anatomy.walk.threads.listed import threads
 from structs.ethread import ETHREAD
-from tests.conftest import Vol
+from tests.conftest import Stock, Vol
 
 IMAGE = "win10-19041.raw"
 SAME = ["Offset", "PID", "TID", "StartAddress", "Win32StartAddress"]
@@ -41,12 +41,12 @@ def ours(vol: Vol, foreign: Callable[[str], Path]) -> list[dict[str, Any]]:
 def test_stock_volatility_says_the_same(
     plugin: str,
     ours: list[dict[str, Any]],
-    vol: Vol,
+    stock_plugin: Stock,
     foreign: Callable[[str], Path],
     published_symbols: Callable[[str], Path],
 ) -> None:
     """Row for row, every column of the stock plugins; but it cuts times to seconds, and reads links as exit times."""
-    theirs = vol("-s", published_symbols(IMAGE), "-r", "json", "-f", foreign(IMAGE), plugin).rows
+    theirs = stock_plugin(foreign(IMAGE), published_symbols(IMAGE), plugin)
     known = {row["Offset"]: row for row in ours}
     assert len(theirs) == len(known) == len(ours) > 200
     for row in theirs:

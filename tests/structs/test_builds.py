@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from structs import builds
 from structs.families import LAYOUTS
-from structs.layout import Bytes, FileTime, LayoutError, Place
+from structs.field_types import Bytes, FileTime
+from structs.layout import LayoutError, Place
 from tests.strategies import NAMES, declared
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"

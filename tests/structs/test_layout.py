@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from structs import builds, layout
+from structs import builds, field_types
 from structs.families import LAYOUTS
 from structs.layout import Build, Layout, LayoutError, MissingField, Place, Structure, at
 from tests.strategies import NAMES, declared, structure_values, structures, toy_structures
 
 
-def toy(places: dict[str, Place], size: int = 16, pointer: int = 8, **kinds: layout.FieldType) -> Structure:
+def toy(places: dict[str, Place], size: int = 16, pointer: int = 8, **kinds: field_types.FieldType) -> Structure:
     """A structure of unsigned numbers, save those that ``kinds`` names."""
-    shape = Layout("_TOY", "made up", {name: at(kinds.get(name, layout.UInt), "a field") for name in places})
+    shape = Layout("_TOY", "made up", {name: at(kinds.get(name, field_types.UInt), "a field") for name in places})
     return Build("toy-1", "x64", 1, pointer, {"_TOY": size}, {"_TOY": places})[shape]
 
 
@@ -46,17 +46,17 @@ def by_hand(structure: Structure, raw: bytes, name: str) -> Any:
     pointer = structure.build.pointer_size
     if place.bit is not None:
         return int.from_bytes(unit, "little") >> place.bit & (1 << place.bits) - 1
-    if kind in (layout.Bytes, layout.Words):
+    if kind in (field_types.Bytes, field_types.Words):
         return unit
-    if kind is layout.ListEntry:
+    if kind is field_types.ListEntry:
         words = unit[:pointer], unit[pointer:]
         return dict(zip(("Flink", "Blink"), (int.from_bytes(w, "little") for w in words), strict=True))
-    if kind is layout.UnicodeString:
+    if kind is field_types.UnicodeString:
         words = unit[:2], unit[2:4], unit[pointer:]
         return dict(
             zip(("Length", "MaximumLength", "Buffer"), (int.from_bytes(w, "little") for w in words), strict=True)
         )
-    return int.from_bytes(unit, "little", signed=kind is layout.Int)
+    return int.from_bytes(unit, "little", signed=kind is field_types.Int)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -192,23 +192,25 @@ def test_a_bit_field_that_leaves_its_unit_is_refused_by_name(place: Place) -> No
 @pytest.mark.parametrize(
     ("kind", "size", "pointer"),
     [
-        (layout.UInt, 3, 8),
-        (layout.UInt, 0, 8),
-        (layout.Int, 16, 8),
-        (layout.Pointer, 4, 8),
-        (layout.Pointer, 8, 4),
-        (layout.FastRef, 4, 8),
-        (layout.FileTime, 4, 8),
-        (layout.Luid, 4, 4),
-        (layout.ListEntry, 8, 8),
-        (layout.ListEntry, 16, 4),
-        (layout.UnicodeString, 8, 8),
-        (layout.UnicodeString, 16, 4),
-        (layout.Bytes, 0, 8),
-        (layout.Bytes, 4097, 8),
+        (field_types.UInt, 3, 8),
+        (field_types.UInt, 0, 8),
+        (field_types.Int, 16, 8),
+        (field_types.Pointer, 4, 8),
+        (field_types.Pointer, 8, 4),
+        (field_types.FastRef, 4, 8),
+        (field_types.FileTime, 4, 8),
+        (field_types.Luid, 4, 4),
+        (field_types.ListEntry, 8, 8),
+        (field_types.ListEntry, 16, 4),
+        (field_types.UnicodeString, 8, 8),
+        (field_types.UnicodeString, 16, 4),
+        (field_types.Bytes, 0, 8),
+        (field_types.Bytes, 4097, 8),
     ],
 )
-def test_a_width_that_does_not_fit_the_type_is_refused_by_name(kind: layout.FieldType, size: int, pointer: int) -> None:
+def test_a_width_that_does_not_fit_the_type_is_refused_by_name(
+    kind: field_types.FieldType, size: int, pointer: int
+) -> None:
     with pytest.raises(LayoutError, match=rf"^_TOY\.Field has {size} bytes in build toy-1$"):
         toy({"Field": Place(0, size)}, size=8192, pointer=pointer, Field=kind)
 
@@ -225,7 +227,7 @@ def test_a_missing_field_names_structure_field_and_build() -> None:
 
 def test_a_missing_structure_names_structure_and_build() -> None:
     build = builds.load("x64-7601-17514")
-    unknown = Layout("_NO_SUCH", "made up", {"Field": at(layout.UInt, "a field")})
+    unknown = Layout("_NO_SUCH", "made up", {"Field": at(field_types.UInt, "a field")})
     assert unknown not in build
     with pytest.raises(MissingField, match=r"^_NO_SUCH is not in the layout of build x64-7601-17514$") as error:
         build[unknown]
@@ -238,7 +240,7 @@ def test_a_structure_is_bound_once() -> None:
 
 
 def test_places_follow_the_declaration_and_leave_out_what_the_build_lacks() -> None:
-    shape = Layout("_TOY", "made up", {n: at(layout.UInt, "a field") for n in ("Last", "Gone", "First")})
+    shape = Layout("_TOY", "made up", {n: at(field_types.UInt, "a field") for n in ("Last", "Gone", "First")})
     places = {"First": Place(0, 4), "Last": Place(4, 4), "Undeclared": Place(8, 4)}
     structure = Build("toy-1", "x64", 1, 8, {"_TOY": 16}, {"_TOY": places})[shape]
     assert list(structure.places) == ["Last", "First"]
@@ -267,12 +269,12 @@ def test_a_structure_without_public_symbols_lies_as_a_c_compiler_lays_it_out() -
         "_MINE",
         "",
         {
-            "Byte": at(layout.UInt, ""),
-            "Link": at(layout.ListEntry, ""),
-            "Short": at(layout.UInt, ""),
-            "Long": at(layout.UInt, ""),
-            "Pointer": at(layout.Pointer, ""),
-            "Last": at(layout.UInt, ""),
+            "Byte": at(field_types.UInt, ""),
+            "Link": at(field_types.ListEntry, ""),
+            "Short": at(field_types.UInt, ""),
+            "Long": at(field_types.UInt, ""),
+            "Pointer": at(field_types.Pointer, ""),
+            "Last": at(field_types.UInt, ""),
         },
         widths={"Byte": 1, "Link": lambda p: 2 * p, "Short": 2, "Long": 4, "Pointer": lambda p: p, "Last": 1},
     )

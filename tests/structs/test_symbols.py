@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from structs import layout
+from structs import field_types, layout
 from structs.layout import Layout, Place, at
 from structs.symbols import collect, place_of, places_of
 
@@ -78,55 +78,59 @@ def outer(**fields: layout.Field) -> Layout:
 
 
 def test_a_field_is_found_under_its_own_name_where_no_path_is_declared() -> None:
-    assert {"Id": Place(8, 8)} == places_of(TYPES, outer(Id=at(layout.Pointer, "an id")), 8)
+    assert {"Id": Place(8, 8)} == places_of(TYPES, outer(Id=at(field_types.Pointer, "an id")), 8)
 
 
 def test_the_first_path_that_the_types_have_wins() -> None:
-    field = at(layout.UInt, "a number", "Nowhere.Field", "u.Long", "Narrow")
+    field = at(field_types.UInt, "a number", "Nowhere.Field", "u.Long", "Narrow")
     assert {"Number": Place(0x20, 4)} == places_of(TYPES, outer(Number=field), 8)
 
 
 def test_a_path_whose_width_does_not_fit_the_type_gives_way_to_the_next() -> None:
-    field = at(layout.Pointer, "an address", "Narrow", "Id")
+    field = at(field_types.Pointer, "an address", "Narrow", "Id")
     assert {"Address": Place(8, 8)} == places_of(TYPES, outer(Address=field), 8)
 
 
 def test_the_width_of_a_pointer_is_the_builds_own() -> None:
-    field = at(layout.Pointer, "an address", "Narrow", "Id")
+    field = at(field_types.Pointer, "an address", "Narrow", "Id")
     assert {"Address": Place(4, 4)} == places_of(TYPES, outer(Address=field), 4)
 
 
 def test_a_field_that_fits_under_no_path_is_left_out() -> None:
-    shape = outer(Id=at(layout.Pointer, "an id"), Row=at(layout.UInt, "too wide"), Gone=at(layout.UInt, "missing"))
+    shape = outer(
+        Id=at(field_types.Pointer, "an id"), Row=at(field_types.UInt, "too wide"), Gone=at(field_types.UInt, "missing")
+    )
     assert {"Id": Place(8, 8)} == places_of(TYPES, shape, 8)
 
 
-@pytest.mark.parametrize(("kind", "expected"), [(layout.UInt, Place(0x10, 8)), (layout.Bytes, Place(0x10, 24))])
+@pytest.mark.parametrize(
+    ("kind", "expected"), [(field_types.UInt, Place(0x10, 8)), (field_types.Bytes, Place(0x10, 24))]
+)
 def test_of_an_array_a_number_is_the_first_element_and_bytes_are_all_of_it(
-    kind: layout.FieldType, expected: Place
+    kind: field_types.FieldType, expected: Place
 ) -> None:
     types = {"_OUTER": {"size": 0x40, "fields": {"Roots": {"offset": 0x10, "size": 24, "type": "u64[3]"}}}}
     assert {"Roots": expected} == places_of(types, outer(Roots=at(kind, "several")), 8)
 
 
 def test_a_bit_field_is_taken_whatever_the_type_says_of_its_width() -> None:
-    field = at(layout.Pointer, "a bit-field", "u.Flags.Kind")
+    field = at(field_types.Pointer, "a bit-field", "u.Flags.Kind")
     assert {"Kind": Place(0x24, 4, 7, 5)} == places_of(TYPES, outer(Kind=field), 8)
 
 
 def test_a_structure_that_the_types_lack_has_no_places() -> None:
-    assert places_of(TYPES, Layout("_NOT_HERE", "made up", {"Id": at(layout.UInt, "an id")}), 8) is None
+    assert places_of(TYPES, Layout("_NOT_HERE", "made up", {"Id": at(field_types.UInt, "an id")}), 8) is None
 
 
 def test_a_structure_without_any_declared_field_has_no_places() -> None:
-    assert places_of(TYPES, outer(Gone=at(layout.UInt, "missing")), 8) is None
+    assert places_of(TYPES, outer(Gone=at(field_types.UInt, "missing")), 8) is None
 
 
 def test_collect_gives_sizes_and_places_of_the_structures_that_were_found() -> None:
     shapes = [
-        outer(Id=at(layout.Pointer, "an id")),
-        Layout("_INNER", "made up", {"Name": at(layout.UInt, "a name")}),
-        Layout("_NOT_HERE", "made up", {"Id": at(layout.UInt, "an id")}),
+        outer(Id=at(field_types.Pointer, "an id")),
+        Layout("_INNER", "made up", {"Name": at(field_types.UInt, "a name")}),
+        Layout("_NOT_HERE", "made up", {"Id": at(field_types.UInt, "an id")}),
     ]
     sizes, places = collect(TYPES, shapes, 8)
     assert sizes == {"_OUTER": 0x60, "_INNER": 0x10}

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from process_anatomy.forge import LAB, forge
-from process_anatomy.forge.generations import mode_of
+from process_anatomy.forge.memory.modes import mode_of
 from process_anatomy.kernel.identify import identify
 from process_anatomy.kernel.selfproof import Verdict
 from process_anatomy.memory.paging import MODES

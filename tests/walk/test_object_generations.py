@@ -10,21 +10,20 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.walk.test_crossview import TRUTH
-from tests.walk.test_handles import value
 
 from process_anatomy.absent import Absent
 from process_anatomy.errors import Error
 from process_anatomy.forge import Image, forge
-from process_anatomy.forge.scenario import HIDING
+from process_anatomy.forge.cast.hiding import HIDING
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.objects import FIRST_POINTED, object_headers, object_types
 from process_anatomy.kernel.variables import Variables, variables
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.across.completeness import HANDLES, NONE, WHOLE
 from process_anatomy.walk.across.tables import Tables
-from process_anatomy.walk.crossview.crossings import HIDDEN, REMNANT, CrossTable, crossview
+from process_anatomy.walk.crossview.crossings import CrossTable, crossview
 from process_anatomy.walk.crossview.sightings import CSR
+from process_anatomy.walk.crossview.verdicts import HIDDEN, REMNANT
 from process_anatomy.walk.handles.entries import EntryForm
 from process_anatomy.walk.handles.opened import handles
 from process_anatomy.walk.handles.tables import cid_table
@@ -36,7 +35,9 @@ from structs import builds
 from structs.eprocess import EPROCESS
 from structs.handle import HANDLE_TABLE, HANDLE_TABLE_ENTRY
 from structs.object import OBJECT_HEADER, OBJECT_TYPE
+from tests.walk.crossview.test_crossings import TRUTH
 from tests.walk.damaged import GARBAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without
+from tests.walk.handles.test_opened import value
 
 NARROW = ("winxp-2600-pae", "win7-7601-x86-pae")
 GENERATIONS = [

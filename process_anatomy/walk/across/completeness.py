@@ -15,6 +15,7 @@ from process_anatomy.absent import Absent
 from process_anatomy.errors import Error
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.address_space.vads import Vad, VadTable
 from process_anatomy.walk.address_space.working_sets import WorkingSet
@@ -34,7 +35,6 @@ COMPONENTS = (ADDRESS_SPACE, EXECUTABLE, HANDLES, SECURITY, PROCESS_ID, THREADS)
 WHOLE, PART, NOT, NONE = "whole", "part", "not", "none"
 STATES = (WHOLE, PART, NOT, NONE)
 """Read whole, in part, not at all; or the process has no such thing."""
-PAGE = 0x1000
 Row = TypeVar("Row")
 
 

@@ -15,7 +15,8 @@ from process_anatomy.kernel.identify import SYSTEM_PID, Kernel
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.processes.kin import Kin, Relative
 from process_anatomy.walk.processes.listed import NOT_READ, Process
-from process_anatomy.walk.program.pebs import Peb, other_program, pebs
+from process_anatomy.walk.program.peb_checks import other_program
+from process_anatomy.walk.program.pebs import Peb, pebs
 from process_anatomy.walk.security.sids import INTEGRITY_AUTHORITY, INTEGRITY_LEVELS
 from process_anatomy.walk.security.token_facts import LOWBOX, RESTRICTED, WRITE_RESTRICTED
 from process_anatomy.walk.security.tokens import Token

@@ -24,7 +24,8 @@ from process_anatomy.kernel.selfproof import Proof, debugger_checks, prove
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.space import Addresses, Mask
 from process_anatomy.memory.view import Records, addresses_of
-from process_anatomy.walk.address_space.vads import IMAGE_MAP, Vad, vads
+from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
+from process_anatomy.walk.address_space.vads import Vad, vads
 from process_anatomy.walk.handles.entries import HANDLE_LIMIT
 from process_anatomy.walk.handles.tables import handle_tables
 from process_anatomy.walk.processes.listed import Process, processes

@@ -15,19 +15,19 @@ import numpy as np
 
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.address_space.page_comparison import PageRow
 from process_anatomy.walk.processes.listed import Process
+from structs.machines import ARM, ARM64, X64, X86
 
-PAGE = 0x1000
 BATCH = 1 << 11
 """Pages that are read in one step."""
 HEAD = 64
 """Bytes that are kept of the first page that holds anything."""
 HEADER_REACH = 0x400
 """The PE header begins within so many bytes of an image's first page."""
-MACHINES = {0x014C, 0x8664, 0x01C4, 0xAA64}
-"""x86, x64, ARM and ARM64."""
+MACHINES = {machine.number for machine in (X86, X64, ARM, ARM64)}
 MAGICS = {0x10B, 0x20B}
 """PE32 and PE32+."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from process_anatomy.memory.physical import PAGE
+
 SHARED_DATA = 0x7FFE0000
 """User address of _KUSER_SHARED_DATA, the same in every process of every Windows."""
 SHARED_DATA_END = 0x7FFEFFFF
 SHARED_DATA_NAME = "KUSER_SHARED_DATA"
 HYPERVISOR_PAGE_NAME = "hypervisor shared page"
-PAGE = 0x1000
 
 
 def fixed_name(start: int, end: int) -> str:

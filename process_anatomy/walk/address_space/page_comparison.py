@@ -18,6 +18,7 @@ import numpy.typing as npt
 from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import PageState
+from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.space import Addresses, Mask
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.address_space.fixed_ranges import fixed_name
@@ -30,14 +31,14 @@ from process_anatomy.walk.address_space.page_entries import (
 )
 from process_anatomy.walk.address_space.page_ranges import Ranges
 from process_anatomy.walk.address_space.sections import NO_SECTION, Section
-from process_anatomy.walk.address_space.vads import IMAGE_MAP, Vad
+from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
+from process_anatomy.walk.address_space.vads import Vad
 from process_anatomy.walk.processes.listed import Process
 
 RUN_LIMIT = 1 << 10
 """Runs of pages without a VAD that are told of one process at the most."""
 CODE_LIMIT = 1 << 8
 """Pages of one range whose addresses are kept as its own code at the most."""
-PAGE = 0x1000
 DIRTY, COPY_ON_WRITE, SOFTWARE_WRITE = np.uint64(1 << 6), np.uint64(1 << 9), np.uint64(1 << 11)
 WRITE, NO_EXECUTE = np.uint64(1 << 1), np.uint64(1 << 63)
 RIGHTS = ("R--", "R-X", "RW-", "RWX")

@@ -20,14 +20,16 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.space import Addresses, distinct
 from process_anatomy.memory.view import addresses_of
-from process_anatomy.walk.address_space.vads import SHORT_TAGS, Vad
+from process_anatomy.walk.address_space.vad_nodes import SHORT_TAGS
+from process_anatomy.walk.address_space.vads import Vad
+from structs.machines import ARM, ARM64, ARM64EC, ARM64X, X64, X86
 from structs.section import CONTROL_AREA, MMSECTION_FLAGS, SECTION_IMAGE_INFORMATION, SEGMENT, SUBSECTION
 from structs.vad import MMVAD
 
 SUBSECTION_LIMIT = 1024
 """Parts of one section that are counted at the most; an image has one for its headers and one for each part."""
-MACHINES = {0x14C, 0x1C4, 0x8664, 0xAA64, 0xA641, 0xA64E}
-"""IMAGE_FILE_MACHINE_* of every file that Windows maps: x86, ARM, x64, ARM64 and its two x64 flavours."""
+MACHINES = {machine.number for machine in (X86, ARM, X64, ARM64, ARM64EC, ARM64X)}
+"""IMAGE_FILE_MACHINE_* of every file that Windows maps; the last two are ARM64's x64 flavours."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,9 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.address_space.page_entries import user_half
-from process_anatomy.walk.address_space.vads import TYPE_BITS, Vad, is_splay_tree
+from process_anatomy.walk.address_space.vad_nodes import TYPE_BITS
+from process_anatomy.walk.address_space.vad_trees import is_splay_tree
+from process_anatomy.walk.address_space.vads import Vad
 from structs.vad import MMVAD_SHORT
 
 BALANCES: dict[int, int] = {0: 0, 1: 1, 3: -1}

@@ -9,72 +9,27 @@ structures' fields as declared in ``structs``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
+from process_anatomy.absent import Absent
 from process_anatomy.errors import RequestError
-from process_anatomy.kernel.identify import SYSTEM_PID, Kernel
+from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.remains import Remains
-from process_anatomy.memory.view import View, addresses_of
+from process_anatomy.memory.view import View
 from process_anatomy.walk.crossview.sightings import (
     BACKWARD,
-    CID,
-    CSR,
-    CSRSS_HANDLES,
     FORWARD,
-    HANDLES,
-    JOB,
     SCAN,
-    SESSION,
-    THREADS,
     VIEWS,
-    WIN32,
     Sightings,
     physical_places,
     sightings,
 )
-from process_anatomy.walk.processes.listed import NOT_READ, Process, ProcessTable, processes, read_processes
-from process_anatomy.walk.processes.scan import beyond_search
+from process_anatomy.walk.crossview.verdicts import HIDDEN, HIGH, REMNANT, Absence, Judge, Views
+from process_anatomy.walk.processes.listed import Process, ProcessTable, processes, read_processes
 from structs.eprocess import EPROCESS
-
-HIGH, MEDIUM, LOW = "high", "medium", "low"
-CONSISTENT, HIDDEN, ENDED, REMNANT, SMEARED = "consistent", "hidden", "ended", "remnant", "smeared"
-VERDICTS = (CONSISTENT, HIDDEN, ENDED, REMNANT, SMEARED)
-UNEXPLAINED = "unexplained"
-REASONS = (
-    "idle", "system", "minimal", "no-session", "csrss", "ended", "starting", "no-threads", "no-windows", "not-listed",
-    "unreadable", "incomplete", "broken-list", "left-over", UNEXPLAINED,
-)  # fmt: skip
-"""Why a view may not see a process."""
-NOT_IN_DUMP = Absent(Kind.NOT_IN_DUMP, "a small dump holds pieces of memory, so an absence from them says nothing")
-LISTS = {FORWARD: "forward", BACKWARD: "backward"}
-SUBSYSTEM = frozenset({CSRSS_HANDLES, HANDLES, CSR})
-"""Views that depend on what the Windows subsystem (csrss.exe) was told of a process."""
-WITNESSES = (FORWARD, BACKWARD, THREADS, CID, CSRSS_HANDLES, HANDLES, CSR, SESSION, JOB)
-"""Views that know of a process by something else than its own object."""
-CSRSS = "csrss.exe"
-
-
-@dataclass(frozen=True, slots=True)
-class Absence:
-    """A view that does not see a process.
-
-    Attributes:
-        view: which one.
-        reason: one of :data:`REASONS`.
-        confidence: how certain that reason is: ``high``, ``medium`` or ``low``.
-    """
-
-    view: str
-    reason: str
-    confidence: str
-
-    @property
-    def expected(self) -> bool:
-        """Whether such a process is not to be seen there anyway."""
-        return self.reason != UNEXPLAINED
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +50,7 @@ class Crossing:
     process: Process
     physical: int | Absent
     in_place: bool
-    views: Mapping[str, bool | Absent]
+    views: Views
     absences: tuple[Absence, ...]
     verdict: str
     confidence: str
@@ -154,225 +109,15 @@ def crossview(kernel: Kernel, listed: ProcessTable | None = None) -> CrossTable:
     seen = sightings(kernel, processes(kernel) if listed is None else listed)
     others = read_processes(kernel, list(seen.others), [()] * len(seen.others), [[] for _ in seen.others])
     rows = [*seen.listed.rows, *others]
-    judge = _Judge(kernel, seen, rows)
+    judge = Judge(kernel, seen, rows)
     places = physical_places(kernel, [row.address for row in rows])
-    found = [judge.crossing(row, place) for row, place in zip(rows, places, strict=True)]
+    found = [Crossing(row, place, True, *judge.of(row)) for row, place in zip(rows, places, strict=True)]
     problems = list(seen.scan.problems) + list(seen.ids.problems) + list(seen.subsystems.problems)
     problems += [line for lines in (*seen.sessions.broken.values(), *seen.jobs.broken.values()) for line in lines]
     problems += [f"{view} leads to {at:#x}, where no process is" for at, view in list(seen.unproved.items())[:8]]
     if len(seen.unproved) > 8:
         problems.append(f"{len(seen.unproved) - 8} more addresses are taken for processes, where none is")
     return CrossTable(tuple(found + _left_over(kernel, seen, rows)), tuple(problems))
-
-
-class _Judge:
-    """Says what each view sees of a process and what that means."""
-
-    def __init__(self, kernel: Kernel, seen: Sightings, rows: Sequence[Process]) -> None:
-        self.kernel, self.seen = kernel, seen
-        self.rows = {row.address: row for row in rows}
-        self.in_place = {found.address: found for found in seen.scan.processes if found.in_place}
-        windows = kernel.view.records(EPROCESS, addresses_of([row.address for row in rows])).values("Win32Process")
-        self.windows = {row.address: value for row, value in zip(rows, windows, strict=True)}
-        self.csrss = _subsystems(rows)
-        self.forgotten = self._forgotten()
-
-    def crossing(self, row: Process, physical: int | Absent) -> Crossing:
-        """The row of a process whose object is in place."""
-        views = {view: self._sees(view, row) for view in VIEWS}
-        if not isinstance(self.kernel.space, AddressSpace):  # fragments: what is not seen may only not be in the dump
-            views = {view: NOT_IN_DUMP if seen is False else seen for view, seen in views.items()}
-        absences = tuple(Absence(view, *self._reason(view, row, views)) for view in VIEWS if views[view] is False)
-        problems = list(row.problems)
-        problems += self._contradictions(row, views)
-        verdict, confidence = self._verdict(row, views, absences)
-        return Crossing(row, physical, True, views, absences, verdict, confidence, tuple(problems))
-
-    def _sees(self, view: str, row: Process) -> bool | Absent:
-        """Whether a view sees a process."""
-        seen, at = self.seen, row.address
-        if view in LISTS:
-            return LISTS[view] in row.seen_by
-        if view == SCAN:
-            if not isinstance(self.kernel.space, AddressSpace):
-                return Absent(Kind.NOT_IN_DUMP, "a small dump holds no physical memory to look through")
-            if at not in self.in_place and beyond_search(self.kernel, at):
-                return Absent(Kind.NOT_APPLICABLE, "its object lies across two pages, where no search can tell it")
-            return at in self.in_place
-        if view == THREADS:
-            return at in seen.owners
-        if view == CID:
-            return seen.ids.absent or at in seen.ids.processes
-        if view == HANDLES:
-            return bool(seen.holders.of.get(at, frozenset()) - {at}) or at in seen.holders.of
-        if view == CSRSS_HANDLES:
-            return self._csrss_holds(row)
-        if view == SESSION:
-            return seen.sessions.holds(at)
-        if view == JOB:
-            return seen.jobs.holds(at)
-        if view == WIN32:
-            value = self.windows[at]
-            return value if isinstance(value, Absent) else value != 0
-        return self._csrss_knows(row)
-
-    def _csrss_knows(self, row: Process) -> bool | Absent:
-        """Whether the csrss.exe of its session keeps a record of a process."""
-        subsystems = self.seen.subsystems
-        if row.address in subsystems.known:
-            return True
-        own = [a for a, session in self.csrss.items() if session == row.session]
-        gone = subsystems.absent or next((r for a in own if isinstance(r := subsystems.rings.get(a), Absent)), None)
-        return False if gone is None or self._stands_outside(row) else gone
-
-    def _csrss_holds(self, row: Process) -> bool | Absent:
-        """Whether a csrss.exe has a handle to a process."""
-        holders = self.seen.holders
-        if holders.of.get(row.address, frozenset()) & self.csrss.keys():
-            return True
-        for address, session in self.csrss.items():
-            if session == row.session and address in holders.absent:
-                return holders.absent[address]
-        return False
-
-    def _reason(self, view: str, row: Process, views: Mapping[str, bool | Absent]) -> tuple[str, str]:
-        """Why a view does not see a process, and how certain that is."""
-        ended = isinstance(row.exit_time, int)
-        if self.kernel.inside(row.address) or row.pid == 0:
-            return "idle", HIGH
-        if view == WIN32:
-            return "no-windows", HIGH
-        if view in LISTS:
-            if LISTS[view] in self.seen.listed.broken:
-                return "broken-list", MEDIUM
-            if ended and views[FORWARD] is False and views[BACKWARD] is False:
-                return "not-listed", MEDIUM
-            return UNEXPLAINED, HIGH
-        if view == SCAN:
-            return ("unreadable", HIGH) if self.kernel.space.read(row.address, 0x28) is None else (UNEXPLAINED, HIGH)
-        if ended:
-            return "ended", HIGH
-        if view == THREADS:
-            if self._is_starting(row):
-                return "starting", MEDIUM
-            if row.threads == 0:
-                return "no-threads", MEDIUM
-            return (UNEXPLAINED, HIGH) if self._has_thread(row) else ("unreadable", MEDIUM)
-        if view == CID and self.seen.ids.broken:
-            return "unreadable", LOW
-        if view == SESSION:
-            group = self.seen.sessions.group.get(row.address)
-            if isinstance(group, int) and group in self.seen.sessions.broken:
-                return "broken-list", MEDIUM
-        if view in SUBSYSTEM:
-            return self._subsystem_reason(view, row, views)
-        return UNEXPLAINED, HIGH
-
-    def _stands_outside(self, row: Process) -> str:
-        """Why no csrss.exe is ever told of such a process; empty where one is."""
-        if row.pid == SYSTEM_PID and (row.address == self.kernel.system or row.peb == NOT_APPLICABLE):
-            return "system"
-        if row.minimal is True or (row.peb == NOT_APPLICABLE and row.ppid == SYSTEM_PID):
-            return "minimal"
-        return "no-session" if row.session == NOT_APPLICABLE else ""
-
-    def _subsystem_reason(self, view: str, row: Process, views: Mapping[str, bool | Absent]) -> tuple[str, str]:
-        """Why csrss.exe may know nothing of a process that lives."""
-        outside = self._stands_outside(row)
-        if outside:
-            return outside, HIGH
-        if row.address in self.csrss and view != CSR:
-            return "csrss", HIGH
-        if self._is_starting(row):
-            return "starting", MEDIUM
-        own = [address for address, session in self.csrss.items() if session == row.session]
-        broken = {a for a in own if self.seen.subsystems.rings.get(a) is not True}
-        if own and (broken if view == CSR else self.seen.holders.broken & set(own)):
-            return "unreadable", MEDIUM
-        if not own:
-            return "unreadable", LOW
-        if isinstance(views[CSR], Absent) and self.forgotten - {row.address}:
-            return "incomplete", LOW
-        return UNEXPLAINED, MEDIUM
-
-    def _forgotten(self) -> set[int]:
-        """Programs on the active list that no csrss.exe holds: then its handles alone are no witness."""
-        both = set(LISTS.values())
-        return {
-            row.address
-            for row in self.rows.values()
-            if both == set(row.seen_by) and isinstance(row.exit_time, Absent) and row.address not in self.csrss
-            if not self._stands_outside(row) and not self._is_starting(row)
-            if not self.seen.holders.of.get(row.address, frozenset()) & self.csrss.keys()
-        }
-
-    def _has_thread(self, row: Process) -> bool:
-        """Whether the first thread on a process's own list is in memory."""
-        view = self.kernel.view
-        first = view.pointer(row.address + view.build[EPROCESS].offset("ThreadListHead"))
-        return first is not None and view.pointer(first) is not None
-
-    def _is_starting(self, row: Process) -> bool:
-        """Whether a process has no thread yet: it is younger than all that have, or nearly so."""
-        return row.threads == 0 and isinstance(row.exit_time, Absent) and row.address not in self.seen.owners
-
-    def _contradictions(self, row: Process, views: Mapping[str, bool | Absent]) -> list[str]:
-        """What two views say otherwise of one process."""
-        found = []
-        ids = self.seen.ids.processes.get(row.address, ())
-        if ids and isinstance(row.pid, int) and row.pid not in ids:
-            found.append(f"the table of ids has it as {', '.join(map(str, ids))}, it says {row.pid}")
-        elif len(ids) > 1:
-            found.append(f"the table of ids has it {len(ids)} times: {', '.join(map(str, ids))}")
-        threads = len(self.seen.owners.get(row.address, ()))
-        if isinstance(row.exit_time, int) and isinstance(row.threads, int) and row.threads and threads:
-            found.append(f"it says that it has ended, but has {row.threads} threads that have not")
-        place = self.in_place.get(row.address)
-        if place is not None and place.doubts:
-            found.append(f"of what is true of every process, this does not fit: {', '.join(place.doubts)}")
-        if views[SCAN] is True and place is not None and "header" not in place.by:
-            found.append("the beginning of its object was overwritten: its pool tag led to it")
-        return found
-
-    def _verdict(
-        self, row: Process, views: Mapping[str, bool | Absent], absences: Sequence[Absence]
-    ) -> tuple[str, str]:
-        """What it all means, and how certain that is."""
-        ended = isinstance(row.exit_time, int)
-        witnesses = sum(views[view] is True for view in WITNESSES)
-        missed = [absence for absence in absences if not absence.expected]
-        if self.kernel.inside(row.address) or row.pid == 0:
-            return CONSISTENT, HIGH
-        if ended and views[FORWARD] is False and views[BACKWARD] is False and views[CID] is not True:
-            return REMNANT, HIGH if views[THREADS] is False else MEDIUM
-        if missed:
-            main = [a for a in missed if a.view in (FORWARD, BACKWARD, SCAN, CID, THREADS)]
-            if not main:
-                return HIDDEN, LOW
-            if not witnesses:  # nothing but its own contents speaks for it
-                return HIDDEN, LOW
-            one_way = {a.view for a in main} in ({FORWARD}, {BACKWARD})
-            return HIDDEN, MEDIUM if one_way or witnesses < 2 else HIGH
-        if ended:
-            return ENDED, HIGH
-        if any(absence.reason in ("broken-list", "unreadable") for absence in absences):
-            return SMEARED, MEDIUM
-        if any(isinstance(fact, Absent) and fact.kind in NOT_READ for fact in (row.pid, row.name, row.create_time)):
-            return SMEARED, LOW
-        if not isinstance(self.kernel.space, AddressSpace):
-            return CONSISTENT, LOW
-        return CONSISTENT, MEDIUM if any(absence.reason == "incomplete" for absence in absences) else HIGH
-
-
-def _subsystems(rows: Sequence[Process]) -> dict[int, int]:
-    """The csrss.exe of each session, with the session: the name alone proves nothing, so it must be the first there."""
-    first: dict[int, tuple[int, Process]] = {}
-    for row in rows:
-        if isinstance(row.session, int) and isinstance(row.create_time, int) and isinstance(row.exit_time, Absent):
-            known = first.get(row.session)
-            if known is None or row.create_time < known[0]:
-                first[row.session] = row.create_time, row
-    return {row.address: session for session, (_, row) in first.items() if row.name == CSRSS}
 
 
 def _left_over(kernel: Kernel, seen: Sightings, rows: Sequence[Process]) -> list[Crossing]:

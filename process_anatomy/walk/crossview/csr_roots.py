@@ -17,6 +17,7 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.image import PeImage
 from process_anatomy.kernel.lists import follow_heads
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.address_space.vads import Vad, VadTable, vads
@@ -26,7 +27,6 @@ from structs.csr import CSR_PROCESS
 PROGRAM, LIBRARY = "csrss.exe", "csrsrv.dll"
 SERVER_LIMIT = 64
 """Processes named csrss.exe that are looked into; there is one for each session."""
-PAGE = 0x1000
 PAGE_LIMIT = 1 << 10
 """Pages of the library that are searched; it has some five of data, and twenty in all."""
 SECTION_LIMIT = 32

@@ -19,7 +19,8 @@ from process_anatomy.walk.crossview.csr_processes import csrss
 from process_anatomy.walk.handles.tables import HandleTables, cid_table, handle_tables
 from process_anatomy.walk.processes.listed import Process, ProcessTable, read_processes
 from process_anatomy.walk.processes.memberships import Membership, job_lists, session_lists
-from process_anatomy.walk.processes.scan import LOCK_MASK, PROCESS, THREAD, Scan, proved, scan
+from process_anatomy.walk.processes.objects_in_memory import LOCK_MASK, PROCESS, THREAD, proved
+from process_anatomy.walk.processes.scan import Scan, scan
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
 

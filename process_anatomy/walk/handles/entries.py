@@ -23,12 +23,12 @@ import numpy.typing as npt
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.space import Addresses, Mask, Octets
 from process_anatomy.memory.view import addresses_of, unreadable
 from structs.handle import HANDLE_TABLE_ENTRY
 from structs.layout import Structure
 
-PAGE = 0x1000
 VALUE_STEP = 4
 """Handle values count in fours: the two lowest bits are the caller's own."""
 HANDLE_LIMIT = 1 << 24

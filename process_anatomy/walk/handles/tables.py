@@ -10,13 +10,13 @@ import numpy as np
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.variables import variables
+from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.space import Addresses, distinct
 from process_anatomy.memory.view import Records, addresses_of
 from process_anatomy.walk.handles.entries import (
     HANDLE_LIMIT,
     LEVELS,
     NO_ENTRIES,
-    PAGE,
     VALUE_STEP,
     Entries,
     EntryForm,

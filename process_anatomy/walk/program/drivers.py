@@ -18,6 +18,7 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.image import KernelImage
 from process_anatomy.kernel.lists import follow_heads
 from process_anatomy.kernel.variables import variables
+from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.small_dump import SmallDump
 from process_anatomy.memory.view import addresses_of
 from structs.peb import LDR_DATA_TABLE_ENTRY
@@ -28,7 +29,6 @@ CANDIDATES = 1 << 14
 """Words of the kernel that are followed to see whether they lead to the list."""
 SIZE_LIMIT = 1 << 29
 """Bytes of an image at the most."""
-PAGE = 0x1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,16 +17,17 @@ from process_anatomy.errors import RequestError
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.image import SIZE_LIMIT, PeImage
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.view import addresses_of, unreadable
 from process_anatomy.walk.address_space.sections import FileHeader, file_headers, sections
-from process_anatomy.walk.address_space.vads import IMAGE_MAP, Vad, VadTable, vad_around, vads
+from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
+from process_anatomy.walk.address_space.vads import Vad, VadTable, vad_around, vads
 from process_anatomy.walk.processes.listed import NOT_READ, Process
 from process_anatomy.walk.program.modules import ModuleTable, modules
 from process_anatomy.walk.program.portable import PeFacts, pe_facts
 from structs.eprocess import EPROCESS
 from structs.peb import PEB
 
-PAGE = 0x1000
 CHUNK = 256
 """Pages of an image that are read in one step."""
 PROGRAM, MODULE, PEB_PROGRAM = "program", "module", "peb-program"

@@ -21,7 +21,7 @@ from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import View, addresses_of, unreadable
 from process_anatomy.walk.processes.listed import NOT_READ, Process
-from process_anatomy.walk.program.pebs import small_pebs
+from process_anatomy.walk.program.small_pebs import small_pebs
 from structs import builds
 from structs.eprocess import EPROCESS
 from structs.layout import Build

@@ -17,12 +17,13 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.errors import RequestError
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.view import addresses_of, unreadable
-from process_anatomy.walk.address_space.vads import IMAGE_MAP, Vad, VadTable, vads
+from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
+from process_anatomy.walk.address_space.vads import Vad, VadTable, vads
 from process_anatomy.walk.processes.listed import Process
 from process_anatomy.walk.program.loader import LoaderEntry, LoaderTable, loader_entries
 
-PAGE = 0x1000
 NEW_HEADER = 0x3C
 """Place of e_lfanew, the address of the PE header, in the DOS header."""
 HEADER_SIZE = 0x5C

@@ -17,13 +17,15 @@ import numpy as np
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
-from process_anatomy.memory.space import Addresses, Space
+from process_anatomy.memory.space import Space
 from process_anatomy.memory.view import View, addresses_of, unreadable
 from process_anatomy.walk.processes.listed import NOT_READ, Process
+from process_anatomy.walk.program.peb_checks import Owner, contradictions
+from process_anatomy.walk.program.small_pebs import small_pebs
 from structs import builds
 from structs.eprocess import EPROCESS
 from structs.layout import Build
-from structs.peb import EWOW64PROCESS, PEB, PROCESS_PARAMETERS, WOW64_PROCESS
+from structs.peb import PEB, PROCESS_PARAMETERS
 
 FLAGS = (
     "ImageUsesLargePages",
@@ -154,16 +156,6 @@ class Peb:
     problems: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Owner:
-    """A process with what its kernel object says that its PEB should say too."""
-
-    process: Process
-    address: int | Absent
-    section: int | Absent
-    debug_port: int | Absent
-
-
 def pebs(kernel: Kernel, processes: Sequence[Process], everyone: Sequence[Process] = ()) -> list[Peb]:
     """The PEBs of these processes: one row for each process, and one more for each 32-bit PEB.
 
@@ -175,11 +167,11 @@ def pebs(kernel: Kernel, processes: Sequence[Process], everyone: Sequence[Proces
     records = kernel.view.records(EPROCESS, addresses_of([process.address for process in processes]))
     sections, ports = records.values("SectionBaseAddress"), records.values("DebugPort")
     native = [
-        _Owner(process, process.peb, section, port)
+        Owner(process, process.peb, section, port)
         for process, section, port in zip(processes, sections, ports, strict=True)
     ]
     second = {
-        index: _Owner(processes[index], address, sections[index], ports[index])
+        index: Owner(processes[index], address, sections[index], ports[index])
         for index, address in small_pebs(kernel, processes, records.values("WoW64Process")).items()
     }
     rows = _read(kernel, kernel.build, native, everyone)
@@ -190,46 +182,7 @@ def pebs(kernel: Kernel, processes: Sequence[Process], everyone: Sequence[Proces
     return [row for index, first in enumerate(rows) for row in ((first, more[index]) if index in more else (first,))]
 
 
-def small_pebs(kernel: Kernel, processes: Sequence[Process], pointers: list[int | Absent]) -> dict[int, int | Absent]:
-    """The addresses of 32-bit PEBs, by the row of the process, for processes whose WoW64Process leads to one.
-
-    WoW64Process is the PEB's address itself from Windows 7 to 8.1, and that of a kernel structure elsewhere.
-    """
-    found: dict[int, int | Absent] = {
-        row: pointer
-        for row, pointer in enumerate(pointers)
-        if isinstance(pointer, int) and 0 < pointer < kernel.system_start
-    }
-    rows = [row for row, pointer in enumerate(pointers) if isinstance(pointer, int) and pointer >= kernel.system_start]
-    where = addresses_of(
-        [pointer for pointer in pointers if isinstance(pointer, int) and pointer >= kernel.system_start]
-    )
-    layout, field = (EWOW64PROCESS, "Peb") if EWOW64PROCESS in kernel.build else (WOW64_PROCESS, "Wow64")
-    # the 32-bit PEB is the first word of every such structure that is known
-    known = layout in kernel.build
-    values = kernel.view.records(layout, where).values(field) if known else _words(kernel, where)
-    found |= dict(zip(rows, values, strict=True))
-    return {row: _address_of(found[row], f"process {processes[row].pid}") for row in sorted(found)}
-
-
-def _words(kernel: Kernel, where: Addresses) -> list[int | Absent]:
-    """The pointer at each address."""
-    size = kernel.build.pointer_size
-    data, there = kernel.space.read_many(where, size)
-    words = data.view(f"<u{size}").reshape(-1).tolist()
-    return [
-        word if readable else unreadable(kernel.space, address, size)
-        for word, readable, address in zip(words, there.tolist(), where.tolist(), strict=True)
-    ]
-
-
-def _address_of(value: int | Absent, whose: str) -> int | Absent:
-    if isinstance(value, Absent) or 0 < value < 1 << 32:
-        return value
-    return Absent(Kind.IMPLAUSIBLE, f"a 32-bit PEB of {whose} at {value:#x}")
-
-
-def _read(kernel: Kernel, build: Build, owners: Sequence[_Owner], everyone: Sequence[Process]) -> list[Peb]:
+def _read(kernel: Kernel, build: Build, owners: Sequence[Owner], everyone: Sequence[Process]) -> list[Peb]:
     """The PEBs of these owners in the layout of a build, all in one batch, each through its own root."""
     space, bits = kernel.space, 8 * build.pointer_size
     if not isinstance(space, AddressSpace):
@@ -271,18 +224,18 @@ def _read(kernel: Kernel, build: Build, owners: Sequence[_Owner], everyone: Sequ
             facts[fact] = at if isinstance(at, Absent) else _string(own, told[field][row], at)
         for fact, field in (("environment", "Environment"), ("environment_size", "EnvironmentSize")):
             facts[fact] = at if isinstance(at, Absent) else _pointer(space, told[field][row])
-        problems = (*_unread(facts), *_contradictions(kernel, own, owner, facts))
+        problems = (*_unread(facts), *contradictions(kernel, own, owner, facts))
         rows.append(Peb(owner.process, bits, where, int(roots[row]), others[row], problems=problems, **facts))
     return rows
 
 
-def _where(owner: _Owner) -> int | Absent:
+def _where(owner: Owner) -> int | Absent:
     if isinstance(owner.process.dtb, Absent) and isinstance(owner.address, int):
         return owner.process.dtb
     return owner.address
 
 
-def _without(owner: _Owner, bits: int, gone: Absent) -> Peb:
+def _without(owner: Owner, bits: int, gone: Absent) -> Peb:
     """The row of a process without a PEB that could be read."""
     facts: dict[str, Any] = dict.fromkeys(FACTS, gone)
     problems = (f"the PEB: {gone}",) if gone.kind in NOT_READ else ()
@@ -332,7 +285,7 @@ def _string(own: View, value: Any, parameters: int) -> str | Absent:
 
 
 def _elsewhere(
-    space: AddressSpace, owners: Sequence[_Owner], addresses: Any, everyone: Sequence[Process]
+    space: AddressSpace, owners: Sequence[Owner], addresses: Any, everyone: Sequence[Process]
 ) -> list[tuple[Process, str] | None]:
     """What the address of each PEB holds in the next process that has one."""
     able = [p for p in everyone if isinstance(p.dtb, int) and isinstance(p.peb, int)]
@@ -364,38 +317,3 @@ def _unread(facts: dict[str, Any]) -> Iterator[str]:
         yield f"the parameters: {gone[PARAMETER_FACTS[0]]}"
         return
     yield from (f"{name}: {gone[name]}" for name in PARAMETER_FACTS if name in gone)
-
-
-def _contradictions(kernel: Kernel, own: View, owner: _Owner, facts: dict[str, Any]) -> Iterator[str]:
-    """What a PEB says otherwise than the kernel."""
-    base, process = facts["image_base"], owner.process
-    if isinstance(base, int) and isinstance(owner.section, int) and owner.section and base != owner.section:
-        yield f"it says that the program is at {base:#x}, the kernel mapped it at {owner.section:#x}"
-    debugged, port = facts["being_debugged"], owner.debug_port
-    if isinstance(debugged, bool) and isinstance(port, int) and debugged != bool(port):
-        says = "a debugger is attached" if debugged else "no debugger is attached"
-        yield f"it says that {says}, the kernel's debug port is {port:#x}"
-    if isinstance(facts["session"], int) and isinstance(process.session, int) and facts["session"] != process.session:
-        yield f"it names session {facts['session']}, the kernel {process.session}"
-    build = facts["os_version"].rpartition(".")[2] if isinstance(facts["os_version"], str) else None
-    if build is not None and build != str(kernel.number & 0xFFFF):
-        yield f"it tells the program of Windows build {build}, the kernel is {kernel.number}"
-    if isinstance(facts["heaps"], tuple) and isinstance(facts["heap"], int) and facts["heap"] not in facts["heaps"]:
-        yield f"the default heap at {facts['heap']:#x} is not among its heaps"
-    yield from other_program(process, facts["image_path"])
-    small = own.build.pointer_size < kernel.build.pointer_size
-    if small and isinstance(base, int) and build != str(kernel.number & 0xFFFF):
-        header = own.space.read(base, 2)
-        if header != b"MZ":
-            yield f"nothing proves that 32-bit blocks of build {own.build.number} have this layout here"
-
-
-def other_program(process: Process, told: str | Absent) -> Iterator[str]:
-    """Where a PEB names another program than the one that the kernel audited at the start."""
-    audited = process.image_path
-    if isinstance(audited, str) and isinstance(told, str) and audited and told and _file(audited) != _file(told):
-        yield f"the PEB names {told}, the kernel audited {audited}"
-
-
-def _file(path: str) -> str:
-    return path.rpartition("\\")[2].lower()

@@ -16,9 +16,10 @@ import pefile
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.image import CODE_VIEW_TYPE, PEFILE_TROUBLE, Pdb, PeImage
+from process_anatomy.kernel.resources import version_data
+from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.view import unreadable
 
-PAGE = 0x1000
 SECTION_LIMIT = 96
 """Sections of an image at the most; Windows loads none with more."""
 LIBRARY_LIMIT, IMPORT_LIMIT = 512, 1 << 14
@@ -27,8 +28,8 @@ NAME_LIMIT = 512
 DEBUG_LIMIT = 16
 VERSION_LIMIT = 1 << 14
 """Bytes of a version resource at the most."""
-RESOURCE_VERSION = 16
 RESOURCE_LIMIT = 1 << 10
+"""Entries of a table of resources at the most."""
 EXECUTABLE, READABLE, WRITABLE = 0x20000000, 0x40000000, 0x80000000
 MITIGATIONS = {
     0x20: "HIGH_ENTROPY_VA",
@@ -273,35 +274,8 @@ def _pdb(image: PeImage) -> Pdb | Absent:
 
 def _version(image: PeImage) -> dict[str, str] | Absent:
     """The strings of the version resource: the first one, in its first language."""
-    start, size = image.directory("IMAGE_DIRECTORY_ENTRY_RESOURCE")
-    if not start or not size:
-        return NOT_APPLICABLE
-    try:
-        place = 0x80000000
-        for wanted in (RESOURCE_VERSION, None, None):
-            entry = _resource(image, start, place & 0x7FFFFFFF, wanted)
-            if entry is None:
-                return NOT_APPLICABLE
-            place = entry
-            if not place & 0x80000000:
-                break
-        data = _structure(image, pefile.PE.__IMAGE_RESOURCE_DATA_ENTRY_format__, start + (place & 0x7FFFFFFF))
-        if data.Size > VERSION_LIMIT:
-            return Absent(Kind.IMPLAUSIBLE, f"a version resource of {data.Size} bytes")
-        return _strings(_bytes(image, data.OffsetToData, data.Size))
-    except _MissingError as gone:
-        return gone.absent
-
-
-def _resource(image: PeImage, start: int, place: int, wanted: int | None) -> int | None:
-    """Where a resource directory's entry leads: the one with a number, or the first."""
-    table = _structure(image, pefile.PE.__IMAGE_RESOURCE_DIRECTORY_format__, start + place)
-    count = min(table.NumberOfNamedEntries + table.NumberOfIdEntries, RESOURCE_LIMIT)
-    for number in range(count):
-        name, leads = struct.unpack("<II", _bytes(image, start + place + 16 + 8 * number, 8))
-        if wanted is None or name == wanted:
-            return int(leads)
-    return None
+    data = version_data(image, RESOURCE_LIMIT, VERSION_LIMIT)
+    return data if isinstance(data, Absent) else _strings(data)
 
 
 def _strings(data: bytes) -> dict[str, str] | Absent:

@@ -7,7 +7,7 @@ believed only where the hive's signature stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -305,21 +305,11 @@ def profiles(kernel: Kernel, processes: Sequence[Process], found: HiveTable | No
         found: the hives, where they were looked for already.
     """
     table = hives(kernel, processes) if found is None else found
-    problems = list(table.problems)
-    for hive in _called(table, "SOFTWARE"):
-        key = hive.open(PROFILE_LIST)
-        if isinstance(key, Absent):
-            problems.append(f"hive {hive.address:#x}: {key}")
-            continue
-        listed = key.subkeys()
-        paths: dict[str, str | Absent] = {}
-        for profile in listed.rows:
-            if isinstance(profile.name, Absent):
-                problems.append(f"the name of a profile: {profile.name}")
-            else:
-                paths.setdefault(profile.name, _text(profile.data(("ProfileImagePath",))["ProfileImagePath"]))
-        return Profiles(paths, shortened([*problems, *hive.problems, *listed.problems]))
-    return Profiles({}, shortened([*problems, "the profile list was not found"]))
+    listed, problems = _listed(table, "SOFTWARE", lambda _: (PROFILE_LIST, []), "profile", "the profile list")
+    paths: dict[str, str | Absent] = {}
+    for name, profile in listed:
+        paths.setdefault(name, _text(profile.data(("ProfileImagePath",))["ProfileImagePath"]))
+    return Profiles(paths, problems)
 
 
 def services(kernel: Kernel, processes: Sequence[Process], found: HiveTable | None = None) -> Services:
@@ -331,24 +321,45 @@ def services(kernel: Kernel, processes: Sequence[Process], found: HiveTable | No
         found: the hives, where they were looked for already.
     """
     table = hives(kernel, processes) if found is None else found
+    listed, problems = _listed(table, "SYSTEM", _services_key, "service", "the list of services")
+    rows: dict[str, Service] = {}
+    for name, service in listed:
+        data = service.data(("ObjectName", "ImagePath"))
+        account, image = _text(data["ObjectName"]), _text(data["ImagePath"])
+        rows.setdefault(name, Service(name, service.address, account, image))
+    return Services(rows, problems)
+
+
+def _listed(
+    table: HiveTable, called: str, place: Callable[[Hive], tuple[str, list[str]]], one: str, whole: str
+) -> tuple[list[tuple[str, Key]], tuple[str, ...]]:
+    """The named keys below a key, from the first of the hives with a name that has it, and what was wrong.
+
+    Args:
+        table: the hives.
+        called: name of the hive.
+        place: path of the key in a hive, and what is doubtful about it.
+        one: what each key below is, in words.
+        whole: what they are together, in words.
+    """
     problems = list(table.problems)
-    for hive in _called(table, "SYSTEM"):
-        number, doubt = _control_set(hive)
-        key = hive.open(f"ControlSet{number:03}\\Services")
+    for hive in _called(table, called):
+        path, doubt = place(hive)
+        key = hive.open(path)
         if isinstance(key, Absent):
             problems.append(f"hive {hive.address:#x}: {key}")
             continue
         listed = key.subkeys()
-        rows: dict[str, Service] = {}
-        for service in listed.rows:
-            if isinstance(service.name, Absent):
-                problems.append(f"the name of a service: {service.name}")
-            else:
-                data = service.data(("ObjectName", "ImagePath"))
-                account, image = _text(data["ObjectName"]), _text(data["ImagePath"])
-                rows.setdefault(service.name, Service(service.name, service.address, account, image))
-        return Services(rows, shortened([*problems, *hive.problems, *doubt, *listed.problems]))
-    return Services({}, shortened([*problems, "the list of services was not found"]))
+        problems += [f"the name of a {one}: {each.name}" for each in listed.rows if isinstance(each.name, Absent)]
+        named = [(each.name, each) for each in listed.rows if isinstance(each.name, str)]
+        return named, shortened([*problems, *hive.problems, *doubt, *listed.problems])
+    return [], shortened([*problems, f"{whole} was not found"])
+
+
+def _services_key(hive: Hive) -> tuple[str, list[str]]:
+    """Path of the services of the current control set, and what is doubtful about which that is."""
+    number, doubt = _control_set(hive)
+    return f"ControlSet{number:03}\\Services", doubt
 
 
 def _control_set(hive: Hive) -> tuple[int, list[str]]:

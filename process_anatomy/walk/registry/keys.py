@@ -163,10 +163,10 @@ def key_in(cells: Cells, cell: int) -> Key | Absent:
     """The key in a cell."""
     node = cells.build[CM_KEY_NODE]
     head = node.offset("Name")
-    content = cells.content(cell, head + KEY_NAME_LIMIT)
+    content = _marked(cells, cell, head, head + KEY_NAME_LIMIT, b"nk", "key")
+    if isinstance(content, Absent):
+        return content
     data = content.data
-    if len(data) < head or not data.startswith(b"nk"):
-        return _not_there(content, f"cell {cell:#x} holds no key")
     compressed = bool(number_in(node, data, "Flags") & ASCII_KEY_NAME)
     counts, lists = node.offset("SubKeyCounts"), node.offset("SubKeyLists")
     return Key(
@@ -186,10 +186,10 @@ def value_in(cells: Cells, cell: int) -> Value | Absent:
     """The value in a cell."""
     node = cells.build[CM_KEY_VALUE]
     head = node.offset("Name")
-    content = cells.content(cell, head + VALUE_NAME_LIMIT)
+    content = _marked(cells, cell, head, head + VALUE_NAME_LIMIT, b"vk", "value")
+    if isinstance(content, Absent):
+        return content
     data = content.data
-    if len(data) < head or not data.startswith(b"vk"):
-        return _not_there(content, f"cell {cell:#x} holds no value")
     compressed = bool(number_in(node, data, "Flags") & ASCII_VALUE_NAME)
     return Value(
         cell,
@@ -200,6 +200,14 @@ def value_in(cells: Cells, cell: int) -> Value | Absent:
         number_in(node, data, "Data"),
         cells,
     )
+
+
+def _marked(cells: Cells, cell: int, head: int, most: int, mark: bytes, what: str) -> Content | Absent:
+    """At most so many bytes of a cell; absent where they are fewer than a head or marked otherwise."""
+    content = cells.content(cell, most)
+    if len(content.data) < head or not content.data.startswith(mark):
+        return _not_there(content, f"cell {cell:#x} holds no {what}")
+    return content
 
 
 def _not_there(content: Content, otherwise: str) -> Absent:

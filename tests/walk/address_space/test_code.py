@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from process_anatomy.absent import NOT_APPLICABLE
 from process_anatomy.forge import INTRUSION, Image, forge
+from process_anatomy.memory.physical import PAGE
 from process_anatomy.walk.across.tables import Tables
-from process_anatomy.walk.address_space.code import HEADER_REACH, PAGE, pe_header
-from process_anatomy.walk.address_space.vads import IMAGE_MAP
+from process_anatomy.walk.address_space.code import HEADER_REACH, pe_header
+from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
 from tests.walk.damaged import Editor, kernel_of, process_truth
 
 

@@ -18,8 +18,8 @@ from volatility3.framework.symbols.windows import WindowsKernelIntermedSymbols
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.errors import Error
 from process_anatomy.forge import LAB, Image, forge
-from process_anatomy.forge.system_space import LIST_ADDRESS
-from process_anatomy.forge.working_sets import ENTRIES_BEHIND_LIST
+from process_anatomy.forge.address_space.working_sets import ENTRIES_BEHIND_LIST
+from process_anatomy.forge.memory.system_space import LIST_ADDRESS
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import MappedMemory, Run

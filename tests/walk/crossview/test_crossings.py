@@ -10,19 +10,9 @@ import pytest
 
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.forge import Image, forge
-from process_anatomy.forge.scenario import HIDING
+from process_anatomy.forge.cast.hiding import HIDING
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.walk.crossview.crossings import (
-    CONSISTENT,
-    ENDED,
-    HIDDEN,
-    REASONS,
-    REMNANT,
-    VERDICTS,
-    Crossing,
-    CrossTable,
-    crossview,
-)
+from process_anatomy.walk.crossview.crossings import Crossing, CrossTable, crossview
 from process_anatomy.walk.crossview.sightings import (
     BACKWARD,
     CID,
@@ -37,6 +27,7 @@ from process_anatomy.walk.crossview.sightings import (
     VIEWS,
     WIN32,
 )
+from process_anatomy.walk.crossview.verdicts import CONSISTENT, ENDED, HIDDEN, REASONS, REMNANT, VERDICTS
 from process_anatomy.walk.processes.scan import scan
 from tests.walk.damaged import Editor, kernel_of
 

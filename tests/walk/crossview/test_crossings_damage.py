@@ -18,10 +18,12 @@ from process_anatomy.memory.sweep import sweep
 from process_anatomy.notes.crossview_rows import crossing_row
 from process_anatomy.notes.explainer import Explainer
 from process_anatomy.volatility import open_path
-from process_anatomy.walk.crossview.crossings import CONSISTENT, ENDED, HIDDEN, REMNANT, SMEARED, CrossTable, crossview
+from process_anatomy.walk.crossview.crossings import CrossTable, crossview
 from process_anatomy.walk.crossview.sightings import BACKWARD, CID, FORWARD, SCAN, THREADS
+from process_anatomy.walk.crossview.verdicts import CONSISTENT, ENDED, HIDDEN, REMNANT, SMEARED
 from process_anatomy.walk.handles.tables import cid_table
-from process_anatomy.walk.processes.scan import FOUND_LIMIT, LOCK_MASK, PROCESS, THREAD, scan
+from process_anatomy.walk.processes.objects_in_memory import LOCK_MASK, PROCESS, THREAD
+from process_anatomy.walk.processes.scan import FOUND_LIMIT, scan
 from structs.eprocess import EPROCESS
 from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, process_truth
 
@@ -193,7 +195,7 @@ def test_many_copies_of_a_process_are_remnants_and_do_not_hide_the_rest(image: I
 
 def test_more_processes_than_are_kept_are_counted(image: Image, edit: Editor, monkeypatch: pytest.MonkeyPatch) -> None:
     """The number that was left out is told."""
-    monkeypatch.setattr("process_anatomy.walk.scan.FOUND_LIMIT", 10)
+    monkeypatch.setattr("process_anatomy.walk.processes.scan.FOUND_LIMIT", 10)
     found = scan(kernel_of(image, edit.frames))
     count = len(image.truth["processes"])
     assert len(found.processes) == 10 < FOUND_LIMIT

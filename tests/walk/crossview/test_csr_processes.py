@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.errors import Error, RequestError
 from process_anatomy.forge import Image, forge
-from process_anatomy.forge.scenario import LAB
+from process_anatomy.forge.cast.lab import LAB
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.notes.explainer import Explainer
 from process_anatomy.notes.thread_rows import csr_gap_note, csr_note
 from process_anatomy.volatility import open_path
-from process_anatomy.walk.crossview.csr_processes import FACTS, CsrProcess, CsrTable, csrss
+from process_anatomy.walk.crossview.csr_processes import CsrProcess, CsrTable, csrss
+from process_anatomy.walk.crossview.csr_proofs import FACTS
 from process_anatomy.walk.crossview.csr_roots import own_handle
 from process_anatomy.walk.processes.listed import processes
 from structs import builds

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from process_anatomy.absent import Absent
 from process_anatomy.errors import Error, RequestError
 from process_anatomy.forge import LAB, Image, forge
-from process_anatomy.forge.scenario import Scenario
+from process_anatomy.forge.ground.actors import Scenario
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.objects import object_types
 from process_anatomy.notes.explainer import Explainer

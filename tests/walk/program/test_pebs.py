@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from process_anatomy.absent import Absent
 from process_anatomy.errors import Error
 from process_anatomy.forge import Image, forge
-from process_anatomy.forge.scenario import LAB
+from process_anatomy.forge.cast.lab import LAB
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.notes.block_rows import peb_row, teb_note, variable_note

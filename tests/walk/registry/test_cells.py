@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent
-from process_anatomy.forge import hives
-from process_anatomy.forge.registry import Cells as Storage
-from process_anatomy.forge.registry import Contents
+from process_anatomy.forge.registry import hives
+from process_anatomy.forge.registry.cells import Cells as Storage
+from process_anatomy.forge.registry.cells import Contents
 from process_anatomy.memory.space import SYSTEM_START, Addresses, Mask, Octets
 from process_anatomy.walk.registry import cells as reading
 from process_anatomy.walk.registry.cells import Cells

@@ -17,7 +17,7 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.errors import Error
 from process_anatomy.filetime import moment
 from process_anatomy.forge import Image, forge
-from process_anatomy.forge.scenario import LAB
+from process_anatomy.forge.cast.lab import LAB
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.notes.explainer import Explainer
 from process_anatomy.notes.thread_rows import thread_note

@@ -1,0 +1,1 @@
+"""Sections, VAD trees and working sets."""

@@ -1,0 +1,1 @@
+"""What every other room stands on: bytes from declarations, chance, time, and what tells generations of Windows."""

@@ -1,0 +1,1 @@
+"""The kernel's image, its symbol table and the list of drivers."""

@@ -1,0 +1,137 @@
+"""The same memory in four wrappings: raw, LiME, full crash dump and bitmap crash dump.
+
+Only frames in use are written; the rest are holes in the file, which read as zeros.  The bitmap dump leaves
+them out altogether, so it is the smallest.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from process_anatomy.forge.memory.frames import PAGE
+from process_anatomy.forge.parts.image import Image
+from structs.machines import X64
+
+LIME_MAGIC = 0x4C694D45
+FULL_DUMP, BITMAP_DUMP = 1, 5
+HEADER_SIZES = {8: 0x2000, 4: 0x1000}
+"""Bytes of an address to those of the header."""
+BITMAP_AT = 0x38
+
+
+def write_raw(image: Image, path: Path) -> None:
+    """Every byte of memory at its own address; holes are zeros."""
+    with path.open("wb") as file:
+        _write_frames(image, file, 0, image.memory_size // PAGE, 0)
+        file.truncate(image.memory_size)
+
+
+def write_lime(image: Image, path: Path) -> None:
+    """A LiME file: one range for each run of memory."""
+    with path.open("wb") as file:
+        at = 0
+        for first, count in image.runs:
+            start = first * PAGE
+            file.seek(at)
+            file.write(struct.pack("<IIQQQ", LIME_MAGIC, 1, start, start + count * PAGE - 1, 0))
+            _write_frames(image, file, first, count, at + 32)
+            at += 32 + count * PAGE
+        file.truncate(at)
+
+
+def write_crash_dump(image: Image, path: Path) -> None:
+    """A complete crash dump: a header, then every run of memory."""
+    at = HEADER_SIZES[image.pointer_size]
+    with path.open("wb") as file:
+        pages = sum(count for _, count in image.runs)
+        file.write(_header(image, FULL_DUMP, at + pages * PAGE))
+        for first, count in image.runs:
+            _write_frames(image, file, first, count, at)
+            at += count * PAGE
+        file.truncate(at)
+
+
+def write_bitmap_dump(image: Image, path: Path) -> None:
+    """A bitmap crash dump: a header, a bit for each frame, then the frames that are in use."""
+    header = HEADER_SIZES[image.pointer_size]
+    bits = image.memory_size // PAGE
+    bitmap = bytearray((bits + 7) // 8)
+    for frame in image.physical:
+        bitmap[frame // 8] |= 1 << frame % 8
+    size = (header + BITMAP_AT + len(bitmap) + PAGE - 1) & -PAGE
+    pages = len(image.physical)
+    with path.open("wb") as file:
+        file.write(_header(image, BITMAP_DUMP, size + pages * PAGE))
+        file.write(b"FDMPDUMP" + struct.pack("<I", 0) + bytes(0x14) + struct.pack("<QQQ", size, pages, bits))
+        file.write(bytes(bitmap).ljust(size - header - BITMAP_AT, b"\0"))
+        for frame in sorted(image.physical):
+            file.write(image.physical[frame])
+
+
+FORMATS: dict[str, tuple[str, Callable[[Image, Path], None]]] = {
+    "bitmap": (".dmp", write_bitmap_dump),
+    "crash": (".dmp", write_crash_dump),
+    "lime": (".lime", write_lime),
+    "raw": (".raw", write_raw),
+}
+"""Name of a format to its file ending and writer."""
+
+
+def _write_frames(image: Image, file: BinaryIO, first: int, count: int, at: int) -> None:
+    for frame in sorted(image.physical):
+        if first <= frame < first + count:
+            file.seek(at + (frame - first) * PAGE)
+            file.write(image.physical[frame])
+
+
+def _header(image: Image, kind: int, size: int) -> bytes:
+    """The dump's header; what is not said is filled with ``PAGE`` as Windows does."""
+    header = bytearray(b"PAGE" * (HEADER_SIZES[image.pointer_size] // 4))
+    if image.pointer_size == 4:
+        return _narrow_header(image, header, kind, size)
+    symbols = image.truth["symbols"]
+    struct.pack_into("<4s4sII", header, 0, b"PAGE", b"DU64", 15, image.truth["build"])
+    struct.pack_into(
+        "<QQQQ", header, 0x10, image.truth["dtb"], image.truth["pfn_database"],
+        symbols["PsLoadedModuleList"], symbols["PsActiveProcessHead"],
+    )  # fmt: skip
+    struct.pack_into("<III", header, 0x30, X64.number, 2, 0xE2)
+    struct.pack_into("<QQQQ", header, 0x40, 0, 0, 0, 0)
+    header[0x60:0x80] = bytes(32)
+    struct.pack_into("<Q", header, 0x80, symbols["KdDebuggerDataBlock"])
+    struct.pack_into("<IIQ", header, 0x88, len(image.runs), 0, sum(count for _, count in image.runs))
+    for index, (first, count) in enumerate(image.runs):
+        struct.pack_into("<QQ", header, 0x98 + 16 * index, first, count)
+    header[0x348:0xF00] = bytes(0xF00 - 0x348)
+    header[0xF00:0xF98] = bytes(0x98)
+    struct.pack_into("<I", header, 0xF98, kind)
+    struct.pack_into("<QQ", header, 0xFA0, size, image.system_time)
+    header[0xFB0:0x1030] = b"a practice image, forged".ljust(0x80, b"\0")
+    struct.pack_into("<QIIII", header, 0x1030, image.uptime, 0, 0, 1, 0x110)
+    struct.pack_into("<I", header, 0x1048, 0)
+    return bytes(header)
+
+
+def _narrow_header(image: Image, header: bytearray, kind: int, size: int) -> bytes:
+    """_DUMP_HEADER, of 32-bit Windows."""
+    truth = image.truth
+    symbols = truth["symbols"]
+    struct.pack_into("<4s4sII", header, 0, b"PAGE", b"DUMP", 15, truth["build"])
+    struct.pack_into(
+        "<IIII", header, 0x10, truth["dtb"], truth["pfn_database"], symbols["PsLoadedModuleList"],
+        symbols["PsActiveProcessHead"],
+    )  # fmt: skip
+    struct.pack_into("<IIIIIII", header, 0x20, 0x14C, truth["number_of_processors"], 0xE2, 0, 0, 0, 0)
+    header[0x3C:0x5C] = bytes(32)
+    struct.pack_into("<BBHI", header, 0x5C, int(truth["pae"]), 0, 0, symbols["KdDebuggerDataBlock"])
+    struct.pack_into("<II", header, 0x64, len(image.runs), sum(count for _, count in image.runs))
+    for index, (first, count) in enumerate(image.runs):
+        struct.pack_into("<II", header, 0x6C + 8 * index, first, count)
+    header[0x320:0x820] = bytes(0x500)
+    header[0x820:0x8A0] = b"a practice image, forged".ljust(0x80, b"\0")
+    struct.pack_into("<IIIIIIQ", header, 0xF88, kind, 0, 0, 1, 0x110, 0, size)
+    struct.pack_into("<QQ", header, 0xFB8, image.uptime, image.system_time)
+    return bytes(header)

@@ -1,0 +1,1 @@
+"""Physical frames, page tables, system space and the kernel's pools."""

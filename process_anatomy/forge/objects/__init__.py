@@ -1,0 +1,1 @@
+"""The object manager: types, headers, handle tables and named objects."""

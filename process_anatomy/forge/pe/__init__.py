@@ -1,0 +1,1 @@
+"""Executables: headers, and what stands in their pages."""

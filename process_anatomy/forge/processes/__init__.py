@@ -1,0 +1,1 @@
+"""The kernel's processes and threads, and every way to find them."""

@@ -1,0 +1,1 @@
+"""The user half of a process: images, blocks, parameters, heap and stacks."""

@@ -1,0 +1,1 @@
+"""Hives, their cells, and open keys."""

@@ -1,0 +1,1 @@
+"""Tokens, what stands in them, and what Windows gives each kind of process."""

@@ -1,0 +1,1 @@
+"""Traces of tampering: what does not fit together, one by one."""

@@ -1,0 +1,179 @@
+"""What a node of a VAD tree says: its range, kind, protection and file, each in the words of every Windows alike.
+
+Source: the kernel's symbols of each Windows (_MMVAD_SHORT, _MMVAD_FLAGS, MI_VAD_TYPE, _SUBSECTION, _CONTROL_AREA).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
+from process_anatomy.kernel.identify import Kernel
+from process_anatomy.memory.space import Addresses, distinct
+from process_anatomy.memory.view import Records, unreadable
+from process_anatomy.walk.address_space.vad_trees import is_splay_tree
+from structs.object import POOL_HEADER
+from structs.section import CONTROL_AREA, FILE_OBJECT, SUBSECTION
+from structs.vad import MMVAD
+
+PAGE_SHIFT = np.uint64(12)
+HIGH_SHIFT = np.uint64(44)
+SHORT_TAGS = {"VadS", "VadF"}
+"""Pool tags of nodes that end with _MMVAD_SHORT: there is no section behind them."""
+VAD_TYPES = (
+    "VadNone",
+    "VadDevicePhysicalMemory",
+    "VadImageMap",
+    "VadAwe",
+    "VadWriteWatch",
+    "VadLargePages",
+    "VadRotatePhysical",
+    "VadLargePageSection",
+)
+"""MI_VAD_TYPE by value."""
+IMAGE_MAP = VAD_TYPES[2]
+TYPE_BITS = {
+    "PhysicalMapping": VAD_TYPES[1],
+    "ImageMap": IMAGE_MAP,
+    "UserPhysicalPages": VAD_TYPES[3],
+    "WriteWatch": VAD_TYPES[4],
+    "LargePages": VAD_TYPES[5],
+}
+"""Bits that say what VadType says since Windows Server 2003 SP1."""
+
+PAGE_PROTECTIONS = (
+    "PAGE_NOACCESS",
+    "PAGE_READONLY",
+    "PAGE_EXECUTE",
+    "PAGE_EXECUTE_READ",
+    "PAGE_READWRITE",
+    "PAGE_WRITECOPY",
+    "PAGE_EXECUTE_READWRITE",
+    "PAGE_EXECUTE_WRITECOPY",
+)
+PROTECTION_MODIFIERS = ("", "PAGE_NOCACHE", "PAGE_GUARD", "PAGE_WRITECOMBINE")
+
+
+def protection_name(index: int) -> str:
+    """The protection that a five-bit index of the memory manager stands for.
+
+    The three lower bits choose the protection, the two upper ones a modifier; no access has none.  This is
+    what the kernel's own table (MmProtectToValue) says in every build.
+    """
+    base = PAGE_PROTECTIONS[index & 7]
+    modifier = PROTECTION_MODIFIERS[index >> 3 & 3]
+    return f"{base}|{modifier}" if modifier and index & 7 else base
+
+
+PROTECTIONS = tuple(protection_name(index) for index in range(32))
+
+
+def facts_of(kernel: Kernel, records: Records) -> Iterator[tuple[Any, ...]]:
+    """Of each node what :class:`~process_anatomy.walk.address_space.vads.Vad` has from ``start`` to ``enclave``."""
+    tags = _tags(kernel, records.addresses)
+    columns: list[list[Any]] = [
+        _vpn(records, "StartingVpn", "StartingVpnHigh", 0),
+        _vpn(records, "EndingVpn", "EndingVpnHigh", 0xFFF),
+        tags,
+        _types(records),
+        _named(records, "Protection", PROTECTIONS),
+        _numbers(records, "CommitCharge"),
+        _numbers(records, "PrivateMemory"),
+        _parents(records),
+        _files(kernel, records, tags),
+        (records.array("Enclave") & records.array("PrivateMemory") != 0).tolist(),
+    ]
+    return zip(*columns, strict=True)
+
+
+def _patch(records: Records, values: list[Any], *names: str) -> list[Any]:
+    """The values, replaced by the reason where one of the fields that they are made of could not be read."""
+    for name in names:
+        if not records.whole.all() or name not in records.structure:
+            read = records.values(name)
+            values = [r if isinstance(r, Absent) else v for r, v in zip(read, values, strict=True)]
+    return values
+
+
+def _vpn(records: Records, low: str, high: str, inside: int) -> list[Any]:
+    page = records.array(low).astype(np.uint64) << PAGE_SHIFT | records.array(high).astype(np.uint64) << HIGH_SHIFT
+    names = (low, high) if high in records.structure else (low,)  # a number of 64 bits, or of 32 on x86, has no parts
+    return _patch(records, (page | np.uint64(inside)).tolist(), *names)
+
+
+def _parents(records: Records) -> list[Any]:
+    """The parent that each node names, without the bits of the balance."""
+    if is_splay_tree(records.structure):
+        return records.values("Parent")
+    return [v if isinstance(v, Absent) else v & ~0x3 for v in records.values("ParentValue")]
+
+
+def _types(records: Records) -> list[Any]:
+    """MI_VAD_TYPE of each node by name, from the bits that said the same before there was a number for it."""
+    if "VadType" in records.structure:
+        return _named(records, "VadType", VAD_TYPES)
+    kinds = np.zeros(len(records), dtype=np.int64)
+    for bit, name in TYPE_BITS.items():
+        kinds[records.array(bit) != 0] = VAD_TYPES.index(name)
+    return _patch(records, [VAD_TYPES[kind] for kind in kinds.tolist()], *TYPE_BITS)
+
+
+def _numbers(records: Records, field: str) -> list[Any]:
+    return _patch(records, records.array(field).tolist(), field)
+
+
+def _named(records: Records, field: str, names: tuple[str, ...]) -> list[Any]:
+    values = [names[v] if v < len(names) else str(v) for v in records.array(field).tolist()]
+    return _patch(records, values, field)
+
+
+def _tags(kernel: Kernel, address: Addresses) -> list[Any]:
+    """The pool tag in front of each node."""
+    if POOL_HEADER not in kernel.build:
+        return [Absent(Kind.NOT_IN_BUILD, f"_POOL_HEADER is not in the layout of build {kernel.build.name}")] * len(
+            address
+        )
+    place = kernel.build[POOL_HEADER].place("PoolTag")
+    where = address - np.uint64(kernel.build[POOL_HEADER].sizeof) + np.uint64(place.offset)
+    data, there = kernel.space.read_many(where, place.size)
+    found: list[Any] = []
+    for tag, readable, at in zip(data.tolist(), there.tolist(), where.tolist(), strict=True):
+        found.append(bytes(tag).decode("latin-1") if readable else unreadable(kernel.space, at, place.size))
+    return found
+
+
+def _files(kernel: Kernel, records: Records, tags: list[Any]) -> list[Any]:
+    """Names of mapped files: node, subsection, control area, file object, in four batches.
+
+    Before Windows Vista the node points to the control area itself.  The pool tag tells which nodes have a section
+    behind them; where it is not known, the private bit does.
+    """
+    found: list[Any] = [NOT_APPLICABLE] * len(records)
+    mapped = (records.array("PrivateMemory") == 0).tolist()
+    long = [tag not in SHORT_TAGS if isinstance(tag, str) else shared for tag, shared in zip(tags, mapped, strict=True)]
+    rows = np.flatnonzero(np.array(long, dtype=np.bool_))
+    if not len(rows):
+        return found
+    where = records.addresses[rows]
+    steps = [(MMVAD, "Subsection"), (SUBSECTION, "ControlArea"), (CONTROL_AREA, "FilePointer")]
+    if "ControlArea" in kernel.build[MMVAD]:
+        steps = [(MMVAD, "ControlArea"), (CONTROL_AREA, "FilePointer")]
+    for layout, name in steps:
+        place = kernel.build[layout].place(name)
+        unique, back = distinct(where)
+        data, there = kernel.space.read_many(unique + np.uint64(place.offset), place.size)
+        pointers = data.view(f"<u{place.size}").reshape(-1).astype(np.uint64)[back]
+        for row, at in zip(rows[~there[back]].tolist(), where[~there[back]].tolist(), strict=True):
+            found[row] = unreadable(kernel.space, at + place.offset, place.size)
+        pointers &= ~np.uint64(kernel.build.fast_ref if name == "FilePointer" else 0)
+        going = there[back] & (pointers != 0)
+        rows, where = rows[going], pointers[going]
+    unique, back = distinct(where)
+    texts = kernel.view.records(FILE_OBJECT, unique).texts("FileName")
+    names = [NOT_APPLICABLE if text == "" else text for text in texts]
+    for row, which in zip(rows.tolist(), back.tolist(), strict=True):
+        found[row] = names[which]
+    return found
