@@ -21,6 +21,7 @@ from process_anatomy.kernel.selfproof import Proof, Verdict, trust
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import View, addresses_of
 from process_anatomy.notes import default
+from process_anatomy.views.image import Image as Opened
 from process_anatomy.volatility import open_path
 from process_anatomy.walk.across.selfcheck import selfcheck
 from structs import builds
@@ -233,3 +234,14 @@ def test_what_a_real_kernel_tells_debuggers_refutes_a_wrong_layout(name: str, sh
     )  # fmt: skip
     assert selfcheck(wrong).verdict is Verdict.DOUBTFUL
     assert "debugger-offset" in {check.id for check in selfcheck(wrong).wrong}
+
+
+@pytest.mark.parametrize("name", ["triage-x64-26100-7a-trimmed.dmp", "triage-x64-9600-111317-47781-criticalrocket.dmp"])
+def test_a_small_dump_is_checked_by_the_thread_that_it_holds_and_no_fact_is_claimed(name: str, shared: Path) -> None:
+    """Its build number and debugger block name the layout; that is what is said."""
+    rows = {row["Check"]: row for row in Opened(open_path(shared / "real" / name)).view("selfcheck")}
+    for check in ("thread-process", "thread-owner-id", "thread-id"):
+        assert (rows[check]["Result"], rows[check]["Passed"]) == ("fits", 1)
+    told = rows["verdict"]["Explanation"]
+    assert "build number" in told
+    assert "Published facts" not in told
