@@ -8,8 +8,8 @@ from typing import Any
 from process_anatomy.absent import Absent, Kind
 
 EPOCH = datetime(1601, 1, 1, tzinfo=timezone.utc)
-EARLIEST, LATEST = 0x01A8_0000_0000_0000, 0x0290_0000_0000_0000
-"""FILETIMEs that a running system can have: from 1985 to 2186."""
+EARLIEST, LATEST = 0x01AE_8349_928A_C000, 0x0290_0000_0000_0000
+"""FILETIMEs that a running system can have: from the beginning of 1985 into 2186."""
 
 
 def written(filetime: int | Absent) -> int | Absent:

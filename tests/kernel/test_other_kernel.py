@@ -63,8 +63,9 @@ def test_a_table_that_does_not_fit_is_told_and_the_layout_that_is_used_instead(
     """In one warning that names both kernels, and the rows are all there."""
     own = of(table)
     table["metadata"]["windows"]["pdb"] |= {"GUID": OTHER, "age": 7}
-    table["user_types"]["_EPROCESS"]["fields"]["ActiveProcessLinks"]["offset"] += 0x40
-    table["user_types"]["_EPROCESS"]["fields"]["ImageFileName"]["offset"] += 0x40
+    fields = table["user_types"]["_EPROCESS"]["fields"]
+    pid, created = fields["UniqueProcessId"], fields["CreateTime"]
+    pid["offset"], created["offset"] = created["offset"], pid["offset"]
     path = written(table, tmp_path)
     answer = vol("-r", "json", "-f", SAMPLE, "windows.anatomy.processes", "--isf", path)
     assert answer.status == 0

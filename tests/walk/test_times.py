@@ -33,7 +33,7 @@ def test_a_time_that_can_be_is_left_as_it_is(value: int) -> None:
     assert written(value) == value
     found = moment(value)
     assert found is not None
-    assert datetime(1985, 1, 1, tzinfo=timezone.utc) < found < datetime(2188, 1, 1, tzinfo=timezone.utc)
+    assert datetime(1985, 1, 1, tzinfo=timezone.utc) <= found < datetime(2187, 1, 1, tzinfo=timezone.utc)
 
 
 def test_no_time_and_a_reason_that_is_known_stay() -> None:
@@ -73,7 +73,8 @@ def test_a_parent_is_neither_older_nor_newer_by_such_times(image: Image) -> None
         assert rows[pid]["ParentState"] == "alive"
         assert "parent services.exe (564) is alive; whether it is older cannot be told" in rows[pid]["Evidence"]
         assert any("is no time that Windows could have written" in problem for problem in rows[pid]["Problems"])
-    assert "parent services.exe (564) is alive and older" in rows[924]["Evidence"]
+    others = [row["Evidence"] for row in rows.values() if row["PPID"] == 564 and row["CreateTime"] is not None]
+    assert sum("parent services.exe (564) is alive and older" in evidence for evidence in others) > 3
 
 
 def test_no_finding_rests_on_such_times(image: Image) -> None:
