@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from process_anatomy.command import DONE
+from process_anatomy.command.statuses import DONE
 from process_anatomy.errors import RequestError, SampleError
 from process_anatomy.samples.catalogue import PublicImage, load, named
 from process_anatomy.samples.download import TIMEOUT

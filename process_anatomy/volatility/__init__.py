@@ -3,7 +3,7 @@
 The only package of the engine that imports volatility3.
 """
 
-from process_anatomy.volatility.cells import cell, grid, safe_text
+from process_anatomy.volatility.cells import grid, safe_text
 from process_anatomy.volatility.opening import open_kernel, open_path
 from process_anatomy.volatility.options import process_ids, repeated_option
 from process_anatomy.volatility.plugin import Anatomy, PluginError, stock_privilege_descriptions
@@ -11,7 +11,6 @@ from process_anatomy.volatility.plugin import Anatomy, PluginError, stock_privil
 __all__ = [
     "Anatomy",
     "PluginError",
-    "cell",
     "grid",
     "open_kernel",
     "open_path",

@@ -11,7 +11,7 @@ from volatility3.framework.renderers import format_hints
 
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.filetime import moment
-from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, Column, Row, View
+from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, Cells, Column, Row, View
 
 
 def safe_text(text: str) -> str:
@@ -83,37 +83,48 @@ def column_type(column: Column) -> Any:
     return format_hints.Hex if column.hexadecimal else TYPES[column.kind]
 
 
-def cell(value: Any, column: Column) -> Any:
-    """A value of a column as Volatility's grid wants it."""
-    if isinstance(value, Absent):
-        return ABSENT_VALUES[value.kind]()
-    kind = column.kind
-    if kind is TEXTS and value is not None:
-        value = column.separator.join(map(str, value)) if value else column.empty
-    if value is None:
-        return renderers.NotApplicableValue()
-    if kind is TEXT or kind is TEXTS:
-        return safe_text(str(value))
-    if kind is TIME:
-        return moment(value) or renderers.UnparsableValue()
-    return column_type(column)(value)
+def _text(value: Any) -> str:
+    return safe_text(value if type(value) is str else str(value))
 
 
-def _cells(view: View) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
-    """What makes cells of a view's rows."""
-    short = SHORT_ADDRESSES.get(view.name, frozenset())
+def _moment(value: Any) -> Any:
+    return moment(value) or renderers.UnparsableValue()
 
-    def of(cells: dict[str, Any]) -> tuple[Any, ...]:
-        if short:
-            cells = cells | {name: cells[name] & MASK_48 for name in short if isinstance(cells[name], int)}
-        return tuple([cell(cells[column.name], column) for column in view.columns])
 
-    return of
+def _short(value: int) -> Any:
+    return format_hints.Hex(value & MASK_48)
+
+
+MAKERS: dict[Any, Callable[[Any], Any]] = {TEXT: _text, TIME: _moment}
+"""Kind of a column to what makes a cell of a value that is there; of other kinds the type itself does."""
+
+
+def _converter(column: Column, short: bool) -> Callable[[Any], Any]:
+    """What makes cells of a column of its values."""
+    made = _short if short else MAKERS.get(column.kind) or column_type(column)
+    if column.kind is TEXTS:
+        separator, empty = column.separator, column.empty
+
+        def made(value: Any) -> Any:
+            line = separator.join(map(str, value)) if value else empty
+            return renderers.NotApplicableValue() if line is None else safe_text(line)
+
+    def cell(value: Any) -> Any:
+        if value is None:
+            return renderers.NotApplicableValue()
+        return ABSENT_VALUES[value.kind]() if isinstance(value, Absent) else made(value)
+
+    return cell
 
 
 def grid(view: View, rows: Iterable[Row]) -> renderers.TreeGrid:
     """Rows of a view as Volatility's grid."""
-    made = _cells(view)
+    short = SHORT_ADDRESSES.get(view.name, frozenset())
+    converters = [(column.name, _converter(column, column.name in short)) for column in view.columns]
+
+    def made(cells: Cells) -> tuple[Any, ...]:
+        return tuple([convert(cells[name]) for name, convert in converters])
+
     return renderers.TreeGrid(
         [(column.name, column_type(column)) for column in view.columns], ((depth, made(cells)) for depth, cells in rows)
     )

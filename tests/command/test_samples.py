@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from process_anatomy import command
-from process_anatomy.command import DONE, FAILED, INTERRUPTED, MISUSED, main, samples
+from process_anatomy.command import samples
+from process_anatomy.command.program import main
+from process_anatomy.command.statuses import DONE, FAILED, INTERRUPTED, MISUSED
 from process_anatomy.samples.catalogue import Memory, ProcessFact, PublicImage, load
 from process_anatomy.samples.progress import bar, silent, watched
 from tests.conftest import Answer
