@@ -6,6 +6,7 @@ import json
 import lzma
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -136,7 +137,7 @@ def test_avml_is_named_with_what_it_lacks(
     library: bool, kind: type[ImageError], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without its decompressor that is the reason; with it the file is damaged."""
-    monkeypatch.setattr(declining.avml, "HAS_SNAPPY", library)
+    monkeypatch.setattr(declining, "avml", SimpleNamespace(HAS_SNAPPY=library))
     path = tmp_path / "input.avml"
     path.write_bytes(b"AVML\2\0\0\0" + bytes(1 << 20))
     with pytest.raises(kind, match=words):
