@@ -199,7 +199,7 @@ def from_isf(isf: Mapping[str, Any], origin: str) -> Build:
             raise LayoutError(f"{origin} has pointers of {pointer} bytes")
         for fields in types.values():
             _lift_unnamed(types, fields)
-        build = from_types(types, BY_POINTER_SIZE[pointer].name, 0, origin)
+        build = replace(from_types(types, BY_POINTER_SIZE[pointer].name, 0, origin), pdb=_isf_pdb(isf))
         _refuse_absurd(build)
         for layout in LAYOUTS.values():
             if layout in build:
@@ -207,6 +207,13 @@ def from_isf(isf: Mapping[str, Any], origin: str) -> Build:
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise LayoutError(f"{origin} is not a Volatility symbol table: {error!r}") from None
     return build
+
+
+def _isf_pdb(isf: Mapping[str, Any]) -> str:
+    """Name, GUID and age of the PDB that a symbol table says it was made of, empty where it says none."""
+    told = isf.get("metadata", {}).get("windows", {}).get("pdb", {})
+    names = (told.get("database"), told.get("GUID"), told.get("age"))
+    return "" if None in names else f"{names[0]} {str(names[1]).upper()}-{names[2]}"
 
 
 def _refuse_absurd(build: Build) -> None:

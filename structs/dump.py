@@ -23,17 +23,30 @@ USER_SIGNATURE = b"MDMP"
 TRIAGE_VALID = b"TRGD"
 """Written last, at ValidOffset: the small dump is whole."""
 
+DUMP_TYPE_FULL = 1
 DUMP_TYPE_TRIAGE = 4
+DUMP_TYPE_BITMAP_FULL = 5
 DUMP_TYPES = {
-    1: "full",
+    DUMP_TYPE_FULL: "full",
     2: "kernel",
     3: "header only",
     DUMP_TYPE_TRIAGE: "small",
-    5: "full (bitmap)",
+    DUMP_TYPE_BITMAP_FULL: "full (bitmap)",
     6: "kernel (bitmap)",
     7: "automatic",
+    8: "kernel (a debugger's .dump /k)",
+    9: "kernel and user (a debugger's .dump /ka)",
+    10: "complete (a debugger's .dump /f)",
 }
-"""DumpType to the name that an analyst knows it by."""
+"""DumpType to the name that an analyst knows it by.
+
+Source of those from 8 on: kdmp-parser by Axel Souchet, which reads them."""
+DUMP_TYPES_AS_BITMAP = frozenset({6, 7})
+"""Those that have the form of a full bitmap dump, where a bitmap follows their header."""
+SUMMARY_SIGNATURES = frozenset({b"SDMP", b"FDMP"})
+"""First four bytes of the header of a bitmap of pages (_SUMMARY_DUMP): of a kernel and of a full dump."""
+SUMMARY_VALID = b"DUMP"
+"""The second four."""
 DUMP_TYPE_OFFSET32 = 0xF88
 """Where a 32-bit dump header keeps its DumpType."""
 DUMP_TYPE_OFFSET64 = 0xF98

@@ -137,6 +137,7 @@ class Build:
         places: structure name to (field name to :class:`Place`).
         estimated: the layout was not made for this very kernel; readers must be told.
         origin: how the layout was chosen, in words for the reader.
+        pdb: name, GUID and age of the PDB that a user's symbol table was made of, empty where it tells none.
     """
 
     name: str
@@ -147,6 +148,7 @@ class Build:
     places: Mapping[str, Mapping[str, Place]]
     estimated: bool = False
     origin: str = ""
+    pdb: str = ""
     _bound: dict[str, Structure] = field(default_factory=dict, repr=False, compare=False)
 
     def __getitem__(self, layout: Layout) -> Structure:

@@ -137,6 +137,25 @@ def foreign(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[
 
 
 @pytest.fixture(scope="session")
+def case(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Name of a case from the field to its image: an unpacked file, or ``NAME.raw`` with the changes of its JSON."""
+    folder = tmp_path_factory.mktemp("cases")
+
+    def made(name: str) -> Path:
+        path = folder / name
+        if not path.exists():
+            changes = shared / "cases" / f"{path.stem}.json"
+            packed = shared / "cases" / ("base-19041.raw.xz" if changes.exists() else f"{name}.xz")
+            content = bytearray(lzma.decompress(packed.read_bytes()))
+            for at, octets in json.loads(changes.read_text())["patches"] if changes.exists() else ():
+                content[at : at + len(octets) // 2] = bytes.fromhex(octets)
+            path.write_bytes(content)
+        return path
+
+    return made
+
+
+@pytest.fixture(scope="session")
 def opened(foreign: Callable[[str], Path]) -> Callable[[str], Kernel]:
     """Name of a foreign image, without its ending, to its kernel, identified once; for tests that change nothing."""
     known: dict[str, Kernel] = {}

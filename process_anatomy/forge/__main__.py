@@ -14,6 +14,7 @@ from process_anatomy.forge.machine.containers import FORMATS
 from process_anatomy.forge.machine.forging import DEFAULT_BUILD, DEFAULT_SEED, forge
 from process_anatomy.forge.parts.image import Image
 from structs import builds
+from structs.layout import LayoutError
 
 NAMES = {22621: "lab-win11-22621"}
 PRESET = 9
@@ -59,12 +60,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         image = forge(SCENARIOS[chosen.scenario], chosen.seed, chosen.build, chosen.pae)
-    except ValueError as error:
+    except (ValueError, LayoutError) as error:
         parser.error(str(error))
     number = image.truth["build"]
     name = f"lab-{number}-x86" if image.pointer_size == 4 else NAMES.get(number, f"lab-{number}")
     name = name.replace("lab", chosen.scenario, 1)
-    for path in write_all(image, chosen.output, name, chosen.format):
+    try:
+        written = write_all(image, chosen.output, name, chosen.format)
+    except OSError as error:
+        parser.exit(1, f"{parser.prog}: {error.filename or chosen.output}: {error.strerror or error}\n")
+    for path in written:
         print(f"{path} ({path.stat().st_size:,} bytes)")
     return 0
 

@@ -149,6 +149,25 @@ def best(fitting: Sequence[Kernel], servicing: Servicing) -> Kernel:
     return min(fitting, key=misfit)
 
 
+def other_kernel(kernel: Kernel, isf: Build) -> str:
+    """What to tell the user whose symbol table is of another kernel than the image's; empty where it is of this one.
+
+    A table that leads to no process was not used: the layout is another.
+
+    Args:
+        kernel: of the image.
+        isf: the layout from the user's symbol table.
+    """
+    used = kernel.build.name == isf.name and not kernel.build.number
+    pdb = f"{kernel.pdb.name} {kernel.pdb.guid}-{kernel.pdb.age}" if kernel.pdb else f"build {kernel.number}"
+    if used and (not isf.pdb or kernel.pdb is None or isf.pdb.endswith(f"{kernel.pdb.guid}-{kernel.pdb.age}")):
+        return ""
+    of = f"{isf.name}, of the kernel {isf.pdb}," if isf.pdb else isf.name
+    if used:
+        return f"--isf {of} is not of this image's kernel, {pdb}: where the two differ, what is told is wrong"
+    return f"--isf {of} does not fit this image's kernel, {pdb}: layout {kernel.build.name} is used instead"
+
+
 def proof_of(kernel: Kernel, servicing: Servicing) -> Proof:
     """What its processes and its debugger block say of a kernel's layout."""
     proof = prove(kernel, SOME)

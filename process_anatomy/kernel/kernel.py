@@ -54,6 +54,7 @@ class Kernel:
             System cannot be read; in a small dump, that of the process that crashed.
         evidence: how it was found and what was checked, one line each.
         crash: the moment of the crash, for a small dump.
+        doubts: what whoever reads its rows has to know of the file or of what they asked for, one line each.
     """
 
     view: View
@@ -64,6 +65,7 @@ class Kernel:
     system: int
     evidence: tuple[str, ...] = ()
     crash: Crash | None = None
+    doubts: tuple[str, ...] = ()
     _found: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, name: str, find: Callable[[Kernel], Found]) -> Found:

@@ -32,6 +32,8 @@ from structs.token import SID, SID_AND_ATTRIBUTES, TOKEN
 STILL_RUNNING = 0x103
 USER_UNIT = 0x10000
 GROUP_LIMIT = 1 << 12
+SYSTEM = 4
+"""Its process id."""
 
 
 def process_checks(sample: Sample, quick: bool = False) -> Iterator[Check]:
@@ -206,7 +208,7 @@ def _threads(sample: Sample) -> Iterator[Check]:
         yield tally("thread-id", records, "UniqueThread", (ids % np.uint64(4) == 0) & (ids != 0), known)
     if "CreateTime" in structure:
         times = records.array("CreateTime").astype(np.uint64)
-        asked = np.arange(len(times)) > 0  # System's first thread is older than the clock
+        asked = sample.processes.array("UniqueProcessId") != SYSTEM  # whose first thread is older than the clock
         good = sane_times(times)
         yield tally("thread-time", records, "CreateTime", good, known, asked)
     if "Teb" in structure:

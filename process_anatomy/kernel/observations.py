@@ -103,8 +103,8 @@ class Sample:
         kernel: the kernel.
         addresses: of the _EPROCESSes, shape (n,).
         processes: they themselves.
-        threads: the first _ETHREAD of each that runs, at address 0 where there is none; ``None`` where the layout
-            does not tell.
+        threads: the first _ETHREAD of each that runs, of a small dump the one that it holds, at address 0 where there
+            is none; ``None`` where the layout does not tell.
         ended: shape (n,), which have ended, so that much of them is gone.
     """
 
@@ -127,7 +127,10 @@ class Sample:
             first = self.pointers(self.processes, "ThreadListHead")
             usable = self.is_kernel(first) & (first != self.heads) & ~self.ended
             offset = np.uint64(kernel.build[ETHREAD].offset("ThreadListEntry"))
-            self.threads = kernel.view.records(ETHREAD, np.where(usable, first - offset, np.uint64(0)))
+            places = np.where(usable, first - offset, np.uint64(0))
+            if kernel.crash is not None:
+                places[self.addresses == np.uint64(kernel.system)] = crash_thread(kernel)
+            self.threads = kernel.view.records(ETHREAD, places)
 
     def is_kernel(self, values: Addresses, unit: int = 0) -> Mask:
         """Which values can be addresses of system space."""
@@ -145,6 +148,14 @@ class Sample:
         """One field of records as addresses; of a list entry, where it leads forwards."""
         values = records.array(field)
         return (values["Flink"] if values.dtype.names else values).astype(np.uint64)
+
+
+def crash_thread(kernel: Kernel) -> int:
+    """Address of the thread that a small dump holds, zero where it was only attached to the process that it holds."""
+    if kernel.crash is None:
+        return 0
+    owner = kernel.view.parse(ETHREAD, kernel.crash.thread)["Process"]
+    return kernel.crash.thread if owner == kernel.system else 0
 
 
 def active_links(kernel: Kernel, start: int, limit: int) -> list[int]:

@@ -26,7 +26,7 @@ def outcome_note(check: Check) -> tuple[str, dict[str, object]]:
 
 
 def verdict_note(proof: Proof, layout: str) -> tuple[str, dict[str, object]]:
-    """The note of the verdict on a layout with this name."""
+    """The note of the verdict on a layout with this name; of a small dump's, no PDB and no revision is known."""
     facts: dict[str, object] = {
         "layout": layout,
         "reason": proof.reason.partition(": ")[2] or proof.reason,
@@ -34,7 +34,8 @@ def verdict_note(proof: Proof, layout: str) -> tuple[str, dict[str, object]]:
         "failed": proof.failed,
         "unreadable": proof.unreadable,
     }
-    return f"layout-verdict/{VERDICTS[proof.verdict]}", facts
+    kind = VERDICTS[proof.verdict]
+    return f"layout-verdict/{'of-the-build' if proof.small and kind == 'exact' else kind}", facts
 
 
 def check_row(check: Check, library: Library) -> Told:

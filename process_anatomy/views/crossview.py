@@ -12,6 +12,7 @@ OTHERS = ("Forward", "Backward", "CID", "Handles", "CsrProcess", "Session", "Job
 
 def rows(request: Request) -> Iterator[Row]:
     """One row for each process that any view sees."""
+    from process_anatomy.absent import NOT_APPLICABLE
     from process_anatomy.filetime import moment
     from process_anatomy.notes.crossview_rows import crossing_row
 
@@ -31,7 +32,9 @@ def rows(request: Request) -> Iterator[Row]:
                 "psscan": views["psscan"],
                 "thrdscan": views["thrdscan"],
                 "csrss": views["csrss"],
-                "Exit Time": moment(process.exit_time) or "",
+                "Exit Time": ""
+                if process.exit_time == NOT_APPLICABLE
+                else moment(process.exit_time) or process.exit_time,
                 **{name: views[name] for name in OTHERS},
                 "Verdict": row.verdict,
                 "Confidence": row.confidence,

@@ -106,7 +106,8 @@ class Request:
         report: is told what was wrong with a list or a tree as a whole, one line each.
         progress: is told how far the work is, in percent, and what is done.
         output: opens a file to be written, where there is a place for files, else ``None``: from what its name starts
-            with, a name from memory that goes into it, and its ending; the file knows its ``preferred_filename``.
+            with, a name from memory that goes into it, and its ending; once closed, the file knows its name as
+            ``preferred_filename``.  One that cannot be written raises ``OSError`` and leaves nothing behind.
         privilege_descriptions: gives what stock Volatility says of each privilege, by number, where that is at hand.
     """
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, Column, Option, Request, Row, View
 
 if TYPE_CHECKING:
+    from process_anatomy.absent import Absent
     from process_anatomy.walk.program.images import Image
 
 
@@ -32,6 +33,8 @@ def rows(request: Request) -> Iterator[Row]:
 
         pdb, version, entry = told("pdb"), told("version"), told("entry")
         strings = {} if isinstance(version, Absent) else version
+        output = _dump(request, row) if options["dump"] else "Disabled"
+        unwritten = (f"File output: {output}",) if isinstance(output, Absent) else ()
         yield (
             0,
             {
@@ -62,15 +65,16 @@ def rows(request: Request) -> Iterator[Row]:
                 "Mitigations": told("mitigations"),
                 "Pages": row.pages,
                 "PagesMissing": row.missing,
-                "File output": _dump(request, row) if options["dump"] else "Disabled",
-                "Problems": row.problems,
+                "File output": output,
+                "Problems": (*row.problems, *unwritten),
                 "Explanation": explain(image_note, row),
             },
         )
 
 
-def _dump(request: Request, row: Image) -> str | None:
+def _dump(request: Request, row: Image) -> str | Absent | None:
     """Write an image to a file; gives the file's name, nothing where there is not one page of it."""
+    from process_anatomy.absent import Absent, Kind
     from process_anatomy.errors import RequestError
     from process_anatomy.walk.program.images import image_bytes
 
@@ -78,10 +82,13 @@ def _dump(request: Request, row: Image) -> str | None:
         raise RequestError("there is no place to write images to")
     if row.missing >= row.pages:
         return None
-    with request.output(f"pid.{row.process.pid}.{row.base:#x}", row.name, "img") as file:
-        for part in image_bytes(request.tables.kernel, row):
-            file.write(part)
-        return str(file.preferred_filename)
+    try:
+        with request.output(f"pid.{row.process.pid}.{row.base:#x}", row.name, "img") as file:
+            for part in image_bytes(request.tables.kernel, row):
+                file.write(part)
+    except OSError as error:
+        return Absent(Kind.NOT_APPLICABLE, f"the image could not be written: {error.strerror or error}")
+    return str(file.preferred_filename)
 
 
 VIEW = View(
@@ -251,7 +258,7 @@ VIEW = View(
         Column(
             "File output",
             TEXT,
-            "the file that --dump wrote; Disabled without it, empty where no page is in memory",
+            "the file that --dump wrote; Disabled without it, empty where there is nothing to write or nowhere",
             "windows.anatomy.images --dump",
         ),
         Column(

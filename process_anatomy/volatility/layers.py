@@ -73,7 +73,7 @@ class SmallDumpStacker(interfaces.automagic.StackerLayerInterface):
         from process_anatomy.memory.small_dump import SmallDumpError
 
         try:
-            return _on_top(context, layer_name, SmallDumpLayer)
+            return on_top(context, layer_name, SmallDumpLayer)
         except SmallDumpError:
             return None  # the stand-in repeats the attempt and says why
 
@@ -94,12 +94,13 @@ class UnrecognisedStacker(interfaces.automagic.StackerLayerInterface):
         """The stand-in, or ``None`` where the image was recognised."""
         if isinstance(context.layers[layer_name], (intel.Intel, SmallDumpLayer, UnrecognisedLayer)):
             return None
-        return _on_top(context, layer_name, UnrecognisedLayer)
+        return on_top(context, layer_name, UnrecognisedLayer)
 
 
-def _on_top(
+def on_top(
     context: interfaces.context.ContextInterface, below: str, kind: type[segmented.SegmentedLayer]
 ) -> segmented.SegmentedLayer:
+    """A layer of a kind over another."""
     name = context.layers.free_layer_name(kind.__name__)
     context.config[interfaces.configuration.path_join(name, "base_layer")] = below
     return kind(context, name, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,26 +13,17 @@ from volatility3.framework import interfaces
 from volatility3.framework.layers import intel, linear
 from volatility3.framework.layers.physical import FileLayer
 
-from process_anatomy.errors import ImageError, NotWindows, NotYet, RequestError
+from process_anatomy.errors import ImageError, NotYet, RequestError
 from process_anatomy.volatility.cells import safe_text
-from process_anatomy.volatility.layers import (
-    TRIAGE,
-    SmallDumpLayer,
-    UnrecognisedLayer,
-    dump_type,
-    file_bytes,
-    peek,
-)
+from process_anatomy.volatility.declining import arm64, declined, unrecognised
+from process_anatomy.volatility.formats import doubts
+from process_anatomy.volatility.layers import SmallDumpLayer, UnrecognisedLayer, file_bytes, peek
 
 if TYPE_CHECKING:
     from process_anatomy.kernel.identify import Kernel
     from process_anatomy.memory.paging import Mode
     from process_anatomy.memory.physical import PhysicalMemory, Run
     from structs.layout import Build
-
-BANNERS = {b"Linux version ": "Linux", b"Darwin Kernel Version ": "macOS"}
-"""What a kernel says of itself, and of what system it is."""
-BANNER_SEARCH = 1 << 28
 
 
 def physical_memory(context: interfaces.context.ContextInterface, name: str) -> PhysicalMemory:
@@ -103,8 +95,23 @@ def open_kernel(
         ImageError: the image cannot be analysed; the message says why in one line.
         RequestError: the symbol table cannot be used, or there is no kernel where the user says.
     """
-    layer = context.layers[name]
+    from process_anatomy.kernel.choice import other_kernel
+
     own = read_isf(isf) if isf else None
+    kernel = _opened(context, name, own, dtb)
+    other = other_kernel(kernel, own) if own else ""
+    told = (*doubts(context, name), *([other] if other else ()))
+    return replace(kernel, doubts=told) if told else kernel
+
+
+def _opened(context: interfaces.context.ContextInterface, name: str, own: Build | None, dtb: int | None) -> Kernel:
+    """The kernel, read with the user's own layout where that fits.
+
+    Raises:
+        ImageError: the image cannot be analysed.
+        RequestError: there is no kernel where the user says.
+    """
+    layer = context.layers[name]
     if isinstance(layer, SmallDumpLayer):
         from process_anatomy.kernel.small_dump import open_small_dump
 
@@ -114,15 +121,14 @@ def open_kernel(
 
     unknown = isinstance(layer, UnrecognisedLayer)
     below = layer.config["base_layer" if unknown else "memory_layer"]
-    if unknown:
-        declined = known_file(context, below)
-        if declined is not None:
-            raise declined
+    marked = declined(context, below) if unknown else None
+    if marked is not None and dtb is None:
+        raise marked
     memory = with_page_files(context, layer, physical_memory(context, below))
     if dtb is not None:
         said = kernel_at(memory, dtb, own)
         if said is None:
-            raise RequestError(f"--dtb: the page tables at {dtb:#x} lead to no Windows kernel")
+            raise marked or RequestError(f"--dtb: the page tables at {dtb:#x} lead to no Windows kernel")
         return said
     if unknown:
         found = find_kernel(memory, own)
@@ -220,84 +226,3 @@ def read_isf(path: str) -> Build:
             return builds.from_isf(json.load(file), os.path.basename(path))
     except (OSError, ValueError, EOFError, RecursionError, lzma.LZMAError, LayoutError) as error:
         raise RequestError(f"cannot use the symbol table {path}: {error}") from None
-
-
-def file_below(context: interfaces.context.ContextInterface, name: str) -> FileLayer:
-    """The file that a layer stands on."""
-    layer = context.layers[name]
-    while not isinstance(layer, FileLayer) and layer.dependencies:
-        layer = context.layers[layer.dependencies[0]]
-    return layer
-
-
-def known_file(context: interfaces.context.ContextInterface, name: str) -> ImageError | None:
-    """Why a file cannot be an image in which a kernel might be searched for; ``None`` where it can."""
-    layer = file_below(context, name)
-    data = file_bytes(layer)
-    if not len(data):
-        return NotWindows("the file is empty")
-    head = bytes(data[:4096])
-    kind = dump_type(layer)
-    if kind == TRIAGE:
-        from process_anatomy.memory.small_dump import SmallDump, SmallDumpError
-
-        try:
-            SmallDump(data)
-        except SmallDumpError as error:
-            return NotWindows(str(error))
-    for magic, name_of in KNOWN_STARTS.items():
-        if head.startswith(magic):
-            return NotWindows(f"this is {name_of}, not a memory image")
-    if all(byte in TEXT for byte in head):
-        return NotWindows(f"this looks like a text file, not a memory image; {TRIED}")
-    return None
-
-
-def unrecognised(context: interfaces.context.ContextInterface, name: str, memory: PhysicalMemory) -> ImageError:
-    """What an image looks like in which no kernel of Windows was found, in one line."""
-    layer = file_below(context, name)
-    data = file_bytes(layer)
-    kind = dump_type(layer)
-    other = arm64(memory)
-    if other is not None:
-        return other
-    if kind is not None:
-        return NotWindows(
-            f"this is a Windows crash dump of type {kind} that cannot be read: truncated, or without page tables"
-        )
-    tried = TRIED
-    if not any(bytes(data[: 1 << 20])):
-        tried += "; it starts with nothing but zeros"
-    search = data.find if isinstance(data, (bytes, mmap.mmap)) else bytes(data).find
-    for banner, system in BANNERS.items():
-        if search(banner, 0, BANNER_SEARCH) >= 0:
-            return NotWindows(f"this holds a {system} kernel, not Windows; {tried}")
-    return NotWindows(f"not a Windows memory image, or a truncated one of {len(data)} bytes: {tried}")
-
-
-def arm64(memory: PhysicalMemory) -> NotYet | None:
-    """What to say of Windows for ARM64, told by its kernel's header; ``None`` where there is none."""
-    from process_anatomy.kernel.candidates import arm64_kernel
-
-    where = arm64_kernel(memory)
-    if where is None:
-        return None
-    place = f"its kernel is at physical address {where:#x}"
-    return NotYet(f"this is Windows for ARM64 ({place}), which is not supported (x86 and x64 are)")
-
-
-TRIED = (
-    "no page tables of Windows were found in it (searched: file headers, page tables that map themselves,"
-    " the start block of processors, the process System)"
-)
-TEXT = frozenset(b"\t\n\r\f") | frozenset(range(32, 127)) | frozenset(range(128, 256))
-KNOWN_STARTS = {
-    b"MDMP": "a user-mode minidump (one process's memory)",
-    b"MZ": "an executable",
-    b"PK\x03\x04": "a ZIP archive",
-    b"%PDF": "a PDF document",
-    b"\x89PNG": "a picture",
-    b"HIBR": "a hibernation file",
-    b"hibr": "a hibernation file",
-    b"wake": "a hibernation file",
-}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -14,10 +15,19 @@ from process_anatomy.errors import RequestError
 from process_anatomy.views.declaration import ADDRESS, BOOLEAN, TEXTS, Option
 from process_anatomy.volatility.cells import safe_text
 from process_anatomy.volatility.layers import ARCHITECTURES, local_path
+from process_anatomy.volatility.terminal import on_command_line
+
+LOCATION = "automagic.LayerStacker.single_location"
+"""Where Volatility keeps what was given with ``-f``."""
+STOCK_LAYER = "kernel.layer_name"
+"""Where a stock plugin's saved configuration has the layer that ours have as their image."""
 
 
 class ImageRequirement(requirements.TranslationLayerRequirement):
-    """The image; says in one line what Volatility's own message leaves out when the file cannot be one."""
+    """The image; says in one line what Volatility's own message leaves out when there is none, or it cannot be one.
+
+    A configuration that a stock plugin saved is taken for ours.
+    """
 
     def unsatisfied(
         self, context: interfaces.context.ContextInterface, config_path: str
@@ -25,15 +35,48 @@ class ImageRequirement(requirements.TranslationLayerRequirement):
         """As every layer requirement.
 
         Raises:
-            SystemExit: the file is a directory, or may not be read (automagic swallows all but this).
+            SystemExit: run by ``vol``: there is no image, or the file cannot be one (automagic swallows all but this).
         """
-        path = local_path(context.config.get("automagic.LayerStacker.single_location", None) or "")
-        if os.path.isdir(path):
-            raise SystemExit(f"windows.anatomy: {safe_text(path)} is a directory, not a memory image")
-        if path and os.path.exists(path) and not os.access(path, os.R_OK):
-            raise SystemExit(f"windows.anatomy: {safe_text(path)} may not be read")
+        path = interfaces.configuration.path_join(config_path, self.name)
+        if context.config.get(path, None) is None and not dict(context.config.branch(path)):
+            stock = context.config.branch(interfaces.configuration.path_join(config_path, STOCK_LAYER))
+            context.config.splice(path, stock)
         missing: dict[str, interfaces.configuration.RequirementInterface] = super().unsatisfied(context, config_path)
+        wrong = image_trouble(context, path) if missing and on_command_line() else ""
+        if wrong:
+            raise SystemExit(f"windows.anatomy: {safe_text(wrong)}")
         return missing
+
+
+def image_trouble(context: interfaces.context.ContextInterface, path: str) -> str:
+    """Why no image can be opened, as far as it can be told before it is tried; empty where it can.
+
+    Args:
+        context: Volatility's context.
+        path: of the image in its configuration.
+    """
+    location = context.config.get(LOCATION, None)
+    if location:
+        return file_trouble(local_path(location))
+    saved = dict(context.config.branch(path))
+    if not saved:
+        return "no image was given: say which with -f FILE"
+    files = (local_path(value) for name, value in saved.items() if name.endswith("location"))
+    gone = next((file for file in files if file and not os.path.exists(file)), "")
+    return f"{gone}, which the configuration names, is not there" if gone else ""
+
+
+def file_trouble(path: str) -> str:
+    """Why a file cannot be opened as an image; empty where it can, and where there is none of that path."""
+    if not path or not os.path.exists(path):
+        return ""
+    if os.path.isdir(path):
+        return f"{path} is a directory, not a memory image"
+    if not os.access(path, os.R_OK):
+        return f"{path} may not be read"
+    if not stat.S_ISREG(os.stat(path).st_mode) and not stat.S_ISBLK(os.stat(path).st_mode):
+        return f"{path} is a pipe or a device, and memory is not read in order: save it to a file first"
+    return ""
 
 
 class GivenListRequirement(requirements.ListRequirement):

@@ -6,7 +6,8 @@ import itertools
 import json
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 
 from volatility3.framework import constants, interfaces, renderers
@@ -24,13 +25,18 @@ from process_anatomy.volatility.options import (
     process_ids,
     requirement,
 )
+from process_anatomy.volatility.terminal import SHELL, of_command_line, show_every_letter
 from process_anatomy.volatility.trust import MARK, NOT_TRUSTED, end_with, marked
 
 log = logging.getLogger("volatility3.plugins.windows.anatomy")
 
 
-class PluginError(Error, SystemExit):
-    """Ends a plugin with one line on standard error and exit status 1."""
+class PluginError(Error):
+    """A plugin can produce nothing; the message is one line that says why."""
+
+
+class CommandError(PluginError, SystemExit):
+    """Ends ``vol`` with that line on standard error and exit status 1; nobody else is to be ended."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -66,11 +72,14 @@ class Anatomy:
         """Volatility's entry point.
 
         Raises:
-            PluginError: nothing can be produced; one line says why.
+            PluginError: nothing can be produced; one line says why.  Run by ``vol``, it ends that with status 1.
         """
         from process_anatomy.memory.small_dump import SmallDumpError
         from structs.layout import LayoutError
 
+        by_command = of_command_line(self.open)
+        if by_command or self.open.__module__.startswith(SHELL):
+            show_every_letter()
         try:
             request, doubt = self._request()
             rows = self.view.rows(request)
@@ -81,7 +90,8 @@ class Anatomy:
             first = list(itertools.islice(rows, 1))  # the walk is done and can fail only before its first row
             self._progress(100, "Done")
         except (Error, LayoutError, SmallDumpError) as error:
-            raise PluginError(f"windows.anatomy.{self.view.name}: {safe_text(str(error))}") from None
+            kind = CommandError if by_command else PluginError
+            raise kind(f"windows.anatomy.{self.view.name}: {safe_text(str(error))}") from None
         return grid(self.view, itertools.chain(first, rows))
 
     def _request(self) -> tuple[Request, str]:
@@ -104,6 +114,7 @@ class Anatomy:
         kernel = open_kernel(self.context, self.config["primary"], self.config.get("isf", None), dtb)
         for line in kernel.evidence:
             log.info(line)
+        self._report(kernel.doubts)
         if kernel.build.estimated:
             log.warning(f"The layout is estimated: {kernel.build.origin}")
         tables = Tables(kernel, process_ids(self.config["pid"]) if self.view.by_process else frozenset())
@@ -130,9 +141,31 @@ class Anatomy:
         if self._progress_callback is not None:
             self._progress_callback(percent, text)
 
-    def _output(self, start: str, name: object, ending: str) -> Any:
-        """Open a file where the user wants files to be."""
-        return self.open(safe_file_name(start, name, ending))
+    @contextmanager
+    def _output(self, start: str, name: object, ending: str) -> Iterator[Any]:
+        """Open a file where the user wants files to be; one that cannot be finished leaves nothing there.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        file = self.open(safe_file_name(start, name, ending))
+        try:
+            yield file
+            file.close()
+        except BaseException:
+            discard(file)
+            raise
+
+
+def discard(file: Any) -> None:
+    """Give a file of Volatility's command line up: closed in the usual way it would get its name, whatever is in it."""
+    below, path = getattr(file, "_file", None), getattr(file, "_name", None)
+    if below is None or path is None:
+        return
+    with suppress(OSError):
+        below.close()
+    with suppress(OSError):
+        os.unlink(path)
 
 
 def stock_privilege_descriptions() -> dict[int, str]:

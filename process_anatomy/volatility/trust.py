@@ -13,11 +13,11 @@ from typing import Any
 
 from process_anatomy.absent import Absent
 from process_anatomy.views.declaration import Row
+from process_anatomy.volatility.terminal import of_command_line
 
 NOT_TRUSTED = 3
 """Exit status of a command whose rows were shown, but are read with a layout that does not fit."""
 MARK = "do not trust"
-COMMAND_LINE = "volatility3.cli"
 
 
 def marked(rows: Iterator[Row], reason: str) -> Iterator[Row]:
@@ -44,7 +44,7 @@ def end_with(status: int, opener: type) -> None:
         status: exit status.
         opener: the class that the plugin opens files with, by which it can tell who runs it.
     """
-    if opener.__module__ != COMMAND_LINE:
+    if not of_command_line(opener):
         return
     from volatility3.cli.text_renderer import CLIRenderer
     from volatility3.framework import class_subclasses

@@ -618,4 +618,5 @@ def test_every_outcome_of_a_check_and_every_verdict_has_its_note() -> None:
     assert told(map(outcome_note, outcomes)) == set(default().ids("check-outcome/"))
     proofs = [Proof((CHECK,), False), Proof((CHECK,) * 8, True), Proof((outcomes[2],), False)]
     assert [proof.verdict for proof in proofs] == list(Verdict)
+    proofs.append(Proof((CHECK,), False, small=True))
     assert told(verdict_note(proof, "x64-19041-0") for proof in proofs) == set(default().ids("layout-verdict/"))

@@ -214,7 +214,7 @@ NAMES = {
     " vad-range vad-order vad-parent vad-tag vad-file handle-object handle-access peb-program-base"
     " teb-self teb-peb teb-process-id",
     "check-outcome": "fits mostly wrong unknown",
-    "layout-verdict": "exact consistent doubtful",
+    "layout-verdict": "exact of-the-build consistent doubtful",
     "csr-row": "client root no-process ended contradicted unreadable no-ring",
     "csr-flag": "Terminating SkipShutdown NormalPriority IdlePriority HighPriority RealtimePriority"
     " CreateNewGroup Terminated LastThreadTerminated IsConsoleApp",

@@ -21,6 +21,7 @@ from process_anatomy.forge.memory.page_tables import Space
 from process_anatomy.forge.memory.protections import PROTECT_TO_VALUE
 from process_anatomy.forge.memory.system_space import SystemSpace
 from process_anatomy.forge.pe import headers as pe
+from process_anatomy.forge.pe.contents import RESOURCES, resources
 from structs.debugger import KDBG_TAG, KDDEBUGGER_DATA64
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
@@ -195,12 +196,17 @@ SIGN = 0xFFFFFFFF00000000
 
 def pdb_of(build: Build) -> tuple[str, int]:
     """GUID and age of a PDB that is known to have exactly this layout; else made from the build's name."""
+    return published_pdb(build) or (hashlib.sha256(build.name.encode()).hexdigest()[:32].upper(), 1)
+
+
+def published_pdb(build: Build) -> tuple[str, int] | None:
+    """GUID and age of a PDB that is known to have exactly this layout; ``None`` where none is known."""
     known = json.loads(files("structs").joinpath("offsets", "pdbs.json").read_text("utf-8"))
     for pdb, (name, proved, *_) in sorted(known.items()):
         if name == build.name and proved:
             guid, age = pdb.split("-")
             return guid, int(age)
-    return hashlib.sha256(build.name.encode()).hexdigest()[:32].upper(), 1
+    return None
 
 
 def _narrow_places(build: Build) -> dict[str, int]:
@@ -262,15 +268,20 @@ class KernelImage:
         exported |= {name: first_code + 0x4A0 * place for place, name in enumerate(CODE_EXPORTS)}
         exports = pe.exports(self.name, export_rva, exported, self.timestamp)
         debug = pe.debug(debug_rva, self.guid, self.age, self.pdb, self.timestamp)
+        directories = {pe.EXPORT_DIRECTORY: (export_rva, len(exports)), pe.DEBUG_DIRECTORY: (debug_rva, 28)}
+        version = b"" if published_pdb(build) or version_of(build) >= (10, 0) else self._version()
+        if version:
+            directories[RESOURCES] = self._resources_at(), len(version)
         image = pe.Program(
-            self.size, self.entry, self.sections, self.timestamp, self.checksum,
-            {pe.EXPORT_DIRECTORY: (export_rva, len(exports)), pe.DEBUG_DIRECTORY: (debug_rva, 28)},
+            self.size, self.entry, self.sections, self.timestamp, self.checksum, directories,
             native=True, bits=8 * build.pointer_size,
         )  # fmt: skip
         self.program = image
         self.write(0, image.headers(self.base))
         self.write(export_rva, exports)
         self.write(debug_rva, debug)
+        if version:
+            self.write(self._resources_at(), version)
         for rva in RESIDENT_NARROW_CODE if narrow else RESIDENT_CODE:
             self.write(rva, bytes(dice.bits(8) for _ in range(0x200)) + b"\xcc" * 0xE00)
         self.store("MmProtectToValue", struct.pack("<32I", *PROTECT_TO_VALUE))
@@ -287,6 +298,16 @@ class KernelImage:
         if service_pack(build):
             self.store("CmNtCSDVersion", struct.pack("<I", service_pack(build) << 8))
         self.store("CmpHiveListHead", pointers(build, *(2 * (self.address("CmpHiveListHead"),))))
+
+    def _resources_at(self) -> int:
+        return next(section.start for section in self.sections if section.name == ".rsrc")
+
+    def _version(self) -> bytes:
+        """The version resource, which tells the revision of a kernel whose PDB no facts know."""
+        revision = int(self.build.name.split("-")[2])
+        numbers = (*version_of(self.build), self.build.number, revision)
+        said = {"FileVersion": ".".join(map(str, numbers)), "OriginalFilename": self.name}
+        return resources(self._resources_at(), said, numbers)
 
     def address(self, name: str) -> int:
         """Virtual address of a global."""

@@ -23,6 +23,9 @@ TOOLS = {0x0105_7A64: 12, 0x0104_7A64: 31, 0x0102_7A64: 1, 0x0001_0000: 9}
 """What a Rich header counts: compilers and linker by product and build, and imported functions."""
 SIGNATURE = 0x2B38
 """Bytes of the signature of a signed file, behind its last section."""
+Version = tuple[int, int, int, int]
+WINDOWS: Version = 10, 0, 22621, 382
+"""Of the files of a forged Windows, whatever its kernel is."""
 VERSION_RESOURCE = 16
 BOUND = {pe.BITS_64: 0x7FF800001000, pe.BITS_32: 0x77001000}
 """What the loader writes over the import address table; any address will do."""
@@ -67,10 +70,10 @@ def contents(path: str, rdata: int, rsrc: int, timestamp: int, bits: int = pe.BI
     }
     table, whole = _imports(rdata, bits)
     debug = pe.debug(rdata + len(whole), guid, 1, pdb, timestamp)
-    resources = _resources(rsrc, version)
+    held = resources(rsrc, version)
     directories = {
         IMPORTS: (rdata, table),
-        RESOURCES: (rsrc, len(resources)),
+        RESOURCES: (rsrc, len(held)),
         pe.DEBUG_DIRECTORY: (rdata + len(whole), 28),
     }
     rich, rich_hash = pe.rich(TOOLS, timestamp | 1)
@@ -83,7 +86,7 @@ def contents(path: str, rdata: int, rsrc: int, timestamp: int, bits: int = pe.BI
         "pdb_guid": guid.replace("-", "").upper(),
         "version": version,
     }
-    return Contents(directories, {rdata >> 12: whole + debug, rsrc >> 12: resources}, facts, rich)
+    return Contents(directories, {rdata >> 12: whole + debug, rsrc >> 12: held}, facts, rich)
 
 
 def _imports(at: int, bits: int) -> tuple[int, bytes]:
@@ -113,12 +116,18 @@ def _imports(at: int, bits: int) -> tuple[int, bytes]:
     return table, (descriptors + bytes(20) + lookups + addresses + strings).ljust(0x400, b"\0")
 
 
-def _resources(at: int, version: Mapping[str, str]) -> bytes:
-    """A resource section with one version resource in one language."""
+def resources(at: int, version: Mapping[str, str], numbers: Version = WINDOWS) -> bytes:
+    """A resource section with one version resource in one language.
+
+    Args:
+        at: relative address of the section.
+        version: strings of the resource.
+        numbers: of the file's version.
+    """
     tree = b""
     for number, leads in ((VERSION_RESOURCE, 0x80000018), (1, 0x80000030), (LANGUAGE, 0x48)):
         tree += struct.pack("<IIHHHHII", 0, 0, 0, 0, 0, 1, number, leads)
-    data = _version(version)
+    data = _version(version, numbers)
     return tree + struct.pack("<IIII", at + 0x58, len(data), 0, 0) + data
 
 
@@ -131,9 +140,10 @@ def _block(key: str, value: bytes, children: bytes = b"", text: bool = False) ->
     return struct.pack("<HHH", len(whole), len(value) // 2 if text else len(value), int(text)) + whole[6:]
 
 
-def _version(strings: Mapping[str, str]) -> bytes:
+def _version(strings: Mapping[str, str], numbers: Version) -> bytes:
     parts = [_block(key, value.encode("utf-16-le") + b"\0\0", text=True) for key, value in strings.items()]
     table = _block(f"{LANGUAGE:04x}04b0", b"", b"".join(part.ljust(-(-len(part) // 4) * 4, b"\0") for part in parts))
-    fixed = struct.pack("<IIIIII", 0xFEEF04BD, 0x10000, 10 << 16, 22621 << 16 | 382, 10 << 16, 22621 << 16 | 382)
+    high, low = numbers[0] << 16 | numbers[1], numbers[2] << 16 | numbers[3]
+    fixed = struct.pack("<IIIIII", 0xFEEF04BD, 0x10000, high, low, high, low)
     fixed += struct.pack("<IIIIIII", 0x3F, 0, 0x40004, 1, 0, 0, 0)
     return _block("VS_VERSION_INFO", fixed, _block("StringFileInfo", b"", table))

@@ -206,12 +206,13 @@ class _Case:
 
     def _relatives(self) -> Iterator[str]:
         parent, creator = self.parent, self.creator
+        dated = parent.process and all(isinstance(p.create_time, int) for p in (parent.process, self.process))
         words = {
-            "alive": "is alive and older",
+            "alive": "is alive and older" if dated else "is alive; whether it is older cannot be told",
             "ended": "has ended",
             "newer": "is newer than this process: the id was used again, the real parent has ended",
             "not found": "is not in the list of processes",
-            "unknown": "cannot be read",
+            "unknown": "may have ended: the time of its end is none" if parent.process else "cannot be read",
         }
         if parent.state in words:
             yield f"parent {_pid(parent)} {words[parent.state]}"
@@ -317,6 +318,9 @@ class _Case:
             yield f"higher integrity ({self.token.integrity}) than its creator could give"
         if isinstance(peb.command_line, Absent) and peb.command_line.kind in NOT_READ:
             yield f"command line: {peb.command_line}"
+        created = self.process.create_time
+        if isinstance(created, Absent) and created.kind in NOT_READ:
+            yield f"time of its creation: {created}"
         yield from other_program(self.process, peb.image_path)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from process_anatomy.absent import Absent
+from process_anatomy.filetime import written
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.lists import follow_heads
 from process_anatomy.memory.space import Addresses
@@ -62,6 +63,7 @@ def csr_threads(kernel: Kernel, records: Records, tables: Addresses) -> list[Csr
     )
     fields = ("UniqueProcess", "UniqueThread", "Process", "ThreadHandle", "Flags", "CreateTime")
     columns = [threads.values(field) for field in fields]
+    columns[-1] = [written(value) for value in columns[-1]]
     found: list[list[CsrThread]] = [[] for _ in rings]
     for (row, link), *facts in zip(links, *columns, strict=True):
         found[row].append(CsrThread(link - inside, *facts))

@@ -17,7 +17,8 @@ class Relative:
     Attributes:
         pid: its id.
         process: the process, ``None`` where it cannot be found or cannot be the one.
-        state: ``alive``, ``ended``, ``newer`` (a later process has that id), ``not found``, ``none`` or ``unknown``.
+        state: ``alive``, ``ended``, ``newer`` (a later process has that id), ``not found``, ``none`` or ``unknown``
+            (with a process: the time of its end is none).
     """
 
     pid: int | Absent
@@ -57,7 +58,9 @@ class Kin:
         if not before:
             return Relative(pid, None, "newer" if candidates else "not found")
         found = max(before, key=lambda p: p.create_time if isinstance(p.create_time, int) else 0)
-        return Relative(pid, found, "alive" if isinstance(found.exit_time, Absent) else "ended")
+        if found.exit_time == NOT_APPLICABLE:
+            return Relative(pid, found, "alive")
+        return Relative(pid, found, "ended" if isinstance(found.exit_time, int) else "unknown")
 
 
 def _younger(process: Process, child: Process) -> bool:

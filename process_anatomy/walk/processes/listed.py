@@ -7,6 +7,7 @@ from typing import Any
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.errors import RequestError
+from process_anatomy.filetime import written
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.kernel import PID_LIMIT
 from process_anatomy.kernel.lists import follow
@@ -208,8 +209,8 @@ def read_processes(
         "handles": handles,
         "session": _sessions(kernel, get("Session"), dtb),
         "wow64": _wow64(kernel, get("WoW64Process")),
-        "create_time": get("CreateTime"),
-        "exit_time": [NOT_APPLICABLE if v == 0 else v for v in get("ExitTime")],
+        "create_time": [written(v) for v in get("CreateTime")],
+        "exit_time": [NOT_APPLICABLE if v == 0 else written(v) for v in get("ExitTime")],
         "dtb": [v if isinstance(v, Absent) else kernel.root_in(v) for v in dtb],
         "peb": [_peb(kernel, value) for value in get("Peb")],
         "vad_root": get("VadRoot"),

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
+from process_anatomy.filetime import written
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.lists import follow_heads
 from process_anatomy.memory.address_space import AddressSpace
@@ -231,7 +232,7 @@ def _of(space: AddressSpace, build: Build, loaders: list[_Loader]) -> _Found:
         name: records.texts(name) if name in ("FullDllName", "BaseDllName") else records.values(name) for name in WANTED
     }
     columns["DdagNode"] = _references(space, build, columns["DdagNode"], through)
-    columns["LoadTime"] = [NOT_APPLICABLE if v == 0 else v for v in columns["LoadTime"]]
+    columns["LoadTime"] = [NOT_APPLICABLE if v == 0 else written(v) for v in columns["LoadTime"]]
     columns["LoadReason"] = [v if isinstance(v, Absent) else LOAD_REASONS.get(v, str(v)) for v in columns["LoadReason"]]
     for row, (loader, address) in enumerate(places):
         get = {name: column[row] for name, column in columns.items()}

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
+from process_anatomy.filetime import written
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.view import Records, addresses_of
 from process_anatomy.walk.processes.listed import NOT_READ
@@ -155,6 +156,7 @@ def thread_facts(kernel: Kernel, table: ThreadTable) -> list[ThreadFacts]:
     columns["win32_reused"] = (records.array("LpcReceivedMsgIdValid") != 0).tolist()
     gone = columns["flags"], columns["state_number"], columns["exit_time"]
     columns["exit_time"] = [_exit_time(kernel, *one) for one in zip(*gone, strict=True)]
+    columns["create_time"] = [written(v) for v in columns["create_time"]]
     odd = _suspects(threads, records, columns).tolist()
     names = [field.name for field in fields(ThreadFacts)[1:-1]]
     rows: list[ThreadFacts] = []
@@ -183,7 +185,9 @@ def _suspects(threads: Sequence[Thread], records: Records, columns: dict[str, li
         found |= (get(field) < -1) | (get(field) > HIGHEST_PRIORITY)
     top, low, pointer = get("InitialStack"), get("StackLimit"), get("KernelStack")
     found |= (low >= top) | (pointer < low) | (pointer > top)
-    found |= np.array([isinstance(name, Absent) and name.kind in NOT_READ for name in columns["name"]], dtype=np.bool_)
+    for fact in ("name", "create_time", "exit_time"):
+        odd = [isinstance(value, Absent) and value.kind in NOT_READ for value in columns[fact]]
+        found |= np.array(odd, dtype=np.bool_)
     return found
 
 
@@ -218,7 +222,7 @@ def _exit_time(kernel: Kernel, flags: Any, state: Any, exit_time: Any) -> Any:
     _, shift, mask = kernel.build[ETHREAD].bits["Terminated"]
     flagged = isinstance(flags, int) and flags >> shift & mask
     if flagged or state == STATES.index("Terminated"):
-        return NOT_APPLICABLE if exit_time == 0 else exit_time
+        return NOT_APPLICABLE if exit_time == 0 else written(exit_time)
     return flags if isinstance(flags, Absent) else NOT_APPLICABLE
 
 

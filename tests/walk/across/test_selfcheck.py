@@ -264,3 +264,14 @@ def test_a_field_that_a_users_table_lacks_is_not_checked_against_the_debugger_bl
     assert {statement.agrees for statement in statements(block, poorer)} == {True}
     assert len(list(statements(block, poorer))) == len(list(statements(block, build))) - 1
     assert len(list(statements(block, build))) == len(KDBG_PLACES)
+
+
+@pytest.mark.parametrize("name", ["triage-x64-26100-7a-trimmed.dmp", "triage-x64-9600-111317-47781-criticalrocket.dmp"])
+def test_a_small_dump_is_checked_by_the_thread_that_it_holds_and_no_fact_is_claimed(name: str, shared: Path) -> None:
+    """Its build number and debugger block name the layout; that is what is said."""
+    rows = {row["Check"]: row for row in Views(open_path(shared / "real" / name)).view("selfcheck")}
+    for check in ("thread-process", "thread-owner-id", "thread-id"):
+        assert (rows[check]["Result"], rows[check]["Passed"]) == ("fits", 1)
+    told = rows["verdict"]["Explanation"]
+    assert "build number" in told
+    assert "Published facts" not in told

@@ -1,0 +1,91 @@
+"""``images --dump`` where nothing can be written: every row stays and says so, and nothing half-written is left."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from volatility3 import cli
+
+from process_anatomy.absent import Absent
+from process_anatomy.kernel.identify import Kernel
+from process_anatomy.notes.explainer import Explainer
+from process_anatomy.views import view
+from process_anatomy.views.declaration import Request
+from process_anatomy.volatility import Anatomy, open_path
+from process_anatomy.walk.across.tables import Tables
+from tests.conftest import ROOT, Vol
+
+SAMPLE = ROOT / "samples" / "lab-win11-22621.dmp"
+OPTIONS = {"module": "", "all": False, "dump": True}
+
+
+def test_an_output_folder_that_is_a_file_is_told_in_every_row(vol: Vol, tmp_path: Path) -> None:
+    """As many rows as without --dump, status 0."""
+    (tmp_path / "file").write_text("mine")
+    rows = vol("-r", "json", "-o", tmp_path / "file", "-f", SAMPLE, "windows.anatomy.images", "--dump").rows
+    without = vol("-r", "json", "-f", SAMPLE, "windows.anatomy.images").rows
+    assert len(rows) == len(without) > 20
+    told = [row for row in rows if "the image could not be written: Not a directory" in (row["Problems"] or "")]
+    assert len(told) == sum(row["PagesMissing"] < row["Pages"] for row in rows)
+    assert all(row["File output"] is None for row in told)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Kernel:
+    """Of the sample."""
+    return open_path(SAMPLE)
+
+
+@pytest.fixture
+def limited() -> Iterator[Callable[[int], None]]:
+    """Sets how long a file may become, as a full disk would."""
+    resource = pytest.importorskip("resource", reason="this system has no limit of a file's size")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def dumped(kernel: Kernel, folder: Path) -> list[dict[str, Any]]:
+    """Rows of the view, with files as ``vol -o FOLDER`` opens them."""
+    command = cli.CommandLine()
+    command.output_dir = str(folder)
+    plugin = SimpleNamespace(open=command.file_handler_class_factory())
+    output: Any = lambda *name: Anatomy._output(plugin, *name)  # type: ignore[arg-type]  # noqa: E731
+    request = Request(Tables(kernel, frozenset()), Explainer("off"), OPTIONS, output=output)
+    return [cells for _, cells in view("images").rows(request)]
+
+
+def test_a_disk_that_fills_leaves_no_file_under_any_name(
+    kernel: Kernel, tmp_path: Path, limited: Callable[[int], None]
+) -> None:
+    """Each row has its problem; neither a cut file nor one with a temporary name stays."""
+    limited(0x2800)  # two pages and a half
+    rows = dumped(kernel, tmp_path)
+    limited(1 << 40)
+    failed = [row for row in rows if isinstance(row["File output"], Absent)]
+    assert len(failed) == sum(row["PagesMissing"] < row["Pages"] for row in rows) > 5
+    assert all(any("could not be written" in problem for problem in row["Problems"]) for row in failed)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_told_by_the_name_that_it_has_at_last(kernel: Kernel, tmp_path: Path) -> None:
+    """Where the name was taken, it has a number; what is told is what is there."""
+    first = [row["File output"] for row in dumped(kernel, tmp_path)]
+    second = [row["File output"] for row in dumped(kernel, tmp_path)]
+    names = [name for name in first + second if isinstance(name, str)]
+    assert len(names) == len(set(names)) > 10
+    assert {path.name for path in tmp_path.iterdir()} == set(names)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a folder that nobody may write to is known for Linux")
+def test_a_folder_that_nobody_may_write_to_is_told_in_every_row(kernel: Kernel) -> None:
+    """Not even root makes files in /proc."""
+    rows = dumped(kernel, Path("/proc"))
+    assert any(isinstance(row["File output"], Absent) for row in rows)
+    assert not any(isinstance(row["File output"], str) for row in rows)

@@ -1,0 +1,162 @@
+"""Image files of every form are read, or named and declined for their own reason; nothing claims a search not made."""
+
+from __future__ import annotations
+
+import json
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from process_anatomy.errors import ImageError, NotWindows, NotYet
+from process_anatomy.forge import LAB, forge, write_lime
+from process_anatomy.volatility import declining, open_path
+from process_anatomy.walk.processes.listed import processes
+from structs.dump import DUMP_TYPE_OFFSET64
+from tests.conftest import ROOT
+
+SAMPLE = ROOT / "samples" / "lab-win11-22621.dmp"
+PROCESSES = 29
+Case = Callable[[str], Path]
+
+
+def pids(path: Path, dtb: int | None = None) -> set[object]:
+    """The ids of the processes in an image."""
+    return {row.pid for row in processes(open_path(path, dtb=dtb)).rows}
+
+
+@pytest.fixture(scope="module")
+def key(shared: Path) -> set[object]:
+    """The process ids of the cases' base image, as its answer key has them."""
+    truth = json.loads(lzma.decompress((shared / "cases" / "base-19041.truth.json.xz").read_bytes()))
+    return {row["pid"] for row in truth["processes"]}
+
+
+def dump_of_type(path: Path, kind: int) -> Path:
+    """The sample with another type in its header."""
+    content = bytearray(SAMPLE.read_bytes())
+    content[DUMP_TYPE_OFFSET64] = kind
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("kind", [6, 7])
+def test_a_kernel_bitmap_dump_is_read_as_a_full_one(kind: int, tmp_path: Path) -> None:
+    """Its bitmap of pages has the same form."""
+    assert len(pids(dump_of_type(tmp_path / "kernel.dmp", kind))) == PROCESSES
+
+
+def test_a_kernel_bitmap_dump_from_elsewhere_is_read_whole(case: Case, key: set[object], tmp_path: Path) -> None:
+    """All rows of the key, with the type that "automatic" writes."""
+    content = bytearray(case("base-19041.bmp.dmp").read_bytes())
+    content[DUMP_TYPE_OFFSET64] = 6
+    path = tmp_path / "automatic.dmp"
+    path.write_bytes(content)
+    assert len(key) == 37
+    assert pids(path) == key
+
+
+def test_a_cut_kernel_bitmap_dump_is_told_as_truncated(tmp_path: Path) -> None:
+    """With the number of bytes that are not there."""
+    path = dump_of_type(tmp_path / "kernel.dmp", 6)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 4])
+    with pytest.raises(NotWindows, match=r"truncated: \d+ bytes that its header promises are not in it"):
+        open_path(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (2, "type 2: kernel, which"),
+        (3, "type 3: header only, which"),
+        (8, r"type 8: kernel \(a debugger's .dump /k\)"),
+        (9, r"type 9: kernel and user \(a debugger's .dump /ka\)"),
+        (10, r"type 10: complete \(a debugger's .dump /f\)"),
+        (77, "unknown type 0x4d"),
+    ],
+)
+def test_a_crash_dump_of_another_type_is_named_and_declined(kind: int, words: str, tmp_path: Path) -> None:
+    """No search of a file whose pages lie elsewhere, and no talk of one."""
+    path = tmp_path / "other.dmp"
+    path.write_bytes(dump_of_type(path, kind).read_bytes()[:0x40000])
+    with pytest.raises(NotYet, match=words) as told:
+        open_path(path)
+    assert "searched" not in str(told.value)
+
+
+def test_a_core_file_of_a_32_bit_guest_is_read(case: Case) -> None:
+    """As ``virsh dump --memory-only`` writes it."""
+    found = pids(case("x-2600.elf32"))
+    assert {0, 4} & found
+    assert len(found) > 10
+
+
+def test_lime_with_bytes_after_its_last_range_is_read_and_they_are_told(tmp_path: Path) -> None:
+    """All rows; one doubt that counts the bytes."""
+    path = tmp_path / "tail.lime"
+    write_lime(forge(LAB), path)
+    whole = pids(path)
+    with path.open("ab") as file:
+        file.write(b"acquired by nobody " * 8)
+    kernel = open_path(path)
+    assert {row.pid for row in processes(kernel).rows} == whole
+    assert kernel.doubts == (
+        "the LiME file has 152 bytes after its last range that are not read: no range starts there",
+    )
+
+
+NAMED = {
+    "WAKE": (b"WAKE", NotYet, "a hibernation file of Windows"),
+    "RSTR": (b"RSTR", NotYet, "a hibernation file of Windows"),
+    "LINK": (b"LINK", NotYet, "a hibernation file of Windows"),
+    "HIBR": (b"HIBR", NotYet, "a hibernation file of Windows"),
+    "wake": (b"wake", NotYet, "a hibernation file of Windows"),
+    "rar": (b"Rar!\x1a\x07\x01\0", NotWindows, "a RAR archive, not a memory image; unpack it first"),
+    "7z": (b"7z\xbc\xaf\x27\x1c\0\4", NotWindows, "a 7z archive, not a memory image; unpack it first"),
+    "zip": (b"PK\x03\x04", NotWindows, "a ZIP archive, not a memory image; unpack it first"),
+    "qcow2": (b"QFI\xfb", NotWindows, "a virtual disk"),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_file_with_its_own_mark_is_named_at_once(name: str, tmp_path: Path) -> None:
+    """Hibernation files and archives; no search is claimed, for none is made."""
+    start, kind, words = NAMED[name]
+    path = tmp_path / "input"
+    path.write_bytes(start + bytes(1 << 20))
+    with pytest.raises(kind, match=words) as told:
+        open_path(path)
+    assert "searched" not in str(told.value)
+    assert "truncated" not in str(told.value)
+
+
+@pytest.mark.parametrize(("library", "kind", "words"), [(False, NotYet, "libsnappy"), (True, NotWindows, "damaged")])
+def test_avml_is_named_with_what_it_lacks(
+    library: bool, kind: type[ImageError], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its decompressor that is the reason; with it the file is damaged."""
+    monkeypatch.setattr(declining, "avml", SimpleNamespace(HAS_SNAPPY=library))
+    path = tmp_path / "input.avml"
+    path.write_bytes(b"AVML\2\0\0\0" + bytes(1 << 20))
+    with pytest.raises(kind, match=words):
+        open_path(path)
+
+
+@pytest.mark.parametrize("name", ["noself-ff", "noself-text"])
+def test_filler_in_the_first_page_hides_no_image(name: str, case: Case, key: set[object]) -> None:
+    """Whatever the capturing tool wrote there, the page tables are found, and with --dtb none are searched for."""
+    assert pids(case(f"{name}.raw")) == key
+    assert pids(case(f"{name}.raw"), dtb=0x1AD000) == key
+
+
+def test_a_search_is_told_only_where_it_was_made(tmp_path: Path) -> None:
+    """A text and a page of one letter: both were searched, the second is no text."""
+    path = tmp_path / "input"
+    path.write_bytes(b"a text, nothing else\n" * 5000)
+    with pytest.raises(NotWindows, match=r"looks like a text file.*searched"):
+        open_path(path)
+    path.write_bytes(b"\xff" * (1 << 17))
+    with pytest.raises(NotWindows, match=r"^not a Windows memory image.*searched"):
+        open_path(path)
