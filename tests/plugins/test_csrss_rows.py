@@ -25,7 +25,7 @@ def image() -> Image:
 
 def told(kernel: Kernel, *pids: int) -> Rows:
     """The plugin's cells, by column."""
-    return rows_of(kernel, "csrss", pid=[str(pid) for pid in pids])
+    return rows_of(kernel, "csrss", pid=pids)
 
 
 def test_every_entry_has_a_row_and_its_explanation(image: Image) -> None:
