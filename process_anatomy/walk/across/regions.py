@@ -15,7 +15,6 @@ import numpy as np
 
 from process_anatomy.absent import Absent
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.address_space.fixed_ranges import HYPERVISOR_PAGE_NAME, SHARED_DATA_NAME, fixed_name
@@ -129,7 +128,7 @@ def _user(kernel: Kernel, value: object) -> int:
 def _peb_marks(kernel: Kernel, processes: Sequence[Process]) -> Iterator[Mark]:
     """The PEBs and what they point to."""
     owners = [p for p in processes if _user(kernel, p.peb) and isinstance(p.dtb, int)]
-    if not owners or PEB not in kernel.build or not isinstance(kernel.space, AddressSpace):
+    if not owners or PEB not in kernel.build:
         return
     pebs, roots = (
         addresses_of([_user(kernel, p.peb) for p in owners]),
@@ -160,7 +159,7 @@ def _peb_marks(kernel: Kernel, processes: Sequence[Process]) -> Iterator[Mark]:
 def _thread_marks(kernel: Kernel, processes: Sequence[Process]) -> Iterator[Mark]:
     """The TEBs of all threads, and the stacks that they tell of."""
     table = threads(kernel, [p for p in processes if isinstance(p.dtb, int)])
-    if not table.rows or TEB not in kernel.build or not isinstance(kernel.space, AddressSpace):
+    if not table.rows or TEB not in kernel.build:
         return
     tebs = kernel.view.records(ETHREAD, addresses_of([row.address for row in table.rows])).values("Teb")
     kept = [(row.process, teb) for row, teb in zip(table.rows, tebs, strict=True) if _user(kernel, teb)]

@@ -16,8 +16,7 @@ import numpy as np
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.lists import follow_heads
-from process_anatomy.memory.address_space import AddressSpace
-from process_anatomy.memory.space import Addresses
+from process_anatomy.memory.space import Addresses, Space
 from process_anatomy.memory.view import View, addresses_of, unreadable
 from process_anatomy.walk.processes.listed import NOT_READ, Process
 from process_anatomy.walk.program.small_pebs import small_pebs
@@ -123,11 +122,7 @@ class _Loader:
 def loader_entries(kernel: Kernel, processes: Sequence[Process]) -> LoaderTable:
     """Every entry of the loader's lists of the processes, the native ones and those of WOW64."""
     space, bits = kernel.space, 8 * kernel.build.pointer_size
-    if not isinstance(space, AddressSpace):
-        lost = Absent(Kind.NOT_IN_DUMP, "the process's own memory is not in a small dump")
-        gone = {(p.address, bits): lost for p in processes if isinstance(p.peb, int)}
-        return LoaderTable((), gone, bits, frozenset(), ())
-    gone = {}
+    gone: dict[tuple[int, int], Absent] = {}
     native = [(p, p.peb) for p in processes if isinstance(p.peb, int)]
     gone |= {(p.address, bits): p.peb for p in processes if isinstance(p.peb, Absent) and p.peb.kind in NOT_READ}
     found = _of(space, kernel.build, _loaders(space, kernel.build, native, gone))
@@ -158,7 +153,7 @@ def _small_pebs(
 
 
 def _loaders(
-    space: AddressSpace,
+    space: Space,
     build: Build,
     pebs: Sequence[tuple[Process, int]],
     gone: dict[tuple[int, int], Absent],
@@ -195,7 +190,7 @@ class _Found:
     problems: list[str] = field(default_factory=list)
 
 
-def _of(space: AddressSpace, build: Build, loaders: list[_Loader]) -> _Found:
+def _of(space: Space, build: Build, loaders: list[_Loader]) -> _Found:
     """Follow the three lists of each loader, all at once, and read every entry once."""
     head, inside = build[PEB_LDR_DATA], build[LDR_DATA_TABLE_ENTRY]
     heads = addresses_of([loader.data + head.offset(f"{order}ModuleList") for loader in loaders for order in ORDERS])
@@ -246,7 +241,7 @@ def _of(space: AddressSpace, build: Build, loaders: list[_Loader]) -> _Found:
     return result
 
 
-def _references(space: AddressSpace, build: Build, nodes: list[Any], roots: Addresses) -> list[int | Absent]:
+def _references(space: Space, build: Build, nodes: list[Any], roots: Addresses) -> list[int | Absent]:
     """LoadCount of each module's node in the graph; -1 for one that is never unloaded."""
     if LDR_DDAG_NODE not in build:
         return [Absent(Kind.NOT_IN_BUILD, f"_LDR_DDAG_NODE is not in the layout of {build.name}")] * len(nodes)

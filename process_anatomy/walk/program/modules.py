@@ -14,9 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
-from process_anatomy.errors import RequestError
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.view import addresses_of, unreadable
 from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
@@ -127,11 +125,7 @@ def modules(kernel: Kernel, processes: Sequence[Process], trees: VadTable | None
         processes: whose modules.
         trees: the VADs of these processes, where they have been walked already.
 
-    Raises:
-        RequestError: the image holds no user memory.
     """
-    if not isinstance(kernel.space, AddressSpace):
-        raise RequestError("a small dump holds no process's own memory, so there are no modules to show")
     loaded = loader_entries(kernel, processes)
     trees = vads(kernel, processes) if trees is None else trees
     rooted = {vad.process.address for vad in trees.rows}
@@ -196,8 +190,6 @@ def _cases(
 def _headers(kernel: Kernel, wanted: Sequence[tuple[Process, int | Absent]]) -> list[Header | Absent]:
     """The PE header at each base, two reads for all of them: where it is, then what it says."""
     space = kernel.space
-    if not isinstance(space, AddressSpace):
-        return [Absent(Kind.NOT_IN_DUMP, "the process's own memory is not in a small dump")] * len(wanted)
     bases = addresses_of([base if isinstance(base, int) and base < kernel.system_start else 0 for _, base in wanted])
     roots = addresses_of([p.dtb if isinstance(p.dtb, int) else 0 for p, _ in wanted])
     start, there = space.read_many(bases, NEW_HEADER + 4, roots)

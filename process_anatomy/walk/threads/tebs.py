@@ -15,7 +15,6 @@ import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import View, addresses_of
 from process_anatomy.walk.processes.listed import NOT_READ
@@ -77,10 +76,6 @@ class Teb:
 def tebs(kernel: Kernel, threads: Sequence[Thread]) -> list[Teb]:
     """The TEBs of each thread, the 32-bit one behind the other, in two batches through the processes' own tables."""
     pointers = kernel.view.records(ETHREAD, addresses_of([thread.address for thread in threads])).values("Teb")
-    if not isinstance(kernel.space, AddressSpace):
-        gone = Absent(Kind.NOT_IN_DUMP, "the process's own memory is not in a small dump")
-        bits = 8 * kernel.build.pointer_size
-        return [_without(t, bits, _address(kernel, p), gone) for t, p in zip(threads, pointers, strict=True)]
     rows = _read(kernel, kernel.build, threads, [_address(kernel, pointer) for pointer in pointers])
     both = [row for row in rows if row.thread.process.wow64 is True and isinstance(row.address, int)]
     tables = addresses_of([_number(row.thread.process.dtb) for row in both])
