@@ -81,6 +81,11 @@ class Fragments:
         """Whether there is anything of a process's own memory."""
         return bool(self._firsts) and self._firsts[0] < self.system_start
 
+    @property
+    def user_bytes(self) -> int:
+        """How many bytes there are of a process's own memory."""
+        return sum(fragment.size for fragment in self.fragments if fragment.address < self.system_start)
+
     def reach(self, address: int) -> int:
         """How many bytes the dump holds from an address on without a hole."""
         which = bisect_right(self._stretches, address) - 1

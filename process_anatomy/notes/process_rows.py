@@ -35,6 +35,13 @@ def count(value: Any, noun: str) -> str:
     return f"{value} {noun}" if value == 1 else f"{value} {noun}s"
 
 
+def file_words(value: Any) -> str:
+    """The path of a file as a sentence holds it: that there is none is another fact than that it cannot be read."""
+    if isinstance(value, Absent):
+        return "a file whose name cannot be read" if value.kind in NOT_READ else "no file"
+    return str(value) or "no file"
+
+
 def process_note(process: Process, kin: Kin, token: Token | None, crash: Crash | None) -> tuple[str, dict[str, object]]:
     """The note of a process row.
 

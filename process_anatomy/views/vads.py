@@ -47,7 +47,7 @@ def rows(request: Request) -> Iterator[Row]:
                 "SectionReferences": section.references,
                 "FileObject": section.file_object,
                 "Problems": (*row.problems, *check.problems, *section.problems),
-                "Explanation": explain(vad_note, row, explain.library),
+                "Explanation": explain(vad_note, row, explain.library, names),
             },
         )
 

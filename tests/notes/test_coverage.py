@@ -238,8 +238,13 @@ def test_every_kind_of_vad_row_is_reached_and_has_its_note() -> None:
         replace(VAD, private=0, file="\\a.nls"),
         replace(VAD, private=0),
         replace(VAD, start=Absent(Kind.UNREADABLE)),
+        replace(VAD, vad_type="VadImageMap", file=NOT_APPLICABLE),
+        replace(VAD, vad_type="VadImageMap", file=Absent(Kind.UNREADABLE)),
+        replace(VAD, private=0, file=Absent(Kind.UNREADABLE)),
     ]
-    assert {vad_rows.vad_note(vad, default())[0] for vad in kinds} == set(default().ids("vad-row/"))
+    reached = {vad_rows.vad_note(vad, default())[0] for vad in kinds}
+    reached.add(vad_rows.vad_note(VAD, default(), ("KUSER_SHARED_DATA",))[0])
+    assert reached == set(default().ids("vad-row/"))
 
 
 def test_every_region_has_its_note() -> None:

@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
         "protection",
         "meaning",
         "committed",
+        "use",
     },
     "token-row": WHO
     | {"user", "name", "account", "integrity", "elevation", "session", "level", "restricting", "capabilities"},
@@ -136,7 +137,8 @@ NAMES = {
     "privilege-state": "enabled enabled-by-default present absent enabled-not-present unknown",
     "protection": "PAGE_NOACCESS PAGE_READONLY PAGE_EXECUTE PAGE_EXECUTE_READ PAGE_READWRITE PAGE_WRITECOPY"
     " PAGE_EXECUTE_READWRITE PAGE_EXECUTE_WRITECOPY PAGE_GUARD PAGE_NOCACHE PAGE_WRITECOMBINE",
-    "vad-row": "image file pagefile private private-executable large-pages awe write-watch physical rotate enclave"
+    "vad-row": "image image-unreadable image-without-file mapped-unreadable file pagefile private shared-data"
+    " private-executable large-pages awe write-watch physical rotate enclave"
     " unreadable",
     "working-set-row": "resident own-list nothing-resident minimal system exited small-dump unreadable",
     "token-row": "system-user service user elevated limited app-container restricted write-restricted impersonation"

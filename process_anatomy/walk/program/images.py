@@ -137,7 +137,8 @@ def images(
     for each, vad in zip(wanted, around, strict=True):
         root = each.process.dtb if isinstance(each.process.dtb, int) else 0
         own = spaces.setdefault(root, space.through(root))
-        rows.append(_image(own, each, vad, NOT_APPLICABLE if vad is None else next(headers)))
+        told = each.process.address not in walked.broken  # else no range need be missing where none was seen
+        rows.append(_image(own, each, vad, NOT_APPLICABLE if vad is None else next(headers), told))
     return ImageTable(tuple(rows), tuple(problems))
 
 
@@ -177,7 +178,7 @@ def _programs(kernel: Kernel, space: Space, processes: Sequence[Process]) -> tup
     return wanted, problems
 
 
-def _image(own: Space, wanted: _Wanted, vad: Vad | None, file: FileHeader | Absent) -> Image:
+def _image(own: Space, wanted: _Wanted, vad: Vad | None, file: FileHeader | Absent, whole: bool) -> Image:
     process, role, base, name, told = wanted
     problems = list(told)
     facts: PeFacts | Absent
@@ -197,7 +198,7 @@ def _image(own: Space, wanted: _Wanted, vad: Vad | None, file: FileHeader | Abse
         size = mapped
         problems.append(f"its header cannot be used: {facts}")
     if vad is None:
-        problems.append("no VAD covers it" if process.vad_root else "its VADs are not known")
+        problems.append("no VAD covers it" if process.vad_root and whole else "its VADs are not known")
     elif vad.vad_type != IMAGE_MAP:
         problems.append(f"no image is mapped there: its memory is {'private' if vad.private else 'a plain mapping'}")
     elif vad.start != base:

@@ -19,7 +19,7 @@ from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.view import addresses_of, unreadable
 from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
 from process_anatomy.walk.address_space.vads import Vad, VadTable, vads
-from process_anatomy.walk.processes.listed import Process
+from process_anatomy.walk.processes.listed import NOT_READ, Process
 from process_anatomy.walk.program.loader import LoaderEntry, LoaderTable, loader_entries
 
 NEW_HEADER = 0x3C
@@ -129,6 +129,7 @@ def modules(kernel: Kernel, processes: Sequence[Process], trees: VadTable | None
     loaded = loader_entries(kernel, processes)
     trees = vads(kernel, processes) if trees is None else trees
     rooted = {vad.process.address for vad in trees.rows}
+    broken = trees.broken
     mapped: dict[int, dict[int, Vad]] = {}
     for vad in trees.rows:
         if vad.vad_type == IMAGE_MAP and isinstance(vad.start, int):
@@ -137,7 +138,8 @@ def modules(kernel: Kernel, processes: Sequence[Process], trees: VadTable | None
     cases = [case for process, entries in grouped for case in _cases(process, entries, mapped, loaded.bits)]
     headers = _headers(kernel, [(process, base) for process, base, _, _, _ in cases])
     rows = tuple(
-        _row(*case, header, loaded, case[0].address in rooted) for case, header in zip(cases, headers, strict=True)
+        _row(*case, header, loaded, case[0].address in rooted, case[0].address in broken)
+        for case, header in zip(cases, headers, strict=True)
     )
     told = {(row.process.address) for row in rows}
     problems = [*loaded.problems, *trees.problems]
@@ -221,6 +223,7 @@ def _row(
     header: Header | Absent,
     loaded: LoaderTable,
     rooted: bool,
+    broken: bool,
 ) -> Module:
     problems: list[str] = []
     compared: str | Absent = NOT_APPLICABLE
@@ -238,8 +241,10 @@ def _row(
             problems.append("no list holds it as far as the loader's lists could be followed")
     else:
         state = LISTED if vad is not None or not rooted else NO_IMAGE
-        if isinstance(entry.base, Absent):
+        if isinstance(entry.base, Absent) or (state == NO_IMAGE and broken):
             state = UNREADABLE
+            if isinstance(entry.base, int):
+                problems.append("whether an image is mapped at its base is not known: its VADs are not known whole")
         elif state == NO_IMAGE:
             problems.append("a list holds it, but no image is mapped at its base")
         for one in (entry, entry32):
@@ -253,6 +258,8 @@ def _row(
             compared = header
     if isinstance(header, Absent) and header.kind is Kind.IMPLAUSIBLE:
         problems.append(header.reason)
+    if vad is not None and isinstance(vad.file, Absent) and vad.file.kind in NOT_READ:
+        problems.append(f"MappedPath: {vad.file}")
     return Module(process, entry, entry32, vad, base, header, state, compared, tuple(dict.fromkeys(problems)))
 
 
