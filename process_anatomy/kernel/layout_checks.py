@@ -17,6 +17,7 @@ from process_anatomy.kernel.observations import (
     back_links,
     count_of,
     not_blank,
+    readable,
     sane_times,
     tally,
 )
@@ -287,6 +288,7 @@ def _headers(sample: Sample) -> Iterator[Check]:
     for field in ("Type", "TypeIndex"):
         if field not in headers.structure:
             continue
+        known = readable(headers, field, known)  # of a header that is there in part this field may be missing
         plain = headers.array(field).astype(np.uint64)
         mixed = plain ^ (headers.addresses >> np.uint64(8) & np.uint64(0xFF))
         agreed = max(

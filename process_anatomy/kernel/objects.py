@@ -373,6 +373,9 @@ def _cookie(kernel: Kernel, rows: Mapping[int, ObjectType]) -> tuple[int | Absen
         for stored, readable, header, (_, expected) in zip(data, there, headers.tolist(), known, strict=True)
         if readable
     ]
+    if not by_name:
+        gone = "no object type could be read, so what the type index of a header stands for cannot be told"
+        return Absent(Kind.UNREADABLE, gone), ""
     if not witnesses:
         return Absent(Kind.UNREADABLE, "no object is readable whose type is known, so type indexes cannot be told"), ""
     plain = sum(stored == expected for stored, expected, _ in witnesses)

@@ -6,6 +6,7 @@ As :mod:`process_anatomy.notes.process_rows`: pure functions; the words are in t
 from __future__ import annotations
 
 from process_anatomy.absent import Absent, Kind
+from process_anatomy.kernel.identify import SYSTEM_PID
 from process_anatomy.notes.explainer import Told
 from process_anatomy.notes.library import Level, Library
 from process_anatomy.notes.process_rows import who, word
@@ -41,10 +42,14 @@ def peb_note(row: Peb) -> Fact:
 def _peb_kind(row: Peb) -> str:
     if isinstance(row.address, Absent):
         if row.address.kind in NOT_READ:
-            return "unreadable"
+            return "none" if row.process.minimal is True or row.process.pid == SYSTEM_PID else "no-address"
+        if row.process.pico is True:
+            return "pico"
         return "ended" if isinstance(row.process.exit_time, int) else "none"
     if isinstance(row.image_base, Absent) and isinstance(row.being_debugged, Absent):
-        return "small-dump" if row.image_base.kind is Kind.NOT_IN_DUMP else "unreadable"
+        if row.image_base.kind is Kind.NOT_IN_DUMP:
+            return "small-dump"
+        return "no-tables" if isinstance(row.root, Absent) else "unreadable"
     if row.being_debugged is True:
         return "debugged"
     if row.process.wow64 is True:
@@ -96,7 +101,11 @@ def teb_note(row: Teb) -> Fact:
 
 def _teb_kind(row: Teb) -> str:
     if isinstance(row.address, Absent):
-        return "unreadable" if row.address.kind in NOT_READ else "none"
+        if row.address.kind in NOT_READ:
+            return "no-address"
+        if row.thread.process.pico is True:
+            return "pico"
+        return "gone" if row.user_start else "none"
     if isinstance(row.stack_base, Absent) and isinstance(row.own_address, Absent):
         return "unreadable"
     if row.thread.process.wow64 is True:

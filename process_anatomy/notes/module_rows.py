@@ -37,7 +37,7 @@ def module_note(row: Module, library: Library) -> Fact:
         "why": why,
     }
     kind = row.state
-    if kind == LISTED and row.problems:
+    if kind == LISTED and row.disputed:
         kind = "contradicted"
     elif kind == LISTED and row.bits == "32" and row.process.wow64 is True:
         kind = "listed-32"

@@ -17,7 +17,8 @@ from process_anatomy.walk.security.tokens import Token
 
 def who(process: Process) -> dict[str, object]:
     """The process of a row, as notes name it."""
-    name = process.name if isinstance(process.name, str) and process.name else "a process without a readable name"
+    name = process.name if isinstance(process.name, str) else "a process without a readable name"
+    name = name or "a process without a name"
     return {"process": name, "pid": word(process.pid), "ppid": word(process.ppid)}
 
 
@@ -84,7 +85,9 @@ def _process_kind(process: Process, token: Token | None) -> str:
     if isinstance(process.exit_time, int):
         return "exited"
     if process.minimal is True:
-        return "minimal"
+        # what could not be read of it may be what makes it a pico process
+        unread = isinstance(process.pico, Absent) and process.pico.kind in NOT_READ
+        return "pico" if process.pico is True else "unreadable" if unread else "minimal"
     if isinstance(process.protection, tuple) and process.protection[0]:
         return "protected"
     if process.wow64 is True:

@@ -216,6 +216,7 @@ def test_every_kind_of_process_row_is_reached_and_has_its_note() -> None:
         replace(PROCESS, pid=4),
         replace(PROCESS, exit_time=1),
         replace(PROCESS, minimal=True),
+        replace(PROCESS, minimal=True, pico=True),
         replace(PROCESS, protection=(1, 6)),
         replace(PROCESS, wow64=True),
         replace(PROCESS, pid=gone),
@@ -448,7 +449,7 @@ def test_every_kind_of_module_row_is_reached_and_has_its_note() -> None:
         for reason in reasons
     ]
     listed = [
-        Module(entry.process, entry, None, vad, base, NO, state, NO, problems)
+        Module(entry.process, entry, None, vad, base, NO, state, NO, problems, bool(problems))
         for entry in entries
         for vad in (VAD, None)
         for base in (0x1000, GONE)
@@ -521,9 +522,12 @@ def test_every_kind_of_peb_is_reached_and_has_its_note() -> None:
         replace(PEB, process=narrow, bits=32),
         replace(PEB, being_debugged=True),
         replace(PEB, address=NO),
+        replace(PEB, address=NO, process=replace(PROCESS, pico=True)),
         replace(PEB, address=NO, process=replace(PROCESS, exit_time=2)),
         replace(PEB, address=GONE),
         replace(PEB, image_base=GONE),
+        replace(PEB, image_base=GONE, being_debugged=GONE),
+        replace(PEB, image_base=GONE, being_debugged=GONE, root=GONE),
         replace(PEB, image_base=Absent(Kind.NOT_IN_DUMP)),
     ]
     assert told(map(peb_note, rows_of_pebs)) == set(default().ids("peb-row/"))
@@ -558,6 +562,8 @@ def test_every_kind_of_teb_is_reached_and_has_its_note() -> None:
         TEB,
         replace(TEB, thread=replace(THREAD, process=replace(PROCESS, wow64=True))),
         replace(TEB, address=NO),
+        replace(TEB, address=NO, thread=replace(THREAD, process=replace(PROCESS, pico=True))),
+        replace(TEB, address=NO, user_start=True),
         replace(TEB, bits=32, thread=replace(THREAD, process=replace(PROCESS, wow64=True))),
         replace(TEB, address=GONE),
         replace(TEB, stack_base=GONE, own_address=GONE),

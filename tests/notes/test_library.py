@@ -177,20 +177,20 @@ NAMES = {
     "mitigation": "HIGH_ENTROPY_VA DYNAMIC_BASE FORCE_INTEGRITY NX_COMPAT NO_ISOLATION NO_SEH NO_BIND APPCONTAINER"
     " WDM_DRIVER GUARD_CF TERMINAL_SERVER_AWARE",
     "parent-state": "alive ended newer not-found none unknown",
-    "process-row": "system minimal exited wow64 session-zero first-session user-session no-session protected small-dump"
-    " unreadable",
-    "peb-row": "native wow64 wow64-native debugged none ended unreadable small-dump",
+    "process-row": "system minimal pico exited wow64 session-zero first-session user-session no-session protected"
+    " small-dump unreadable",
+    "peb-row": "native wow64 wow64-native debugged none pico ended unreadable no-tables no-address small-dump",
     "environment-row": "variable search code drive odd unreadable",
     "handle-row": "process self thread token file key section link named unnamed unreadable",
     "access-row": "process thread token section upwards way-direct way-steps",
-    "teb-row": "user wow64 small none unreadable",
+    "teb-row": "user wow64 small none pico gone no-address unreadable",
     "global-flag": "FLG_STOP_ON_EXCEPTION FLG_SHOW_LDR_SNAPS FLG_HEAP_ENABLE_TAIL_CHECK FLG_HEAP_ENABLE_FREE_CHECK"
     " FLG_HEAP_VALIDATE_PARAMETERS FLG_HEAP_VALIDATE_ALL FLG_APPLICATION_VERIFIER FLG_MONITOR_SILENT_PROCESS_EXIT"
     " FLG_HEAP_ENABLE_TAGGING FLG_USER_STACK_TRACE_DB FLG_HEAP_ENABLE_TAG_BY_DLL FLG_DISABLE_STACK_EXTENSION"
     " FLG_HEAP_DISABLE_COALESCING FLG_HEAP_PAGE_ALLOCS",
     "finding": " ".join(RULES),
     "severity": "info low medium high critical",
-    "thread-row": "user wow64 kernel impersonating ended private-executable nowhere no-driver no-image reused"
+    "thread-row": "user wow64 kernel impersonating ended ending private-executable nowhere no-driver no-image reused"
     " message-number unknown-start unreadable",
     "thread-state": "Initialized Ready Running Standby Terminated Waiting Transition DeferredReady GateWait"
     " WaitingForProcessInSwap",

@@ -179,9 +179,7 @@ def _files(kernel: Kernel, records: Records, tags: list[Any], images: list[bool]
             if name == "FilePointer":
                 found[row] = NOT_APPLICABLE
             elif images[row]:
-                found[row] = Absent(
-                    Kind.IMPLAUSIBLE, f"its {layout.name}.{name} is zero, though an image has a section"
-                )
+                found[row] = Absent(Kind.IMPLAUSIBLE, f"{layout.name}.{name} is zero, though an image has a section")
         going = there[back] & (pointers != 0)
         rows, where = rows[going], pointers[going]
     unique, back = distinct(where)

@@ -62,6 +62,7 @@ class Process:
         image_path: object name of the executable, as audited at creation.
         seen_by: directions of the active list that reached it.
         problems: what is odd or could not be read, one line each.
+        pico: whether it is a pico process: a minimal one in which a program of another system runs (WSL 1's Linux).
     """
 
     address: int
@@ -83,6 +84,7 @@ class Process:
     image_path: str | Absent
     seen_by: tuple[str, ...]
     problems: tuple[str, ...]
+    pico: bool | Absent = False
 
     @property
     def own_space(self) -> bool:
@@ -216,6 +218,7 @@ def read_processes(
         "token": [v if isinstance(v, Absent) else v & ~kernel.build.fast_ref for v in get("Token")],
         "protection": [t if isinstance(t, Absent) else (t, s) for t, s in zip(types, signers, strict=True)],
         "minimal": [v if isinstance(v, Absent) else v != 0 for v in get("Minimal")],
+        "pico": [v if isinstance(v, Absent) else v != 0 for v in get("PicoContext")],
         "image_path": paths,
     }
     rows = []

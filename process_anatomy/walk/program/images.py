@@ -198,7 +198,8 @@ def _image(own: Space, wanted: _Wanted, vad: Vad | None, file: FileHeader | Abse
         size = mapped
         problems.append(f"its header cannot be used: {facts}")
     if vad is None:
-        problems.append("no VAD covers it" if process.vad_root and whole else "its VADs are not known")
+        rooted = isinstance(process.vad_root, int) and process.vad_root != 0
+        problems.append("no VAD covers it" if rooted and whole else "its VADs are not known")
     elif vad.vad_type != IMAGE_MAP:
         problems.append(f"no image is mapped there: its memory is {'private' if vad.private else 'a plain mapping'}")
     elif vad.start != base:

@@ -70,6 +70,7 @@ class LoaderEntry:
         references: references in the loader's graph of dependencies, -1 for one that stays for good.
         orders: which of :data:`ORDERS` hold it.
         problems: what is odd or could not be read, one line each.
+        astray: whether a link of the lists leads to it that it does not answer.
     """
 
     process: Process
@@ -88,6 +89,7 @@ class LoaderEntry:
     references: int | Absent
     orders: tuple[str, ...]
     problems: tuple[str, ...]
+    astray: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +238,7 @@ def _of(space: Space, build: Build, loaders: list[_Loader]) -> _Found:
                 loader.process, loader.bits, address, get["DllBase"], get["EntryPoint"], get["SizeOfImage"],
                 get["FullDllName"], get["BaseDllName"], get["Flags"], get["ObsoleteLoadCount"], get["TimeDateStamp"],
                 get["LoadTime"], get["LoadReason"], get["DdagNode"], orders[row], tuple(dict.fromkeys(problems)),
+                bool(notes[row]),
             )
         )  # fmt: skip
     return result

@@ -56,6 +56,7 @@ class Module:
             ``no-loader`` (mapped, in a process without a loader of its own), ``unreadable``.
         compared: ``agrees`` or ``differs``, of header and entry; absent where there are not both.
         problems: what is odd or could not be read, one line each.
+        disputed: whether lists, mapped file and header say different things; what could not be read is no dispute.
     """
 
     process: Process
@@ -67,6 +68,7 @@ class Module:
     state: str
     compared: str | Absent
     problems: tuple[str, ...]
+    disputed: bool = False
 
     def told(self, name: str) -> Any:
         """A fact of the loader's entry, by the name of its attribute."""
@@ -226,6 +228,7 @@ def _row(
     broken: bool,
 ) -> Module:
     problems: list[str] = []
+    disputes: list[str] = []
     compared: str | Absent = NOT_APPLICABLE
     whole = process.address not in loaded.cut and not any((process.address, b) in loaded.gone for b in (64, 32))
     if entry is None:
@@ -249,18 +252,22 @@ def _row(
             problems.append("a list holds it, but no image is mapped at its base")
         for one in (entry, entry32):
             if one is not None:
-                problems += one.problems + tuple(against_lists(one)) + tuple(against_mapping(one, vad))
+                disputes += [*against_lists(one), *against_mapping(one, vad)]
+                problems += [*one.problems, *disputes]
         if isinstance(header, Header):
             wrong = list(against_header(entry, header))
             compared = DIFFERS if wrong else AGREES
+            disputes += wrong
             problems += wrong
         else:
             compared = header
     if isinstance(header, Absent) and header.kind is Kind.IMPLAUSIBLE:
         problems.append(header.reason)
+        disputes.append(header.reason)
     if vad is not None and isinstance(vad.file, Absent) and vad.file.kind in NOT_READ:
         problems.append(f"MappedPath: {vad.file}")
-    return Module(process, entry, entry32, vad, base, header, state, compared, tuple(dict.fromkeys(problems)))
+    disputed = bool(disputes) or any(one.astray for one in (entry, entry32) if one is not None)
+    return Module(process, entry, entry32, vad, base, header, state, compared, tuple(dict.fromkeys(problems)), disputed)
 
 
 def against_lists(entry: LoaderEntry) -> Iterator[str]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Kernel
+from process_anatomy.memory.fragments import Fragments
 from process_anatomy.memory.space import Space
 from process_anatomy.memory.view import View, addresses_of, unreadable
 from process_anatomy.walk.processes.listed import NOT_READ, Process
@@ -283,7 +284,9 @@ def _string(own: View, value: Any, parameters: int) -> str | Absent:
 def _elsewhere(
     space: Space, owners: Sequence[Owner], addresses: Any, everyone: Sequence[Process]
 ) -> list[tuple[Process, str] | None]:
-    """What the address of each PEB holds in the next process that has one."""
+    """What the address of each PEB holds in the next process that has one; a small dump holds one process's memory."""
+    if isinstance(space, Fragments):
+        return [None] * len(owners)
     able = [p for p in everyone if isinstance(p.dtb, int) and isinstance(p.peb, int)]
     others: list[Process | None] = []
     following = {p.address: able[(index + 1) % len(able)] for index, p in enumerate(able)}
