@@ -82,6 +82,11 @@ class Statement(NamedTuple):
         """Whether both say the same."""
         return self.said == self.known
 
+    @property
+    def contradicts(self) -> bool:
+        """Whether they say different things: a layout without the field says nothing."""
+        return self.known is not None and self.said != self.known
+
     def __str__(self) -> str:
         if not self.field:
             return f"{self.structure} has {self.said} bytes, not {self.known}"

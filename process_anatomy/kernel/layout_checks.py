@@ -261,7 +261,7 @@ def _token_checks(sample: Sample, tokens: Records | None) -> Iterator[Check]:
 def _groups(sample: Sample, tokens: Records) -> Mask:
     """Which tokens have an array of SIDs."""
     counts, arrays = tokens.array("UserAndGroupCount"), sample.pointers(tokens, "UserAndGroups")
-    return sample.is_kernel(arrays) & (counts > 0) & (counts < GROUP_LIMIT)
+    return sample.is_kernel(arrays, 4) & (counts > 0) & (counts < GROUP_LIMIT)
 
 
 def _sids(sample: Sample, tokens: Records | None) -> Iterator[Check]:

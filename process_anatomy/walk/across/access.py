@@ -149,13 +149,18 @@ def access(kernel: Kernel, processes: Sequence[Process]) -> AccessTable:
     sides = {token.process.address: _side(token) for token in own}
     held = _held(kernel, rows, own)
     programs = _programs(kernel, processes)
+    led = [(row, _targets(row, sides, held, programs)) for row in rows]
+    lost = sum(not targets and row.type in (PROCESS, THREAD) for row, targets in led)
+    odd = (
+        (f"{lost} handles that give power are not shown, because whom they lead to could not be told",) if lost else ()
+    )
     steps = [
         Step(row, sides[row.process.address], target, _powers(row), row.problems)
-        for row in rows
-        for target in _targets(row, sides, held, programs)
+        for row, targets in led
+        for target in targets
         if target.process is not row.process
     ]
-    return AccessTable(tuple(steps), tuple(_ways(steps)), found.problems)
+    return AccessTable(tuple(steps), tuple(_ways(steps)), (*found.problems, *odd))
 
 
 def _side(token: Token) -> Side:

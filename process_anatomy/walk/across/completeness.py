@@ -192,6 +192,8 @@ def _address_spaces(walks: Walks) -> list[Component]:
         obstacles = [f"{lost} of {expected} VAD nodes could not be read"] if lost else []
         if isinstance(process.vad_root, Absent):
             obstacles.append(f"VAD root: {process.vad_root}")
+        elif process.vad_root == 0 and process.runs_program:
+            obstacles.append("it runs, but its VadRoot is zero")
         elif process.address in trees.broken and not lost:
             obstacles.append("its VAD tree could not be followed whole")
         if process.vad_root == 0 and not obstacles:
@@ -226,7 +228,8 @@ def _programs(walks: Walks) -> list[Component]:
     for process in walks.processes:
         program = next(iter(mapped.get(process.address, [])), None)
         own = blocks.get(process.address, [])
-        if program is None and all(isinstance(b.address, Absent) and b.address.kind not in NOT_READ for b in own):
+        without = all(isinstance(b.address, Absent) and b.address.kind not in NOT_READ for b in own)
+        if program is None and not process.runs_program and without:
             found.append(Component(NONE))
             continue
         obstacles: list[str] = []
@@ -294,7 +297,8 @@ def _contexts(known: Sequence[Token]) -> list[Component]:
         facts = len(fields(Token)) - 3
         obstacles = _unread(token)
         if token.address == 0:
-            found.append(Component(NONE))
+            none = Component(NOT, 0, facts, ("it runs, but its Token is zero",))
+            found.append(none if token.process.runs_program else Component(NONE))
         elif isinstance(token.user, Absent) and isinstance(token.token_id, Absent):
             found.append(Component(NOT, 0, facts, tuple(obstacles)))
         else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from process_anatomy.absent import Absent, Kind
+from process_anatomy.absent import Absent
 from process_anatomy.errors import RequestError
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.objects import ObjectHeaders, ObjectTypes, object_headers, object_types
@@ -117,7 +117,7 @@ def handles(
     if types:
         kinds = {name.casefold() for name in types}
         by_others = [others.get(body, "").casefold() for body in bodies.tolist()]
-        lost = headers.index < 0
+        lost = ~np.isin(headers.index, np.array(sorted(known.rows), dtype=np.int64))
         untold = int(np.count_nonzero((lost & np.array([not name for name in by_others], dtype=np.bool_))[back]))
         kept = np.isin(headers.index, np.array(sorted(wanted), dtype=np.int64))
         kept |= lost & np.array([name in kinds for name in by_others], dtype=np.bool_)
@@ -125,7 +125,7 @@ def handles(
         bodies, back = distinct(entries.object)
         headers = object_headers(kernel, bodies)
     names = [
-        others.get(body, name) if isinstance(name, Absent) and name.kind is not Kind.IMPLAUSIBLE else name
+        others.get(body, name) if isinstance(name, Absent) else name
         for body, name in zip(bodies.tolist(), headers.type_names(), strict=True)
     ]
     told = targets(kernel, _by_type(headers, names))

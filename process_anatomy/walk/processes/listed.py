@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
@@ -92,6 +92,12 @@ class Process:
         if isinstance(self.minimal, Absent) and self.minimal.kind is Kind.NOT_IN_BUILD:
             return isinstance(self.peb, int)
         return self.minimal is False
+
+    @property
+    def runs_program(self) -> bool:
+        """Whether it has not ended and runs a program, so that it has a program, a VAD tree, a token and handles."""
+        alive = isinstance(self.exit_time, Absent) and self.exit_time.kind is Kind.NOT_APPLICABLE
+        return alive and self.own_space and isinstance(self.peb, int)
 
     @property
     def protection_name(self) -> str | Absent:
@@ -221,6 +227,12 @@ def read_processes(
         "pico": [v if isinstance(v, Absent) else v != 0 for v in get("PicoContext")],
         "image_path": paths,
     }
+    necessary = {
+        "VAD tree": columns["vad_root"],
+        "handle table": get("ObjectTable"),
+        "token": columns["token"],
+        "program": get("SectionBaseAddress"),
+    }
     rows = []
     for row, address in enumerate(addresses):
         facts = {name: column[row] for name, column in columns.items()}
@@ -228,7 +240,12 @@ def read_processes(
             f"{name}: {value}" for name, value in facts.items() if isinstance(value, Absent) and value.kind in NOT_READ
         ]
         problems += _contradictions(facts, owners[row])
-        rows.append(Process(address=address, seen_by=seen[row], problems=tuple(problems), **facts))
+        process = Process(address=address, seen_by=seen[row], problems=tuple(problems), **facts)
+        if process.runs_program:
+            lacking = [what for what, values in necessary.items() if values[row] == 0]
+            problems += [f"it runs, but has no {what}: that field is zero" for what in lacking]
+            process = replace(process, problems=tuple(problems)) if lacking else process
+        rows.append(process)
     return rows
 
 

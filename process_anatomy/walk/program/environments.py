@@ -67,7 +67,7 @@ def _variables(peb: Peb, block: int, own: Space) -> Iterator[Variable]:
     limit = max(0, min(limit, own.system_start - block)) & ~1
     seen: set[str] = set()
     count = 0
-    for address, text, whole in _strings(own, block, limit):
+    for address, text, whole in _strings(own, block, limit, limit if isinstance(told, int) else 0):
         if isinstance(text, Absent):
             yield Variable(peb, block, address, text, text, (f"environment: {text}",))
             continue
@@ -101,7 +101,7 @@ def _variable(peb: Peb, block: int, address: int, text: str, whole: str, seen: s
     )
 
 
-def _strings(own: Space, block: int, limit: int) -> Iterator[tuple[int, str | Absent, str]]:
+def _strings(own: Space, block: int, limit: int, told: int) -> Iterator[tuple[int, str | Absent, str]]:
     """Address and text of every string up to the empty one, with why a text is not all there.
 
     Behind pages that are gone, the first string is not taken, for it may have begun on them.
@@ -120,6 +120,9 @@ def _strings(own: Space, block: int, limit: int) -> Iterator[tuple[int, str | Ab
             if resuming:
                 resuming = False
             elif stop == here:
+                rest = _after(own, first + 2 * (stop + 1), block + told)
+                if rest:
+                    yield first + 2 * stop, Absent(Kind.IMPLAUSIBLE, rest), ""
                 return
             else:
                 yield first + 2 * here, _decoded(units[here:stop]), ""
@@ -130,6 +133,17 @@ def _strings(own: Space, block: int, limit: int) -> Iterator[tuple[int, str | Ab
             yield first + 2 * here, _decoded(units[here:]), gone
         elif after >= block + limit:
             yield after, Absent(Kind.IMPLAUSIBLE, missing), ""
+
+
+def _after(own: Space, start: int, end: int) -> str:
+    """What follows the end of a block within the size that is told of it; empty where nothing but zeros does."""
+    size = end - start
+    data = own.read(start, size) if size > 0 else None
+    text = np.frombuffer(data[: size & ~1], dtype="<u2") if data else np.zeros(0, dtype="<u2")
+    left = np.flatnonzero(text)
+    if not len(left):
+        return ""
+    return f"the environment ends here, but it is said to have {size} bytes more, and they are not empty"
 
 
 def _runs(own: Space, block: int, limit: int) -> Iterator[tuple[int, bytes | Absent]]:

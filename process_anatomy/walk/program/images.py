@@ -167,6 +167,8 @@ def _programs(kernel: Kernel, space: Space, processes: Sequence[Process]) -> tup
             continue  # its address space is gone
         if isinstance(base, Absent):
             problems.append(f"process {process.pid}: where its program is mapped is not known ({base})")
+        elif not base and process.runs_program:
+            problems.append(f"process {process.pid}: it runs, but the kernel names no place of its program")
         other = stated if readable and isinstance(process.peb, int) else None
         lines: tuple[str, ...] = ()
         if isinstance(base, int) and other is not None and other != base:
