@@ -17,8 +17,10 @@ from process_anatomy.walk.program.pebs import Peb
 from process_anatomy.walk.threads.tebs import Teb
 
 Fact = tuple[str, dict[str, object]]
-SEARCH = {"PATH", "PATHEXT", "PSMODULEPATH", "COMSPEC", "SYSTEMROOT", "WINDIR", "PYTHONPATH", "CLASSPATH"}
-"""Variables that decide where programs, modules or scripts are looked for."""
+SEARCH = {"PATH", "PSMODULEPATH", "PYTHONPATH", "CLASSPATH"}
+"""Variables that list the folders in which programs, modules or scripts are looked for."""
+SINGLE = {"COMSPEC": "shell", "PATHEXT": "endings", "SYSTEMROOT": "windows-folder", "WINDIR": "windows-folder"}
+"""Variables that name one thing by which a program is found, and the note that says what."""
 CODE = {
     "COR_ENABLE_PROFILING", "COR_PROFILER", "COR_PROFILER_PATH", "COR_PROFILER_PATH_32", "COR_PROFILER_PATH_64",
     "CORECLR_ENABLE_PROFILING", "CORECLR_PROFILER", "CORECLR_PROFILER_PATH", "CORECLR_PROFILER_PATH_32",
@@ -83,6 +85,8 @@ def _variable_kind(row: Variable) -> str:
     if row.name.startswith("="):
         return "drive"
     name = row.name.upper()
+    if name in SINGLE:
+        return SINGLE[name]
     return "search" if name in SEARCH else "code" if name in CODE else "variable"
 
 

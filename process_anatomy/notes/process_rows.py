@@ -14,6 +14,10 @@ from process_anatomy.walk.processes.kin import Kin
 from process_anatomy.walk.processes.listed import NOT_READ, Process
 from process_anatomy.walk.security.tokens import Token
 
+UNKNOWN_PARENT = "a process that was not found"
+PARENTS = {"newer": "a process that ended, whose id was used again", "none": "no process"}
+"""By the state of a parent that is not there: what a sentence calls it."""
+
 
 def who(process: Process) -> dict[str, object]:
     """The process of a row, as notes name it."""
@@ -52,12 +56,13 @@ def process_note(process: Process, kin: Kin, token: Token | None, crash: Crash |
         token: its primary token, if it was read.
         crash: the moment of the crash, where the image is a small dump.
     """
-    parent = kin.relative(process.ppid, process).process
+    relative = kin.relative(process.ppid, process)
+    parent = relative.process
     user = "an unknown user"
     if token is not None and isinstance(token.user_name, str):
         user = token.user_name
     facts = who(process) | {
-        "parent": who(parent)["process"] if parent else "a process that was not found",
+        "parent": who(parent)["process"] if parent is not None else PARENTS.get(relative.state, UNKNOWN_PARENT),
         "threads": word(process.threads),
         "thread_count": count(process.threads, "thread"),
         "goon_count": count(process.threads, "goon"),

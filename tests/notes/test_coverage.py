@@ -284,6 +284,9 @@ def test_every_kind_of_token_row_is_reached_and_has_its_note() -> None:
         replace(TOKEN, flags=LOWBOX),
         ACTING,
         replace(ACTING, account=NO, level=GONE),
+        replace(ACTING, level="Identification"),
+        replace(ACTING, level="Impersonation"),
+        replace(TOKEN, elevation="limited", ui_access=True),
         replace(TOKEN, user=GONE),
         replace(ACTING, user=GONE),
     ]
@@ -331,7 +334,8 @@ def test_every_kind_of_group_row_is_reached_and_has_its_note() -> None:
     )
     devices = tuple((token, kind, (("S-1-5-21-1-2-3-515", 7),)) for kind in DEVICE_GROUPS)
     listed = [row for row in groups([token], Claims((), devices)) if isinstance(row, Group)]
-    listed += [replace(row, token=ACTING) for row in listed]
+    clients = [replace(ACTING, level=level) for level in ("Identification", "Impersonation")]
+    listed += [replace(row, token=client) for row in listed for client in (ACTING, *clients)]
     chosen = [security_rows.group_note(row, name) for row in listed for name in ("", "A name")]
     assert told(chosen) == set(default().ids("group-row/"))
 
@@ -429,6 +433,10 @@ def creations() -> list[Creation]:
         found.append(
             Creation(made, own, origin, nobody, over, method, confidence, tuple(evidence), changes, PEB, ())
         )  # fmt: skip
+    plain = next(row for row in found if row.method == "create-process")
+    found.append(replace(plain, creator=Relative(4100, replace(parent, pid=4100, name="c.exe"), "alive")))
+    orphan = next(row for row in found if row.method == "orphan")
+    found.append(replace(orphan, process=replace(process, name="csrss.exe")))
     return found
 
 
@@ -436,7 +444,8 @@ def test_every_way_of_creation_is_reached_and_has_its_note() -> None:
     """The methods that the walk judges by are the notes, all of them."""
     source = inspect.getsource(creation)
     assert told(security_rows.creation_note(row) for row in creations()) == set(default().ids("creation-row/"))
-    assert set(re.findall(r'return "([a-z-]+)", ', source)) == set(names("creation-row"))
+    told_otherwise = {"other-creator", "session-start"}  # by whose name, and by what the process is, not by the method
+    assert set(re.findall(r'return "([a-z-]+)", ', source)) == set(names("creation-row")) - told_otherwise
 
 
 def test_every_kind_of_module_row_is_reached_and_has_its_note() -> None:
@@ -547,7 +556,7 @@ def test_every_kind_of_variable_is_reached_and_has_its_note() -> None:
     plain = Variable(PEB, 1, 1, "TEMP", "t", ())
     cases = [
         plain,
-        replace(plain, name="Path"),
+        *(replace(plain, name=name) for name in ("Path", "ComSpec", "PATHEXT", "windir")),
         replace(plain, name="COR_PROFILER"),
         replace(plain, name="=C:"),
         replace(plain, value=NO),

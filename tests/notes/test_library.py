@@ -141,12 +141,12 @@ NAMES = {
     " private-executable large-pages awe write-watch physical rotate enclave"
     " unreadable",
     "working-set-row": "resident own-list nothing-resident minimal system exited small-dump unreadable",
-    "token-row": "system-user service user elevated limited app-container restricted write-restricted impersonation"
-    " unreadable",
+    "token-row": "system-user service user elevated limited ui-access app-container restricted write-restricted"
+    " impersonation identification unreadable",
     "impersonation-level": "Anonymous Identification Impersonation Delegation",
     "mandatory-policy": "NO_WRITE_UP NEW_PROCESS_MIN",
-    "group-row": "user enabled disabled deny-only integrity logon-id restricted capability device-group package"
-    " trust-level unreadable",
+    "group-row": "user enabled looked-at disabled deny-only integrity logon-id restricted capability"
+    " device-group package trust-level unreadable",
     "group-attribute": "Mandatory Default Enabled Owner DenyOnly Integrity IntegrityEnabled Resource LogonId",
     "attribute-row": "security-attribute user-claim device-claim restricted-claim unproved",
     "attribute": "WIN://SYSAPPID WIN://PKG WIN://PKGHOSTID WIN://BGKD WIN://NOALLAPPPKG TSA://ProcUnique"
@@ -168,7 +168,7 @@ NAMES = {
     "view": "Forward Backward psscan thrdscan csrss CID Handles CsrProcess Session Job Win32Process",
     "verdict": "consistent hidden ended remnant smeared",
     "creation-row": "kernel create-process restricted as-user with-logon service elevation app-container orphan"
-    " reused-parent unreadable",
+    " other-creator session-start reused-parent unreadable",
     "confidence": "high medium low",
     "module-row": "listed listed-32 contradicted not-listed no-image no-loader unreadable",
     "load-reason": "Unknown StaticDependency StaticForwarderDependency DynamicForwarderDependency DelayloadDependency"
@@ -180,7 +180,7 @@ NAMES = {
     "process-row": "system minimal pico exited wow64 session-zero first-session user-session no-session protected"
     " small-dump unreadable",
     "peb-row": "native wow64 wow64-native debugged none pico ended unreadable no-tables no-address small-dump",
-    "environment-row": "variable search code drive odd unreadable",
+    "environment-row": "variable search shell endings windows-folder code drive odd unreadable",
     "handle-row": "process self thread token file key section link named unnamed unreadable",
     "access-row": "process thread token section upwards way-direct way-steps",
     "teb-row": "user wow64 small none pico gone no-address unreadable",
@@ -190,8 +190,8 @@ NAMES = {
     " FLG_HEAP_DISABLE_COALESCING FLG_HEAP_PAGE_ALLOCS",
     "finding": " ".join(RULES),
     "severity": "info low medium high critical",
-    "thread-row": "user wow64 kernel impersonating ended ending private-executable nowhere no-driver no-image reused"
-    " message-number unknown-start unreadable",
+    "thread-row": "user wow64 kernel impersonating identifying ended ending private-executable nowhere no-driver"
+    " no-image reused message-number unknown-start unreadable",
     "thread-state": "Initialized Ready Running Standby Terminated Waiting Transition DeferredReady GateWait"
     " WaitingForProcessInSwap",
     "wait-reason": "Executive FreePage PageIn PoolAllocation DelayExecution Suspended UserRequest WrExecutive"

@@ -138,7 +138,7 @@ class AccessTable:
 def access(kernel: Kernel, processes: Sequence[Process]) -> AccessTable:
     """Who can touch whom, of all these processes: a way can lead through any of them.
 
-    Processes that only a handle leads to are targets too, and said to be on no list.
+    Processes that only a handle leads to are targets too, and said to be missing from the active list.
     """
     known = object_types(kernel)
     wanted = frozenset(POWERS) & {row.name for row in known.rows.values()}
@@ -167,8 +167,8 @@ def _side(token: Token) -> Side:
     """A process as one end."""
     process = token.process
     name = process.name if isinstance(process.name, str) and process.name else "process"
-    where = "" if process.seen_by else ", which is on no list"
-    return Side(process, f"{name} ({process.pid}){where}", token.user, token.user_name, token.integrity)
+    where = "" if process.seen_by else "; missing from the active list"
+    return Side(process, f"{name} ({process.pid}{where})", token.user, token.user_name, token.integrity)
 
 
 def _unlisted(kernel: Kernel, processes: Sequence[Process], rows: Sequence[Handle]) -> list[Process]:
