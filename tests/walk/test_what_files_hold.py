@@ -151,7 +151,7 @@ def test_handles_lead_to_objects_that_other_views_know(dump: Callable[[str], Ker
     assert [(row["Type"], row["Name"]) for row in led] == [("Thread", "Tid 4268 Pid 3656")] * 3
     untold = next(row for row in rows if row["Type"] is None)
     assert "no object type could be read" in untold["Problems"]
-    assert {row["Type"] for row in rows_of(kernel, "handles", object_type=["thread"])} == {"Thread"}
+    assert {row["Type"] for row in rows_of(kernel, "handles", type=["thread"])} == {"Thread"}
 
 
 @pytest.mark.proves("real", "x64-19041")
