@@ -69,35 +69,37 @@ class Statement(NamedTuple):
         structure: Windows name of the structure.
         field: the field whose place is stated; empty where the structure's size is.
         said: the block's number.
-        known: the layout's.
+        known: the layout's, ``None`` where it has no such structure or field.
     """
 
     structure: str
     field: str
     said: int
-    known: int
+    known: int | None
 
     @property
     def agrees(self) -> bool:
         """Whether both say the same."""
         return self.said == self.known
 
+    @property
+    def contradicts(self) -> bool:
+        """Whether they say different things: a layout without the field says nothing."""
+        return self.known is not None and self.said != self.known
+
     def __str__(self) -> str:
         if not self.field:
             return f"{self.structure} has {self.said} bytes, not {self.known}"
-        return f"{self.structure}.{self.field} lies at {self.said:#x}, not {self.known:#x}"
+        known = "known" if self.known is None else f"{self.known:#x}"
+        return f"{self.structure}.{self.field} lies at {self.said:#x}, not {known}"
 
 
 def statements(block: Mapping[str, Any], build: Build) -> Iterator[Statement]:
-    """What a debugger block says of a layout: sizes first.
-
-    Members that it lacks, or that are 0, say nothing; nor does it say anything of a structure or field that the layout
-    lacks, as a user's own table may.
-    """
+    """What a debugger block says of a layout: sizes first; members that it lacks, or that are 0, say nothing."""
     for layout, member in KDBG_SIZES:
-        if block.get(member) and layout.name in build.sizes:
-            yield Statement(layout.name, "", block[member], build.sizes[layout.name])
+        if block.get(member):
+            yield Statement(layout.name, "", block[member], build.sizes.get(layout.name))
     for layout, field, member in KDBG_PLACES:
-        place = build.places.get(layout.name, {}).get(field)
-        if block.get(member) and place is not None:
-            yield Statement(layout.name, field, block[member], place.offset)
+        if block.get(member):
+            place = build.places.get(layout.name, {}).get(field)
+            yield Statement(layout.name, field, block[member], place.offset if place else None)

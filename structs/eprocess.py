@@ -118,6 +118,7 @@ EPROCESS = Layout(
         "BreakOnTermination": at(UInt, "1: ending this process stops the system"),
         "NoDebugInherit": at(UInt, "1: children do not inherit the debugger"),
         "Minimal": at(UInt, "1: a minimal process without user address space contents"),
+        "PicoContext": at(Pointer, "record of the pico provider that serves the process (WSL 1's); 0 for all others"),
         "ProtectionType": at(UInt, "protected process type (0 none, 1 light, 2 full)", "Protection.Type"),
         "ProtectionSigner": at(UInt, "signer that the protected process needs", "Protection.Signer"),
         "SignatureLevel": at(UInt, "code signing level of the executable"),

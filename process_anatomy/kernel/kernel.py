@@ -9,8 +9,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 from process_anatomy.kernel.image import KernelImage, Pdb
-from process_anatomy.memory.address_space import AddressSpace
-from process_anatomy.memory.remains import Remains
 from process_anatomy.memory.space import Addresses, Mask, Octets, Space
 from process_anatomy.memory.view import View
 from structs.layout import Build
@@ -96,8 +94,6 @@ class Kernel:
 
     def read_in_process(self, addresses: Addresses, size: int, roots: Addresses) -> tuple[Octets, Mask]:
         """Read ``size`` bytes at each address, each through its own process's tables, else through System's."""
-        if not isinstance(self.space, AddressSpace):
-            return self.space.read_many(addresses, size)
         data, there = self.space.read_many(addresses, size, roots)
         if not there.all():
             rest = np.flatnonzero(~there)
@@ -111,7 +107,7 @@ class Kernel:
 
     def root_in(self, dtb: int) -> int:
         """The page-table root in a DirectoryTableBase, without the bits that are no part of the address."""
-        return self.space.root_in(dtb) if isinstance(self.space, AddressSpace | Remains) else dtb & ~0xFFF
+        return self.space.root_in(dtb)
 
     def inside(self, address: int) -> bool:
         """Whether an address lies in the kernel's image (a list head does, a process does not)."""

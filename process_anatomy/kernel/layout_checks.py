@@ -17,6 +17,7 @@ from process_anatomy.kernel.observations import (
     back_links,
     count_of,
     not_blank,
+    readable,
     sane_times,
     tally,
 )
@@ -262,7 +263,7 @@ def _token_checks(sample: Sample, tokens: Records | None) -> Iterator[Check]:
 def _groups(sample: Sample, tokens: Records) -> Mask:
     """Which tokens have an array of SIDs."""
     counts, arrays = tokens.array("UserAndGroupCount"), sample.pointers(tokens, "UserAndGroups")
-    return sample.is_kernel(arrays) & (counts > 0) & (counts < GROUP_LIMIT)
+    return sample.is_kernel(arrays, 4) & (counts > 0) & (counts < GROUP_LIMIT)
 
 
 def _sids(sample: Sample, tokens: Records | None) -> Iterator[Check]:
@@ -289,6 +290,7 @@ def _headers(sample: Sample) -> Iterator[Check]:
     for field in ("Type", "TypeIndex"):
         if field not in headers.structure:
             continue
+        known = readable(headers, field, known)  # of a header that is there in part this field may be missing
         plain = headers.array(field).astype(np.uint64)
         mixed = plain ^ (headers.addresses >> np.uint64(8) & np.uint64(0xFF))
         agreed = max(

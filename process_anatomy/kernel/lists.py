@@ -123,7 +123,7 @@ def follow_heads(
     tops = heads.tolist()
     walks = [_Walk(row, side, head, head) for side in (0, 1) for row, head in enumerate(tops)]
     forwards, backwards = walks[: len(tops)], walks[len(tops) :]
-    spaces: dict[int, AddressSpace] = {}
+    spaces: dict[int, Space] = {}
     _follow(space, [walk for walk in forwards if walk.head], limit, roots, size, spaces)
     for forward, backward in zip(forwards, backwards, strict=True):
         if forward.closed:
@@ -150,7 +150,7 @@ def _follow(
     limit: int,
     roots: Addresses | None,
     size: int,
-    spaces: dict[int, AddressSpace],
+    spaces: dict[int, Space],
 ) -> None:
     """Go on with each of these walks, a link of all of them at a time, until it ends."""
     for step in range(limit + 1):
@@ -212,15 +212,13 @@ class _Walk:
 
 
 def _read(
-    space: Space, addresses: Addresses, size: int, roots: Addresses | None, spaces: dict[int, AddressSpace]
+    space: Space, addresses: Addresses, size: int, roots: Addresses | None, spaces: dict[int, Space]
 ) -> tuple[Octets, Mask]:
     """Read at each address, through a root each where roots are given.
 
     Few addresses are read one by one, for a space remembers its pages and a batch costs the same whatever its size.
     """
-    if not isinstance(space, AddressSpace):
-        return space.read_many(addresses, size)
-    if len(addresses) > FEW:
+    if len(addresses) > FEW or not isinstance(space, AddressSpace):
         return space.read_many(addresses, size, roots)
     parts = [_through(space, roots, row, spaces).read(at, size) for row, at in enumerate(addresses.tolist())]
     blank = bytes(size)
@@ -228,9 +226,9 @@ def _read(
     return octets, np.array([part is not None for part in parts], dtype=np.bool_)
 
 
-def _through(space: Space, roots: Addresses | None, row: int, spaces: dict[int, AddressSpace]) -> Space:
+def _through(space: Space, roots: Addresses | None, row: int, spaces: dict[int, Space]) -> Space:
     """The space of one of the lists, made once for each root."""
-    if roots is None or not isinstance(space, AddressSpace):
+    if roots is None:
         return space
     root = int(roots[row])
     if root not in spaces:

@@ -142,7 +142,10 @@ class ObjectHeaders(Headers):
         self.index: Indexes = (
             self.types.pointed(stored.astype(np.uint64)) if pointed else self.types.decoded(self.addresses, stored)
         )
-        self.index[~there] = -1
+        # an object has references while anything leads to it, so that no header of one is blank
+        octets = self.records.data.view(np.uint8).reshape(len(self.records), self.structure.sizeof)
+        self._blank = there & self.records.whole & ~octets.any(axis=1)
+        self.index[~there | self._blank] = -1
         self._there = there
 
     def are(self, name: str) -> npt.NDArray[np.bool_]:
@@ -161,6 +164,8 @@ class ObjectHeaders(Headers):
         address, body, index = int(self.addresses[row]), int(self.bodies[row]), int(self.index[row])
         if not address:
             return Absent(Kind.IMPLAUSIBLE, f"{body:#x} is no address of an object")
+        if self._blank[row]:
+            return Absent(Kind.IMPLAUSIBLE, f"no object at {body:#x}: its header holds zeros only")
         if index >= 0:
             return Absent(Kind.IMPLAUSIBLE, f"no object at {body:#x}: its type would be number {index}")
         if isinstance(self.types.cookie, Absent):
@@ -372,6 +377,9 @@ def _cookie(kernel: Kernel, rows: Mapping[int, ObjectType]) -> tuple[int | Absen
         for stored, readable, header, (_, expected) in zip(data, there, headers.tolist(), known, strict=True)
         if readable
     ]
+    if not by_name:
+        gone = "no object type could be read, so what the type index of a header stands for cannot be told"
+        return Absent(Kind.UNREADABLE, gone), ""
     if not witnesses:
         return Absent(Kind.UNREADABLE, "no object is readable whose type is known, so type indexes cannot be told"), ""
     plain = sum(stored == expected for stored, expected, _ in witnesses)

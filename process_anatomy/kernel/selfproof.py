@@ -121,9 +121,8 @@ def prove(kernel: Kernel, limit: int = PROCESS_LIMIT, quick: bool = False) -> Pr
 def debugger_checks(said: Iterable[Statement], address: int | None = None) -> Iterator[Check]:
     """What the debugger block says of the layout; a structure of another size may still have all fields in place."""
     for statement in said:
-        failed = int(not statement.agrees)
+        passed, failed = int(statement.agrees), int(statement.contradicts)
         name = "debugger-offset" if statement.field else "debugger-size"
         first = address if failed else None
-        yield Check(
-            name, statement.structure, statement.field, "system", 1 - failed, failed, 0, first, bool(statement.field)
-        )
+        counts = passed, failed, 1 - passed - failed
+        yield Check(name, statement.structure, statement.field, "system", *counts, first, bool(statement.field))

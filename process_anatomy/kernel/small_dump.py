@@ -34,7 +34,7 @@ def open_small_dump(dump: SmallDump, isf: Build | None = None) -> Kernel:
 
 def disagreements(dump: SmallDump, build: Build) -> list[str]:
     """What the dump's debugger block says against a layout, in words; empty where the two agree."""
-    return [str(said) for said in statements(dump.debugger, build) if not said.agrees]
+    return [str(said) for said in statements(dump.debugger, build) if said.contradicts]
 
 
 def matching_build(dump: SmallDump) -> Build:

@@ -35,6 +35,7 @@ class Fragments:
     Args:
         view: the file that holds them.
         sources: what it holds of memory, sorted by address; of two that hold the same the first keeps it.
+        owners: page-table roots of the one process whose own memory the fragments below system space are.
 
     Attributes:
         fragments: sorted by address, no address twice.
@@ -44,8 +45,9 @@ class Fragments:
     pointer_size = 8
     system_start = SYSTEM_START[8]
 
-    def __init__(self, view: memoryview, sources: list[Fragment]) -> None:
+    def __init__(self, view: memoryview, sources: list[Fragment], owners: frozenset[int] = frozenset()) -> None:
         self._view = view
+        self.owners = owners
         self.fragments, self.overlaps = _without_overlaps(sources)
         self._octets: Octets = np.frombuffer(self._view, dtype=np.uint8)
         self._starts: Addresses = np.array([f.address for f in self.fragments], dtype=np.uint64)
@@ -60,6 +62,29 @@ class Fragments:
                 stretches.append([address, address + size])
         self._stretches = [start for start, _ in stretches]
         self._ends = [end for _, end in stretches]
+        self._shared: Fragments | None = None
+
+    def root_in(self, dtb: int) -> int:
+        """As :meth:`process_anatomy.memory.space.Space.root_in`."""
+        return dtb & ~0xFFF
+
+    def through(self, root: int) -> Fragments:
+        """What the file holds of memory as one process sees it: of the other ones it holds system space alone."""
+        if self.root_in(root) in self.owners or not self.holds_user_memory:
+            return self
+        if self._shared is None:
+            self._shared = Fragments(self._view, [f for f in self.fragments if f.address >= self.system_start])
+        return self._shared
+
+    @property
+    def holds_user_memory(self) -> bool:
+        """Whether there is anything of a process's own memory."""
+        return bool(self._firsts) and self._firsts[0] < self.system_start
+
+    @property
+    def user_bytes(self) -> int:
+        """How many bytes there are of a process's own memory."""
+        return sum(fragment.size for fragment in self.fragments if fragment.address < self.system_start)
 
     def reach(self, address: int) -> int:
         """How many bytes the dump holds from an address on without a hole."""
@@ -82,8 +107,8 @@ class Fragments:
             address, size, which = address + take, size - take, which + 1
         return b"".join(parts)
 
-    def read_many(self, addresses: Addresses, size: int) -> tuple[Octets, Mask]:
-        """Read ``size`` bytes at each address.
+    def read_many(self, addresses: Addresses, size: int, roots: Addresses | None = None) -> tuple[Octets, Mask]:
+        """Read ``size`` bytes at each address; a process's own memory for the owner's root, or where none is given.
 
         Returns:
             The bytes, shape (n, size), zero where nothing could be read; and shape (n,), whether all
@@ -97,6 +122,9 @@ class Fragments:
         whole = np.zeros(count, dtype=np.bool_)
         if not self.fragments:
             return octets, whole
+        if roots is not None and self.holds_user_memory:
+            own = np.isin(roots & ~np.uint64(0xFFF), np.array(sorted(self.owners), dtype=np.uint64))
+            addresses = np.where(own | (addresses >= np.uint64(self.system_start)), addresses, np.uint64(0))
         which = np.searchsorted(self._starts, addresses, side="right") - 1
         inside = (addresses - self._starts[which]).astype(np.uint64)
         held = (which >= 0) & (inside < self._sizes[which].astype(np.uint64))

@@ -8,7 +8,7 @@ import numpy as np
 
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import PAGE, gather
-from process_anatomy.memory.space import Addresses, Mask, Octets
+from process_anatomy.memory.space import Addresses, Mask, Octets, Space
 
 APART = 1 << 60
 """Added to physical addresses on 32-bit Windows, where they can be the same numbers as virtual ones."""
@@ -41,6 +41,10 @@ class Remains:
         """As :meth:`process_anatomy.memory.address_space.AddressSpace.root_in`."""
         return self.space.root_in(dtb)
 
+    def through(self, root: int) -> Space:
+        """As :meth:`process_anatomy.memory.space.Space.through`; there the objects are not."""
+        return self.space.through(root)
+
     def _own(self, addresses: Addresses, size: int) -> Mask:
         """Which addresses lie in one of the objects, with ``size`` octets."""
         if not len(self._starts):
@@ -50,9 +54,9 @@ class Remains:
         own: Mask = (before >= 0) & (addresses - start + np.uint64(size) <= np.uint64(self.size))
         return own
 
-    def read_many(self, addresses: Addresses, size: int) -> tuple[Octets, Mask]:
+    def read_many(self, addresses: Addresses, size: int, roots: Addresses | None = None) -> tuple[Octets, Mask]:
         """As :meth:`process_anatomy.memory.space.Space.read_many`."""
-        octets, whole = self.space.read_many(addresses, size)
+        octets, whole = self.space.read_many(addresses, size, roots)
         rows = np.flatnonzero(self._own(addresses, size))
         if len(rows) and size:
             octets[rows], whole[rows] = 0, True

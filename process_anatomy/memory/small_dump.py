@@ -101,7 +101,9 @@ class SmallDump(Fragments):
         self.drivers = file.drivers()
 
         sources = sorted(self._sources(file))
-        super().__init__(file.view, sources)
+        place = self.debugger.OffsetEprocessDirectoryTableBase
+        roots = self.directory_table_base, int.from_bytes(self.process[place : place + 8], "little")
+        super().__init__(file.view, sources, frozenset(self.root_in(root) for root in roots if root))
         self._compare(sources)
 
     def _sources(self, file: SmallDumpFile) -> Iterable[Fragment]:

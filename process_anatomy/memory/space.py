@@ -25,8 +25,14 @@ class Space(Protocol):
     pointer_size: int
     system_start: int
 
-    def read_many(self, addresses: Addresses, size: int) -> tuple[Octets, Mask]:
-        """Read ``size`` bytes at each address.
+    def root_in(self, dtb: int) -> int:
+        """The page-table root in a DirectoryTableBase, without the bits that are no part of the address."""
+
+    def through(self, root: int) -> Space:
+        """The same memory as the process with this page-table root sees it."""
+
+    def read_many(self, addresses: Addresses, size: int, roots: Addresses | None = None) -> tuple[Octets, Mask]:
+        """Read ``size`` bytes at each address, optionally each as the process with that page-table root sees it.
 
         Returns:
             The bytes, shape (n, size), zero where nothing could be read; and shape (n,), whether all

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.memory.address_space import AddressSpace
-from process_anatomy.memory.small_dump import SmallDump
+from process_anatomy.memory.fragments import Fragments
 from process_anatomy.memory.space import Addresses, Mask, Octets, Space
 from structs.layout import Build, Layout, MissingField, Structure
 
@@ -58,7 +58,7 @@ class Records:
         self.space = space
         self.structure = structure
         self.addresses = addresses
-        self.roots = roots if isinstance(space, AddressSpace) else None
+        self.roots = roots
         data, self.whole = self._read_many(addresses, structure.sizeof)
         for row in np.flatnonzero(~self.whole & (addresses != 0)).tolist():
             space = self.space_of(row)
@@ -75,15 +75,13 @@ class Records:
 
     def _read_many(self, addresses: Addresses, size: int) -> tuple[Octets, Mask]:
         """Octets at an address for each record, through its own page tables."""
-        if isinstance(self.space, AddressSpace):
-            if self.roots is None and len(addresses) <= FEW:
-                return _read_few(self.space, addresses, size)
-            return self.space.read_many(addresses, size, self.roots)
-        return self.space.read_many(addresses, size)
+        if self.roots is None and isinstance(self.space, AddressSpace) and len(addresses) <= FEW:
+            return _read_few(self.space, addresses, size)
+        return self.space.read_many(addresses, size, self.roots)
 
     def space_of(self, row: int) -> Space:
         """The space that a record was read from."""
-        if self.roots is None or not isinstance(self.space, AddressSpace):
+        if self.roots is None:
             return self.space
         return self.space.through(int(self.roots[row]))
 
@@ -140,7 +138,7 @@ class Records:
 
 def unreadable(space: Space, address: int, size: int) -> Absent:
     """An absent value for bytes that could not be read, saying where and why."""
-    kind = Kind.NOT_IN_DUMP if isinstance(space, SmallDump) else Kind.UNREADABLE
+    kind = Kind.NOT_IN_DUMP if isinstance(space, Fragments) else Kind.UNREADABLE
     return Absent(kind, f"{address:#x}: {space.why(address, size) or 'not readable'}")
 
 
@@ -262,10 +260,8 @@ class View:
     ) -> Iterator[tuple[tuple[int, int, int], bytes | None]]:
         """So many octets at each place (address, bytes, root)."""
         places = addresses_of([buffer for buffer, _, _ in wanted])
-        if rooted and isinstance(self.space, AddressSpace):
-            data, there = self.space.read_many(places, size, addresses_of([root for _, _, root in wanted]))
-        else:
-            data, there = self.space.read_many(places, size)
+        roots = addresses_of([root for _, _, root in wanted]) if rooted else None
+        data, there = self.space.read_many(places, size, roots)
         for one, octets, readable in zip(wanted, data, there.tolist(), strict=True):
             yield one, octets.tobytes() if readable else None
 
@@ -274,6 +270,6 @@ class View:
         if octets is not None:
             return octets[:length].decode(encoding, "replace")
         space = self.space
-        if root and isinstance(space, AddressSpace):
+        if root:
             space = space.through(root)
         return unreadable(space, buffer, length)

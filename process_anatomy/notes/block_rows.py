@@ -6,6 +6,7 @@ As :mod:`process_anatomy.notes.process_rows`: pure functions; the words are in t
 from __future__ import annotations
 
 from process_anatomy.absent import Absent, Kind
+from process_anatomy.kernel.identify import SYSTEM_PID
 from process_anatomy.notes.explainer import Told
 from process_anatomy.notes.library import Level, Library
 from process_anatomy.notes.process_rows import who, word
@@ -16,8 +17,10 @@ from process_anatomy.walk.program.pebs import Peb
 from process_anatomy.walk.threads.tebs import Teb
 
 Fact = tuple[str, dict[str, object]]
-SEARCH = {"PATH", "PATHEXT", "PSMODULEPATH", "COMSPEC", "SYSTEMROOT", "WINDIR", "PYTHONPATH", "CLASSPATH"}
-"""Variables that decide where programs, modules or scripts are looked for."""
+SEARCH = {"PATH", "PSMODULEPATH", "PYTHONPATH", "CLASSPATH"}
+"""Variables that list the folders in which programs, modules or scripts are looked for."""
+SINGLE = {"COMSPEC": "shell", "PATHEXT": "endings", "SYSTEMROOT": "windows-folder", "WINDIR": "windows-folder"}
+"""Variables that name one thing by which a program is found, and the note that says what."""
 CODE = {
     "COR_ENABLE_PROFILING", "COR_PROFILER", "COR_PROFILER_PATH", "COR_PROFILER_PATH_32", "COR_PROFILER_PATH_64",
     "CORECLR_ENABLE_PROFILING", "CORECLR_PROFILER", "CORECLR_PROFILER_PATH", "CORECLR_PROFILER_PATH_32",
@@ -41,10 +44,14 @@ def peb_note(row: Peb) -> Fact:
 def _peb_kind(row: Peb) -> str:
     if isinstance(row.address, Absent):
         if row.address.kind in NOT_READ:
-            return "unreadable"
+            return "none" if row.process.minimal is True or row.process.pid == SYSTEM_PID else "no-address"
+        if row.process.pico is True:
+            return "pico"
         return "ended" if isinstance(row.process.exit_time, int) else "none"
     if isinstance(row.image_base, Absent) and isinstance(row.being_debugged, Absent):
-        return "small-dump" if row.image_base.kind is Kind.NOT_IN_DUMP else "unreadable"
+        if row.image_base.kind is Kind.NOT_IN_DUMP:
+            return "small-dump"
+        return "no-tables" if isinstance(row.root, Absent) else "unreadable"
     if row.being_debugged is True:
         return "debugged"
     if row.process.wow64 is True:
@@ -78,6 +85,8 @@ def _variable_kind(row: Variable) -> str:
     if row.name.startswith("="):
         return "drive"
     name = row.name.upper()
+    if name in SINGLE:
+        return SINGLE[name]
     return "search" if name in SEARCH else "code" if name in CODE else "variable"
 
 
@@ -96,7 +105,11 @@ def teb_note(row: Teb) -> Fact:
 
 def _teb_kind(row: Teb) -> str:
     if isinstance(row.address, Absent):
-        return "unreadable" if row.address.kind in NOT_READ else "none"
+        if row.address.kind in NOT_READ:
+            return "no-address"
+        if row.thread.process.pico is True:
+            return "pico"
+        return "gone" if row.user_start else "none"
     if isinstance(row.stack_base, Absent) and isinstance(row.own_address, Absent):
         return "unreadable"
     if row.thread.process.wow64 is True:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from process_anatomy.absent import Absent
 from process_anatomy.filetime import moment_text
 from process_anatomy.notes.library import Library, NoteError
-from process_anatomy.notes.process_rows import count, who, word
+from process_anatomy.notes.process_rows import count, file_words, who, word
 from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
 from process_anatomy.walk.program.images import PEB_PROGRAM, PROGRAM, Image
 from process_anatomy.walk.program.modules import LISTED, Module
@@ -32,12 +32,12 @@ def module_note(row: Module, library: Library) -> Fact:
         "name": row.name if isinstance(row.name, str) and row.name else "a module without a readable name",
         "base": _place(row.base),
         "path": path if isinstance(path, str) and path else "an unknown path",
-        "mapped": row.mapped_path if isinstance(row.mapped_path, str) else "no file",
+        "mapped": file_words(row.mapped_path),
         "loaded": moment_text(row.told("load_time")) or "an unknown time",
         "why": why,
     }
     kind = row.state
-    if kind == LISTED and row.problems:
+    if kind == LISTED and row.disputed:
         kind = "contradicted"
     elif kind == LISTED and row.bits == "32" and row.process.wow64 is True:
         kind = "listed-32"
@@ -49,7 +49,7 @@ def image_note(row: Image) -> Fact:
     facts = who(row.process) | {
         "name": row.name if isinstance(row.name, str) and row.name else "an image without a readable name",
         "base": _place(row.base),
-        "path": row.path if isinstance(row.path, str) else "no file",
+        "path": file_words(row.path),
         "machine": "unknown" if isinstance(row.facts, Absent) else row.facts.machine,
         "page_count": count(row.pages, "page"),
         "missing": row.missing,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from process_anatomy.absent import Absent
+from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.notes.library import Library
-from process_anatomy.notes.process_rows import count, who, word
+from process_anatomy.notes.process_rows import count, file_words, who, word
 from process_anatomy.walk.across.regions import REGIONS
 from process_anatomy.walk.address_space.page_comparison import PageRow
 
 
 def page_note(row: PageRow, library: Library) -> tuple[str, dict[str, object]]:
     """The note of the pages of a range."""
-    file = row.vad.file if row.vad and isinstance(row.vad.file, str) else ""
+    file = file_words(row.vad.file) if row.vad and row.vad.file != NOT_APPLICABLE else ""
     pages = None if isinstance(row.start, Absent) or isinstance(row.end, Absent) else (row.end + 1 - row.start) >> 12
     facts = who(row.process) | {
         "start": "an unknown address" if isinstance(row.start, Absent) else f"{row.start:#x}",

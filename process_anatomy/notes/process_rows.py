@@ -14,10 +14,15 @@ from process_anatomy.walk.processes.kin import Kin
 from process_anatomy.walk.processes.listed import NOT_READ, Process
 from process_anatomy.walk.security.tokens import Token
 
+UNKNOWN_PARENT = "a process that was not found"
+PARENTS = {"newer": "a process that ended, whose id was used again", "none": "no process"}
+"""By the state of a parent that is not there: what a sentence calls it."""
+
 
 def who(process: Process) -> dict[str, object]:
     """The process of a row, as notes name it."""
-    name = process.name if isinstance(process.name, str) and process.name else "a process without a readable name"
+    name = process.name if isinstance(process.name, str) else "a process without a readable name"
+    name = name or "a process without a name"
     return {"process": name, "pid": word(process.pid), "ppid": word(process.ppid)}
 
 
@@ -35,6 +40,13 @@ def count(value: Any, noun: str) -> str:
     return f"{value} {noun}" if value == 1 else f"{value} {noun}s"
 
 
+def file_words(value: Any) -> str:
+    """The path of a file as a sentence holds it: that there is none is another fact than that it cannot be read."""
+    if isinstance(value, Absent):
+        return "a file whose name cannot be read" if value.kind in NOT_READ else "no file"
+    return str(value) or "no file"
+
+
 def process_note(process: Process, kin: Kin, token: Token | None, crash: Crash | None) -> tuple[str, dict[str, object]]:
     """The note of a process row.
 
@@ -44,12 +56,13 @@ def process_note(process: Process, kin: Kin, token: Token | None, crash: Crash |
         token: its primary token, if it was read.
         crash: the moment of the crash, where the image is a small dump.
     """
-    parent = kin.relative(process.ppid, process).process
+    relative = kin.relative(process.ppid, process)
+    parent = relative.process
     user = "an unknown user"
     if token is not None and isinstance(token.user_name, str):
         user = token.user_name
     facts = who(process) | {
-        "parent": who(parent)["process"] if parent else "a process that was not found",
+        "parent": who(parent)["process"] if parent is not None else PARENTS.get(relative.state, UNKNOWN_PARENT),
         "threads": word(process.threads),
         "thread_count": count(process.threads, "thread"),
         "goon_count": count(process.threads, "goon"),
@@ -77,7 +90,9 @@ def _process_kind(process: Process, token: Token | None) -> str:
     if isinstance(process.exit_time, int):
         return "exited"
     if process.minimal is True:
-        return "minimal"
+        # what could not be read of it may be what makes it a pico process
+        unread = isinstance(process.pico, Absent) and process.pico.kind in NOT_READ
+        return "pico" if process.pico is True else "unreadable" if unread else "minimal"
     if isinstance(process.protection, tuple) and process.protection[0]:
         return "protected"
     if process.wow64 is True:

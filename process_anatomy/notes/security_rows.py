@@ -23,6 +23,14 @@ ALLOWING, DENYING = (0, 9), (1, 10)
 """AceType of entries that grant, and of those that refuse."""
 
 
+LOOKING = ("Anonymous", "Identification")
+"""Levels at which a thread may at most learn who its client is."""
+SESSION_STARTED = {"csrss.exe", "wininit.exe", "winlogon.exe"}
+"""Programs that the Session Manager of a new session starts before it ends."""
+OTHERS = {"create-process", "restricted", "as-user"}
+"""Ways of creation whose notes name the parent as the one that made the process."""
+
+
 def _holder(token: Token) -> dict[str, object]:
     """Who has the token: a process, or one of its threads."""
     facts = who(token.process)
@@ -68,7 +76,7 @@ def _token_kind(token: Token) -> str:
     if isinstance(token.user, Absent) or isinstance(token.flags, Absent):
         return "unreadable"
     if token.thread is not None:
-        return "impersonation"
+        return "identification" if token.level in LOOKING else "impersonation"
     if token.flags & LOWBOX:
         return "app-container"
     if token.flags & RESTRICTED:
@@ -80,7 +88,7 @@ def _token_kind(token: Token) -> str:
     if token.elevation == "full":
         return "elevated"
     if token.elevation == "limited" or token.flags & FILTERED:
-        return "limited"
+        return "ui-access" if token.ui_access is True else "limited"
     return "user"
 
 
@@ -98,7 +106,8 @@ def group_note(row: Group, name: str) -> Fact:
         "attributes": word(row.attributes) or "none",
         "roles": " and ".join(row.roles) or "nothing else",
     }
-    return f"group-row/{row.state}", facts
+    looked_at = row.token.thread is not None and row.token.level in LOOKING and row.state == "enabled"
+    return f"group-row/{'looked-at' if looked_at else row.state}", facts
 
 
 def attribute_note(row: Attribute, index: int, library: Library) -> Fact:
@@ -169,4 +178,13 @@ def creation_note(row: Creation) -> Fact:
         "changes": ", ".join(row.changes) or "nothing" if isinstance(row.changes, tuple) else "unknown",
         "confidence": row.confidence,
     }
-    return f"creation-row/{row.method}", facts
+    return f"creation-row/{_creation_kind(row)}", facts
+
+
+def _creation_kind(row: Creation) -> str:
+    if row.method == "orphan" and isinstance(row.process.name, str) and row.process.name.lower() in SESSION_STARTED:
+        return "session-start"
+    pids = row.creator.pid, row.parent.pid
+    if row.method in OTHERS and isinstance(pids[0], int) and isinstance(pids[1], int) and pids[0] != pids[1]:
+        return "other-creator"
+    return row.method

@@ -26,8 +26,10 @@ from process_anatomy.walk.across.starts import (
 )
 from process_anatomy.walk.crossview.csr_processes import CsrProcess
 from process_anatomy.walk.crossview.csr_roots import CsrRoot
-from process_anatomy.walk.threads.facts import STATES, WAIT_REASONS
+from process_anatomy.walk.threads.facts import STATES, TERMINATED, WAIT_REASONS
 
+IMPERSONATION = 2
+"""SECURITY_IMPERSONATION_LEVEL from which on a thread acts as its client; below it may only learn who that is."""
 ODD = {PRIVATE_EXECUTABLE: "private-executable", NOTHING: "nowhere", NO_DRIVER: "no-driver"} | dict.fromkeys(
     (PRIVATE, SHARED, MAPPED), "no-image"
 )
@@ -70,14 +72,16 @@ def _thread_kind(row: Starts) -> str:
     if isinstance(row.alarm, str):
         return next(note for kind, note in ODD.items() if kind in kinds)
     if told.ended:
-        return "ended"
+        return "ended" if told.state == TERMINATED else "ending"
     if row.start.kind == REUSED:
         return "reused"
     if row.win32.kind == REUSED:
         return "message-number"
     if isinstance(told.thread.client_token, int):
-        return "impersonating"
-    if row.start.kind == DRIVER and row.win32.kind in (DRIVER, NONE):
+        level = told.thread.level
+        return "identifying" if isinstance(level, int) and level < IMPERSONATION else "impersonating"
+    in_user_mode = isinstance(told.teb, int) and told.teb != 0
+    if not in_user_mode and row.start.kind == DRIVER and row.win32.kind in (DRIVER, NONE):
         return "kernel"
     if UNKNOWN in kinds:
         return "unknown-start"

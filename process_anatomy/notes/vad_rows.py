@@ -5,11 +5,20 @@ As :mod:`process_anatomy.notes.process_rows`: pure functions; the words are in t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from process_anatomy.absent import Absent
 from process_anatomy.notes.library import Library
-from process_anatomy.notes.process_rows import count, who, word
+from process_anatomy.notes.page_rows import region_key
+from process_anatomy.notes.process_rows import count, file_words, who, word
+from process_anatomy.walk.across.regions import PRIVATE, UNKNOWN
+from process_anatomy.walk.address_space.fixed_ranges import HYPERVISOR_PAGE_NAME, SHARED_DATA_NAME
 from process_anatomy.walk.address_space.vads import Vad
+from process_anatomy.walk.processes.listed import NOT_READ
 
+FIXED = {SHARED_DATA_NAME, HYPERVISOR_PAGE_NAME}
+"""Pages that every process has at the same address, with the same content, though their nodes say private."""
+UNTOLD = {PRIVATE, UNKNOWN}
 VAD_ROWS = {
     "VadImageMap": "image",
     "VadAwe": "awe",
@@ -22,20 +31,34 @@ VAD_ROWS = {
 """MI_VAD_TYPE to the row that tells of it; the others are told by what backs them."""
 
 
-def vad_note(vad: Vad, library: Library) -> tuple[str, dict[str, object]]:
-    """The note of a VAD row."""
-    file = vad.file if isinstance(vad.file, str) else ""
+def vad_note(vad: Vad, library: Library, names: Sequence[str] = ()) -> tuple[str, dict[str, object]]:
+    """The note of a VAD row.
+
+    Args:
+        vad: the row.
+        library: the notes.
+        names: what the range is used for, by :data:`process_anatomy.walk.across.regions.REGIONS`.
+    """
+    file = file_words(vad.file)
     facts = who(vad.process) | {
         "start": _address(vad.start),
         "end": _address(vad.end),
         "page_count": count(vad.pages, "page"),
-        "file": file or "no file",
-        "name": file.rsplit("\\", 1)[-1] or "no file",
+        "file": file,
+        "name": file.rsplit("\\", 1)[-1],
         "protection": word(vad.protection),
         "meaning": _meaning(vad.protection, library),
         "committed": word(vad.commit),
+        "use": _use(names, library),
     }
-    return f"vad-row/{_vad_kind(vad)}", facts
+    kind = _vad_kind(vad)
+    return "vad-row/shared-data" if kind == "private" and names and names[0] in FIXED else f"vad-row/{kind}", facts
+
+
+def _use(names: Sequence[str], library: Library) -> str:
+    """What a range of private memory holds, as a sentence."""
+    told = [library[f"region/{region_key(name)}"].brief for name in names if name not in UNTOLD]
+    return f"It holds {'; and '.join(told)}." if told else "Neither the PEB nor a TEB that could be read points to it."
 
 
 def _vad_kind(vad: Vad) -> str:
@@ -44,12 +67,15 @@ def _vad_kind(vad: Vad) -> str:
     if vad.enclave:
         return "enclave"
     named = VAD_ROWS.get(vad.vad_type)
+    unread = isinstance(vad.file, Absent) and vad.file.kind in NOT_READ
     if named == "image" and not isinstance(vad.file, str):
-        return "pagefile"
+        return "image-unreadable" if unread else "image-without-file"
     if named:
         return named
     if vad.private:
         return "private-executable" if "EXECUTE" in vad.protection else "private"
+    if unread:
+        return "mapped-unreadable"
     return "file" if isinstance(vad.file, str) else "pagefile"
 
 

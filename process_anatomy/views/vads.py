@@ -47,7 +47,7 @@ def rows(request: Request) -> Iterator[Row]:
                 "SectionReferences": section.references,
                 "FileObject": section.file_object,
                 "Problems": (*row.problems, *check.problems, *section.problems),
-                "Explanation": explain(vad_note, row, explain.library),
+                "Explanation": explain(vad_note, row, explain.library, names),
             },
         )
 
@@ -105,7 +105,7 @@ VIEW = View(
         Column(
             "Parent",
             ADDRESS,
-            "the address of the parent node in the tree, zero for the root",
+            "the address of the parent node in the tree; for the root zero, or a place in its process (2003 to 8)",
             "_MMVAD_SHORT.VadNode.ParentValue",
         ),
         Column(

@@ -34,7 +34,15 @@ class Patchwork:
         found = [self.bytes.get(a) for a in range(address, address + size)]
         return None if None in found else bytes(b for b in found if b is not None)
 
-    def read_many(self, addresses: Addresses, size: int) -> tuple[Octets, Mask]:
+    def root_in(self, dtb: int) -> int:
+        """As it is."""
+        return dtb
+
+    def through(self, root: int) -> Patchwork:
+        """One space for all."""
+        return self
+
+    def read_many(self, addresses: Addresses, size: int, roots: Addresses | None = None) -> tuple[Octets, Mask]:
         octets = np.zeros((len(addresses), size), dtype=np.uint8)
         whole = np.ones(len(addresses), dtype=np.bool_)
         for row, address in enumerate(addresses.tolist()):

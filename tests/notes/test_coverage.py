@@ -216,6 +216,7 @@ def test_every_kind_of_process_row_is_reached_and_has_its_note() -> None:
         replace(PROCESS, pid=4),
         replace(PROCESS, exit_time=1),
         replace(PROCESS, minimal=True),
+        replace(PROCESS, minimal=True, pico=True),
         replace(PROCESS, protection=(1, 6)),
         replace(PROCESS, wow64=True),
         replace(PROCESS, pid=gone),
@@ -238,8 +239,13 @@ def test_every_kind_of_vad_row_is_reached_and_has_its_note() -> None:
         replace(VAD, private=0, file="\\a.nls"),
         replace(VAD, private=0),
         replace(VAD, start=Absent(Kind.UNREADABLE)),
+        replace(VAD, vad_type="VadImageMap", file=NOT_APPLICABLE),
+        replace(VAD, vad_type="VadImageMap", file=Absent(Kind.UNREADABLE)),
+        replace(VAD, private=0, file=Absent(Kind.UNREADABLE)),
     ]
-    assert {vad_rows.vad_note(vad, default())[0] for vad in kinds} == set(default().ids("vad-row/"))
+    reached = {vad_rows.vad_note(vad, default())[0] for vad in kinds}
+    reached.add(vad_rows.vad_note(VAD, default(), ("KUSER_SHARED_DATA",))[0])
+    assert reached == set(default().ids("vad-row/"))
 
 
 def test_every_region_has_its_note() -> None:
@@ -278,6 +284,9 @@ def test_every_kind_of_token_row_is_reached_and_has_its_note() -> None:
         replace(TOKEN, flags=LOWBOX),
         ACTING,
         replace(ACTING, account=NO, level=GONE),
+        replace(ACTING, level="Identification"),
+        replace(ACTING, level="Impersonation"),
+        replace(TOKEN, elevation="limited", ui_access=True),
         replace(TOKEN, user=GONE),
         replace(ACTING, user=GONE),
     ]
@@ -325,7 +334,8 @@ def test_every_kind_of_group_row_is_reached_and_has_its_note() -> None:
     )
     devices = tuple((token, kind, (("S-1-5-21-1-2-3-515", 7),)) for kind in DEVICE_GROUPS)
     listed = [row for row in groups([token], Claims((), devices)) if isinstance(row, Group)]
-    listed += [replace(row, token=ACTING) for row in listed]
+    clients = [replace(ACTING, level=level) for level in ("Identification", "Impersonation")]
+    listed += [replace(row, token=client) for row in listed for client in (ACTING, *clients)]
     chosen = [security_rows.group_note(row, name) for row in listed for name in ("", "A name")]
     assert told(chosen) == set(default().ids("group-row/"))
 
@@ -423,6 +433,10 @@ def creations() -> list[Creation]:
         found.append(
             Creation(made, own, origin, nobody, over, method, confidence, tuple(evidence), changes, PEB, ())
         )  # fmt: skip
+    plain = next(row for row in found if row.method == "create-process")
+    found.append(replace(plain, creator=Relative(4100, replace(parent, pid=4100, name="c.exe"), "alive")))
+    orphan = next(row for row in found if row.method == "orphan")
+    found.append(replace(orphan, process=replace(process, name="csrss.exe")))
     return found
 
 
@@ -430,7 +444,8 @@ def test_every_way_of_creation_is_reached_and_has_its_note() -> None:
     """The methods that the walk judges by are the notes, all of them."""
     source = inspect.getsource(creation)
     assert told(security_rows.creation_note(row) for row in creations()) == set(default().ids("creation-row/"))
-    assert set(re.findall(r'return "([a-z-]+)", ', source)) == set(names("creation-row"))
+    told_otherwise = {"other-creator", "session-start"}  # by whose name, and by what the process is, not by the method
+    assert set(re.findall(r'return "([a-z-]+)", ', source)) == set(names("creation-row")) - told_otherwise
 
 
 def test_every_kind_of_module_row_is_reached_and_has_its_note() -> None:
@@ -443,7 +458,7 @@ def test_every_kind_of_module_row_is_reached_and_has_its_note() -> None:
         for reason in reasons
     ]
     listed = [
-        Module(entry.process, entry, None, vad, base, NO, state, NO, problems)
+        Module(entry.process, entry, None, vad, base, NO, state, NO, problems, bool(problems))
         for entry in entries
         for vad in (VAD, None)
         for base in (0x1000, GONE)
@@ -516,9 +531,12 @@ def test_every_kind_of_peb_is_reached_and_has_its_note() -> None:
         replace(PEB, process=narrow, bits=32),
         replace(PEB, being_debugged=True),
         replace(PEB, address=NO),
+        replace(PEB, address=NO, process=replace(PROCESS, pico=True)),
         replace(PEB, address=NO, process=replace(PROCESS, exit_time=2)),
         replace(PEB, address=GONE),
         replace(PEB, image_base=GONE),
+        replace(PEB, image_base=GONE, being_debugged=GONE),
+        replace(PEB, image_base=GONE, being_debugged=GONE, root=GONE),
         replace(PEB, image_base=Absent(Kind.NOT_IN_DUMP)),
     ]
     assert told(map(peb_note, rows_of_pebs)) == set(default().ids("peb-row/"))
@@ -538,7 +556,7 @@ def test_every_kind_of_variable_is_reached_and_has_its_note() -> None:
     plain = Variable(PEB, 1, 1, "TEMP", "t", ())
     cases = [
         plain,
-        replace(plain, name="Path"),
+        *(replace(plain, name=name) for name in ("Path", "ComSpec", "PATHEXT", "windir")),
         replace(plain, name="COR_PROFILER"),
         replace(plain, name="=C:"),
         replace(plain, value=NO),
@@ -553,6 +571,8 @@ def test_every_kind_of_teb_is_reached_and_has_its_note() -> None:
         TEB,
         replace(TEB, thread=replace(THREAD, process=replace(PROCESS, wow64=True))),
         replace(TEB, address=NO),
+        replace(TEB, address=NO, thread=replace(THREAD, process=replace(PROCESS, pico=True))),
+        replace(TEB, address=NO, user_start=True),
         replace(TEB, bits=32, thread=replace(THREAD, process=replace(PROCESS, wow64=True))),
         replace(TEB, address=GONE),
         replace(TEB, stack_base=GONE, own_address=GONE),

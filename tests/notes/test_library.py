@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
         "protection",
         "meaning",
         "committed",
+        "use",
     },
     "token-row": WHO
     | {"user", "name", "account", "integrity", "elevation", "session", "level", "restricting", "capabilities"},
@@ -136,15 +137,16 @@ NAMES = {
     "privilege-state": "enabled enabled-by-default present absent enabled-not-present unknown",
     "protection": "PAGE_NOACCESS PAGE_READONLY PAGE_EXECUTE PAGE_EXECUTE_READ PAGE_READWRITE PAGE_WRITECOPY"
     " PAGE_EXECUTE_READWRITE PAGE_EXECUTE_WRITECOPY PAGE_GUARD PAGE_NOCACHE PAGE_WRITECOMBINE",
-    "vad-row": "image file pagefile private private-executable large-pages awe write-watch physical rotate enclave"
+    "vad-row": "image image-unreadable image-without-file mapped-unreadable file pagefile private shared-data"
+    " private-executable large-pages awe write-watch physical rotate enclave"
     " unreadable",
     "working-set-row": "resident own-list nothing-resident minimal system exited small-dump unreadable",
-    "token-row": "system-user service user elevated limited app-container restricted write-restricted impersonation"
-    " unreadable",
+    "token-row": "system-user service user elevated limited ui-access app-container restricted write-restricted"
+    " impersonation identification unreadable",
     "impersonation-level": "Anonymous Identification Impersonation Delegation",
     "mandatory-policy": "NO_WRITE_UP NEW_PROCESS_MIN",
-    "group-row": "user enabled disabled deny-only integrity logon-id restricted capability device-group package"
-    " trust-level unreadable",
+    "group-row": "user enabled looked-at disabled deny-only integrity logon-id restricted capability"
+    " device-group package trust-level unreadable",
     "group-attribute": "Mandatory Default Enabled Owner DenyOnly Integrity IntegrityEnabled Resource LogonId",
     "attribute-row": "security-attribute user-claim device-claim restricted-claim unproved",
     "attribute": "WIN://SYSAPPID WIN://PKG WIN://PKGHOSTID WIN://BGKD WIN://NOALLAPPPKG TSA://ProcUnique"
@@ -166,7 +168,7 @@ NAMES = {
     "view": "Forward Backward psscan thrdscan csrss CID Handles CsrProcess Session Job Win32Process",
     "verdict": "consistent hidden ended remnant smeared",
     "creation-row": "kernel create-process restricted as-user with-logon service elevation app-container orphan"
-    " reused-parent unreadable",
+    " other-creator session-start reused-parent unreadable",
     "confidence": "high medium low",
     "module-row": "listed listed-32 contradicted not-listed no-image no-loader unreadable",
     "load-reason": "Unknown StaticDependency StaticForwarderDependency DynamicForwarderDependency DelayloadDependency"
@@ -175,21 +177,27 @@ NAMES = {
     "mitigation": "HIGH_ENTROPY_VA DYNAMIC_BASE FORCE_INTEGRITY NX_COMPAT NO_ISOLATION NO_SEH NO_BIND APPCONTAINER"
     " WDM_DRIVER GUARD_CF TERMINAL_SERVER_AWARE",
     "parent-state": "alive ended newer not-found none unknown",
-    "process-row": "system minimal exited wow64 session-zero first-session user-session no-session protected small-dump"
-    " unreadable",
-    "peb-row": "native wow64 wow64-native debugged none ended unreadable small-dump",
-    "environment-row": "variable search code drive odd unreadable",
+    "process-row": "system minimal pico exited wow64 session-zero first-session user-session no-session protected"
+    " small-dump unreadable",
+    "peb-row": "native wow64 wow64-native debugged none pico ended unreadable no-tables no-address small-dump",
+    "environment-row": "variable search shell endings windows-folder code drive odd unreadable",
     "handle-row": "process self thread token file key section link named unnamed unreadable",
     "access-row": "process thread token section upwards way-direct way-steps",
-    "teb-row": "user wow64 small none unreadable",
-    "global-flag": "FLG_STOP_ON_EXCEPTION FLG_SHOW_LDR_SNAPS FLG_HEAP_ENABLE_TAIL_CHECK FLG_HEAP_ENABLE_FREE_CHECK"
-    " FLG_HEAP_VALIDATE_PARAMETERS FLG_HEAP_VALIDATE_ALL FLG_APPLICATION_VERIFIER FLG_MONITOR_SILENT_PROCESS_EXIT"
-    " FLG_HEAP_ENABLE_TAGGING FLG_USER_STACK_TRACE_DB FLG_HEAP_ENABLE_TAG_BY_DLL FLG_DISABLE_STACK_EXTENSION"
-    " FLG_HEAP_DISABLE_COALESCING FLG_HEAP_PAGE_ALLOCS",
+    "teb-row": "user wow64 small none pico gone no-address unreadable",
+    "global-flag": "FLG_STOP_ON_EXCEPTION FLG_SHOW_LDR_SNAPS FLG_DEBUG_INITIAL_COMMAND FLG_STOP_ON_HUNG_GUI"
+    " FLG_HEAP_ENABLE_TAIL_CHECK FLG_HEAP_ENABLE_FREE_CHECK FLG_HEAP_VALIDATE_PARAMETERS"
+    " FLG_HEAP_VALIDATE_ALL FLG_APPLICATION_VERIFIER FLG_MONITOR_SILENT_PROCESS_EXIT"
+    " FLG_POOL_ENABLE_TAGGING FLG_HEAP_ENABLE_TAGGING FLG_USER_STACK_TRACE_DB"
+    " FLG_KERNEL_STACK_TRACE_DB FLG_MAINTAIN_OBJECT_TYPELIST FLG_HEAP_ENABLE_TAG_BY_DLL"
+    " FLG_DISABLE_STACK_EXTENSION FLG_ENABLE_CSRDEBUG FLG_ENABLE_KDEBUG_SYMBOL_LOAD"
+    " FLG_DISABLE_PAGE_KERNEL_STACKS FLG_ENABLE_SYSTEM_CRIT_BREAKS FLG_HEAP_DISABLE_COALESCING"
+    " FLG_ENABLE_CLOSE_EXCEPTIONS FLG_ENABLE_EXCEPTION_LOGGING FLG_ENABLE_HANDLE_TYPE_TAGGING"
+    " FLG_HEAP_PAGE_ALLOCS FLG_DEBUG_INITIAL_COMMAND_EX FLG_DISABLE_DBGPRINT"
+    " FLG_CRITSEC_EVENT_CREATION FLG_LDR_TOP_DOWN FLG_ENABLE_HANDLE_EXCEPTIONS FLG_DISABLE_PROTDLLS",
     "finding": " ".join(RULES),
     "severity": "info low medium high critical",
-    "thread-row": "user wow64 kernel impersonating ended private-executable nowhere no-driver no-image reused"
-    " message-number unknown-start unreadable",
+    "thread-row": "user wow64 kernel impersonating identifying ended ending private-executable nowhere no-driver"
+    " no-image reused message-number unknown-start unreadable",
     "thread-state": "Initialized Ready Running Standby Terminated Waiting Transition DeferredReady GateWait"
     " WaitingForProcessInSwap",
     "wait-reason": "Executive FreePage PageIn PoolAllocation DelayExecution Suspended UserRequest WrExecutive"

@@ -41,7 +41,11 @@ def test_every_kind_of_thread_row_is_reached_and_has_its_note() -> None:
         Starts(FACTS_OF_ONE, driver, driver),
         Starts(FACTS_OF_ONE, driver, Start(0, NONE)),
         Starts(FACTS_OF_ONE, replace(CODE, kind=REUSED), CODE),
-        Starts(replace(FACTS_OF_ONE, thread=replace(IDLE, client_token=1)), CODE, CODE),
+        Starts(replace(FACTS_OF_ONE, state_number=2, flag_names=("Terminated",)), CODE, CODE),
+        *(
+            Starts(replace(FACTS_OF_ONE, thread=replace(IDLE, client_token=1, level=level)), CODE, CODE)
+            for level in (1, 2, GONE)
+        ),
         Starts(replace(FACTS_OF_ONE, thread=replace(IDLE, process=replace(PROCESS, wow64=True))), CODE, CODE),
         Starts(replace(FACTS_OF_ONE, state_number=GONE, start=GONE), Start(GONE, UNKNOWN), CODE),
         Starts(replace(FACTS_OF_ONE, state_number=4, exit_status=GONE, exit_time=GONE), CODE, Start(GONE, UNKNOWN)),

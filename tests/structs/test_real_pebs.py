@@ -68,7 +68,15 @@ class UserDump:
                 return self.data[at + address - start : at + address - start + size]
         return None
 
-    def read_many(self, addresses: Addresses, size: int) -> tuple[Octets, Mask]:
+    def root_in(self, dtb: int) -> int:
+        """As it is."""
+        return dtb
+
+    def through(self, root: int) -> UserDump:
+        """One space for all."""
+        return self
+
+    def read_many(self, addresses: Addresses, size: int, roots: Addresses | None = None) -> tuple[Octets, Mask]:
         """Not needed: single structures are read."""
         return np.zeros((len(addresses), size), np.uint8), np.zeros(len(addresses), np.bool_)
 

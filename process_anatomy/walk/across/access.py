@@ -138,7 +138,7 @@ class AccessTable:
 def access(kernel: Kernel, processes: Sequence[Process]) -> AccessTable:
     """Who can touch whom, of all these processes: a way can lead through any of them.
 
-    Processes that only a handle leads to are targets too, and said to be on no list.
+    Processes that only a handle leads to are targets too, and said to be missing from the active list.
     """
     known = object_types(kernel)
     wanted = frozenset(POWERS) & {row.name for row in known.rows.values()}
@@ -149,21 +149,26 @@ def access(kernel: Kernel, processes: Sequence[Process]) -> AccessTable:
     sides = {token.process.address: _side(token) for token in own}
     held = _held(kernel, rows, own)
     programs = _programs(kernel, processes)
+    led = [(row, _targets(row, sides, held, programs)) for row in rows]
+    lost = sum(not targets and row.type in (PROCESS, THREAD) for row, targets in led)
+    odd = (
+        (f"{lost} handles that give power are not shown, because whom they lead to could not be told",) if lost else ()
+    )
     steps = [
         Step(row, sides[row.process.address], target, _powers(row), row.problems)
-        for row in rows
-        for target in _targets(row, sides, held, programs)
+        for row, targets in led
+        for target in targets
         if target.process is not row.process
     ]
-    return AccessTable(tuple(steps), tuple(_ways(steps)), found.problems)
+    return AccessTable(tuple(steps), tuple(_ways(steps)), (*found.problems, *odd))
 
 
 def _side(token: Token) -> Side:
     """A process as one end."""
     process = token.process
     name = process.name if isinstance(process.name, str) and process.name else "process"
-    where = "" if process.seen_by else ", which is on no list"
-    return Side(process, f"{name} ({process.pid}){where}", token.user, token.user_name, token.integrity)
+    where = "" if process.seen_by else "; missing from the active list"
+    return Side(process, f"{name} ({process.pid}{where})", token.user, token.user_name, token.integrity)
 
 
 def _unlisted(kernel: Kernel, processes: Sequence[Process], rows: Sequence[Handle]) -> list[Process]:

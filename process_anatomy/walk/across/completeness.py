@@ -15,6 +15,7 @@ from process_anatomy.absent import Absent
 from process_anatomy.errors import Error
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.fragments import Fragments
 from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.address_space.vads import Vad, VadTable
@@ -35,6 +36,7 @@ COMPONENTS = (ADDRESS_SPACE, EXECUTABLE, HANDLES, SECURITY, PROCESS_ID, THREADS)
 WHOLE, PART, NOT, NONE = "whole", "part", "not", "none"
 STATES = (WHOLE, PART, NOT, NONE)
 """Read whole, in part, not at all; or the process has no such thing."""
+NOTHING_OF_IT = "the small dump holds nothing of its own memory"
 Row = TypeVar("Row")
 
 
@@ -190,6 +192,8 @@ def _address_spaces(walks: Walks) -> list[Component]:
         obstacles = [f"{lost} of {expected} VAD nodes could not be read"] if lost else []
         if isinstance(process.vad_root, Absent):
             obstacles.append(f"VAD root: {process.vad_root}")
+        elif process.vad_root == 0 and process.runs_program:
+            obstacles.append("it runs, but its VadRoot is zero")
         elif process.address in trees.broken and not lost:
             obstacles.append("its VAD tree could not be followed whole")
         if process.vad_root == 0 and not obstacles:
@@ -202,8 +206,11 @@ def _address_spaces(walks: Walks) -> list[Component]:
 
 def _pages(kernel: Kernel, process: Process, kept: WorkingSet, ranges: bool) -> list[str]:
     """What keeps the contents of an address space from being read."""
+    if isinstance(kernel.space, Fragments):
+        held = (isinstance(process.dtb, int) and kernel.space.through(process.dtb).user_bytes) or 0
+        return [f"the small dump holds {held} bytes of its own memory" if held else NOTHING_OF_IT]
     if not isinstance(kernel.space, AddressSpace):
-        return ["a small dump holds none of its memory"]
+        return []
     if isinstance(process.dtb, Absent) or kernel.space.memory.read(process.dtb, 8) is None:
         return [f"its page-table root ({process.dtb}) is not in the image"]
     resident = sum(value for value in (kept.resident, kept.large, kept.transition) if isinstance(value, int))
@@ -221,7 +228,8 @@ def _programs(walks: Walks) -> list[Component]:
     for process in walks.processes:
         program = next(iter(mapped.get(process.address, [])), None)
         own = blocks.get(process.address, [])
-        if program is None and all(isinstance(b.address, Absent) and b.address.kind not in NOT_READ for b in own):
+        without = all(isinstance(b.address, Absent) and b.address.kind not in NOT_READ for b in own)
+        if program is None and not process.runs_program and without:
             found.append(Component(NONE))
             continue
         obstacles: list[str] = []
@@ -289,7 +297,8 @@ def _contexts(known: Sequence[Token]) -> list[Component]:
         facts = len(fields(Token)) - 3
         obstacles = _unread(token)
         if token.address == 0:
-            found.append(Component(NONE))
+            none = Component(NOT, 0, facts, ("it runs, but its Token is zero",))
+            found.append(none if token.process.runs_program else Component(NONE))
         elif isinstance(token.user, Absent) and isinstance(token.token_id, Absent):
             found.append(Component(NOT, 0, facts, tuple(obstacles)))
         else:
@@ -330,7 +339,7 @@ def _threads(walks: Walks) -> list[Component]:
         if isinstance(process.threads, Absent):
             obstacles.append(f"how many there are: {process.threads}")
         if walks.kernel.crash is not None:
-            obstacles = ["a small dump holds only the thread that crashed"]
+            obstacles = ["of a small dump only the thread that ran is read"]
         else:
             start = f"threads of process {process.pid}: "
             obstacles += [line.removeprefix(start) for line in table.problems if line.startswith(start)]

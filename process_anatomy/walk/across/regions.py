@@ -15,13 +15,12 @@ import numpy as np
 
 from process_anatomy.absent import Absent
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.address_space.fixed_ranges import HYPERVISOR_PAGE_NAME, SHARED_DATA_NAME, fixed_name
 from process_anatomy.walk.address_space.sections import has_section
 from process_anatomy.walk.address_space.vads import Vad
-from process_anatomy.walk.processes.listed import Process
+from process_anatomy.walk.processes.listed import NOT_READ, Process
 from process_anatomy.walk.threads.listed import threads
 from process_anatomy.walk.threads.tebs import small_tebs
 from structs import builds
@@ -39,6 +38,7 @@ POINTERS = (
     ("ReadOnlySharedMemoryBase", "subsystem shared memory"),
 )
 """Fields of the PEB that point into a range, and what the range is then."""
+PRIVATE, UNKNOWN = "private", "unknown"
 REGIONS = (
     SHARED_DATA_NAME,
     HYPERVISOR_PAGE_NAME,
@@ -52,8 +52,8 @@ REGIONS = (
     "image",
     "mapped file",
     "shared memory",
-    "private",
-    "unknown",
+    PRIVATE,
+    UNKNOWN,
 )
 """Every name that a range can get; one with several is told in this order."""
 
@@ -95,7 +95,7 @@ def regions(kernel: Kernel, processes: Sequence[Process], rows: Sequence[Vad]) -
 def _names(row: Vad, own: set[str]) -> set[str]:
     """What pointers said of a range, with what the node itself says where that adds to it."""
     if isinstance(row.start, Absent) or isinstance(row.end, Absent) or isinstance(row.private, Absent):
-        return own | {"unknown"}
+        return own | {UNKNOWN}
     fixed = fixed_name(row.start, row.end)
     if fixed and row.private:
         return own | {fixed}
@@ -103,7 +103,9 @@ def _names(row: Vad, own: set[str]) -> set[str]:
         return own | {"image"}
     if has_section(row) and isinstance(row.file, str):
         return own | {"mapped file"}
-    return own or {"private" if row.private else "shared memory"}
+    if has_section(row) and isinstance(row.file, Absent) and row.file.kind in NOT_READ:
+        return own or {UNKNOWN}
+    return own or {PRIVATE if row.private else "shared memory"}
 
 
 def _fields(
@@ -129,7 +131,7 @@ def _user(kernel: Kernel, value: object) -> int:
 def _peb_marks(kernel: Kernel, processes: Sequence[Process]) -> Iterator[Mark]:
     """The PEBs and what they point to."""
     owners = [p for p in processes if _user(kernel, p.peb) and isinstance(p.dtb, int)]
-    if not owners or PEB not in kernel.build or not isinstance(kernel.space, AddressSpace):
+    if not owners or PEB not in kernel.build:
         return
     pebs, roots = (
         addresses_of([_user(kernel, p.peb) for p in owners]),
@@ -160,7 +162,7 @@ def _peb_marks(kernel: Kernel, processes: Sequence[Process]) -> Iterator[Mark]:
 def _thread_marks(kernel: Kernel, processes: Sequence[Process]) -> Iterator[Mark]:
     """The TEBs of all threads, and the stacks that they tell of."""
     table = threads(kernel, [p for p in processes if isinstance(p.dtb, int)])
-    if not table.rows or TEB not in kernel.build or not isinstance(kernel.space, AddressSpace):
+    if not table.rows or TEB not in kernel.build:
         return
     tebs = kernel.view.records(ETHREAD, addresses_of([row.address for row in table.rows])).values("Teb")
     kept = [(row.process, teb) for row, teb in zip(table.rows, tebs, strict=True) if _user(kernel, teb)]

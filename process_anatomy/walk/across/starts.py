@@ -18,7 +18,7 @@ from process_anatomy.memory.paging import READABLE
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.address_space.sections import has_section
 from process_anatomy.walk.address_space.vads import Vad, VadTable
-from process_anatomy.walk.processes.listed import Process
+from process_anatomy.walk.processes.listed import NOT_READ, Process
 from process_anatomy.walk.program.drivers import Driver, DriverTable
 from process_anatomy.walk.threads.facts import ThreadFacts
 
@@ -231,7 +231,9 @@ def _start(
         gone = _why_no_range(process, unread)
         return Start(address, UNKNOWN, reason=gone) if gone else Start(address, NOTHING)
     kind = _kind(vad, executable)
-    lost = next((fact for fact in (vad.vad_type, vad.private, vad.protection) if isinstance(fact, Absent)), "")
+    lost = next(
+        (fact for fact in (vad.vad_type, vad.private, vad.protection, vad.file) if isinstance(fact, Absent)), ""
+    )
     reason = str(lost) if kind == UNKNOWN else ""
     return Start(address, kind, vad.file, vad.protection, executable, vad, reason=reason)
 
@@ -256,5 +258,7 @@ def _kind(vad: Vad, executable: bool | Absent) -> str:
     if isinstance(vad.private, Absent) or isinstance(vad.protection, Absent):
         return UNKNOWN
     if has_section(vad):
+        if isinstance(vad.file, Absent) and vad.file.kind in NOT_READ:
+            return UNKNOWN
         return MAPPED if isinstance(vad.file, str) else SHARED
     return PRIVATE_EXECUTABLE if "EXECUTE" in vad.protection or executable is True else PRIVATE

@@ -10,7 +10,6 @@ from process_anatomy.absent import Absent
 from process_anatomy.errors import RequestError
 from process_anatomy.filetime import moment_text
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import View
 from process_anatomy.walk.processes.listed import Process
 from structs.ethread import ETHREAD
@@ -93,7 +92,7 @@ def of_process(kernel: Kernel, process: Process, layout: Layout, address: int | 
         address = kernel.crash.thread  # the thread that ran, not the first of the list
     if address is None:
         address = _own(kernel, process, layout)
-    if address < kernel.system_start and isinstance(space, AddressSpace) and isinstance(process.dtb, int):
+    if address < kernel.system_start and isinstance(process.dtb, int):
         space = space.through(process.dtb)
     return View(space, kernel.build), address
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property
 
-from process_anatomy.absent import Absent, Kind
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.selfproof import Proof
 from process_anatomy.memory.address_space import AddressSpace
@@ -38,9 +37,6 @@ from process_anatomy.walk.security.tokens import Token, tokens
 from process_anatomy.walk.threads.facts import thread_facts
 from process_anatomy.walk.threads.listed import ThreadTable, threads
 from process_anatomy.walk.threads.tebs import Teb, tebs
-
-NO_RANGES = Absent(Kind.NOT_IN_DUMP, "a small dump does not hold the ranges of processes")
-
 
 UNLISTED = "it is not on the list of active processes; other views see it"
 """Problem of a hidden process, in the rows that tell problems of processes."""
@@ -112,7 +108,7 @@ class Tables:
 
     @property
     def whole(self) -> bool:
-        """Whether the image holds the processes' own memory: a small dump does not."""
+        """Whether the image is one of physical memory, all of it: a small dump holds pieces of one process."""
         return isinstance(self.kernel.space, AddressSpace)
 
     @cached_property
@@ -147,11 +143,7 @@ class Tables:
 
     @cached_property
     def modules(self) -> ModuleTable:
-        """The modules of the chosen processes.
-
-        Raises:
-            RequestError: the image holds no user memory.
-        """
+        """The modules of the chosen processes."""
         return modules(self.kernel, self.processes, self.vads)
 
     @cached_property
@@ -186,8 +178,7 @@ class Tables:
             module: modules of this file name, not the programs.
             every: all modules.
         """
-        known = (self.vads, lambda: self.modules) if self.whole else None
-        return images(self.kernel, self.processes, module, every, known)
+        return images(self.kernel, self.processes, module, every, (self.vads, lambda: self.modules))
 
     @cached_property
     def programs_in_memory(self) -> ImageTable:
@@ -243,7 +234,7 @@ class Tables:
     def starts(self) -> list[Starts]:
         """Where the threads of the chosen processes start."""
         facts = thread_facts(self.kernel, self.threads)
-        return thread_starts(self.kernel, facts, self.vads if self.whole else NO_RANGES, self.drivers)
+        return thread_starts(self.kernel, facts, self.vads, self.drivers)
 
     @cached_property
     def tebs(self) -> list[Teb]:

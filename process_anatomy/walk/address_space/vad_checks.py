@@ -25,7 +25,10 @@ BALANCES: dict[int, int] = {0: 0, 1: 1, 3: -1}
 """The two bits as a number: the height of the right branch less that of the left one."""
 NO_BALANCE = Absent(Kind.NOT_IN_BUILD, "a splay tree keeps no balance (Windows XP)")
 LOWEST = 0x10000
-"""Windows gives no range below this."""
+"""Where ranges begin that no program asked a place for."""
+FIRST_PAGE_KEPT_SINCE = 9200
+"""Since Windows 8 nobody gets a range below that, but the programs that carry 16-bit ones (on 32-bit Windows)."""
+VIRTUAL_DOS = "ntvdm.exe"
 FLAGS = (
     "NoChange",
     "DeleteInProgress",
@@ -70,7 +73,7 @@ def checks(kernel: Kernel, rows: Sequence[Vad]) -> list[Check]:
         if (
             isinstance(row.start, int)
             and isinstance(row.end, int)
-            and (row.start < LOWEST or ends <= row.end < kernel.system_start)
+            and (row.start < _lowest(kernel, row) or ends <= row.end < kernel.system_start)
         ):
             problems.append("its range lies outside user space")
         stated, balance = parents[number], None
@@ -93,6 +96,13 @@ def checks(kernel: Kernel, rows: Sequence[Vad]) -> list[Check]:
             Check(",".join(names) if unread is None else unread, doubt if balance is None else balance, tuple(problems))
         )
     return found
+
+
+def _lowest(kernel: Kernel, row: Vad) -> int:
+    """The lowest address that a range of this process can have."""
+    name = row.process.name
+    virtual_dos = kernel.build.pointer_size == 4 and isinstance(name, str) and name.lower() == VIRTUAL_DOS
+    return LOWEST if kernel.number >= FIRST_PAGE_KEPT_SINCE and not virtual_dos else 0
 
 
 def _top(kernel: Kernel) -> int:

@@ -71,19 +71,24 @@ def protection_name(index: int) -> str:
 PROTECTIONS = tuple(protection_name(index) for index in range(32))
 
 
+NO_SECTION = Absent(Kind.IMPLAUSIBLE, "its node has no room for a section, though an image has one")
+"""The file of an image behind whose node there is no section."""
+
+
 def facts_of(kernel: Kernel, records: Records) -> Iterator[tuple[Any, ...]]:
     """Of each node what :class:`~process_anatomy.walk.address_space.vads.Vad` has from ``start`` to ``enclave``."""
     tags = _tags(kernel, records.addresses)
+    types = _types(records)
     columns: list[list[Any]] = [
         _vpn(records, "StartingVpn", "StartingVpnHigh", 0),
         _vpn(records, "EndingVpn", "EndingVpnHigh", 0xFFF),
         tags,
-        _types(records),
+        types,
         _named(records, "Protection", PROTECTIONS),
         _numbers(records, "CommitCharge"),
         _numbers(records, "PrivateMemory"),
         _parents(records),
-        _files(kernel, records, tags),
+        _files(kernel, records, tags, [kind == IMAGE_MAP for kind in types]),
         (records.array("Enclave") & records.array("PrivateMemory") != 0).tolist(),
     ]
     return zip(*columns, strict=True)
@@ -145,13 +150,14 @@ def _tags(kernel: Kernel, address: Addresses) -> list[Any]:
     return found
 
 
-def _files(kernel: Kernel, records: Records, tags: list[Any]) -> list[Any]:
+def _files(kernel: Kernel, records: Records, tags: list[Any], images: list[bool]) -> list[Any]:
     """Names of mapped files: node, subsection, control area, file object, in four batches.
 
     Before Windows Vista the node points to the control area itself.  The pool tag tells which nodes have a section
-    behind them; where it is not known, the private bit does.
+    behind them; where it is not known, the private bit does.  An image always has one: a way to its file that breaks
+    off before the control area says so is damage, and no absence of a file.
     """
-    found: list[Any] = [NOT_APPLICABLE] * len(records)
+    found: list[Any] = [NO_SECTION if image else NOT_APPLICABLE for image in images]
     mapped = (records.array("PrivateMemory") == 0).tolist()
     long = [tag not in SHORT_TAGS if isinstance(tag, str) else shared for tag, shared in zip(tags, mapped, strict=True)]
     rows = np.flatnonzero(np.array(long, dtype=np.bool_))
@@ -169,11 +175,19 @@ def _files(kernel: Kernel, records: Records, tags: list[Any]) -> list[Any]:
         for row, at in zip(rows[~there[back]].tolist(), where[~there[back]].tolist(), strict=True):
             found[row] = unreadable(kernel.space, at + place.offset, place.size)
         pointers &= ~np.uint64(kernel.build.fast_ref if name == "FilePointer" else 0)
+        for row in rows[there[back] & (pointers == 0)].tolist():
+            if name == "FilePointer":
+                found[row] = NOT_APPLICABLE
+            elif images[row]:
+                found[row] = Absent(Kind.IMPLAUSIBLE, f"{layout.name}.{name} is zero, though an image has a section")
         going = there[back] & (pointers != 0)
         rows, where = rows[going], pointers[going]
     unique, back = distinct(where)
     texts = kernel.view.records(FILE_OBJECT, unique).texts("FileName")
-    names = [NOT_APPLICABLE if text == "" else text for text in texts]
+    names = [
+        Absent(Kind.IMPLAUSIBLE, f"its file object at {at:#x} has no name") if text == "" else text
+        for text, at in zip(texts, unique.tolist(), strict=True)
+    ]
     for row, which in zip(rows.tolist(), back.tolist(), strict=True):
         found[row] = names[which]
     return found

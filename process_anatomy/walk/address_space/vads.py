@@ -104,6 +104,8 @@ def vads(kernel: Kernel, processes: Sequence[Process]) -> VadTable:
         for process in processes
         if isinstance(process.vad_root, Absent)
     ]
+    rootless = [process for process in processes if process.vad_root == 0 and process.runs_program]
+    lost += [f"process {process.pid}: it runs, but its VadRoot is zero: its VADs are not known" for process in rootless]
     lost += [
         f"process {process.pid}: {problem}"
         for owner, process in enumerate(processes)
@@ -114,6 +116,7 @@ def vads(kernel: Kernel, processes: Sequence[Process]) -> VadTable:
     broken = {processes[owner].address for owner in owners}
     broken |= {row.process.address for row in rows if isinstance(row.start, Absent) or isinstance(row.end, Absent)}
     broken |= {process.address for process in processes if isinstance(process.vad_root, Absent)}
+    broken |= {process.address for process in rootless}
     return VadTable(rows, tuple(lost), frozenset(broken))
 
 

@@ -151,12 +151,14 @@ class EntryWalk:
 
     Attributes:
         problems: by number of the table, what is odd or could not be read.
+        blank: by number of the table, parts that hold zeros only.
     """
 
     def __init__(self, kernel: Kernel, count: int) -> None:
         self.kernel = kernel
         self.size = kernel.build.pointer_size
         self.problems: list[list[str]] = [[] for _ in range(count)]
+        self.blank: list[list[str]] = [[] for _ in range(count)]
 
     def entries(self, codes: Sequence[int], body: int) -> Entries:
         """The entries in use.
@@ -231,6 +233,7 @@ class EntryWalk:
         data, there = self.kernel.space.read_many(address, width * self.size)
         self._unread(owner[~there], address[~there], width * self.size, "list of a handle table's pages")
         self._piecewise(data, there, address, self.size)
+        self._blank(owner, address, data, there, "list of a handle table's pages")
         pointers = data.view(f"<u{self.size}").astype(np.uint64)
         rows, columns = np.nonzero(pointers)
         return self._plausible(owner[rows], first[rows] + columns * span, pointers[rows, columns], PAGE)
@@ -265,6 +268,7 @@ class EntryWalk:
         data, there = self.kernel.space.read_many(leaf, PAGE)
         self._unread(owner[~there], leaf[~there], PAGE, "page of handles")
         self._piecewise(data, there, leaf, structure.sizeof)
+        self._blank(owner, leaf, data, there, "page of handles")
         count = PAGE // structure.sizeof
         records = data.view(structure.dtype).reshape(len(leaf), count)
         form = EntryForm(structure)
@@ -288,6 +292,11 @@ class EntryWalk:
             for place in range(0, data.shape[1], size):
                 part = self.kernel.space.read(int(address[row]) + place, size) or bytes(size)
                 data[row, place : place + size] = np.frombuffer(part, dtype=np.uint8)
+
+    def _blank(self, owner: Numbers, address: Addresses, data: Octets, there: Mask, what: str) -> None:
+        """Note parts that hold zeros alone: where handles are missing, they were there."""
+        for row in np.flatnonzero(there & ~data.any(axis=1)).tolist():
+            self.blank[int(owner[row])].append(f"a {what} holds zeros only, at {int(address[row]):#x}")
 
     def _unread(self, owner: Numbers, address: Addresses, size: int, what: str) -> None:
         """Note which parts could not be read: for each table the first, and how many more."""

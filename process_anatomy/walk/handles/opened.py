@@ -13,6 +13,7 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.objects import ObjectHeaders, ObjectTypes, object_headers, object_types
 from process_anatomy.memory.space import Addresses, distinct
 from process_anatomy.walk.handles.entries import AUDIT, INHERIT, PROTECT
+from process_anatomy.walk.handles.known import known_objects
 from process_anatomy.walk.handles.rights import rights_text
 from process_anatomy.walk.handles.tables import HandleTable, HandleTables, handle_tables
 from process_anatomy.walk.handles.targets import NO_TARGET, Target, targets
@@ -106,19 +107,27 @@ def handles(
         RequestError: this Windows has no type of that name.
     """
     known = object_types(kernel)
-    wanted = _wanted(known, types)
+    others = known_objects(kernel, processes)
+    wanted = _wanted(known, types, frozenset(others.values()))
     found = handle_tables(kernel, processes) if walked is None else walked
     entries = found.entries
     bodies, back = distinct(entries.object)
     headers = object_headers(kernel, bodies)
     untold = 0
     if types:
-        untold = int(np.count_nonzero(headers.index[back] < 0))
+        kinds = {name.casefold() for name in types}
+        by_others = [others.get(body, "").casefold() for body in bodies.tolist()]
+        lost = ~np.isin(headers.index, np.array(sorted(known.rows), dtype=np.int64))
+        untold = int(np.count_nonzero((lost & np.array([not name for name in by_others], dtype=np.bool_))[back]))
         kept = np.isin(headers.index, np.array(sorted(wanted), dtype=np.int64))
+        kept |= lost & np.array([name in kinds for name in by_others], dtype=np.bool_)
         entries = entries.where(kept[back])
         bodies, back = distinct(entries.object)
         headers = object_headers(kernel, bodies)
-    names = headers.type_names()
+    names = [
+        others.get(body, name) if isinstance(name, Absent) else name
+        for body, name in zip(bodies.tolist(), headers.type_names(), strict=True)
+    ]
     told = targets(kernel, _by_type(headers, names))
     facts = [_facts(known, headers, names, row, told) for row in range(len(bodies))]
     rows = []
@@ -145,14 +154,15 @@ def handles(
     return Handles(tuple(rows), found.tables, (*known.problems, *problems))
 
 
-def _wanted(known: ObjectTypes, types: frozenset[str]) -> set[int]:
-    """Indexes of the types of these names."""
+def _wanted(known: ObjectTypes, types: frozenset[str], others: frozenset[str]) -> set[int]:
+    """Indexes of the types of these names; types that objects are known to have otherwise need none."""
     by_name = {row.name.casefold(): index for index, row in known.rows.items()}
-    missing = sorted(name for name in types if name.casefold() not in by_name)
+    named = by_name.keys() | {name.casefold() for name in others}
+    missing = sorted(name for name in types if name.casefold() not in named)
     if missing:
         listed = ", ".join(sorted(row.name for row in known.rows.values())) or "none could be read"
         raise RequestError(f"no object type is called {missing[0]!r}; this Windows has: {listed}")
-    return {by_name[name.casefold()] for name in types}
+    return {by_name[name.casefold()] for name in types if name.casefold() in by_name}
 
 
 def _by_type(headers: ObjectHeaders, names: Sequence[str | Absent]) -> dict[str, Addresses]:

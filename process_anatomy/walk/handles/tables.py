@@ -90,7 +90,7 @@ def handle_tables(kernel: Kernel, processes: Sequence[Process]) -> HandleTables:
     where = [p if isinstance(p, int) and p >= kernel.system_start else 0 for p in pointers]
     records = kernel.view.records(HANDLE_TABLE, addresses_of(where))
     codes, counts, ids = (records.values(name) for name in ("TableCode", "HandleCount", "UniqueProcessId"))
-    gone = [_without(p, kernel) for p in pointers]
+    gone = [_without(p, kernel, process) for p, process in zip(pointers, processes, strict=True)]
     start = [code if isinstance(code, int) and why is None else 0 for code, why in zip(codes, gone, strict=True)]
     lack = undecodable(kernel)
     body = kernel.build[OBJECT_HEADER].offset("Body")
@@ -111,6 +111,8 @@ def handle_tables(kernel: Kernel, processes: Sequence[Process]) -> HandleTables:
         problems += [f"handle table: {value}" for value in (code, count) if isinstance(value, Absent)]
         if isinstance(ids[row], int) and isinstance(process.pid, int) and ids[row] != process.pid:
             problems.append(f"its handle table says that it belongs to process {ids[row]}")
+        if isinstance(count, int) and count > found[row]:  # else they may be pages that nobody has used yet
+            problems += walk.blank[row]
         levels = code if isinstance(code, Absent) else (code & LEVELS) + 1
         if isinstance(levels, int) and levels > LEVELS:
             levels = Absent(Kind.IMPLAUSIBLE, f"a handle table of {levels} levels")
@@ -118,10 +120,12 @@ def handle_tables(kernel: Kernel, processes: Sequence[Process]) -> HandleTables:
     return HandleTables(tuple(tables), entries)
 
 
-def _without(pointer: int | Absent, kernel: Kernel) -> Absent | None:
+def _without(pointer: int | Absent, kernel: Kernel, process: Process) -> Absent | None:
     """Why a process has no table to walk; ``None`` where it has one."""
     if isinstance(pointer, Absent):
         return pointer
+    if pointer == 0 and process.runs_program:
+        return Absent(Kind.IMPLAUSIBLE, "the process runs, but its ObjectTable is zero")
     if pointer == 0:
         return Absent(Kind.NOT_APPLICABLE, "the process has no handle table")
     if pointer < kernel.system_start or pointer % kernel.build.pointer_size:

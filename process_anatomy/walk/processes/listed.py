@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
@@ -63,6 +63,7 @@ class Process:
         image_path: object name of the executable, as audited at creation.
         seen_by: directions of the active list that reached it.
         problems: what is odd or could not be read, one line each.
+        pico: whether it is a pico process: a minimal one in which a program of another system runs (WSL 1's Linux).
     """
 
     address: int
@@ -84,6 +85,7 @@ class Process:
     image_path: str | Absent
     seen_by: tuple[str, ...]
     problems: tuple[str, ...]
+    pico: bool | Absent = False
 
     @property
     def own_space(self) -> bool:
@@ -91,6 +93,12 @@ class Process:
         if isinstance(self.minimal, Absent) and self.minimal.kind is Kind.NOT_IN_BUILD:
             return isinstance(self.peb, int)
         return self.minimal is False
+
+    @property
+    def runs_program(self) -> bool:
+        """Whether it has not ended and runs a program, so that it has a program, a VAD tree, a token and handles."""
+        alive = isinstance(self.exit_time, Absent) and self.exit_time.kind is Kind.NOT_APPLICABLE
+        return alive and self.own_space and isinstance(self.peb, int)
 
     @property
     def protection_name(self) -> str | Absent:
@@ -217,7 +225,14 @@ def read_processes(
         "token": [v if isinstance(v, Absent) else v & ~kernel.build.fast_ref for v in get("Token")],
         "protection": [t if isinstance(t, Absent) else (t, s) for t, s in zip(types, signers, strict=True)],
         "minimal": [v if isinstance(v, Absent) else v != 0 for v in get("Minimal")],
+        "pico": [v if isinstance(v, Absent) else v != 0 for v in get("PicoContext")],
         "image_path": paths,
+    }
+    necessary = {
+        "VAD tree": columns["vad_root"],
+        "handle table": get("ObjectTable"),
+        "token": columns["token"],
+        "program": get("SectionBaseAddress"),
     }
     rows = []
     for row, address in enumerate(addresses):
@@ -226,7 +241,12 @@ def read_processes(
             f"{name}: {value}" for name, value in facts.items() if isinstance(value, Absent) and value.kind in NOT_READ
         ]
         problems += _contradictions(facts, owners[row])
-        rows.append(Process(address=address, seen_by=seen[row], problems=tuple(problems), **facts))
+        process = Process(address=address, seen_by=seen[row], problems=tuple(problems), **facts)
+        if process.runs_program:
+            lacking = [what for what, values in necessary.items() if values[row] == 0]
+            problems += [f"it runs, but has no {what}: that field is zero" for what in lacking]
+            process = replace(process, problems=tuple(problems)) if lacking else process
+        rows.append(process)
     return rows
 
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import PAGE
+from process_anatomy.memory.space import Space
 from process_anatomy.memory.view import unreadable
 from process_anatomy.walk.processes.listed import NOT_READ
 from process_anatomy.walk.program.pebs import Peb
@@ -53,21 +53,21 @@ def environments(kernel: Kernel, found: Iterable[Peb]) -> Iterator[Variable]:
     """The variables of these PEBs' environments, in their own order."""
     for peb in found:
         space, block = kernel.space, peb.environment
-        if isinstance(block, Absent) or isinstance(peb.root, Absent) or not isinstance(space, AddressSpace):
+        if isinstance(block, Absent) or isinstance(peb.root, Absent):
             if isinstance(block, Absent) and block.kind in NOT_READ:
                 yield Variable(peb, block, block, block, block, (f"environment: {block}",))
             continue
         yield from _variables(peb, block, space.through(peb.root))
 
 
-def _variables(peb: Peb, block: int, own: AddressSpace) -> Iterator[Variable]:
+def _variables(peb: Peb, block: int, own: Space) -> Iterator[Variable]:
     """The variables of one block."""
     told = peb.environment_size
     limit = min(told, SIZE_LIMIT) if isinstance(told, int) and told else UNTOLD
     limit = max(0, min(limit, own.system_start - block)) & ~1
     seen: set[str] = set()
     count = 0
-    for address, text, whole in _strings(own, block, limit):
+    for address, text, whole in _strings(own, block, limit, limit if isinstance(told, int) else 0):
         if isinstance(text, Absent):
             yield Variable(peb, block, address, text, text, (f"environment: {text}",))
             continue
@@ -101,7 +101,7 @@ def _variable(peb: Peb, block: int, address: int, text: str, whole: str, seen: s
     )
 
 
-def _strings(own: AddressSpace, block: int, limit: int) -> Iterator[tuple[int, str | Absent, str]]:
+def _strings(own: Space, block: int, limit: int, told: int) -> Iterator[tuple[int, str | Absent, str]]:
     """Address and text of every string up to the empty one, with why a text is not all there.
 
     Behind pages that are gone, the first string is not taken, for it may have begun on them.
@@ -120,6 +120,9 @@ def _strings(own: AddressSpace, block: int, limit: int) -> Iterator[tuple[int, s
             if resuming:
                 resuming = False
             elif stop == here:
+                rest = _after(own, first + 2 * (stop + 1), block + told)
+                if rest:
+                    yield first + 2 * stop, Absent(Kind.IMPLAUSIBLE, rest), ""
                 return
             else:
                 yield first + 2 * here, _decoded(units[here:stop]), ""
@@ -132,7 +135,18 @@ def _strings(own: AddressSpace, block: int, limit: int) -> Iterator[tuple[int, s
             yield after, Absent(Kind.IMPLAUSIBLE, missing), ""
 
 
-def _runs(own: AddressSpace, block: int, limit: int) -> Iterator[tuple[int, bytes | Absent]]:
+def _after(own: Space, start: int, end: int) -> str:
+    """What follows the end of a block within the size that is told of it; empty where nothing but zeros does."""
+    size = end - start
+    data = own.read(start, size) if size > 0 else None
+    text = np.frombuffer(data[: size & ~1], dtype="<u2") if data else np.zeros(0, dtype="<u2")
+    left = np.flatnonzero(text)
+    if not len(left):
+        return ""
+    return f"the environment ends here, but it is said to have {size} bytes more, and they are not empty"
+
+
+def _runs(own: Space, block: int, limit: int) -> Iterator[tuple[int, bytes | Absent]]:
     """The block as stretches of pages that can be read, and of pages that cannot, each with its address."""
     at, end = block, block + limit
     start, parts, gone = block, list[bytes](), False

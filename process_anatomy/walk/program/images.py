@@ -16,8 +16,8 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.errors import RequestError
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.image import SIZE_LIMIT, PeImage
-from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import PAGE
+from process_anatomy.memory.space import Space
 from process_anatomy.memory.view import addresses_of, unreadable
 from process_anatomy.walk.address_space.sections import FileHeader, file_headers, sections
 from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
@@ -117,11 +117,9 @@ def images(
         known: the VAD trees of these processes and what gives their modules, where they are walked already.
 
     Raises:
-        RequestError: no module has that name, or the image holds no user memory.
+        RequestError: no module has that name.
     """
     space = kernel.space
-    if not isinstance(space, AddressSpace):
-        raise RequestError("a small dump holds no process's own memory, so there are no images to show")
     if name or everything:
         wanted, problems = _modules(known[1]() if known else modules(kernel, processes), name)
     else:
@@ -131,7 +129,7 @@ def images(
     for node in walked.rows:
         if isinstance(node.start, int) and isinstance(node.end, int):
             places.setdefault(node.process.address, []).append(node)
-    spaces: dict[int, AddressSpace] = {}
+    spaces: dict[int, Space] = {}
     around = [vad_around(places.get(each.process.address, ()), each.base) for each in wanted]
     mapped = [vad for vad in around if vad is not None]
     headers = iter(file_headers(kernel, sections(kernel, mapped)))
@@ -139,7 +137,8 @@ def images(
     for each, vad in zip(wanted, around, strict=True):
         root = each.process.dtb if isinstance(each.process.dtb, int) else 0
         own = spaces.setdefault(root, space.through(root))
-        rows.append(_image(own, each, vad, NOT_APPLICABLE if vad is None else next(headers)))
+        told = each.process.address not in walked.broken  # else no range need be missing where none was seen
+        rows.append(_image(own, each, vad, NOT_APPLICABLE if vad is None else next(headers), told))
     return ImageTable(tuple(rows), tuple(problems))
 
 
@@ -154,7 +153,7 @@ def _modules(table: ModuleTable, name: str) -> tuple[list[_Wanted], list[str]]:
     return found, list(table.problems)
 
 
-def _programs(kernel: Kernel, space: AddressSpace, processes: Sequence[Process]) -> tuple[list[_Wanted], list[str]]:
+def _programs(kernel: Kernel, space: Space, processes: Sequence[Process]) -> tuple[list[_Wanted], list[str]]:
     """The executable of each process: where the kernel says, and where the PEB says if that is elsewhere."""
     bases = kernel.view.records(EPROCESS, addresses_of([p.address for p in processes])).values("SectionBaseAddress")
     place = kernel.build[PEB].place("ImageBaseAddress")
@@ -168,6 +167,8 @@ def _programs(kernel: Kernel, space: AddressSpace, processes: Sequence[Process])
             continue  # its address space is gone
         if isinstance(base, Absent):
             problems.append(f"process {process.pid}: where its program is mapped is not known ({base})")
+        elif not base and process.runs_program:
+            problems.append(f"process {process.pid}: it runs, but the kernel names no place of its program")
         other = stated if readable and isinstance(process.peb, int) else None
         lines: tuple[str, ...] = ()
         if isinstance(base, int) and other is not None and other != base:
@@ -179,7 +180,7 @@ def _programs(kernel: Kernel, space: AddressSpace, processes: Sequence[Process])
     return wanted, problems
 
 
-def _image(own: AddressSpace, wanted: _Wanted, vad: Vad | None, file: FileHeader | Absent) -> Image:
+def _image(own: Space, wanted: _Wanted, vad: Vad | None, file: FileHeader | Absent, whole: bool) -> Image:
     process, role, base, name, told = wanted
     problems = list(told)
     facts: PeFacts | Absent
@@ -199,7 +200,8 @@ def _image(own: AddressSpace, wanted: _Wanted, vad: Vad | None, file: FileHeader
         size = mapped
         problems.append(f"its header cannot be used: {facts}")
     if vad is None:
-        problems.append("no VAD covers it" if process.vad_root else "its VADs are not known")
+        rooted = isinstance(process.vad_root, int) and process.vad_root != 0
+        problems.append("no VAD covers it" if rooted and whole else "its VADs are not known")
     elif vad.vad_type != IMAGE_MAP:
         problems.append(f"no image is mapped there: its memory is {'private' if vad.private else 'a plain mapping'}")
     elif vad.start != base:
@@ -223,7 +225,7 @@ def _image(own: AddressSpace, wanted: _Wanted, vad: Vad | None, file: FileHeader
     return Image(process, role, base, name, vad, facts, file, size, missing, tuple(dict.fromkeys(problems)))
 
 
-def _pages(own: AddressSpace, base: int, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _pages(own: Space, base: int, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The octets of an image and which pages of them there are, some pages at a time."""
     count = -(-min(size, SIZE_LIMIT) // PAGE)
     for first in range(0, count, CHUNK):
@@ -233,7 +235,7 @@ def _pages(own: AddressSpace, base: int, size: int) -> Iterator[tuple[np.ndarray
 
 def image_bytes(kernel: Kernel, image: Image) -> Iterator[bytes]:
     """The image as it lies in memory, in pieces; missing pages are zeros."""
-    if isinstance(kernel.space, AddressSpace) and isinstance(image.process.dtb, int):
+    if isinstance(image.process.dtb, int):
         own = kernel.space.through(image.process.dtb)
         for octets, _ in _pages(own, image.base, image.size):
             yield octets.tobytes()

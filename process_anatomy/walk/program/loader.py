@@ -17,8 +17,7 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.filetime import written
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.lists import follow_heads
-from process_anatomy.memory.address_space import AddressSpace
-from process_anatomy.memory.space import Addresses
+from process_anatomy.memory.space import Addresses, Space
 from process_anatomy.memory.view import View, addresses_of, unreadable
 from process_anatomy.walk.processes.listed import NOT_READ, Process
 from process_anatomy.walk.program.small_pebs import small_pebs
@@ -72,6 +71,7 @@ class LoaderEntry:
         references: references in the loader's graph of dependencies, -1 for one that stays for good.
         orders: which of :data:`ORDERS` hold it.
         problems: what is odd or could not be read, one line each.
+        astray: whether a link of the lists leads to it that it does not answer.
     """
 
     process: Process
@@ -90,6 +90,7 @@ class LoaderEntry:
     references: int | Absent
     orders: tuple[str, ...]
     problems: tuple[str, ...]
+    astray: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +125,7 @@ class _Loader:
 def loader_entries(kernel: Kernel, processes: Sequence[Process]) -> LoaderTable:
     """Every entry of the loader's lists of the processes, the native ones and those of WOW64."""
     space, bits = kernel.space, 8 * kernel.build.pointer_size
-    if not isinstance(space, AddressSpace):
-        lost = Absent(Kind.NOT_IN_DUMP, "the process's own memory is not in a small dump")
-        gone = {(p.address, bits): lost for p in processes if isinstance(p.peb, int)}
-        return LoaderTable((), gone, bits, frozenset(), ())
-    gone = {}
+    gone: dict[tuple[int, int], Absent] = {}
     native = [(p, p.peb) for p in processes if isinstance(p.peb, int)]
     gone |= {(p.address, bits): p.peb for p in processes if isinstance(p.peb, Absent) and p.peb.kind in NOT_READ}
     found = _of(space, kernel.build, _loaders(space, kernel.build, native, gone))
@@ -159,7 +156,7 @@ def _small_pebs(
 
 
 def _loaders(
-    space: AddressSpace,
+    space: Space,
     build: Build,
     pebs: Sequence[tuple[Process, int]],
     gone: dict[tuple[int, int], Absent],
@@ -196,7 +193,7 @@ class _Found:
     problems: list[str] = field(default_factory=list)
 
 
-def _of(space: AddressSpace, build: Build, loaders: list[_Loader]) -> _Found:
+def _of(space: Space, build: Build, loaders: list[_Loader]) -> _Found:
     """Follow the three lists of each loader, all at once, and read every entry once."""
     head, inside = build[PEB_LDR_DATA], build[LDR_DATA_TABLE_ENTRY]
     heads = addresses_of([loader.data + head.offset(f"{order}ModuleList") for loader in loaders for order in ORDERS])
@@ -242,12 +239,13 @@ def _of(space: AddressSpace, build: Build, loaders: list[_Loader]) -> _Found:
                 loader.process, loader.bits, address, get["DllBase"], get["EntryPoint"], get["SizeOfImage"],
                 get["FullDllName"], get["BaseDllName"], get["Flags"], get["ObsoleteLoadCount"], get["TimeDateStamp"],
                 get["LoadTime"], get["LoadReason"], get["DdagNode"], orders[row], tuple(dict.fromkeys(problems)),
+                bool(notes[row]),
             )
         )  # fmt: skip
     return result
 
 
-def _references(space: AddressSpace, build: Build, nodes: list[Any], roots: Addresses) -> list[int | Absent]:
+def _references(space: Space, build: Build, nodes: list[Any], roots: Addresses) -> list[int | Absent]:
     """LoadCount of each module's node in the graph; -1 for one that is never unloaded."""
     if LDR_DDAG_NODE not in build:
         return [Absent(Kind.NOT_IN_BUILD, f"_LDR_DDAG_NODE is not in the layout of {build.name}")] * len(nodes)

@@ -14,14 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
-from process_anatomy.errors import RequestError
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.view import addresses_of, unreadable
 from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
 from process_anatomy.walk.address_space.vads import Vad, VadTable, vads
-from process_anatomy.walk.processes.listed import Process
+from process_anatomy.walk.processes.listed import NOT_READ, Process
 from process_anatomy.walk.program.loader import LoaderEntry, LoaderTable, loader_entries
 
 NEW_HEADER = 0x3C
@@ -58,6 +56,7 @@ class Module:
             ``no-loader`` (mapped, in a process without a loader of its own), ``unreadable``.
         compared: ``agrees`` or ``differs``, of header and entry; absent where there are not both.
         problems: what is odd or could not be read, one line each.
+        disputed: whether lists, mapped file and header say different things; what could not be read is no dispute.
     """
 
     process: Process
@@ -69,6 +68,7 @@ class Module:
     state: str
     compared: str | Absent
     problems: tuple[str, ...]
+    disputed: bool = False
 
     def told(self, name: str) -> Any:
         """A fact of the loader's entry, by the name of its attribute."""
@@ -127,14 +127,11 @@ def modules(kernel: Kernel, processes: Sequence[Process], trees: VadTable | None
         processes: whose modules.
         trees: the VADs of these processes, where they have been walked already.
 
-    Raises:
-        RequestError: the image holds no user memory.
     """
-    if not isinstance(kernel.space, AddressSpace):
-        raise RequestError("a small dump holds no process's own memory, so there are no modules to show")
     loaded = loader_entries(kernel, processes)
     trees = vads(kernel, processes) if trees is None else trees
     rooted = {vad.process.address for vad in trees.rows}
+    broken = trees.broken
     mapped: dict[int, dict[int, Vad]] = {}
     for vad in trees.rows:
         if vad.vad_type == IMAGE_MAP and isinstance(vad.start, int):
@@ -143,7 +140,8 @@ def modules(kernel: Kernel, processes: Sequence[Process], trees: VadTable | None
     cases = [case for process, entries in grouped for case in _cases(process, entries, mapped, loaded.bits)]
     headers = _headers(kernel, [(process, base) for process, base, _, _, _ in cases])
     rows = tuple(
-        _row(*case, header, loaded, case[0].address in rooted) for case, header in zip(cases, headers, strict=True)
+        _row(*case, header, loaded, case[0].address in rooted, case[0].address in broken)
+        for case, header in zip(cases, headers, strict=True)
     )
     told = {(row.process.address) for row in rows}
     problems = [*loaded.problems, *trees.problems]
@@ -196,8 +194,6 @@ def _cases(
 def _headers(kernel: Kernel, wanted: Sequence[tuple[Process, int | Absent]]) -> list[Header | Absent]:
     """The PE header at each base, two reads for all of them: where it is, then what it says."""
     space = kernel.space
-    if not isinstance(space, AddressSpace):
-        return [Absent(Kind.NOT_IN_DUMP, "the process's own memory is not in a small dump")] * len(wanted)
     bases = addresses_of([base if isinstance(base, int) and base < kernel.system_start else 0 for _, base in wanted])
     roots = addresses_of([p.dtb if isinstance(p.dtb, int) else 0 for p, _ in wanted])
     start, there = space.read_many(bases, NEW_HEADER + 4, roots)
@@ -229,8 +225,10 @@ def _row(
     header: Header | Absent,
     loaded: LoaderTable,
     rooted: bool,
+    broken: bool,
 ) -> Module:
     problems: list[str] = []
+    disputes: list[str] = []
     compared: str | Absent = NOT_APPLICABLE
     whole = process.address not in loaded.cut and not any((process.address, b) in loaded.gone for b in (64, 32))
     if entry is None:
@@ -246,22 +244,30 @@ def _row(
             problems.append("no list holds it as far as the loader's lists could be followed")
     else:
         state = LISTED if vad is not None or not rooted else NO_IMAGE
-        if isinstance(entry.base, Absent):
+        if isinstance(entry.base, Absent) or (state == NO_IMAGE and broken):
             state = UNREADABLE
+            if isinstance(entry.base, int):
+                problems.append("whether an image is mapped at its base is not known: its VADs are not known whole")
         elif state == NO_IMAGE:
             problems.append("a list holds it, but no image is mapped at its base")
         for one in (entry, entry32):
             if one is not None:
-                problems += one.problems + tuple(against_lists(one)) + tuple(against_mapping(one, vad))
+                disputes += [*against_lists(one), *against_mapping(one, vad)]
+                problems += [*one.problems, *disputes]
         if isinstance(header, Header):
             wrong = list(against_header(entry, header))
             compared = DIFFERS if wrong else AGREES
+            disputes += wrong
             problems += wrong
         else:
             compared = header
     if isinstance(header, Absent) and header.kind is Kind.IMPLAUSIBLE:
         problems.append(header.reason)
-    return Module(process, entry, entry32, vad, base, header, state, compared, tuple(dict.fromkeys(problems)))
+        disputes.append(header.reason)
+    if vad is not None and isinstance(vad.file, Absent) and vad.file.kind in NOT_READ:
+        problems.append(f"MappedPath: {vad.file}")
+    disputed = bool(disputes) or any(one.astray for one in (entry, entry32) if one is not None)
+    return Module(process, entry, entry32, vad, base, header, state, compared, tuple(dict.fromkeys(problems)), disputed)
 
 
 def against_lists(entry: LoaderEntry) -> Iterator[str]:

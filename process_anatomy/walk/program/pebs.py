@@ -16,7 +16,7 @@ import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.fragments import Fragments
 from process_anatomy.memory.space import Space
 from process_anatomy.memory.view import View, addresses_of, unreadable
 from process_anatomy.walk.processes.listed import NOT_READ, Process
@@ -185,9 +185,6 @@ def pebs(kernel: Kernel, processes: Sequence[Process], everyone: Sequence[Proces
 def _read(kernel: Kernel, build: Build, owners: Sequence[Owner], everyone: Sequence[Process]) -> list[Peb]:
     """The PEBs of these owners in the layout of a build, all in one batch, each through its own root."""
     space, bits = kernel.space, 8 * build.pointer_size
-    if not isinstance(space, AddressSpace):
-        gone = Absent(Kind.NOT_IN_DUMP, "the process's own memory is not in a small dump")
-        return [_without(o, bits, gone if isinstance(o.address, int) else o.address) for o in owners]
     view = View(space, build)
     wheres = [_where(owner) for owner in owners]
     addresses = addresses_of([where if isinstance(where, int) else 0 for where in wheres])
@@ -285,9 +282,11 @@ def _string(own: View, value: Any, parameters: int) -> str | Absent:
 
 
 def _elsewhere(
-    space: AddressSpace, owners: Sequence[Owner], addresses: Any, everyone: Sequence[Process]
+    space: Space, owners: Sequence[Owner], addresses: Any, everyone: Sequence[Process]
 ) -> list[tuple[Process, str] | None]:
-    """What the address of each PEB holds in the next process that has one."""
+    """What the address of each PEB holds in the next process that has one; a small dump holds one process's memory."""
+    if isinstance(space, Fragments):
+        return [None] * len(owners)
     able = [p for p in everyone if isinstance(p.dtb, int) and isinstance(p.peb, int)]
     others: list[Process | None] = []
     following = {p.address: able[(index + 1) % len(able)] for index, p in enumerate(able)}

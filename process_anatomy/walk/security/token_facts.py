@@ -84,8 +84,8 @@ def token_facts(kernel: Kernel, records: Records) -> dict[str, list[Any]]:
     present, enabled, default, odd_privileges = token_privileges(kernel, records)
     leveled = _leveled(records, flags)
     return {
-        "token_id": get("TokenId"),
-        "authentication_id": get("AuthenticationId"),
+        "token_id": _ids(kernel, get("TokenId")),
+        "authentication_id": _ids(kernel, get("AuthenticationId")),
         "user": [_member(array, 0, "user") for array in sids],
         "account": [_of(logon, "account") for logon in logons],
         "integrity": [_integrity(array, index) for array, index in zip(sids, get("IntegrityLevelIndex"), strict=True)],
@@ -109,9 +109,9 @@ def token_facts(kernel: Kernel, records: Records) -> dict[str, list[Any]]:
             for v in get("TokenSourceName")
         ],
         "source_identifier": get("TokenSourceIdentifier"),
-        "origin": _unless(get("OriginatingLogonSession"), 0),
-        "parent_token_id": _unless(get("ParentTokenId"), 0),
-        "modified_id": get("ModifiedId"),
+        "origin": _unless(_ids(kernel, get("OriginatingLogonSession")), 0),
+        "parent_token_id": _unless(_ids(kernel, get("ParentTokenId")), 0),
+        "modified_id": _ids(kernel, get("ModifiedId")),
         "expires": [written(v) for v in _unless(get("ExpirationTime"), 0, NEVER)],
         "owner": [_member(array, index, "owner") for array, index in zip(sids, owners, strict=True)],
         "primary_group": _pointed(get("PrimaryGroup"), read_sids(kernel, _numbers(records, "PrimaryGroup"))),
@@ -162,6 +162,16 @@ def _through(kernel: Kernel, records: Records, field: str, layout: Layout, fact:
     values = kernel.view.records(layout, _numbers(records, field)).values(fact)
     return [
         NOT_APPLICABLE if p == 0 else p if isinstance(p, Absent) else v for p, v in zip(pointers, values, strict=True)
+    ]
+
+
+def _ids(kernel: Kernel, values: list[Any]) -> list[Any]:
+    """LUIDs, which count up from the start of the system: one that could be a kernel address is none."""
+    return [
+        Absent(Kind.IMPLAUSIBLE, f"{value:#x} is a kernel address, no LUID")
+        if isinstance(value, int) and value >= kernel.system_start
+        else value
+        for value in values
     ]
 
 

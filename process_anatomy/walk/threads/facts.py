@@ -31,6 +31,7 @@ STATES = (
     "WaitingForProcessInSwap",
 )
 """_KTHREAD_STATE by value."""
+TERMINATED = STATES[4]
 WAITING_STATES = frozenset({"Waiting", "GateWait"})
 WAIT_REASONS = (
     "Executive", "FreePage", "PageIn", "PoolAllocation", "DelayExecution", "Suspended", "UserRequest",
@@ -134,9 +135,9 @@ class ThreadFacts:
 
     @property
     def ended(self) -> bool:
-        """It ran to its end, or is about to."""
+        """It ran to its end, or is on the way there: its state tells which."""
         flagged = isinstance(self.flag_names, tuple) and "Terminated" in self.flag_names
-        return flagged or self.state == "Terminated"
+        return flagged or self.state == TERMINATED
 
 
 def _named(number: int | Absent, names: tuple[str, ...]) -> str | Absent:
@@ -180,7 +181,7 @@ def _suspects(threads: Sequence[Thread], records: Records, columns: dict[str, li
     found |= (get("UniqueThread") & 3 != 0) | (get("UniqueThread") >= 1 << 31)
     found |= get("Teb") >= np.uint64(records.space.system_start)
     found |= (get("State") >= len(STATES)) | (get("WaitReason") >= len(WAIT_REASONS))
-    found |= (get("State") == STATES.index("Terminated")) | (get("Terminated") != 0)
+    found |= (get("State") == STATES.index(TERMINATED)) | (get("Terminated") != 0)
     for field in ("Priority", "BasePriority"):
         found |= (get(field) < -1) | (get(field) > HIGHEST_PRIORITY)
     top, low, pointer = get("InitialStack"), get("StackLimit"), get("KernelStack")
@@ -221,7 +222,7 @@ def _exit_time(kernel: Kernel, flags: Any, state: Any, exit_time: Any) -> Any:
     """The time of a thread's end; while it runs, the place may hold the links of a wait."""
     _, shift, mask = kernel.build[ETHREAD].bits["Terminated"]
     flagged = isinstance(flags, int) and flags >> shift & mask
-    if flagged or state == STATES.index("Terminated"):
+    if flagged or state == STATES.index(TERMINATED):
         return NOT_APPLICABLE if exit_time == 0 else written(exit_time)
     return flags if isinstance(flags, Absent) else NOT_APPLICABLE
 
@@ -250,7 +251,7 @@ def _contradictions(thread: Thread, facts: dict[str, Any], system_start: int) ->
         if isinstance(facts[name], int) and not -1 <= facts[name] <= HIGHEST_PRIORITY:
             yield f"no thread has {name.replace('_', ' ')} {facts[name]}"
     flags = facts["flag_names"]
-    if isinstance(flags, tuple) and state == STATES.index("Terminated") and "Terminated" not in flags:
+    if isinstance(flags, tuple) and state == STATES.index(TERMINATED) and "Terminated" not in flags:
         yield "it is in state Terminated, but not flagged so"
     created, ended = facts["create_time"], facts["exit_time"]
     if isinstance(created, int) and isinstance(ended, int) and ended < created:

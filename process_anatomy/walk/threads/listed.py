@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.lists import follow_heads
 from process_anatomy.memory.view import Records, addresses_of
-from process_anatomy.walk.processes.listed import Process
+from process_anatomy.walk.processes.listed import Process, read_processes
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD, PS_IMPERSONATION_INFORMATION
 
@@ -21,6 +21,8 @@ THREAD_LIMIT = 1 << 14
 LEVEL_MASK, EFFECTIVE_ONLY, POINTER_MASK = 0x3, 0x4, ~0x7
 """Parts of ImpersonationData (_PS_CLIENT_SECURITY_CONTEXT): level, whether only enabled parts count, token."""
 HIGHEST_LEVEL = 3
+IDLE = "Idle"
+"""Name of the process whose threads have the client ids 0.N and run where a processor has nothing else to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +64,12 @@ class ThreadTable:
 
 
 def threads(kernel: Kernel, processes: Sequence[Process]) -> ThreadTable:
-    """The threads of these processes; of a small dump, the thread that crashed."""
+    """The threads of these processes; of a small dump, the thread that ran, where it ran in one of them."""
     if kernel.crash is not None:
-        owner = next((p for p in processes if p.address == kernel.crash.process), None)
-        here = [(owner, kernel.crash.thread, list[str]())] if owner and kernel.crash.thread else []
-        return _table(kernel, here, ())
+        attached = next((p for p in processes if p.address == kernel.crash.process), None)
+        if attached is None or not kernel.crash.thread:
+            return _table(kernel, (), ())
+        return _table(kernel, [(_owner(kernel, attached, processes), kernel.crash.thread, [])], ())
     head, link = kernel.build[EPROCESS].offset("ThreadListHead"), kernel.build[ETHREAD].offset("ThreadListEntry")
     rings = follow_heads(kernel.space, addresses_of([p.address + head for p in processes]), THREAD_LIMIT)
     entries = [
@@ -82,6 +85,27 @@ def threads(kernel: Kernel, processes: Sequence[Process]) -> ThreadTable:
         if ring.links or isinstance(process.exit_time, Absent)  # one that has ended need not keep a list
     ]
     return _table(kernel, entries, problems)
+
+
+def _owner(kernel: Kernel, attached: Process, processes: Sequence[Process]) -> Process:
+    """Whose the thread of a small dump is: it may have run in another process's address space than its own's.
+
+    A processor's idle thread runs in the address space that was used last, and threads of the kernel attach to others.
+    """
+    crash = kernel.crash.thread if kernel.crash is not None else 0
+    records = kernel.view.records(ETHREAD, addresses_of([crash]))
+    own, pid = records.values("Process")[0], records.values("UniqueProcess")[0]
+    if not isinstance(own, int) or own < kernel.system_start or own == attached.address:
+        return attached
+    known = next((process for process in processes if process.address == own), None)
+    if known is not None:
+        return known
+    told = read_processes(kernel, [own], [()], [[]])[0]
+    if isinstance(told.pid, Absent):
+        told = replace(told, pid=pid)
+    if told.pid == 0 and isinstance(told.name, Absent):
+        told = replace(told, name=IDLE)  # no other process has this id
+    return told
 
 
 def _table(kernel: Kernel, entries: Sequence[tuple[Process, int, list[str]]], problems: Sequence[str]) -> ThreadTable:

@@ -8,16 +8,15 @@ As with PEBs, user code can change all of it; what it repeats of the kernel's re
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.space import Addresses
-from process_anatomy.memory.view import View, addresses_of
+from process_anatomy.memory.view import Records, View, addresses_of
 from process_anatomy.walk.processes.listed import NOT_READ
 from process_anatomy.walk.threads.listed import Thread
 from structs import builds
@@ -25,6 +24,8 @@ from structs.ethread import ETHREAD
 from structs.layout import Build
 from structs.teb import TEB
 
+LOWEST_START = 0x10000
+"""No code lies below: the first 64 KB of user space are kept free."""
 FACTS = {
     "stack_base": "StackBase",
     "stack_limit": "StackLimit",
@@ -46,7 +47,7 @@ class Teb:
     Attributes:
         thread: whose it is.
         bits: those of the kernel's pointers, or 32 for the second TEB of a WOW64 process's thread.
-        address: user address, not applicable for a thread that never leaves the kernel.
+        address: user address, not applicable for a thread without one.
         stack_base: upper end of the user stack.
         stack_limit: lowest address of it that is committed.
         deallocation_stack: where the stack's range begins.
@@ -57,6 +58,7 @@ class Teb:
         last_error: error of the last Windows call that failed.
         last_status: NTSTATUS of the last native call that failed.
         problems: what is odd or could not be read, one line each.
+        user_start: whether the thread was made to run in user mode: a start address lies there.
     """
 
     thread: Thread
@@ -72,16 +74,16 @@ class Teb:
     last_error: int | Absent
     last_status: int | Absent
     problems: tuple[str, ...]
+    user_start: bool = False
 
 
 def tebs(kernel: Kernel, threads: Sequence[Thread]) -> list[Teb]:
     """The TEBs of each thread, the 32-bit one behind the other, in two batches through the processes' own tables."""
-    pointers = kernel.view.records(ETHREAD, addresses_of([thread.address for thread in threads])).values("Teb")
-    if not isinstance(kernel.space, AddressSpace):
-        gone = Absent(Kind.NOT_IN_DUMP, "the process's own memory is not in a small dump")
-        bits = 8 * kernel.build.pointer_size
-        return [_without(t, bits, _address(kernel, p), gone) for t, p in zip(threads, pointers, strict=True)]
+    records = kernel.view.records(ETHREAD, addresses_of([thread.address for thread in threads]))
+    pointers = records.values("Teb")
     rows = _read(kernel, kernel.build, threads, [_address(kernel, pointer) for pointer in pointers])
+    begun = zip(rows, _user_starts(kernel, records), strict=True)
+    rows = [replace(row, user_start=True) if user and isinstance(row.address, Absent) else row for row, user in begun]
     both = [row for row in rows if row.thread.process.wow64 is True and isinstance(row.address, int)]
     tables = addresses_of([_number(row.thread.process.dtb) for row in both])
     small = small_tebs(kernel, addresses_of([_number(row.address) for row in both]), tables).tolist()
@@ -91,6 +93,17 @@ def tebs(kernel: Kernel, threads: Sequence[Thread]) -> list[Teb]:
     second = _read(kernel, builds.wow64(kernel.number), [thread for thread, _ in found], [at for _, at in found])
     behind = {row.thread.address: row for row in second}
     return [each for row in rows for each in (row, behind.get(row.thread.address)) if each is not None]
+
+
+def _user_starts(kernel: Kernel, records: Records) -> list[bool]:
+    """Which threads have a start address in user space; a reused place holds no start (see ThreadFacts)."""
+    low, high = np.uint64(LOWEST_START), np.uint64(kernel.system_start)
+    start, win32 = (records.array(name).astype(np.uint64) for name in ("StartAddress", "Win32StartAddress"))
+    reused = records.array("StartAddressInvalid") | records.array("ForwardLinkShadow") != 0
+    there = (start >= low) & (start < high) & ~reused
+    there |= (win32 >= low) & (win32 < high) & (records.array("LpcReceivedMsgIdValid") == 0)
+    found: list[bool] = there.tolist()
+    return found
 
 
 def small_tebs(kernel: Kernel, tebs: Addresses, roots: Addresses) -> Addresses:

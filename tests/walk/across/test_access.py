@@ -107,7 +107,7 @@ def test_a_process_on_no_list_is_a_target_and_said_to_be_on_none(image: Image) -
     listed = processes(kernel).rows
     assert victim["pid"] not in {row.pid for row in listed}
     way = next(w for w in access(kernel, listed).ways if w.start.process and w.start.process.pid == 6420)
-    assert way.end.label == "cmd.exe (5740), which is on no list"
+    assert way.end.label == "cmd.exe (5740; missing from the active list)"
     assert way.end.integrity == "high"
 
 

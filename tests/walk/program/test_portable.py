@@ -30,7 +30,15 @@ class Flat:
         start = address - BASE
         return self.data[start : start + size] if 0 <= start <= len(self.data) - size else None
 
-    def read_many(self, addresses: Addresses, size: int) -> tuple[Octets, Mask]:
+    def root_in(self, dtb: int) -> int:
+        """As it is."""
+        return dtb
+
+    def through(self, root: int) -> Flat:
+        """One space for all."""
+        return self
+
+    def read_many(self, addresses: Addresses, size: int, roots: Addresses | None = None) -> tuple[Octets, Mask]:
         """Not asked for here."""
         return np.zeros((len(addresses), size), dtype=np.uint8), np.zeros(len(addresses), dtype=np.bool_)
 

@@ -44,7 +44,15 @@ class Stretches:
                 return bytes(data[address - start : address - start + size])
         return None
 
-    def read_many(self, addresses: Addresses, size: int) -> tuple[Octets, Mask]:
+    def root_in(self, dtb: int) -> int:
+        """As it is."""
+        return dtb
+
+    def through(self, root: int) -> Stretches:
+        """One space for all."""
+        return self
+
+    def read_many(self, addresses: Addresses, size: int, roots: Addresses | None = None) -> tuple[Octets, Mask]:
         raise NotImplementedError
 
     def why(self, address: int, size: int = 1) -> str:
