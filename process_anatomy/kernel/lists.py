@@ -68,6 +68,7 @@ def follow(space: Space, start: int, accept: Callable[[int], str]) -> Ring:
     verdicts: dict[int, str] = {start: accept(start)}
     ring = Ring()
     reached: list[list[int]] = []
+    astray: list[tuple[int, int, int]] = []
     for side, direction in enumerate(DIRECTIONS):
         order: list[int] = [start] if not verdicts[start] else []
         seen = {start}
@@ -91,9 +92,7 @@ def follow(space: Space, start: int, accept: Callable[[int], str]) -> Ring:
                 break
             returning = pointers_of(space, following)
             if returning is not None and returning[1 - side] != here:
-                ring.notes.setdefault(following, []).append(
-                    f"it does not point back to the entry before it ({direction})"
-                )
+                astray.append((following, side, returning[1 - side]))
             seen.add(following)
             order.append(following)
             here = following
@@ -101,6 +100,11 @@ def follow(space: Space, start: int, accept: Callable[[int], str]) -> Ring:
             ring.ended(direction, here, f"ends at {here:#x}: more than {LIMIT} links")
         reached.append(order)
     _join(ring, *reached)
+    for link, side, back in astray:
+        if ring.seen_by.get(back) != (DIRECTIONS[1 - side],):  # else that entry is passed over, which its row says
+            ring.notes.setdefault(link, []).append(
+                f"it does not point back to the entry before it ({DIRECTIONS[side]})"
+            )
     return ring
 
 

@@ -118,7 +118,7 @@ class Tables:
     @cached_property
     def kin(self) -> Kin:
         """Who was whose parent."""
-        return Kin(self.everyone.rows)
+        return Kin(self.everyone.rows, self.everyone.cut)
 
     @cached_property
     def programs(self) -> dict[int, Program]:
@@ -270,7 +270,8 @@ class Tables:
     def creations(self) -> list[Creation]:
         """How each chosen process was made."""
         primary = list(self.primary.values())
-        return list(creations(self.kernel, self.processes, self.everyone.rows, primary, self.pebs))
+        everyone = self.everyone
+        return list(creations(self.kernel, self.processes, everyone.rows, primary, self.pebs, everyone.cut))
 
     @cached_property
     def completeness(self) -> CompletenessTable:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.errors import RequestError
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.kernel import PID_LIMIT
-from process_anatomy.kernel.lists import follow
+from process_anatomy.kernel.lists import DIRECTIONS, follow
 from process_anatomy.memory.small_dump import SmallDump
 from process_anatomy.memory.view import addresses_of, unreadable
 from structs.eprocess import EPROCESS
@@ -62,6 +62,7 @@ class Process:
         image_path: object name of the executable, as audited at creation.
         seen_by: directions of the active list that reached it.
         problems: what is odd or could not be read, one line each.
+        sequence: counts the processes that were made since Windows started (SequenceNumber).
     """
 
     address: int
@@ -83,6 +84,7 @@ class Process:
     image_path: str | Absent
     seen_by: tuple[str, ...]
     problems: tuple[str, ...]
+    sequence: int | Absent = NOT_APPLICABLE
 
     @property
     def own_space(self) -> bool:
@@ -110,11 +112,13 @@ class ProcessTable:
         rows: in the order of the active list.
         problems: what was wrong with the list itself, one line each.
         broken: directions of the list that ended before it closed.
+        cut: the list may hold more processes than these: neither direction closed, or the image holds only a piece.
     """
 
     rows: tuple[Process, ...]
     problems: tuple[str, ...]
     broken: tuple[str, ...] = ()
+    cut: bool = False
 
     def select(self, pids: frozenset[int]) -> ProcessTable:
         """Only the processes with these ids; all of them where none is named.
@@ -129,7 +133,7 @@ class ProcessTable:
             raise RequestError(
                 f"no process has id {', '.join(map(str, missing))} (windows.anatomy.processes lists them)"
             )
-        return ProcessTable(tuple(row for row in self.rows if row.pid in pids), self.problems, self.broken)
+        return replace(self, rows=tuple(row for row in self.rows if row.pid in pids))
 
 
 def processes(kernel: Kernel) -> ProcessTable:
@@ -139,15 +143,18 @@ def processes(kernel: Kernel) -> ProcessTable:
     ring = follow(kernel.space, kernel.system + links, lambda link: _implausible(kernel, link, links))
     entries = [link for link in ring.links if not kernel.inside(link)]
     seen = [ring.seen_by[link] for link in entries]
-    if not any(kernel.inside(link) for link in ring.links):
+    headless = not any(kernel.inside(link) for link in ring.links)
+    small = isinstance(kernel.space, SmallDump)
+    cut = small or headless or len(ring.broken) == len(DIRECTIONS)
+    if headless:
         ring.problems.append("the list does not pass its head in the kernel's image, so part of it may be cut off")
-    if isinstance(kernel.space, SmallDump):  # it never holds the whole list, so an end is nothing to report
+    if small:  # it never holds the whole list, so an end is nothing to report
         ring.problems.clear()
         ring.notes.clear()
         ring.broken.clear()
     notes = [ring.notes.get(link, []) for link in entries]
     rows = read_processes(kernel, [link - links for link in entries], seen, notes)
-    return ProcessTable(tuple(rows), tuple(ring.problems), tuple(ring.broken))
+    return ProcessTable(tuple(rows), tuple(ring.problems), tuple(ring.broken), cut)
 
 
 def _implausible(kernel: Kernel, link: int, links: int) -> str:
@@ -218,6 +225,7 @@ def read_processes(
         "minimal": [v if isinstance(v, Absent) else v != 0 for v in get("Minimal")],
         "image_path": paths,
     }
+    sequences = get("SequenceNumber")  # its absence is nobody's problem: it only helps to order processes
     rows = []
     for row, address in enumerate(addresses):
         facts = {name: column[row] for name, column in columns.items()}
@@ -225,7 +233,9 @@ def read_processes(
             f"{name}: {value}" for name, value in facts.items() if isinstance(value, Absent) and value.kind in NOT_READ
         ]
         problems += _contradictions(facts, owners[row])
-        rows.append(Process(address=address, seen_by=seen[row], problems=tuple(problems), **facts))
+        rows.append(
+            Process(address=address, seen_by=seen[row], problems=tuple(problems), sequence=sequences[row], **facts)
+        )
     return rows
 
 
