@@ -23,6 +23,7 @@ from process_anatomy.walk.address_space.vads import VadTable, vads
 from process_anatomy.walk.address_space.working_sets import WorkingSet, working_sets
 from process_anatomy.walk.crossview.crossings import CrossTable, crossview
 from process_anatomy.walk.crossview.csr_processes import CsrTable, csrss
+from process_anatomy.walk.crossview.sightings import beside_the_list
 from process_anatomy.walk.handles.opened import Handles, handles
 from process_anatomy.walk.handles.tables import HandleTables, handle_tables
 from process_anatomy.walk.processes.kin import Kin
@@ -76,6 +77,13 @@ class Tables:
         if not self.searched:
             return ()
         return self.crossings.beside(self.listed).rows[len(self.listed.rows) :]
+
+    @cached_property
+    def left_out(self) -> tuple[Process, ...]:
+        """Processes without a row that the table of ids holds; none where all views are asked, or ids are named."""
+        if self.pids or self.searched:
+            return ()
+        return self.kernel.once("beside the list", lambda kernel: beside_the_list(kernel, self.listed))
 
     @cached_property
     def everyone(self) -> ProcessTable:
