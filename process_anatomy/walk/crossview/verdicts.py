@@ -49,7 +49,7 @@ SUBSYSTEM = frozenset({CSRSS_HANDLES, HANDLES, CSR})
 """Views that depend on what the Windows subsystem (csrss.exe) was told of a process."""
 WITNESSES = (FORWARD, BACKWARD, THREADS, CID, CSRSS_HANDLES, HANDLES, CSR, SESSION, JOB)
 """Views that know of a process by something else than its own object."""
-CSRSS = "csrss.exe"
+CSRSS, SMSS = "csrss.exe", "smss.exe"
 
 Views = Mapping[str, bool | Absent]
 """By view, whether it sees a process; absent, with the reason, where the view cannot be had."""
@@ -131,6 +131,9 @@ class Judge:
         subsystems = self.seen.subsystems
         if row.address in subsystems.known:
             return True
+        ids = self.seen.ids.processes.get(row.address, (row.pid,))
+        if row.pid not in ids and not self._stands_outside(row):
+            return Absent(Kind.IMPLAUSIBLE, "csrss.exe knows processes by their ids, and this one's was changed")
         own = [a for a, session in self.csrss.items() if session == row.session]
         gone = subsystems.absent or next((r for a in own if isinstance(r := subsystems.rings.get(a), Absent)), None)
         return False if gone is None or self._stands_outside(row) else gone
@@ -293,11 +296,12 @@ class Judge:
 def _subsystems(rows: Sequence[Process]) -> dict[int, int]:
     """The csrss.exe of each session, with the session.
 
-    The name alone proves nothing, so it must be the first process there, in the order of the active list: in that
-    order they are made, whatever their times say, and what no list holds comes after all that it holds.
+    The name alone proves nothing, so it must be the first process there but for the smss.exe that makes the session,
+    in the order of the active list: in that order they are made, whatever their times say, and what no list holds
+    comes after all that it holds.
     """
     first: dict[int, Process] = {}
     for row in rows:
-        if isinstance(row.session, int) and isinstance(row.exit_time, Absent):
+        if isinstance(row.session, int) and isinstance(row.exit_time, Absent) and row.name != SMSS:
             first.setdefault(row.session, row)
     return {row.address: session for session, row in first.items() if row.name == CSRSS}
