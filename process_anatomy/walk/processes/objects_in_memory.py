@@ -117,16 +117,21 @@ class Judge:
         checks = self._checks(records, known)
         checks["kind"] = self.headed(octets)
         allowed = np.where(in_place, self.kind.allowed, 0)
+        maps = np.zeros(len(records), dtype=np.bool_)
         if self.kind is PROCESS:
             rest = np.flatnonzero(_failures(checks) <= allowed + in_place)  # what follows reads memory for each
-            for name, passed in self._proofs(records[rest], known[rest], address[rest], in_place[rest], tagged[rest]):
+            part = records[rest]
+            root, maps[rest] = self._roots(part, known[rest])
+            proofs = self._proofs(part, known[rest], address[rest], in_place[rest], tagged[rest])
+            for name, passed in (("page-table root", root), *proofs):
                 checks[name] = np.zeros(len(records), dtype=np.bool_)
                 checks[name][rest] = passed
         failed = _failures(checks)
         good = failed <= allowed
         if self.kind is PROCESS:  # nothing but a process has both
-            proofs = checks["page-table root"].astype(np.int64) + checks["lists"]
-            good = (good & (proofs > 0)) | (in_place & (proofs == 2) & (failed <= allowed + 1))
+            alike, mapped = checks["lists"], maps
+            more = np.where(mapped & alike, 1, np.where(mapped | ~checks["page-table root"], 0, -1))
+            good = np.where(in_place, (mapped | alike) & (failed <= allowed + more), good)
         owners = self.structure.column(records, "Process") if "Process" in self.structure else None
         for row in np.flatnonzero(good).tolist():
             doubts = tuple(name for name, passed in checks.items() if not passed[row])
@@ -185,9 +190,6 @@ class Judge:
         self, records: npt.NDArray[np.void], known: Numbers, address: Addresses, in_place: Mask, tagged: Mask
     ) -> Iterator[tuple[str, Mask]]:
         """What is true of a process beyond its own fields, each for all records."""
-        ended = (self.structure.column(records, "ExitTime") != 0) & ~self._unknown(known, "ExitTime")
-        root = self._unknown(known, "DirectoryTableBase") | self._maps_kernel(records, ended)
-        yield "page-table root", root
         leads, astray = self._lists(records, known, address, in_place)
         yield "lists", (leads >= LISTS_BACK) | ((leads > 0) & (astray == 0))
         yield "pointers", in_place | self._leads_here(records, address)
@@ -196,8 +198,11 @@ class Judge:
         typed[rest] = object_headers(self.kernel, address[rest]).are("Process")
         yield "object header", typed
 
-    def _maps_kernel(self, records: npt.NDArray[np.void], ended: Mask) -> Mask:
-        """Whether a page-table root is in the image and maps the kernel; of an ended process it may be used again."""
+    def _roots(self, records: npt.NDArray[np.void], known: Numbers) -> tuple[Mask, Mask]:
+        """Whether a page-table root can be a process's, and whether it maps the kernel.
+
+        It must be in the image and map the kernel; of an ended process its page may be used again.
+        """
         roots = self.structure.column(records, "DirectoryTableBase").astype(np.uint64)
         mask = self.space.mode.root_mask
         rest = roots & np.uint64((mask & -mask) - 1)
@@ -211,8 +216,9 @@ class Judge:
         if len(probe) and readable[0] <= READABLE:
             physical, state, _ = self.space.translate(probe, where[here])
             maps[here] = (state <= READABLE) & (physical == own[0])
-        maps |= ended & (here | (roots == 0))
-        return maps
+        unknown = self._unknown(known, "DirectoryTableBase")
+        ended = (self.structure.column(records, "ExitTime") != 0) & ~self._unknown(known, "ExitTime")
+        return unknown | maps | (ended & (here | (roots == 0))), maps & ~unknown
 
     def _leads_here(self, records: npt.NDArray[np.void], address: Addresses) -> Mask:
         """Whether what is not in place was this system's: something that it points at is there.
