@@ -130,7 +130,7 @@ class Judge:
         good = failed <= allowed
         if self.kind is PROCESS:  # nothing but a process has both
             alike, mapped = checks["lists"], maps
-            more = np.where(mapped & alike, 1, np.where(mapped | ~checks["page-table root"], 0, -1))
+            more = np.where(mapped, np.where(alike, 1, 0), -1)
             good = np.where(in_place, (mapped | alike) & (failed <= allowed + more), good)
         owners = self.structure.column(records, "Process") if "Process" in self.structure else None
         for row in np.flatnonzero(good).tolist():
