@@ -12,6 +12,9 @@ EPROCESS = Layout(
         "HeaderType": at(
             UInt, "kind of dispatcher object, 3 for a process; its highest bit is a lock", "Pcb.Header.Type"
         ),
+        "HeaderSize": at(
+            UInt, "size of the scheduler's part in units of four bytes, its lowest eight bits", "Pcb.Header.Size"
+        ),
         "HeaderWaitListHead": at(
             ListEntry, "head of the list of those who wait for its end", "Pcb.Header.WaitListHead"
         ),

@@ -7,6 +7,7 @@ from dataclasses import fields
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.findings.rules import Clue, Severity, rule
+from process_anatomy.kernel.lists import NOT_BACK
 from process_anatomy.walk.across.tables import Tables
 from process_anatomy.walk.processes.listed import NOT_READ, Process
 
@@ -30,8 +31,12 @@ def smear(tables: Tables) -> Iterator[Clue]:
     for thread in tables.threads.rows:
         lines = [line for line in thread.problems if line.startswith("it says that it belongs to")]
         told[thread.process.address] += [f"thread {thread.address:#x}: {line}" for line in lines]
+    # a process that one direction passes over explains what its neighbours say, and is told as hidden itself
+    passed_over = not tables.listed.broken and any(len(process.seen_by) == 1 for process in tables.listed.rows)
     for process in tables.processes:
         own = [line for line in process.problems if line.partition(":")[0] not in MISSING]
+        if passed_over:
+            own = [line for line in own if not line.startswith(NOT_BACK)]
         lines = [f"_EPROCESS {process.address:#x}: {line}" for line in own]
         if lines := lines + _few(told[process.address]):
             yield process, f"_EPROCESS {process.address:#x}", tuple(lines)

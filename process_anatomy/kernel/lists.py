@@ -17,6 +17,8 @@ from process_anatomy.memory.space import Addresses, Mask, Octets, Space
 LIMIT = 1 << 17
 """Links followed in one direction at the most."""
 DIRECTIONS = ("forward", "backward")
+NOT_BACK = "it does not point back to the entry before it"
+"""How the note of an entry begins whose two pointers contradict its neighbour's."""
 FEW = 128
 """Links that are read one by one rather than in a batch."""
 
@@ -91,9 +93,7 @@ def follow(space: Space, start: int, accept: Callable[[int], str]) -> Ring:
                 break
             returning = pointers_of(space, following)
             if returning is not None and returning[1 - side] != here:
-                ring.notes.setdefault(following, []).append(
-                    f"it does not point back to the entry before it ({direction})"
-                )
+                ring.notes.setdefault(following, []).append(f"{NOT_BACK} ({direction})")
             seen.add(following)
             order.append(following)
             here = following
@@ -171,9 +171,7 @@ def _follow(
             if place == walk.head:
                 walk.last = returning
             elif returning != walk.before:
-                walk.ring.notes.setdefault(place, []).append(
-                    f"it does not point back to the entry before it ({direction})"
-                )
+                walk.ring.notes.setdefault(place, []).append(f"{NOT_BACK} ({direction})")
             if following == walk.head:
                 walk.closed = walk.last == place and not walk.ring.notes
                 continue

@@ -22,6 +22,8 @@ Cells = dict[str, Any]
 """Name of each column of a view to its value: as its kind says, ``None`` where there is nothing to tell, or absent."""
 Row = tuple[int, Cells]
 """A row: how deep it lies below its parent, where rows form a tree (else 0), and its cells."""
+NAMED = 8
+"""Processes that are left out and named."""
 
 
 class Kind(Enum):
@@ -132,7 +134,19 @@ class Request:
             self.progress(20, "Searching physical memory")
         hidden = (row for row in self.tables.unlisted if row.pid in self.tables.pids)
         self.report([f"process {row.pid}: {UNLISTED}" for row in hidden])
+        self.report(self._left_out())
         return self.tables.processes
+
+    def _left_out(self) -> list[str]:
+        """One line that names the processes without rows that the table of ids holds; none where there is none."""
+        from process_anatomy.absent import Absent
+
+        rows = self.tables.left_out
+        names = [f"{'no name' if isinstance(row.name, Absent) else row.name} ({row.pid})" for row in rows[:NAMED]]
+        if len(rows) > NAMED:
+            names.append(f"{len(rows) - NAMED} more")
+        said = "not on the list of active processes, but in the table of process ids, and so without rows here"
+        return [f"{said}: {', '.join(names)} (--pid shows them, windows.anatomy.crossview tells more)"] if names else []
 
     def security(self) -> Security:
         """Their security contexts; what was wrong with lists of threads is reported.

@@ -163,8 +163,8 @@ NAMES = {
     "completeness-row": "whole part ended lost",
     "component-state": "whole part not none",
     "crossview-row": "consistent idle hidden hidden-one-way hidden-from-subsystem ended remnant elsewhere smeared",
-    "absence": "idle system minimal no-session csrss ended starting no-threads no-windows not-listed unreadable"
-    " incomplete broken-list left-over unexplained",
+    "absence": "idle system minimal no-session csrss ended ending starting no-threads no-windows not-listed"
+    " unreadable incomplete broken-list left-over unexplained",
     "view": "Forward Backward psscan thrdscan csrss CID Handles CsrProcess Session Job Win32Process",
     "verdict": "consistent hidden ended remnant smeared",
     "creation-row": "kernel create-process restricted as-user with-logon service elevation app-container orphan"

@@ -170,6 +170,7 @@ class ProcessTable:
             "ImageFilePointer": program.section.file_object if program else 0,
             "SeAuditProcessCreationInfo": self._audit(process),
             "PriorityClass": 2,
+            "HeaderSize": structure.offset("UniqueProcessId") // 4 & 0xFF,
             "ActiveThreads": sum(thread["exit_time"] is None for thread in process.thread_facts),
             "HighestUserAddress": self.objects.image.places.user_end,
             "VirtualSize": virtual,
@@ -194,7 +195,5 @@ class ProcessTable:
             **groups,
             **heads,
         }
-        data = bytearray(record(self.build, EPROCESS, **values))
-        data[2] = structure.offset("UniqueProcessId") // 4 & 0xFF
-        self.kernel.write(process.eprocess, bytes(data))
+        self.kernel.write(process.eprocess, record(self.build, EPROCESS, **values))
         close_tree(self.build, self.kernel, process.eprocess, process.vad_root, len(process.vads), process.vad_depth)

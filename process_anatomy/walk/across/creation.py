@@ -37,6 +37,9 @@ SERVICE_LOGONS = frozenset({0x3E4, 0x3E5, 0x3E7})
 """Logon sessions of network service, local service and the system: they ask for the logons of all others."""
 LEVELS = tuple(INTEGRITY_LEVELS.values())
 
+CUT = "the list of processes is cut, and it may be in the part that is missing"
+"""Why a parent that is not found need not have ended."""
+
 HIGH, MEDIUM, LOW = "high", "medium", "low"
 """How sure a judgement is: only this fits; this is the usual way; others fit as well."""
 
@@ -79,6 +82,7 @@ def creations(
     everyone: Sequence[Process],
     tokens: Sequence[Token],
     blocks: Sequence[Peb] | None = None,
+    cut: bool = False,
 ) -> Iterator[Creation]:
     """How each process was made.
 
@@ -88,8 +92,9 @@ def creations(
         everyone: every process of the image: parents and creators are looked up here.
         tokens: the primary tokens of everyone.
         blocks: the PEBs of these processes, where they have been read already.
+        cut: there may be more processes, which the list did not reach.
     """
-    known = Kin(everyone)
+    known = Kin(everyone, cut)
     primary = {token.process.address: token for token in tokens if token.thread is None}
     by_id = {token.token_id: token for token in primary.values() if isinstance(token.token_id, int)}
     owners = _owners(kernel, processes)
@@ -184,7 +189,7 @@ class _Case:
         if isinstance(token.flags, int) and token.flags & LOWBOX and not inherited:
             return self._app_container(evidence)
         if self.parent.state == "newer":
-            return "reused-parent", HIGH, evidence
+            return "reused-parent", MEDIUM if self.parent.doubt else HIGH, evidence
         above = self.above
         if above is None or not self.compared:
             return "orphan", LOW, [*evidence, "there is no token of a parent to compare with"]
@@ -204,18 +209,25 @@ class _Case:
             return self._same_logon(evidence)
         return self._other_token(evidence, above)
 
+    def _unknown(self) -> str:
+        """Why it cannot be said what became of the parent."""
+        if self.parent.process:
+            return "may have ended: the time of its end is none"
+        return "cannot be read" if isinstance(self.parent.pid, Absent) else f"is not known: {CUT}"
+
     def _relatives(self) -> Iterator[str]:
         parent, creator = self.parent, self.creator
         dated = parent.process and all(isinstance(p.create_time, int) for p in (parent.process, self.process))
+        alive = "is alive and older" if dated else "is alive; whether it is older cannot be told"
         words = {
-            "alive": "is alive and older" if dated else "is alive; whether it is older cannot be told",
+            "alive": "is alive" if parent.doubt else alive,
             "ended": "has ended",
             "newer": "is newer than this process: the id was used again, the real parent has ended",
             "not found": "is not in the list of processes",
-            "unknown": "may have ended: the time of its end is none" if parent.process else "cannot be read",
+            "unknown": self._unknown(),
         }
         if parent.state in words:
-            yield f"parent {_pid(parent)} {words[parent.state]}"
+            yield f"parent {_pid(parent)} {words[parent.state]}{f'; {parent.doubt}' if parent.doubt else ''}"
         if isinstance(creator.pid, int):
             if creator.pid == parent.pid:
                 yield "the parent itself asked for the process"

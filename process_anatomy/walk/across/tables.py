@@ -22,6 +22,7 @@ from process_anatomy.walk.address_space.vads import VadTable, vads
 from process_anatomy.walk.address_space.working_sets import WorkingSet, working_sets
 from process_anatomy.walk.crossview.crossings import CrossTable, crossview
 from process_anatomy.walk.crossview.csr_processes import CsrTable, csrss
+from process_anatomy.walk.crossview.sightings import beside_the_list
 from process_anatomy.walk.handles.opened import Handles, handles
 from process_anatomy.walk.handles.tables import HandleTables, handle_tables
 from process_anatomy.walk.processes.kin import Kin
@@ -74,6 +75,13 @@ class Tables:
         return self.crossings.beside(self.listed).rows[len(self.listed.rows) :]
 
     @cached_property
+    def left_out(self) -> tuple[Process, ...]:
+        """Processes without a row that the table of ids holds; none where all views are asked, or ids are named."""
+        if self.pids or self.searched:
+            return ()
+        return self.kernel.once("beside the list", lambda kernel: beside_the_list(kernel, self.listed))
+
+    @cached_property
     def everyone(self) -> ProcessTable:
         """Every process of the image, the unlisted ones last; each of these says so, unless all were asked for."""
         hidden = self.unlisted
@@ -114,7 +122,7 @@ class Tables:
     @cached_property
     def kin(self) -> Kin:
         """Who was whose parent."""
-        return Kin(self.everyone.rows)
+        return Kin(self.everyone.rows, self.everyone.cut)
 
     @cached_property
     def programs(self) -> dict[int, Program]:
@@ -261,7 +269,8 @@ class Tables:
     def creations(self) -> list[Creation]:
         """How each chosen process was made."""
         primary = list(self.primary.values())
-        return list(creations(self.kernel, self.processes, self.everyone.rows, primary, self.pebs))
+        everyone = self.everyone
+        return list(creations(self.kernel, self.processes, everyone.rows, primary, self.pebs, everyone.cut))
 
     @cached_property
     def completeness(self) -> CompletenessTable:

@@ -27,7 +27,7 @@ from process_anatomy.walk.crossview.sightings import (
     physical_places,
     sightings,
 )
-from process_anatomy.walk.crossview.verdicts import HIDDEN, HIGH, REMNANT, Absence, Judge, Views
+from process_anatomy.walk.crossview.verdicts import HIDDEN, HIGH, LOW, REMNANT, Absence, Judge, Views
 from process_anatomy.walk.processes.listed import Process, ProcessTable, processes, read_processes
 from structs.eprocess import EPROCESS
 
@@ -93,8 +93,11 @@ class CrossTable:
         return CrossTable(tuple(r for r in self.rows if not pids or r.process.pid in pids), self.problems)
 
     def beside(self, listed: ProcessTable) -> ProcessTable:
-        """The processes of the active list, then the hidden ones of which enough is known to walk what they have."""
-        found = (row.process for row in self.rows if row.verdict == HIDDEN and not row.listed)
+        """The processes of the active list, then the hidden ones of which enough is known to walk what they have.
+
+        One that nothing but its own contents speaks for is not among them: it has a row of its own, and no others.
+        """
+        found = (row.process for row in self.rows if row.verdict == HIDDEN and not row.listed and row.confidence != LOW)
         more = tuple(p for p in found if isinstance(p.pid, int) and isinstance(p.name, str) and isinstance(p.dtb, int))
         return replace(listed, rows=listed.rows + more)
 

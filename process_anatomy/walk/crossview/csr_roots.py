@@ -7,7 +7,7 @@ where it belongs to a ring whose ids are those of processes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.address_space.vads import Vad, VadTable, vads
 from process_anatomy.walk.processes.listed import Process
+from process_anatomy.walk.program.loader import LoaderTable, loader_entries
 from structs.csr import CSR_PROCESS
 
 PROGRAM, LIBRARY = "csrss.exe", "csrsrv.dll"
@@ -71,29 +72,71 @@ def csr_roots(kernel: Kernel, everyone: Sequence[Process]) -> tuple[CsrRoot, ...
     servers = [p for p in named if isinstance(p.exit_time, Absent)][:SERVER_LIMIT]
     known = frozenset(p.pid for p in everyone if isinstance(p.pid, int))
     trees = vads(kernel, servers)
-    return tuple(_root(kernel, process, trees, known) for process in servers)
+    ranges = {process.address: _mapped(process, trees) for process in servers}
+    rest = [process for process in servers if ranges[process.address] is None]
+    listed = loader_entries(kernel, rest) if rest else None
+    return tuple(
+        _root(
+            kernel,
+            process,
+            ranges[process.address] or (_loaded(process, listed, trees) if listed is not None else None),
+            trees.broken,
+            known,
+        )
+        for process in servers
+    )
 
 
-def _root(kernel: Kernel, process: Process, trees: VadTable, known: frozenset[int]) -> CsrRoot:
+def _mapped(process: Process, trees: VadTable) -> tuple[int, int] | None:
+    """First and last address of the library by the VADs, which name the file that is mapped."""
     vad = next((row for row in trees.rows if row.process is process and _is_library(row)), None)
     if vad is None or not isinstance(vad.start, int) or not isinstance(vad.end, int):
-        why = "its VAD tree could not be read whole" if process.address in trees.broken else "its VADs do not name it"
+        return None
+    return vad.start, vad.end
+
+
+def _loaded(process: Process, listed: LoaderTable, trees: VadTable) -> tuple[int, int] | None:
+    """First and last address of the library by the loader's list, where no VAD names it.
+
+    The list is the process's own memory, so what it says must lie in one range of the process, if its VADs are known.
+    """
+    for entry in listed.entries:
+        if entry.process is not process or not isinstance(entry.name, str) or entry.name.lower() != LIBRARY:
+            continue
+        if not isinstance(entry.base, int) or not isinstance(entry.size, int) or entry.base % PAGE or not entry.size:
+            continue
+        last = entry.base + min(entry.size, PAGE_LIMIT * PAGE) - 1
+        own = [row for row in trees.rows if row.process is process]
+        ranges = [(row.start, row.end) for row in own if isinstance(row.start, int) and isinstance(row.end, int)]
+        if process.address in trees.broken or any(start <= entry.base and last <= end for start, end in ranges):
+            return entry.base, last
+    return None
+
+
+def _root(
+    kernel: Kernel, process: Process, library: tuple[int, int] | None, broken: Container[int], known: frozenset[int]
+) -> CsrRoot:
+    if library is None:
+        why = "neither its VADs nor its loader's list name it"
+        if process.address in broken:
+            why = "its VAD tree could not be read whole, and its loader's list does not name it"
         return _gone(process, Absent(Kind.IMPLAUSIBLE, f"{LIBRARY} is not mapped, as far as can be told: {why}"))
+    start, end = library
     space = kernel.space
     if isinstance(process.dtb, Absent) or not isinstance(space, AddressSpace):
-        return _gone(process, Absent(Kind.UNREADABLE, f"its page tables are not known: {process.dtb}"), vad.start)
+        return _gone(process, Absent(Kind.UNREADABLE, f"its page tables are not known: {process.dtb}"), start)
     own = space.through(process.dtb)
-    pages = _data_pages(own, vad.start, vad.end)
+    pages = _data_pages(own, start, end)
     data, there = own.read_many(pages, PAGE)
     size = kernel.build.pointer_size
     values = data.view(f"<u{size}").reshape(-1).astype(np.uint64)
     places = (pages[:, None] + np.arange(PAGE // size, dtype=np.uint64) * np.uint64(size)).reshape(-1)
     likely = (values >= np.uint64(LOWEST_HEAP)) & (values < np.uint64(kernel.system_start))
     likely &= values % np.uint64(HEAP_UNIT) == 0
-    likely &= (values < np.uint64(vad.start)) | (values > np.uint64(vad.end))
+    likely &= (values < np.uint64(start)) | (values > np.uint64(end))
     found = _best(kernel, process, values[likely], places[likely], known)
     if found is not None:
-        return CsrRoot(process, vad.start, *found, ())
+        return CsrRoot(process, start, *found, ())
     missing = int((~there).sum())
     reason = f"no pointer in the writable data of {LIBRARY} leads to a CSR_PROCESS"
     if missing:
@@ -101,7 +144,7 @@ def _root(kernel: Kernel, process: Process, trees: VadTable, known: frozenset[in
         reason += f"; {missing} of its {len(pages)} pages cannot be read ({why})"
     elif likely.any():
         reason += "; what it points to may not be in memory"
-    return _gone(process, Absent(Kind.UNREADABLE, reason), vad.start)
+    return _gone(process, Absent(Kind.UNREADABLE, reason), start)
 
 
 def _gone(process: Process, reason: Absent, library: int | Absent | None = None) -> CsrRoot:

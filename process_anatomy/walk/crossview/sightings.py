@@ -173,6 +173,20 @@ def _proved(
     return [at for at, fine in zip(new, good, strict=True) if fine]
 
 
+def beside_the_list(kernel: Kernel, listed: ProcessTable) -> tuple[Process, ...]:
+    """Processes that run and that the table of client ids holds, but the active list does not.
+
+    This is the cheapest of the views, and asked alone: who took itself out of the table too is found by
+    :func:`sightings` only.
+    """
+    if not isinstance(kernel.space, AddressSpace):
+        return ()
+    ids = _ids(kernel, listed.rows)
+    known = [row.address for row in listed.rows]
+    rows = _read(kernel, _proved(kernel, known, {CID: ids.processes.keys()}, {}))
+    return tuple(row for row in rows if isinstance(row.exit_time, Absent))
+
+
 def _ids(kernel: Kernel, listed: Sequence[Process]) -> Ids:
     """The table of client ids, its entries told apart by what they lead to."""
     table = cid_table(kernel, listed)

@@ -32,14 +32,15 @@ from process_anatomy.walk.crossview.sightings import (
 from process_anatomy.walk.processes.listed import NOT_READ, Process
 from process_anatomy.walk.processes.scan import beyond_search
 from structs.eprocess import EPROCESS
+from structs.ethread import ETHREAD
 
 HIGH, MEDIUM, LOW = "high", "medium", "low"
 CONSISTENT, HIDDEN, ENDED, REMNANT, SMEARED = "consistent", "hidden", "ended", "remnant", "smeared"
 VERDICTS = (CONSISTENT, HIDDEN, ENDED, REMNANT, SMEARED)
 UNEXPLAINED = "unexplained"
 REASONS = (
-    "idle", "system", "minimal", "no-session", "csrss", "ended", "starting", "no-threads", "no-windows", "not-listed",
-    "unreadable", "incomplete", "broken-list", "left-over", UNEXPLAINED,
+    "idle", "system", "minimal", "no-session", "csrss", "ended", "ending", "starting", "no-threads", "no-windows",
+    "not-listed", "unreadable", "incomplete", "broken-list", "left-over", UNEXPLAINED,
 )  # fmt: skip
 """Why a view may not see a process."""
 NOT_IN_DUMP = Absent(Kind.NOT_IN_DUMP, "a small dump holds pieces of memory, so an absence from them says nothing")
@@ -48,7 +49,7 @@ SUBSYSTEM = frozenset({CSRSS_HANDLES, HANDLES, CSR})
 """Views that depend on what the Windows subsystem (csrss.exe) was told of a process."""
 WITNESSES = (FORWARD, BACKWARD, THREADS, CID, CSRSS_HANDLES, HANDLES, CSR, SESSION, JOB)
 """Views that know of a process by something else than its own object."""
-CSRSS = "csrss.exe"
+CSRSS, SMSS = "csrss.exe", "smss.exe"
 
 Views = Mapping[str, bool | Absent]
 """By view, whether it sees a process; absent, with the reason, where the view cannot be had."""
@@ -83,6 +84,7 @@ class Judge:
         self.in_place = {found.address: found for found in seen.scan.processes if found.in_place}
         windows = kernel.view.records(EPROCESS, addresses_of([row.address for row in rows])).values("Win32Process")
         self.windows = {row.address: value for row, value in zip(rows, windows, strict=True)}
+        self.ending = self._ending(rows)
         self.csrss = _subsystems(rows)
         self.forgotten = self._forgotten()
 
@@ -129,6 +131,9 @@ class Judge:
         subsystems = self.seen.subsystems
         if row.address in subsystems.known:
             return True
+        ids = self.seen.ids.processes.get(row.address, (row.pid,))
+        if row.pid not in ids and not self._stands_outside(row):
+            return Absent(Kind.IMPLAUSIBLE, "csrss.exe knows processes by their ids, and this one's was changed")
         own = [a for a, session in self.csrss.items() if session == row.session]
         gone = subsystems.absent or next((r for a in own if isinstance(r := subsystems.rings.get(a), Absent)), None)
         return False if gone is None or self._stands_outside(row) else gone
@@ -146,7 +151,7 @@ class Judge:
     def _reason(self, view: str, row: Process, views: Views) -> tuple[str, str]:
         """Why a view does not see a process, and how certain that is."""
         ended = isinstance(row.exit_time, int)
-        if self.kernel.inside(row.address) or row.pid == 0:
+        if self.kernel.inside(row.address):
             return "idle", HIGH
         if view == WIN32:
             return "no-windows", HIGH
@@ -160,6 +165,8 @@ class Judge:
             return ("unreadable", HIGH) if self.kernel.space.read(row.address, 0x28) is None else (UNEXPLAINED, HIGH)
         if ended:
             return "ended", HIGH
+        if row.address in self.ending and view in (*SUBSYSTEM, THREADS, SESSION, JOB):
+            return "ending", MEDIUM
         if view == THREADS:
             if self._is_starting(row):
                 return "starting", MEDIUM
@@ -224,6 +231,22 @@ class Judge:
         """Whether a process has no thread yet: it is younger than all that have, or nearly so."""
         return row.threads == 0 and isinstance(row.exit_time, Absent) and row.address not in self.seen.owners
 
+    def _ending(self, rows: Sequence[Process]) -> frozenset[int]:
+        """Processes on the list, both ways, that are ending: so they say, or all of their threads have ended.
+
+        Between the end of the last thread and the time of the process's own end csrss.exe forgets it and its session
+        gives it up; the list and the table of ids hold it until its object goes.
+        """
+        running = [row for row in rows if isinstance(row.exit_time, Absent) and set(row.seen_by) == set(LISTS.values())]
+        said = self.kernel.view.records(EPROCESS, addresses_of([row.address for row in running]))
+        threads = [(row.address, thread) for row in running for thread in self.seen.owners.get(row.address, ())]
+        records = self.kernel.view.records(ETHREAD, addresses_of([thread for _, thread in threads]))
+        alive, over = set[int](), set[int]()
+        for (process, _), terminated in zip(threads, records.values("Terminated"), strict=True):
+            (over if terminated == 1 else alive).add(process)
+        exiting = {row.address for row, told in zip(running, said.values("ProcessExiting"), strict=True) if told == 1}
+        return frozenset(exiting | (over - alive))
+
     def _contradictions(self, row: Process, views: Views) -> list[str]:
         """What two views say otherwise of one process."""
         found = []
@@ -247,7 +270,7 @@ class Judge:
         ended = isinstance(row.exit_time, int)
         witnesses = sum(views[view] is True for view in WITNESSES)
         missed = [absence for absence in absences if not absence.expected]
-        if self.kernel.inside(row.address) or row.pid == 0:
+        if self.kernel.inside(row.address):
             return CONSISTENT, HIGH
         if ended and views[FORWARD] is False and views[BACKWARD] is False and views[CID] is not True:
             return REMNANT, HIGH if views[THREADS] is False else MEDIUM
@@ -271,11 +294,14 @@ class Judge:
 
 
 def _subsystems(rows: Sequence[Process]) -> dict[int, int]:
-    """The csrss.exe of each session, with the session: the name alone proves nothing, so it must be the first there."""
-    first: dict[int, tuple[int, Process]] = {}
+    """The csrss.exe of each session, with the session.
+
+    The name alone proves nothing, so it must be the first process there but for the smss.exe that makes the session,
+    in the order of the active list: in that order they are made, whatever their times say, and what no list holds
+    comes after all that it holds.
+    """
+    first: dict[int, Process] = {}
     for row in rows:
-        if isinstance(row.session, int) and isinstance(row.create_time, int) and isinstance(row.exit_time, Absent):
-            known = first.get(row.session)
-            if known is None or row.create_time < known[0]:
-                first[row.session] = row.create_time, row
-    return {row.address: session for session, (_, row) in first.items() if row.name == CSRSS}
+        if isinstance(row.session, int) and isinstance(row.exit_time, Absent) and row.name != SMSS:
+            first.setdefault(row.session, row)
+    return {row.address: session for session, row in first.items() if row.name == CSRSS}

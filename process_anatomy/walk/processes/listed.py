@@ -10,7 +10,7 @@ from process_anatomy.errors import RequestError
 from process_anatomy.filetime import written
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.kernel import PID_LIMIT
-from process_anatomy.kernel.lists import follow
+from process_anatomy.kernel.lists import DIRECTIONS, follow
 from process_anatomy.memory.small_dump import SmallDump
 from process_anatomy.memory.view import addresses_of, unreadable
 from structs.eprocess import EPROCESS
@@ -64,6 +64,7 @@ class Process:
         seen_by: directions of the active list that reached it.
         problems: what is odd or could not be read, one line each.
         pico: whether it is a pico process: a minimal one in which a program of another system runs (WSL 1's Linux).
+        sequence: counts the processes that were made since Windows started (SequenceNumber).
     """
 
     address: int
@@ -86,6 +87,7 @@ class Process:
     seen_by: tuple[str, ...]
     problems: tuple[str, ...]
     pico: bool | Absent = False
+    sequence: int | Absent = NOT_APPLICABLE
 
     @property
     def own_space(self) -> bool:
@@ -119,11 +121,13 @@ class ProcessTable:
         rows: in the order of the active list.
         problems: what was wrong with the list itself, one line each.
         broken: directions of the list that ended before it closed.
+        cut: the list may hold more processes than these: neither direction closed, or the image holds only a piece.
     """
 
     rows: tuple[Process, ...]
     problems: tuple[str, ...]
     broken: tuple[str, ...] = ()
+    cut: bool = False
 
     def select(self, pids: frozenset[int]) -> ProcessTable:
         """Only the processes with these ids; all of them where none is named.
@@ -138,7 +142,7 @@ class ProcessTable:
             raise RequestError(
                 f"no process has id {', '.join(map(str, missing))} (windows.anatomy.processes lists them)"
             )
-        return ProcessTable(tuple(row for row in self.rows if row.pid in pids), self.problems, self.broken)
+        return replace(self, rows=tuple(row for row in self.rows if row.pid in pids))
 
 
 def processes(kernel: Kernel) -> ProcessTable:
@@ -148,15 +152,18 @@ def processes(kernel: Kernel) -> ProcessTable:
     ring = follow(kernel.space, kernel.system + links, lambda link: _implausible(kernel, link, links))
     entries = [link for link in ring.links if not kernel.inside(link)]
     seen = [ring.seen_by[link] for link in entries]
-    if not any(kernel.inside(link) for link in ring.links):
+    headless = not any(kernel.inside(link) for link in ring.links)
+    small = isinstance(kernel.space, SmallDump)
+    cut = small or headless or len(ring.broken) == len(DIRECTIONS)
+    if headless:
         ring.problems.append("the list does not pass its head in the kernel's image, so part of it may be cut off")
-    if isinstance(kernel.space, SmallDump):  # it never holds the whole list, so an end is nothing to report
+    if small:  # it never holds the whole list, so an end is nothing to report
         ring.problems.clear()
         ring.notes.clear()
         ring.broken.clear()
     notes = [ring.notes.get(link, []) for link in entries]
     rows = read_processes(kernel, [link - links for link in entries], seen, notes)
-    return ProcessTable(tuple(rows), tuple(ring.problems), tuple(ring.broken))
+    return ProcessTable(tuple(rows), tuple(ring.problems), tuple(ring.broken), cut)
 
 
 def _implausible(kernel: Kernel, link: int, links: int) -> str:
@@ -234,6 +241,7 @@ def read_processes(
         "token": columns["token"],
         "program": get("SectionBaseAddress"),
     }
+    sequences = get("SequenceNumber")  # its absence is nobody's problem: it only helps to order processes
     rows = []
     for row, address in enumerate(addresses):
         facts = {name: column[row] for name, column in columns.items()}
@@ -241,7 +249,9 @@ def read_processes(
             f"{name}: {value}" for name, value in facts.items() if isinstance(value, Absent) and value.kind in NOT_READ
         ]
         problems += _contradictions(facts, owners[row])
-        process = Process(address=address, seen_by=seen[row], problems=tuple(problems), **facts)
+        process = Process(
+            address=address, seen_by=seen[row], problems=tuple(problems), sequence=sequences[row], **facts
+        )
         if process.runs_program:
             lacking = [what for what, values in necessary.items() if values[row] == 0]
             problems += [f"it runs, but has no {what}: that field is zero" for what in lacking]

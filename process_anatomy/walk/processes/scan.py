@@ -47,6 +47,8 @@ TAGS = 1 << 13
 """Pool tags that are followed in one step."""
 FOUND_LIMIT = 1 << 16
 """Objects of one kind that are kept; a Windows with as many processes or threads has not been seen."""
+LEFT_LIMIT = 1 << 12
+"""Objects of one kind that are not in place and are kept: however many there are, they push aside none that is."""
 OPTIONAL_UNITS = 13
 """Units of the pool that the optional headers between a pool header and an object's own header fill: fewer than so."""
 TAG_MASK = 0x7FFF_FFFF
@@ -133,7 +135,8 @@ class _Finder:
 
     Attributes:
         found: what was found and proved.
-        dropped: how many were found beyond :data:`FOUND_LIMIT`.
+        dropped: how many were found beyond :data:`FOUND_LIMIT` and :data:`LEFT_LIMIT`.
+        kept: how many are in ``found``, of those in place and of the others.
     """
 
     def __init__(self, kernel: Kernel, space: AddressSpace, kind: Kind) -> None:
@@ -147,6 +150,7 @@ class _Finder:
         self.body = kernel.build[POOL_HEADER].sizeof + kernel.build[OBJECT_HEADER].offset("Body")
         self.found: list[Sighting] = []
         self.dropped = 0
+        self.kept = {True: 0, False: 0}
 
     def look(self, pages: Addresses, block: Octets, kinds: Octets, tags: npt.NDArray[Any]) -> None:
         """Look through some pages.
@@ -158,6 +162,7 @@ class _Finder:
             tags: the pool tag that a header at every unit would have, likewise.
         """
         headed = np.flatnonzero(kinds == self.kind.number) * self.unit
+        headed = headed[self._sized(block, headed)]
         headed = headed[self._leads_somewhere(block, headed)]
         tagged = np.flatnonzero(tags == self.kind.tag) * self.unit
         behind = [self._behind_tags(block, tagged[first : first + TAGS]) for first in range(0, len(tagged), TAGS)]
@@ -165,6 +170,14 @@ class _Finder:
             self._sift(pages, block, part, True, headed)
         seen = np.concatenate([np.zeros(0, dtype=np.int64), *behind])
         self._sift(pages, block, headed[~np.isin(headed, seen)], False, headed)
+
+    def _sized(self, block: Octets, places: Numbers) -> Mask:
+        """Of places in a block with the kind of a process, those with the size that every process's header states."""
+        size = self.judge.size
+        if size is None:
+            return np.ones(len(places), dtype=np.bool_)
+        sized: Mask = block.reshape(-1)[places + self.structure.offset("HeaderSize")] == size
+        return sized
 
     def _leads_somewhere(self, block: Octets, places: Numbers) -> Mask:
         """Of places in a block, those with a list head that may be its own, or with a list of threads."""
@@ -221,10 +234,13 @@ class _Finder:
             address, in_place = self._address(block, part, physical)
             octets, known = self._octets(physical, address, in_place)
             by_header = np.isin(part, headed)
-            for row, doubts, owner in self.judge.proved(octets, known, in_place, by_header):
-                if len(self.found) >= FOUND_LIMIT:
+            by_tag = np.full(len(part), tagged)
+            for row, doubts, owner in self.judge.proved(octets, known, address, in_place, by_tag):
+                kept = self.kept[bool(in_place[row])]
+                if kept >= (FOUND_LIMIT if in_place[row] else LEFT_LIMIT):
                     self.dropped += 1
                     continue
+                self.kept[bool(in_place[row])] = kept + 1
                 by = (("header",) if by_header[row] else ()) + (("tag",) if tagged else ())
                 self.found.append(
                     Sighting(int(address[row]), int(physical[row]), bool(in_place[row]), by, owner, doubts)
