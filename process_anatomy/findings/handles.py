@@ -11,7 +11,7 @@ TOLD = 8
 """Handles that are told of one process at the most."""
 
 
-@rule("power-over-higher", Severity.MEDIUM)
+@rule("power-over-higher", Severity.MEDIUM, rests=("handles",))
 def power_over_higher(tables: Tables) -> Iterator[Clue]:
     """A process with a handle that gives it power over a process, or a token, of a higher integrity level."""
     upwards = [step for step in tables.access.steps if step.upwards]

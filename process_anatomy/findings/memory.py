@@ -43,7 +43,7 @@ def _told(addresses: tuple[int, ...]) -> str:
     return ", ".join(f"{address:#x}" for address in addresses[:TOLD]) + more
 
 
-@rule("injected-image", Severity.HIGH)
+@rule("injected-image", Severity.HIGH, rests=("vads", "pages"))
 def injected_image(tables: Tables) -> Iterator[Clue]:
     """Executable memory that no file backs, with a PE header in it."""
     for row in tables.code:
@@ -67,7 +67,7 @@ def _payload(head: bytes) -> str:
     return ""
 
 
-@rule("injected-code", Severity.HIGH)
+@rule("injected-code", Severity.HIGH, rests=("vads", "pages"))
 def injected_code(tables: Tables) -> Iterator[Clue]:
     """Executable memory that no file backs, and that begins as injected code does, or lies where nobody makes code."""
     for row in tables.code:
@@ -81,7 +81,7 @@ def injected_code(tables: Tables) -> Iterator[Clue]:
             yield row.process, f"{row.first:#x}", (*lines, line)
 
 
-@rule("executable-memory", Severity.INFO)
+@rule("executable-memory", Severity.INFO, rests=("vads", "pages"))
 def executable_memory(tables: Tables) -> Iterator[Clue]:
     """Executable memory that no file backs: the places where injected code would be."""
     for row in tables.code:
@@ -90,7 +90,7 @@ def executable_memory(tables: Tables) -> Iterator[Clue]:
             yield row.process, f"{row.range.start:#x}", (_region(row), begins)
 
 
-@rule("beyond-vad", Severity.MEDIUM)
+@rule("beyond-vad", Severity.MEDIUM, rests=("vads", "pages"))
 def beyond_vad(tables: Tables) -> Iterator[Clue]:
     """Pages that the page tables let run, in a range whose VAD does not."""
     for row in tables.code:
@@ -101,16 +101,16 @@ def beyond_vad(tables: Tables) -> Iterator[Clue]:
         yield row.process, f"{row.first:#x}", (_region(row), line)
 
 
-@rule("uncovered-code", Severity.HIGH)
+@rule("uncovered-code", Severity.HIGH, rests=("vads", "pages"))
 def uncovered_code(tables: Tables) -> Iterator[Clue]:
     """Executable pages that no VAD covers, in a process whose tree is known to its last node."""
     for row in tables.code:
-        if row.range.vad is None and row.process.address not in tables.vads.broken and row.process.own_space:
+        if row.range.vad is None and row.process.own_space:
             begins = f"{row.first:#x} begins {row.head[:16].hex(' ')}"
             yield row.process, f"{row.first:#x}", (_region(row), row.range.hardware, begins)
 
 
-@rule("patched-code", Severity.MEDIUM)
+@rule("patched-code", Severity.MEDIUM, rests=("vads", "pages"))
 def patched_code(tables: Tables) -> Iterator[Clue]:
     """Code pages of a mapped image that this process has changed for itself."""
     for row in tables.code:
