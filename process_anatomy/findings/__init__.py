@@ -7,6 +7,6 @@ from process_anatomy.findings import creation, handles, hiding, image, memory, n
 from process_anatomy.findings.rules import RULES, Finding, Judgement, Rule, Severity, findings, judged
 
 __all__ = [
-    "RULES", "Finding", "Judgement", "Rule", "Severity", "creation", "findings", "handles", "hiding", "image", "judged", "memory", "names",
-    "security", "smear", "threads",
+    "RULES", "Finding", "Judgement", "Rule", "Severity", "creation", "findings", "handles", "hiding", "image", "judged",
+    "memory", "names", "security", "smear", "threads",
 ]  # fmt: skip

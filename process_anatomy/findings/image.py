@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent
-from process_anatomy.findings.expected import from_volume
+from process_anatomy.findings.places import from_volume
 from process_anatomy.findings.rules import Clue, Severity, rule
 from process_anatomy.walk.across.tables import Tables
 from process_anatomy.walk.address_space.page_comparison import PageRow

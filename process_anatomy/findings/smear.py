@@ -42,7 +42,7 @@ def smear(tables: Tables) -> Iterator[Clue]:
 
 @rule("not-judged", Severity.INFO)
 def not_judged(tables: Tables) -> Iterator[Clue]:
-    """What is broken of a process, or could not be read, so that rules over it were not run or had nothing to judge."""
+    """What is broken of a process or could not be read, so that rules were not run or had nothing to judge."""
     if not tables.whole:
         return
     standing = Standing(tables)

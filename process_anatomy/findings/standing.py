@@ -48,7 +48,11 @@ class Standing:
     def handles(self) -> Mapping[int, str]:
         """Handle tables that could not be read whole, or are another's."""
         found = zip(self.tables.processes, self.tables.handle_tables.tables, strict=True)
-        return {process.address: f"handles: {table.problems[0]}" for process, table in found if table.problems}
+        return {
+            process.address: f"its handle table is broken: {table.problems[0]}"
+            for process, table in found
+            if table.problems
+        }
 
     @cached_property
     def list(self) -> Mapping[int, str]:
