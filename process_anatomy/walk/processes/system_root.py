@@ -15,7 +15,7 @@ from process_anatomy.walk.processes.listed import Process
 from structs.eprocess import EPROCESS
 from structs.shared_data import KUSER_SHARED_DATA, KUSER_SHARED_DATA_ADDRESS
 
-FOLDER = re.compile(r"[A-Za-z]:(\\[^\\/:*?\"<>|\x00-\x1f]+)+\\?|[A-Za-z]:\\")
+FOLDER = re.compile(r"[A-Za-z]:(\\[^\\/:*?\"<>|\x00-\x1f]+)+\\?")
 """A folder's path with its drive."""
 
 
