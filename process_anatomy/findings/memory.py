@@ -20,6 +20,9 @@ PAYLOADS = {
 
 Source: the block_api stubs of the Metasploit Framework (external/source/shellcode); Fewer, "Reflective DLL injection".
 """
+HEAP_SIGNATURE, SIGNATURE_AT = bytes.fromhex("ffeeffee"), (0x8, 0x10)
+"""_HEAP.Signature, and where it lies in a heap of 32 and of 64 bits."""
+SUBSYSTEM, VISTA = "csrss.exe", 6000
 SHORT_STUB = bytes.fromhex("fce8")
 TOLD = 4
 """Addresses that one line of evidence names at the most."""
@@ -67,6 +70,19 @@ def _payload(head: bytes) -> str:
     return ""
 
 
+def _of_old_subsystem(row: Code, name: str, number: int) -> bool:
+    """Whether this is what csrss.exe itself had in Windows XP and Server 2003, which may be written and run.
+
+    That is the heap that it shares with every program of its session (a section, never private), and the page at
+    address 0, where 16-bit programs have their interrupts.
+    """
+    vad = row.range.vad
+    if name != SUBSYSTEM or number >= VISTA or vad is None:
+        return False
+    heap = any(row.head[at : at + 4] == HEAP_SIGNATURE for at in SIGNATURE_AT)
+    return row.range.start == 0 or (vad.private == 0 and row.first == row.range.start and heap)
+
+
 @rule("injected-code", Severity.HIGH, rests=("vads", "pages"))
 def injected_code(tables: Tables) -> Iterator[Clue]:
     """Executable memory that no file backs, and that begins as injected code does, or lies where nobody makes code."""
@@ -77,6 +93,8 @@ def injected_code(tables: Tables) -> Iterator[Clue]:
         if known := _payload(row.head):
             yield row.process, f"{row.first:#x}", (*lines, known)
         elif "WRITE" in str(row.range.vad.protection) and (name := core_name(row.process, tables.number)) is not None:
+            if _of_old_subsystem(row, name, tables.number):
+                continue
             line = f"{name} compiles no code while it runs, yet this memory can be written and run"
             yield row.process, f"{row.first:#x}", (*lines, line)
 
