@@ -103,7 +103,8 @@ class Judgement:
     @property
     def lines(self) -> tuple[str, ...]:
         """How much was judged, and for each reason how many were not: none found is not none judged."""
-        told = [f"{len(self.ran)} rules were run over {self.processes} running processes"]
+        ran = f"{len(self.ran)} rules were" if len(self.ran) > 1 else "one rule was"
+        told = [f"{ran} run over {self.processes} running processes"]
         for reason, processes in self.unjudged.items():
             most = max(processes.values())
             rules = f"{most} of the rules" if most > 1 else "one of the rules"

@@ -1,4 +1,4 @@
-"""Executable memory that belongs where it is: what csrss.exe of Windows XP has for itself, and its twins that do not."""
+"""Executable memory that belongs where it is: what csrss.exe of Windows XP has for itself, and false twins of it."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from process_anatomy import open_image
 from process_anatomy.findings import RULES, Finding, Severity, findings, judged
 from process_anatomy.findings.standing import FITNESS, Standing
 from process_anatomy.forge import INTRUSION, LAB, Image, forge
@@ -231,3 +232,10 @@ def test_the_smeared_tree_of_an_attacker_accuses_nobody(shared: Path, tmp_path: 
     assert {f.rule for f in found if f.severity > Severity.INFO} == {"smear"}
     lines = [line for f in found if f.rule == "not-judged" for line in f.evidence]
     assert any("15 of 20 nodes" in line for line in lines)
+
+
+def test_an_answer_without_findings_says_that_rules_ran() -> None:
+    """Nothing found and nothing judged are told apart, in the problems of the answer; the rows stay as they are."""
+    answer = open_image(ROOT / "samples" / "lab-win11-22621.dmp").view("findings", rule="ended-but-running")
+    assert list(answer) == []
+    assert any(line.startswith("one rule was run over ") for line in answer.problems)
