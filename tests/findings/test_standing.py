@@ -135,6 +135,20 @@ def test_a_broken_tree_is_told_with_how_many_of_its_nodes_were_found(clean: Imag
     assert tables.vads.broken.keys() == {victim["eprocess"]}
 
 
+def test_other_tables_conclude_nothing_from_what_a_broken_tree_lacks(clean: Image) -> None:
+    """No module is said to have no image, and no thread to start in no range."""
+    edit = Editor(clean)
+    skip_a_node(clean, edit)
+    tables = Tables(kernel_of(clean, edit.frames))
+    pid = process_truth(clean, VICTIM)["pid"]
+    lost = [row for row in tables.modules.rows if row.process.pid == pid and row.vad is None]
+    assert lost
+    assert {row.state for row in lost} == {"listed"}
+    starts = [row for row in tables.starts if row.facts.thread.process.pid == pid]
+    assert "nothing" not in {start.kind for row in starts for start in (row.start, row.win32)}
+    assert any("could not be read whole" in line for row in starts for line in row.problems)
+
+
 def test_what_a_tree_shows_when_whole_is_told_and_not_when_it_is_broken() -> None:
     """The intruder's own findings over memory wait until its tree can be believed; those over others stay."""
     image = forge(INTRUSION)

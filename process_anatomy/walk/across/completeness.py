@@ -191,7 +191,7 @@ def _address_spaces(walks: Walks) -> list[Component]:
         if isinstance(process.vad_root, Absent):
             obstacles.append(f"VAD root: {process.vad_root}")
         elif process.address in trees.broken and not lost:
-            obstacles.append("its VAD tree could not be followed whole")
+            obstacles.append(trees.broken[process.address])
         if process.vad_root == 0 and not obstacles:
             found.append(Component(NONE))
             continue

@@ -134,7 +134,7 @@ def modules(kernel: Kernel, processes: Sequence[Process], trees: VadTable | None
         raise RequestError("a small dump holds no process's own memory, so there are no modules to show")
     loaded = loader_entries(kernel, processes)
     trees = vads(kernel, processes) if trees is None else trees
-    rooted = {vad.process.address for vad in trees.rows}
+    rooted = {vad.process.address for vad in trees.rows} - trees.broken.keys()  # what a broken tree lacks says nothing
     mapped: dict[int, dict[int, Vad]] = {}
     for vad in trees.rows:
         if vad.vad_type == IMAGE_MAP and isinstance(vad.start, int):
