@@ -46,6 +46,8 @@ def not_judged(tables: Tables) -> Iterator[Clue]:
     if not tables.whole:
         return
     standing = Standing(tables)
+    for reason in dict.fromkeys(standing.list.values()):
+        yield None, "the list of active processes", (f"who is missing in a list is not judged: {reason}",)
     unknown = {row.process.address: 0 for row in tables.pages.rows}
     for row in tables.pages.rows:
         unknown[row.process.address] += row.unknown

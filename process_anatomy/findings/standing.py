@@ -68,10 +68,13 @@ class Standing:
         return next((words for table in rests if (words := FITNESS[table](self).get(process))), None)
 
     def reasons(self, process: int) -> tuple[str, ...]:
-        """Everything that is broken of a process, each reason once."""
-        return tuple(dict.fromkeys(words for fit in FITNESS.values() if (words := fit(self).get(process))))
+        """Everything that is broken of a process itself, each reason once."""
+        own = (fit(self).get(process) for table, fit in FITNESS.items() if table != OF_THE_IMAGE)
+        return tuple(dict.fromkeys(words for words in own if words))
 
 
+OF_THE_IMAGE = "list"
+"""The table that all processes share."""
 FITNESS: dict[str, Callable[[Standing], Mapping[int, str]]] = {
     "vads": lambda standing: standing.vads,
     "pages": lambda standing: standing.pages,

@@ -207,6 +207,20 @@ def test_who_is_missing_in_the_table_of_ids_as_well_is() -> None:
     assert [f.process.pid for f in found if f.rule == "half-hidden-process" and f.process] == [1900]
 
 
+def test_a_list_that_is_cut_hides_nobody_and_says_so_once() -> None:
+    """Both directions end at a link that is lost; who lies beyond is not called hidden."""
+    image = forge(LAB)
+    edit = Editor(image)
+    links = edit.build[EPROCESS].offset("ActiveProcessLinks")
+    edit.write(process_truth(image, "osk.exe")["eprocess"] + links, bytes(16))
+    found = told(image, edit)
+    assert not {"hidden-process", "half-hidden-process"} & {f.rule for f in found}
+    (image_wide,) = [f for f in found if f.rule == "not-judged" and f.process is None]
+    assert "the list of active processes is cut" in image_wide.evidence[0]
+    lines = judged(Tables(kernel_of(image, edit.frames), hidden=True)).lines
+    assert sum("the list of active processes is cut" in line for line in lines) == 1
+
+
 def test_every_rule_rests_on_tables_that_are_known() -> None:
     resting = {rule.id for rule in RULES.values() if rule.rests}
     assert all(set(rule.rests) <= FITNESS.keys() for rule in RULES.values())

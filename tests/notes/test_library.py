@@ -180,7 +180,7 @@ NAMES = {
     "peb-row": "native wow64 wow64-native debugged none ended unreadable small-dump",
     "environment-row": "variable search code drive odd unreadable",
     "handle-row": "process self thread token file key section link named unnamed unreadable",
-    "access-row": "process thread token section upwards way-direct way-steps",
+    "access-row": "process secrets thread token section upwards way-direct way-steps",
     "teb-row": "user wow64 small none unreadable",
     "global-flag": "FLG_STOP_ON_EXCEPTION FLG_SHOW_LDR_SNAPS FLG_HEAP_ENABLE_TAIL_CHECK FLG_HEAP_ENABLE_FREE_CHECK"
     " FLG_HEAP_VALIDATE_PARAMETERS FLG_HEAP_VALIDATE_ALL FLG_APPLICATION_VERIFIER FLG_MONITOR_SILENT_PROCESS_EXIT"
