@@ -77,7 +77,7 @@ class Container:
     Attributes:
         key: address of the silo, or less the session where the build does not name the silo.
         session: its session, ``None`` where none of its processes tells.
-        volume: that its own Windows runs from.
+        volume: that its own Windows runs from; empty where it is not known, or where there are several (layers).
         members: addresses of its processes.
     """
 
@@ -117,7 +117,9 @@ class Places:
         volume, rest = split(path)
         container = self.container(process)
         if container is not None:
-            return rest if volume in (container.volume, "c:", SYSTEM_ROOT.rstrip("\\")) else path.lower()
+            known = container.volume, "c:", SYSTEM_ROOT.rstrip("\\")
+            own = not container.volume or volume in known or _mounted(volume)  # disk and layers together are its root
+            return rest if own else path.lower()
         if volume == SYSTEM_ROOT.rstrip("\\"):
             return rest
         strange = _mounted(volume) and volume != self.volume

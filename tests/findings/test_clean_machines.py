@@ -22,6 +22,7 @@ from process_anatomy.walk.across.tables import Tables
 from structs.shared_data import KUSER_SHARED_DATA, KUSER_SHARED_DATA_ADDRESS
 from tests.walk.damaged import Editor, kernel_of
 
+LAYER = "\\Device\\HarddiskVolume4\\ProgramData\\docker\\windowsfilter\\3f1c2b7a9d10\\Files"
 OTHER_BUILDS = [
     ("clean-container-host", "x64-14393-0"),  # no field names the silo of a process
     ("clean-container-host", "x64-17763-0"),
@@ -102,6 +103,13 @@ def test_the_container_of_a_host_is_told_once_with_its_volume() -> None:
     assert any("9 processes" in line for line in container.evidence)
 
 
+def test_a_container_of_several_layers_is_clean() -> None:
+    """What an image's lower layer holds is run from the folder that the host keeps that layer in."""
+    assert rules_of(changed(CONTAINER_HOST, 5240, volume=LAYER)) == {}
+    assert rules_of(changed(CONTAINER_HOST, 5080, volume=LAYER)) == {}
+    assert rules_of(changed(CONTAINER_HOST, 1900, volume=LAYER)) == {1900: {"wrong-path"}}
+
+
 def test_a_host_process_that_runs_from_a_container_s_disk_is_told() -> None:
     """The disk is the container's Windows, and nobody else's: a program there is not the host's."""
     assert rules_of(changed(CONTAINER_HOST, 1900, volume=CONTAINER_DISK)) == {1900: {"wrong-path"}}
@@ -178,6 +186,7 @@ def test_where_windows_does_not_say_where_it_lies_nobody_is_in_the_wrong_place(t
             "\\device\\vmsmb\\vsmb-{dcc079ae-60ba-4d07-847c-3493609c0870}\\os",
         ),
         ("D:\\Windows\\explorer.exe", "d:"),
+        (LAYER + "\\Windows\\explorer.exe", LAYER.lower()),
     ],
 )
 def test_volumes_of_every_kind_are_known(path: str, volume: str) -> None:
