@@ -125,7 +125,7 @@ def test_the_lab_is_judged_alike_on_other_builds(build: str, judged: Callable[..
 
 
 def test_every_rule_fires_on_one_forged_image_and_not_on_another(judged: Callable[..., Judged]) -> None:
-    """Each rule above information fires in the intrusion, and passes by processes of the same image and of clean ones."""
+    """Each rule above information fires in the intrusion, and passes by processes there and on clean machines."""
     image, found = judged(INTRUSION)
     fired = {each.rule for each in found}
     ordinary = {each.rule for scenario in (LAB, CONTAINER_HOST) for each in judged(scenario)[1]}
