@@ -4,29 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from process_anatomy.absent import NOT_APPLICABLE
+from process_anatomy.absent import NOT_APPLICABLE, Absent
+from process_anatomy.findings.known import CHOOSES_PARENT, is_known
+from process_anatomy.findings.places import Places
 from process_anatomy.findings.rules import Clue, Severity, rule
 from process_anatomy.walk.across.tables import Tables
 
 
 @rule("chosen-parent", Severity.MEDIUM)
 def chosen_parent(tables: Tables) -> Iterator[Clue]:
-    """A process whose parent on record is not its creator, but whose token is its creator's."""
+    """A process whose parent on record is not its creator, who is nobody known to choose parents for others."""
+    places = Places(tables)
     for row in tables.creations:
         parent, creator = row.parent.process, row.creator.process
-        if parent is None or creator is None or parent is creator or row.parent_token is None:
+        if parent is None or creator is None or parent is creator:
             continue
         if not all(isinstance(p.create_time, int) for p in (row.process, parent, creator)):
             continue
+        lines = [
+            f"{creator.name} ({creator.pid}), _EPROCESS {creator.address:#x}, asked for it",
+            f"{parent.name} ({parent.pid}), _EPROCESS {parent.address:#x}, is its parent on record",
+        ]
         own, maker = row.token.authentication_id, tables.primary[creator.address].authentication_id
-        other = row.parent_token.authentication_id
+        other = NOT_APPLICABLE if row.parent_token is None else row.parent_token.authentication_id
+        # whoever elevates or logs somebody on hands in another's token; its own under another's parent is for no client
         if isinstance(own, int) and isinstance(other, int) and own == maker != other:
-            lines = (
-                f"{creator.name} ({creator.pid}), _EPROCESS {creator.address:#x}, asked for it",
-                f"{parent.name} ({parent.pid}), _EPROCESS {parent.address:#x}, is its parent on record",
-                f"its logon session {own:#x} is its creator's, the parent's is {other:#x}",
-            )
-            yield row.process, f"{parent.name} ({parent.pid})", lines
+            lines.append(f"its logon session {own:#x} is its creator's, the parent's is {other:#x}")
+        elif isinstance(creator.image_path, Absent) or is_known(CHOOSES_PARENT, creator, places, tables.number):
+            continue
+        yield row.process, f"{parent.name} ({parent.pid})", tuple(lines)
 
 
 @rule("reused-parent", Severity.INFO)

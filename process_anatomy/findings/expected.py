@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from process_anatomy.absent import Absent
+from process_anatomy.findings.places import read_toml
 from process_anatomy.walk.processes.listed import PROTECTED_SIGNERS, PROTECTED_TYPES, Process
 
 NEWEST = sys.maxsize
 """A build number that no older build's expectations are for."""
 SHORT_NAME = 14
 """Characters of a name that the kernel keeps for certain."""
-VOLUME = re.compile(r"^\\device\\harddiskvolume\d+(?=\\)")
-DRIVE = re.compile(r"^(?:\\\?\?\\)?[a-z]:(?=\\)")
-SYSTEM_ROOT = "\\systemroot\\"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +26,7 @@ class Expected:
         name: of its program, in lower case.
         path: places of its program, from the root of a volume; empty where it runs no file.
         parents: names of the processes that start it.
+        known: table of :mod:`process_anatomy.findings.known` with others that start it as well.
         session: ``none``, ``zero`` or ``user``.
         users: SIDs; one that ends with ``*`` stands for any ending.
         unique: ``system`` or ``session``: there is one in each.
@@ -42,6 +39,7 @@ class Expected:
     name: str
     path: tuple[str, ...] | None = None
     parents: tuple[str, ...] | None = None
+    known: str = ""
     session: str | None = None
     users: tuple[str, ...] | None = None
     unique: str | None = None
@@ -60,11 +58,7 @@ class Expected:
 @cache
 def _tables() -> dict[str, dict[str, Any]]:
     """The data as it is written."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    return tomllib.loads(files(__package__).joinpath("processes.toml").read_text("utf-8"))
+    return read_toml("processes.toml")
 
 
 @cache
@@ -81,10 +75,15 @@ def _expected(name: str, table: Mapping[str, Any], number: int) -> Expected:
             facts |= {key: value for key, value in older.items() if key not in ("build", "unjudged")}
             facts = {key: value for key, value in facts.items() if key not in older.get("unjudged", ())}
     if "protection" in facts:
-        kind, _, signer = facts["protection"].partition("-")
-        facts["protection"] = _number(PROTECTED_TYPES, kind), _number(PROTECTED_SIGNERS, signer)
+        facts["protection"] = protection_of(facts["protection"])
     whole: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in facts.items()}
     return Expected(name, **whole)
+
+
+def protection_of(text: str) -> tuple[int, int]:
+    """Type and signer from ``type-signer``."""
+    kind, _, signer = text.partition("-")
+    return _number(PROTECTED_TYPES, kind), _number(PROTECTED_SIGNERS, signer)
 
 
 def _number(names: dict[int, str], wanted: str) -> int:
@@ -109,11 +108,3 @@ def expected_of(process: Process, number: int) -> Expected | None:
     """What is expected of a process by its name in a build, ``None`` where it has none of Windows' own names."""
     name = file_name(process)
     return expectations(number).get(name.lower()) if isinstance(name, str) else None
-
-
-def from_volume(path: str) -> str:
-    r"""A path from the root of its volume, in lower case; a path of a network or an odd device stays as it is."""
-    small = path.lower()
-    if small.startswith(SYSTEM_ROOT):
-        return "\\windows\\" + small.removeprefix(SYSTEM_ROOT)
-    return VOLUME.sub("", DRIVE.sub("", small, count=1), count=1)

@@ -51,7 +51,7 @@ def _lines(row: Crossing) -> tuple[str, ...]:
     )
 
 
-@rule("hidden-process", Severity.CRITICAL)
+@rule("hidden-process", Severity.CRITICAL, rests=("list",))
 def hidden_process(tables: Tables) -> Iterator[Clue]:
     """A process that lives, and that the list of active processes does not hold."""
     for row, views in _hidden(tables):
@@ -59,9 +59,10 @@ def hidden_process(tables: Tables) -> Iterator[Clue]:
             yield row.process, ", ".join(row.hidden_from), _lines(row)
 
 
-@rule("half-hidden-process", Severity.HIGH)
+@rule("half-hidden-process", Severity.HIGH, rests=("list",))
 def half_hidden_process(tables: Tables) -> Iterator[Clue]:
     """A process that is listed, and that another view should show and does not."""
-    for row, _ in _hidden(tables):
-        if row.listed:
+    for row, views in _hidden(tables):
+        # who is missing in one direction of the list alone is where the list does not point back: it was torn
+        if row.listed and views - LISTS:
             yield row.process, ", ".join(row.hidden_from), _lines(row)

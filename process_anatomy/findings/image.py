@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent
-from process_anatomy.findings.expected import from_volume
+from process_anatomy.findings.places import from_volume
 from process_anatomy.findings.rules import Clue, Severity, rule
 from process_anatomy.walk.across.tables import Tables
 from process_anatomy.walk.address_space.page_comparison import PageRow
@@ -28,7 +28,7 @@ def _modules(tables: Tables) -> tuple[Module, ...]:
     return tables.modules.rows if tables.whole else ()
 
 
-@rule("hollowed-program", Severity.HIGH)
+@rule("hollowed-program", Severity.HIGH, rests=("vads", "pages"))
 def hollowed_program(tables: Tables) -> Iterator[Clue]:
     """What runs as the program is not what the kernel mapped as the program."""
     images = {(row.process.address, row.base): row for row in _modules(tables)}
@@ -46,7 +46,7 @@ def hollowed_program(tables: Tables) -> Iterator[Clue]:
                 lines.append(f"the {bits}-bit PEB says that the program is at {peb.image_base:#x}")
         vad = vad_around(around.get(process.address, ()), base)
         if vad is None:
-            if process.address not in tables.vads.broken and around.get(process.address):
+            if around.get(process.address):
                 lines.append(f"no VAD covers {base:#x}")
         elif isinstance(vad.vad_type, str) and vad.vad_type != IMAGE_MAP:
             lines.append(
@@ -73,7 +73,7 @@ def _changed(module: Module | None, pages: PageRow | None) -> Iterator[str]:
         yield from against_header(module.entry, module.header)
 
 
-@rule("other-program", Severity.HIGH)
+@rule("other-program", Severity.HIGH, rests=("vads",))
 def other_program(tables: Tables) -> Iterator[Clue]:
     """The file that is mapped as the program is not the one that the kernel audited."""
     for vad in tables.vads.rows:
@@ -88,7 +88,7 @@ def other_program(tables: Tables) -> Iterator[Clue]:
                 yield process, vad.file, (line, f"the kernel audited {audited}")
 
 
-@rule("image-without-file", Severity.HIGH)
+@rule("image-without-file", Severity.HIGH, rests=("vads",))
 def image_without_file(tables: Tables) -> Iterator[Clue]:
     """A mapped image behind which there is no file."""
     for vad in tables.vads.rows:
@@ -98,7 +98,7 @@ def image_without_file(tables: Tables) -> Iterator[Clue]:
             yield vad.process, _place(vad.start), (line,)
 
 
-@rule("unlisted-module", Severity.MEDIUM)
+@rule("unlisted-module", Severity.MEDIUM, rests=("vads", "modules"))
 def unlisted_module(tables: Tables) -> Iterator[Clue]:
     """A mapped image that none of the loader's lists holds, in a process whose lists could be read whole."""
     used = {(row.process.address, row.start): row for row in tables.pages.rows if row.kind == "vad"}
@@ -106,7 +106,8 @@ def unlisted_module(tables: Tables) -> Iterator[Clue]:
         if row.state != NOT_LISTED or row.vad is None or _early(row.process):
             continue
         pages = used.get((row.process.address, row.vad.start))
-        lines = [f"{row.mapped_path} is mapped at {_place(row.base)}, VAD {row.vad.address:#x}", "no list holds it"]
+        what = row.mapped_path if isinstance(row.mapped_path, str) else "an image whose file is not known"
+        lines = [f"{what} is mapped at {_place(row.base)}, VAD {row.vad.address:#x}", "no list holds it"]
         if pages is not None and pages.hardware:
             lines.append(f"pages that the page tables give: {pages.hardware}")
         yield row.process, _called(row), tuple(lines)
@@ -122,29 +123,27 @@ def _early(process: Process) -> bool:
     return not process.own_space or not isinstance(process.peb, int)
 
 
-@rule("half-listed-module", Severity.HIGH)
+@rule("half-listed-module", Severity.HIGH, rests=("modules",))
 def half_listed_module(tables: Tables) -> Iterator[Clue]:
     """A module that some of the loader's lists hold and others, which must hold it as well, do not."""
     for row in _modules(tables):
-        if row.process.address in tables.modules.cut:
-            continue
         entries = [entry for entry in (row.entry, row.entry32) if entry is not None]
         if lines := [line for entry in entries for line in against_lists(entry)]:
             yield row.process, _called(row), (*lines, f"at {_place(row.base)}")
 
 
-@rule("module-without-image", Severity.HIGH)
+@rule("module-without-image", Severity.HIGH, rests=("vads",))
 def module_without_image(tables: Tables) -> Iterator[Clue]:
     """A module that the loader lists where no image is mapped, in a process whose tree is known to its last node."""
     for row in _modules(tables):
-        if row.state == NO_IMAGE and row.process.address not in tables.vads.broken:
+        if row.state == NO_IMAGE:
             entry = row.entry.address if row.entry is not None else 0
             what = row.told("path") or "a module without a name"
             line = f"the loader lists {what} at {_place(row.base)}, entry {entry:#x}"
             yield row.process, _called(row), (line, "no image is mapped there")
 
 
-@rule("mistold-module", Severity.MEDIUM)
+@rule("mistold-module", Severity.MEDIUM, rests=("vads",))
 def mistold_module(tables: Tables) -> Iterator[Clue]:
     """A library whose header, path or size in memory is not what the loader recorded."""
     for row in _modules(tables):

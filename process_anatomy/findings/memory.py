@@ -20,6 +20,9 @@ PAYLOADS = {
 
 Source: the block_api stubs of the Metasploit Framework (external/source/shellcode); Fewer, "Reflective DLL injection".
 """
+HEAP_SIGNATURE, SIGNATURE_AT = bytes.fromhex("ffeeffee"), (0x8, 0x10)
+"""_HEAP.Signature, and where it lies in a heap of 32 and of 64 bits."""
+SUBSYSTEM, VISTA = "csrss.exe", 6000
 SHORT_STUB = bytes.fromhex("fce8")
 TOLD = 4
 """Addresses that one line of evidence names at the most."""
@@ -43,7 +46,7 @@ def _told(addresses: tuple[int, ...]) -> str:
     return ", ".join(f"{address:#x}" for address in addresses[:TOLD]) + more
 
 
-@rule("injected-image", Severity.HIGH)
+@rule("injected-image", Severity.HIGH, rests=("vads", "pages"))
 def injected_image(tables: Tables) -> Iterator[Clue]:
     """Executable memory that no file backs, with a PE header in it."""
     for row in tables.code:
@@ -67,7 +70,20 @@ def _payload(head: bytes) -> str:
     return ""
 
 
-@rule("injected-code", Severity.HIGH)
+def _of_old_subsystem(row: Code, name: str, number: int) -> bool:
+    """Whether this is what csrss.exe itself had in Windows XP and Server 2003, which may be written and run.
+
+    That is the heap that it shares with every program of its session (a section, never private), and the page at
+    address 0, where 16-bit programs have their interrupts.
+    """
+    vad = row.range.vad
+    if name != SUBSYSTEM or number >= VISTA or vad is None:
+        return False
+    heap = any(row.head[at : at + 4] == HEAP_SIGNATURE for at in SIGNATURE_AT)
+    return row.range.start == 0 or (vad.private == 0 and row.first == row.range.start and heap)
+
+
+@rule("injected-code", Severity.HIGH, rests=("vads", "pages"))
 def injected_code(tables: Tables) -> Iterator[Clue]:
     """Executable memory that no file backs, and that begins as injected code does, or lies where nobody makes code."""
     for row in tables.code:
@@ -77,11 +93,13 @@ def injected_code(tables: Tables) -> Iterator[Clue]:
         if known := _payload(row.head):
             yield row.process, f"{row.first:#x}", (*lines, known)
         elif "WRITE" in str(row.range.vad.protection) and (name := core_name(row.process, tables.number)) is not None:
+            if _of_old_subsystem(row, name, tables.number):
+                continue
             line = f"{name} compiles no code while it runs, yet this memory can be written and run"
             yield row.process, f"{row.first:#x}", (*lines, line)
 
 
-@rule("executable-memory", Severity.INFO)
+@rule("executable-memory", Severity.INFO, rests=("vads", "pages"))
 def executable_memory(tables: Tables) -> Iterator[Clue]:
     """Executable memory that no file backs: the places where injected code would be."""
     for row in tables.code:
@@ -90,7 +108,7 @@ def executable_memory(tables: Tables) -> Iterator[Clue]:
             yield row.process, f"{row.range.start:#x}", (_region(row), begins)
 
 
-@rule("beyond-vad", Severity.MEDIUM)
+@rule("beyond-vad", Severity.MEDIUM, rests=("vads", "pages"))
 def beyond_vad(tables: Tables) -> Iterator[Clue]:
     """Pages that the page tables let run, in a range whose VAD does not."""
     for row in tables.code:
@@ -101,16 +119,16 @@ def beyond_vad(tables: Tables) -> Iterator[Clue]:
         yield row.process, f"{row.first:#x}", (_region(row), line)
 
 
-@rule("uncovered-code", Severity.HIGH)
+@rule("uncovered-code", Severity.HIGH, rests=("vads", "pages"))
 def uncovered_code(tables: Tables) -> Iterator[Clue]:
     """Executable pages that no VAD covers, in a process whose tree is known to its last node."""
     for row in tables.code:
-        if row.range.vad is None and row.process.address not in tables.vads.broken and row.process.own_space:
+        if row.range.vad is None and row.process.own_space:
             begins = f"{row.first:#x} begins {row.head[:16].hex(' ')}"
             yield row.process, f"{row.first:#x}", (_region(row), row.range.hardware, begins)
 
 
-@rule("patched-code", Severity.MEDIUM)
+@rule("patched-code", Severity.MEDIUM, rests=("vads", "pages"))
 def patched_code(tables: Tables) -> Iterator[Clue]:
     """Code pages of a mapped image that this process has changed for itself."""
     for row in tables.code:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent
-from process_anatomy.findings.expected import SHORT_NAME, Expected, expectations, expected_of, file_name, from_volume
+from process_anatomy.findings.expected import SHORT_NAME, Expected, expectations, expected_of, file_name
+from process_anatomy.findings.known import is_known
+from process_anatomy.findings.places import WINDOWS, Places
 from process_anatomy.findings.rules import Clue, Severity, rule
 from process_anatomy.kernel.identify import SYSTEM_PID
 from process_anatomy.walk.across.tables import Tables
@@ -49,11 +51,12 @@ def _at(process: Process) -> str:
 @rule("wrong-path", Severity.HIGH)
 def wrong_path(tables: Tables) -> Iterator[Clue]:
     """A process with the name of one of Windows' own, whose program lies elsewhere."""
-    for process, expected in _windows_own(tables):
+    places = Places(tables)
+    for process, expected in _windows_own(tables) if places.known else ():
         path = process.image_path
         if expected.path is None or not isinstance(path, str):
             continue
-        if "\\" in path and from_volume(path) not in expected.path:
+        if "\\" in path and places.place(path, process) not in expected.path:
             usual = expected.path[0] if expected.path else "no file"
             yield process, path, (f"the kernel audited {path}", f"{expected.name} runs {usual}", _at(process))
 
@@ -61,6 +64,7 @@ def wrong_path(tables: Tables) -> Iterator[Clue]:
 @rule("wrong-parent", Severity.HIGH)
 def wrong_parent(tables: Tables) -> Iterator[Clue]:
     """A process with the name of one of Windows' own, started by somebody who does not start it."""
+    places = Places(tables)
     for process, expected in _windows_own(tables):
         if expected.parents is None or process.pid == SYSTEM_PID:
             continue
@@ -69,6 +73,8 @@ def wrong_parent(tables: Tables) -> Iterator[Clue]:
             continue
         name = file_name(parent.process)
         if isinstance(name, Absent) or name.lower() in expected.parents:
+            continue
+        if expected.known and is_known(expected.known, parent.process, places, tables.number):
             continue
         usual = " or ".join(expected.parents) or "nobody"
         line = f"its parent is {name} ({parent.pid}), _EPROCESS {parent.process.address:#x}"
@@ -83,8 +89,11 @@ def _dated(child: Process, parent: Process) -> bool:
 @rule("wrong-session", Severity.MEDIUM)
 def wrong_session(tables: Tables) -> Iterator[Clue]:
     """A process with the name of one of Windows' own, in a session where it does not run."""
+    places = Places(tables)
     for process, expected in _windows_own(tables):
         session = process.session
+        if places.container(process) is not None:
+            continue  # it has one session for everything: its services, and whoever works in it
         if expected.session is None or (isinstance(session, Absent) and session != NOT_APPLICABLE):
             continue
         kind = "none" if isinstance(session, Absent) else "user" if session else "zero"
@@ -111,17 +120,20 @@ def wrong_user(tables: Tables) -> Iterator[Clue]:
 @rule("twin", Severity.MEDIUM)
 def twin(tables: Tables) -> Iterator[Clue]:
     """More than one process of a kind of which there is one."""
-    groups: dict[tuple[str, int | None], list[Process]] = {}
+    places = Places(tables)
+    groups: dict[tuple[str, int | None, int], list[Process]] = {}
     for process in tables.everyone.rows:
         expected = expected_of(process, tables.number)
         if expected is None or expected.unique is None or process.exit_time != NOT_APPLICABLE:
             continue
+        container = places.container(process)
+        key = 0 if container is None else container.key
         if expected.unique == "session":
             if isinstance(process.session, int):
-                groups.setdefault((expected.name, process.session), []).append(process)
+                groups.setdefault((expected.name, process.session, key), []).append(process)
         else:
-            groups.setdefault((expected.name, None), []).append(process)
-    for (name, session), members in groups.items():
+            groups.setdefault((expected.name, None, key), []).append(process)
+    for (name, session, _), members in groups.items():
         if len(members) < 2:
             continue
         where = "the system" if session is None else f"session {session}"
@@ -224,11 +236,25 @@ def _protection(value: tuple[int, int]) -> str:
 @rule("foreign-protection", Severity.HIGH)
 def foreign_protection(tables: Tables) -> Iterator[Clue]:
     """A program from outside Windows' folder with a protection that only Windows' own core has."""
-    for process in _running(tables):
+    places = Places(tables)
+    for process in _running(tables) if places.known else ():
         protection, path = process.protection, process.image_path
         if isinstance(protection, Absent) or not isinstance(path, str) or "\\" not in path:
             continue
         kind, signer = protection
-        if kind and signer in CORE_SIGNERS and not from_volume(path).startswith("\\windows\\"):
+        if kind and signer in CORE_SIGNERS and not places.place(path, process).startswith(WINDOWS + "\\"):
             line = f"it is protected as {_protection(protection)}, its program is {path}"
             yield process, _protection(protection), (line, f"_EPROCESS {process.address:#x}, Protection")
+
+
+@rule("container", Severity.INFO)
+def container(tables: Tables) -> Iterator[Clue]:
+    """A container that shares this Windows' kernel: its processes are judged by its own Windows."""
+    for each in Places(tables).containers:
+        members = [process for process in tables.processes if process.address in each.members]
+        if not members:
+            continue
+        where = f"session {each.session}" if each.session is not None else "no session"
+        silo = f"server silo {each.key:#x}" if each.key > 0 else "a session with a whole Windows of its own"
+        lines = (f"{silo}, {where}, {len(members)} processes", f"its Windows runs from {each.volume or 'no volume'}")
+        yield members[0], where, (*lines, _at(members[0]))

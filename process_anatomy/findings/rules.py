@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from process_anatomy.absent import NOT_APPLICABLE
 from process_anatomy.errors import RequestError
+from process_anatomy.findings.standing import FITNESS, Standing
 from process_anatomy.walk.across.tables import Tables
 from process_anatomy.walk.processes.listed import Process
 
@@ -37,11 +39,14 @@ class Rule:
         id: its name, which is also that of its note.
         severity: of each of its findings.
         judge: looks at the tables, and gives clues.
+        rests: the tables that it concludes from, by their names in :data:`process_anatomy.findings.standing.FITNESS`;
+            it is not run for a process one of whose is broken.
     """
 
     id: str
     severity: Severity
     judge: Judge
+    rests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +72,48 @@ RULES: dict[str, Rule] = {}
 """Every rule by its id, in the order of the rooms' modules."""
 
 
-def rule(name: str, severity: Severity) -> Callable[[Judge], Judge]:
-    """Register a function as a rule."""
+def rule(name: str, severity: Severity, rests: Sequence[str] = ()) -> Callable[[Judge], Judge]:
+    """Register a function as a rule that rests on these tables."""
+    assert FITNESS.keys() >= set(rests), rests
 
     def register(judge: Judge) -> Judge:
         assert name not in RULES, name
-        RULES[name] = Rule(name, severity, judge)
+        RULES[name] = Rule(name, severity, judge, tuple(rests))
         return judge
 
     return register
 
 
-def findings(tables: Tables, least: Severity = Severity.INFO, rules: Collection[str] = ()) -> list[Finding]:
-    """Everything that does not fit together, the weightiest first, then by process id.
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What came of running rules.
+
+    Attributes:
+        findings: everything that does not fit together, the weightiest first, then by process id.
+        ran: ids of the rules that were run.
+        processes: how many processes that had not ended they were run for.
+        unjudged: by reason, the processes of which some rules could not judge, each with how many rules.
+    """
+
+    findings: tuple[Finding, ...]
+    ran: tuple[str, ...]
+    processes: int
+    unjudged: Mapping[str, Mapping[int, int]]
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """How much was judged, and for each reason how many were not: none found is not none judged."""
+        ran = f"{len(self.ran)} rules were" if len(self.ran) > 1 else "one rule was"
+        told = [f"{ran} run over {self.processes} running processes"]
+        for reason, processes in self.unjudged.items():
+            most = max(processes.values())
+            rules = f"{most} of the rules" if most > 1 else "one of the rules"
+            told.append(f"not judged by {rules}, in {len(processes)} of the processes: {reason}")
+        return tuple(told)
+
+
+def judged(tables: Tables, least: Severity = Severity.INFO, rules: Collection[str] = ()) -> Judgement:
+    """Run rules; a rule is not run for a process one of whose tables, on which it rests, is broken.
 
     A rule that is not asked for is not run, and a table that no rule asks for is not walked.
 
@@ -93,14 +127,34 @@ def findings(tables: Tables, least: Severity = Severity.INFO, rules: Collection[
     """
     if unknown := sorted(set(rules) - RULES.keys()):
         raise RequestError(f"there is no rule {unknown[0]}; the rules are {', '.join(RULES)}")
+    standing = Standing(tables)
+    run = [each for each in RULES.values() if each.severity >= least and (not rules or each.id in rules)]
     found = [
-        Finding(each.id, each.severity, *clue)
-        for each in RULES.values()
-        if each.severity >= least and (not rules or each.id in rules)
-        for clue in each.judge(tables)
+        Finding(each.id, each.severity, process, about, evidence)
+        for each in run
+        for process, about, evidence in each.judge(tables)
+        if process is None or standing.reason(process.address, each.rests) is None
     ]
+    running = [process for process in tables.processes if process.exit_time == NOT_APPLICABLE]
+    unjudged: dict[str, dict[int, int]] = {}
+    for process in running:
+        for each in run:
+            if (reason := standing.reason(process.address, each.rests)) is not None:
+                kind = reason.partition(":")[0].partition(",")[0]
+                rules_of = unjudged.setdefault(kind, {})
+                rules_of[process.address] = rules_of.get(process.address, 0) + 1
     order = {name: number for number, name in enumerate(RULES)}
-    return sorted(found, key=lambda finding: (-finding.severity, _pid(finding), order[finding.rule]))
+    found.sort(key=lambda finding: (-finding.severity, _pid(finding), order[finding.rule]))
+    return Judgement(tuple(found), tuple(each.id for each in run), len(running), unjudged)
+
+
+def findings(tables: Tables, least: Severity = Severity.INFO, rules: Collection[str] = ()) -> list[Finding]:
+    """Everything that does not fit together: the findings of :func:`judged`.
+
+    Raises:
+        RequestError: there is no rule of that id.
+    """
+    return list(judged(tables, least, rules).findings)
 
 
 def _pid(finding: Finding) -> tuple[int, int]:

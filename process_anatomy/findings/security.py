@@ -122,7 +122,7 @@ def _named(mask: int) -> str:
     return ", ".join(PRIVILEGES.get(value, f"bit {value}") for value in range(64) if mask >> value & 1)
 
 
-@rule("foreign-impersonation", Severity.HIGH)
+@rule("foreign-impersonation", Severity.HIGH, rests=("threads",))
 def foreign_impersonation(tables: Tables) -> Iterator[Clue]:
     """A thread that acts for a more powerful client, in a process that has no right to impersonate."""
     for token in tables.tokens:
@@ -139,7 +139,7 @@ def foreign_impersonation(tables: Tables) -> Iterator[Clue]:
             yield token.process, f"thread {token.tid}", lines
 
 
-@rule("excess-impersonation", Severity.HIGH)
+@rule("excess-impersonation", Severity.HIGH, rests=("threads",))
 def excess_impersonation(tables: Tables) -> Iterator[Clue]:
     """A thread that acts for a client further than the client's token allows."""
     order = list(IMPERSONATION_LEVELS.values())

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.findings.rules import Clue, Severity, rule
-from process_anatomy.kernel.lists import NOT_BACK
+from process_anatomy.findings.standing import Standing
 from process_anatomy.walk.across.tables import Tables
 from process_anatomy.walk.processes.listed import NOT_READ, Process
 
@@ -31,12 +31,10 @@ def smear(tables: Tables) -> Iterator[Clue]:
     for thread in tables.threads.rows:
         lines = [line for line in thread.problems if line.startswith("it says that it belongs to")]
         told[thread.process.address] += [f"thread {thread.address:#x}: {line}" for line in lines]
-    # a process that one direction passes over explains what its neighbours say, and is told as hidden itself
-    passed_over = not tables.listed.broken and any(len(process.seen_by) == 1 for process in tables.listed.rows)
     for process in tables.processes:
         own = [line for line in process.problems if line.partition(":")[0] not in MISSING]
-        if passed_over:
-            own = [line for line in own if not line.startswith(NOT_BACK)]
+        if len(process.seen_by) == 1 and not tables.listed.broken:
+            own.append(f"the list of active processes holds it in one direction only ({process.seen_by[0]})")
         lines = [f"_EPROCESS {process.address:#x}: {line}" for line in own]
         if lines := lines + _few(told[process.address]):
             yield process, f"_EPROCESS {process.address:#x}", tuple(lines)
@@ -44,9 +42,12 @@ def smear(tables: Tables) -> Iterator[Clue]:
 
 @rule("not-judged", Severity.INFO)
 def not_judged(tables: Tables) -> Iterator[Clue]:
-    """What could not be read of a process, so that rules over it had nothing to judge."""
+    """What is broken of a process or could not be read, so that rules were not run or had nothing to judge."""
     if not tables.whole:
         return
+    standing = Standing(tables)
+    for reason in dict.fromkeys(standing.list.values()):
+        yield None, "the list of active processes", (f"who is missing in a list is not judged: {reason}",)
     unknown = {row.process.address: 0 for row in tables.pages.rows}
     for row in tables.pages.rows:
         unknown[row.process.address] += row.unknown
@@ -56,8 +57,7 @@ def not_judged(tables: Tables) -> Iterator[Clue]:
         lines = [line for line in process.problems if line.partition(":")[0] in MISSING]
         token = tables.primary[process.address]
         lines += [f"token, {fact}" for fact in _gone(token, ("user", "integrity", "present", "enabled"))]
-        if process.address in tables.vads.broken:
-            lines.append("its VAD tree is not known to its last node")
+        lines += standing.reasons(process.address)
         if pages := unknown.get(process.address, 0):
             lines.append(f"{pages} pages lie under page tables that are not in memory")
         for peb in tables.pebs:

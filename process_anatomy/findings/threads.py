@@ -49,14 +49,14 @@ def _clue(row: Starts, kinds: frozenset[str]) -> Iterator[tuple[Process, str, tu
         yield thread.process, f"thread {tid}", (*lines, f"_ETHREAD {thread.address:#x}")
 
 
-@rule("thread-in-private-memory", Severity.HIGH)
+@rule("thread-in-private-memory", Severity.HIGH, rests=("vads", "threads"))
 def thread_in_private_memory(tables: Tables) -> Iterator[Clue]:
     """A thread that starts in executable memory behind which there is no file."""
     for row in _running(tables):
         yield from _clue(row, frozenset({PRIVATE_EXECUTABLE}))
 
 
-@rule("thread-outside-images", Severity.MEDIUM)
+@rule("thread-outside-images", Severity.MEDIUM, rests=("vads", "threads"))
 def thread_outside_images(tables: Tables) -> Iterator[Clue]:
     """A thread that starts in memory that is no image and is not executable, or in no range at all."""
     for row in _running(tables):
@@ -64,7 +64,7 @@ def thread_outside_images(tables: Tables) -> Iterator[Clue]:
             yield from _clue(row, OUTSIDE)
 
 
-@rule("thread-outside-drivers", Severity.HIGH)
+@rule("thread-outside-drivers", Severity.HIGH, rests=("threads",))
 def thread_outside_drivers(tables: Tables) -> Iterator[Clue]:
     """A thread of the kernel that starts in no driver, where all drivers are known with their places."""
     known = all(isinstance(row.base, int) and isinstance(row.size, int) for row in tables.drivers.rows)
@@ -72,7 +72,7 @@ def thread_outside_drivers(tables: Tables) -> Iterator[Clue]:
         yield from _clue(row, frozenset({NO_DRIVER}))
 
 
-@rule("thread-hidden-from-debugger", Severity.LOW)
+@rule("thread-hidden-from-debugger", Severity.LOW, rests=("threads",))
 def thread_hidden_from_debugger(tables: Tables) -> Iterator[Clue]:
     """A thread that asked the kernel not to tell debuggers of it."""
     for row in _running(tables):

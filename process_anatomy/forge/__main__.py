@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from process_anatomy.forge.cast.scenarios import SCENARIOS
+from process_anatomy.forge.cast.scenarios import EVERY
 from process_anatomy.forge.machine.containers import FORMATS
 from process_anatomy.forge.machine.forging import DEFAULT_BUILD, DEFAULT_SEED, forge
 from process_anatomy.forge.parts.image import Image
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m process_anatomy.forge", description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("samples"), help="folder for the three files")
     parser.add_argument("--format", choices=sorted(FORMATS), default="bitmap", help="container of the memory")
-    parser.add_argument("--scenario", choices=sorted(SCENARIOS), default="lab", help="who runs")
+    parser.add_argument("--scenario", choices=sorted(EVERY), default="lab", help="who runs")
     parser.add_argument("--build", choices=builds.names(), default=DEFAULT_BUILD, metavar="LAYOUT",
                         help="kernel layout, for instance x64-19041-0")  # fmt: skip
     parser.add_argument(
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="decides every address and frame")
     chosen = parser.parse_args(arguments)
     try:
-        image = forge(SCENARIOS[chosen.scenario], chosen.seed, chosen.build, chosen.pae)
+        image = forge(EVERY[chosen.scenario], chosen.seed, chosen.build, chosen.pae)
     except (ValueError, LayoutError) as error:
         parser.error(str(error))
     number = image.truth["build"]

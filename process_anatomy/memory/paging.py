@@ -291,6 +291,7 @@ def leaves(
     last: int = 0xFFFF_FFFF_FFFF_FFFF,
     mode: Mode = X64,
     gaps: list[Gap] | None = None,
+    tables_read: list[tuple[Addresses, npt.NDArray[np.int64]]] | None = None,
 ) -> Iterator[Leaves]:
     """Yield every entry that is not zero of the lowest tables that can be read, from ``first`` to ``last``.
 
@@ -307,6 +308,7 @@ def leaves(
         last: highest address of interest.
         mode: format of the tables.
         gaps: where to put what could not be read.
+        tables_read: where to put which tables were read: their places, and the numbers of their roots.
     """
     movable = transition_frames(memory)
     tops = np.atleast_1d(np.asarray(roots, dtype=np.uint64)) & np.uint64(mode.root_mask)
@@ -329,6 +331,8 @@ def leaves(
             if gaps is not None and not within.all():
                 gaps.append(Gap(prefix[~within], root[~within], 1 << min(shift + bits, 64)))
             prefix, tables, root = prefix[within], tables[within], root[within]
+        if tables_read is not None:
+            tables_read.append((tables, root))
         offsets = memory.locate(tables, size)
         if gaps is not None and not (offsets >= 0).all():
             lost = offsets < 0

@@ -75,6 +75,8 @@ def _sides(holder: Side, target: Side) -> dict[str, object]:
 def step_note(row: Step) -> Fact:
     """The note of a handle that gives power over another process."""
     facts = _sides(row.holder, row.target) | {"value": f"{row.handle.value:#x}", "powers": ", ".join(row.powers)}
+    if not row.steers:
+        return "access-row/secrets", facts
     return f"access-row/{'upwards' if row.upwards else row.kind.lower()}", facts
 
 

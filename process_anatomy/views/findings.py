@@ -12,7 +12,7 @@ SEVERITIES = ("info", "low", "medium", "high", "critical")
 
 def rows(request: Request) -> Iterator[Row]:
     """One row for each finding, the weightiest first, then by process id."""
-    from process_anatomy.findings import Severity, findings
+    from process_anatomy.findings import Severity, judged
     from process_anatomy.findings.hiding import HIDING
     from process_anatomy.notes.finding_rows import finding_note, innocent, technique
 
@@ -21,7 +21,9 @@ def rows(request: Request) -> Iterator[Row]:
     least = Severity.INFO if rules else Severity(SEVERITIES.index(request.options["severity"]))
     tables = request.tables if rules and not HIDING & set(rules) else request.tables.with_hidden
     request.report(tables.everyone.problems)
-    for row in findings(tables, least, rules):
+    judgement = judged(tables, least, rules)
+    request.report(judgement.lines)
+    for row in judgement.findings:
         process = row.process
         yield (
             0,

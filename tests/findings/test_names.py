@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from process_anatomy.findings.expected import NEWEST, expectations, from_volume
+from process_anatomy.findings.expected import NEWEST, expectations
 from process_anatomy.findings.names import one_step, resembled
+from process_anatomy.findings.places import from_volume
 from process_anatomy.walk.processes.listed import PROTECTED_SIGNERS, PROTECTED_TYPES
 
 SESSIONS, KINDS = {None, "none", "zero", "user"}, {None, "system", "session"}

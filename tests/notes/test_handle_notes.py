@@ -8,7 +8,7 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.notes import default
 from process_anatomy.notes.explainer import Explainer
 from process_anatomy.notes.handle_rows import KINDS, handle_note, step_note, way_note
-from process_anatomy.walk.across.access import POWERS, Side, Step, Way
+from process_anatomy.walk.across.access import POWERS, READING, Side, Step, Way
 from process_anatomy.walk.handles.entries import AUDIT, INHERIT, PROTECT
 from process_anatomy.walk.handles.opened import Handle
 from process_anatomy.walk.handles.rights import all_rights, rights_text
@@ -39,6 +39,7 @@ def test_every_kind_of_access_is_reached_and_has_its_note() -> None:
     high = Side(None, "b.exe (12)", GONE, NOT_APPLICABLE, "high")
     steps = [Step(replace(HANDLE, type=name), low, low, ("POWER",), ()) for name in POWERS]
     steps.append(Step(replace(HANDLE, type="Process"), low, high, ("POWER",), ()))
+    steps.append(Step(replace(HANDLE, type="Process"), low, high, (READING,), ()))
     ways = [Way((steps[-1],)), Way((steps[0], steps[-1]))]
     found = told(map(step_note, steps)) | told(map(way_note, ways))
     assert found == set(default().ids("access-row/"))

@@ -182,7 +182,7 @@ NAMES = {
     "peb-row": "native wow64 wow64-native debugged none pico ended unreadable no-tables no-address small-dump",
     "environment-row": "variable search shell endings windows-folder code drive odd unreadable",
     "handle-row": "process self thread token file key section link named unnamed unreadable",
-    "access-row": "process thread token section upwards way-direct way-steps",
+    "access-row": "process secrets thread token section upwards way-direct way-steps",
     "teb-row": "user wow64 small none pico gone no-address unreadable",
     "global-flag": "FLG_STOP_ON_EXCEPTION FLG_SHOW_LDR_SNAPS FLG_DEBUG_INITIAL_COMMAND FLG_STOP_ON_HUNG_GUI"
     " FLG_HEAP_ENABLE_TAIL_CHECK FLG_HEAP_ENABLE_FREE_CHECK FLG_HEAP_VALIDATE_PARAMETERS"

@@ -131,9 +131,12 @@ INTRUSION = Scenario(
         ),
         _intruder(6080, "shade.exe", memory=PAGED_OUT, hidden=True),
         _intruder(6160, "reach.exe", memory=PAGED_OUT, findings=("power-over-higher",)),
+        _intruder(6200, "peek.exe", memory=PAGED_OUT, findings=("lsass-memory",)),
+        _intruder(6240, "adopted.exe", memory=TRIMMED, asked_by=5000, findings=("chosen-parent",)),
         _intruder(6120, "noid.exe", memory=PAGED_OUT, unseen_by=("cid",)),
     ),
-    powers=(Power(6160, "Process", 5760, 0x2A),),
+    powers=(Power(6160, "Process", 5760, 0x2A), Power(6200, "Process", 728, 0x1410)),
     ways=(Way("high", (6160, 5760)),),
 )  # fmt: skip
-"""One trace for each rule.  Of those that hold others, reach.exe may write into lift.exe."""
+"""One trace for each rule.  Of those that hold others, reach.exe may write into lift.exe, and peek.exe may read
+what lsass.exe keeps.  adopted.exe has the shell as its parent, like all others, but implant.exe made it."""

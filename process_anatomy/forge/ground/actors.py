@@ -92,6 +92,7 @@ class Actor:
         protection: type and signer of a protected process, as one byte.
         critical: ending it stops the system.
         injected: has private memory that can be written and executed.
+        compiles: has code in private memory that a just-in-time compiler made, and may change.
         odd_pages: has pages that do not go with its VADs.
         large_page: has a 2 MB page.
         handles: how many handles it has open beyond those to itself.
@@ -121,6 +122,8 @@ class Actor:
         leads_console: the console was made for it, and it leads the group of its programs.
         since: version of Windows that brought it.
         old_parent: process id of the parent before Windows Vista, where it was another.
+        silo: name of the server silo (container) that it runs in.
+        volume: device that its program lies on, where that is not the machine's own.
     """
 
     pid: int
@@ -137,6 +140,7 @@ class Actor:
     protection: int = 0
     critical: bool = False
     injected: bool = False
+    compiles: bool = False
     odd_pages: bool = False
     large_page: bool = False
     handles: int = 6
@@ -163,6 +167,8 @@ class Actor:
     leads_console: bool = False
     since: tuple[int, int] = (0, 0)
     old_parent: int | None = None
+    silo: str = ""
+    volume: str = ""
 
     @property
     def creator(self) -> int:

@@ -25,6 +25,8 @@ from structs.peb import EWOW64PROCESS, WOW64_PROCESS
 from structs.session import MM_SESSION_SPACE, PSP_SESSION_SPACE_SESSION_ID
 
 STILL_ACTIVE = 259
+SILO_SIZE = 0x600
+"""Bytes of a job object that is a silo."""
 PROCESS_OBJECT = 3
 """Type of dispatcher object."""
 WITHOUT_STRUCTURE = (6, 1)
@@ -37,7 +39,7 @@ def audited_name(actor: Actor) -> str:
     """The object name that is audited at a process's creation."""
     if actor.role == SYSTEM:
         return ""
-    return DISK + actor.path[2:] if ":" in actor.path else actor.name
+    return (actor.volume or DISK) + actor.path[2:] if ":" in actor.path else actor.name
 
 
 class ProcessTable:
@@ -47,6 +49,7 @@ class ProcessTable:
         self.objects, self.build, self.kernel = objects, objects.build, objects.kernel
         self.session_pool, self.boot_time = session_pool, boot_time
         self.sessions: dict[int, int] = {}
+        self.silos: dict[str, int] = {}
         self.drivers: Mapping[str, int] = {}
 
     def reserve(self, type_name: str) -> int:
@@ -66,6 +69,12 @@ class ProcessTable:
                 data = data.ljust(PSEUDO_SESSION_SIZE, b"\0")
             self.sessions[number] = self.session_pool.put(data, b"MmSe")
         return self.sessions[number]
+
+    def silo(self, name: str) -> int:
+        """Address of a container's job object; zero outside any."""
+        if name and name not in self.silos:
+            self.silos[name] = self.objects.nonpaged.put(bytes(SILO_SIZE), b"Job ")
+        return self.silos.get(name, 0)
 
     def _session_heads(self, processes: list[Process]) -> dict[int, int]:
         """Number of a session to the head of its list of processes, where the build has such lists."""
@@ -191,6 +200,7 @@ class ProcessTable:
             "Minimal": int(actor.minimal),
             "ProtectionType": actor.protection & 7,
             "ProtectionSigner": actor.protection >> 4,
+            "ServerSilo": self.silo(actor.silo),
             "SignatureLevel": 0x1E if actor.protection else 0,
             **groups,
             **heads,

@@ -180,6 +180,11 @@ class UserHalves:
             code = b"\xfc\x48\x83\xe4\xf0\xe8\x00\x00\x00\x00 this is practice, not a program \x90\x90\xc3"
             frame = space.put(zone + 0x40000, code, USER_DATA & ~NO_EXECUTE)
             user.note(zone + 0x40000, "valid", "injected", space.memory.pages[frame])
+        if actor.compiles:
+            at = zone + 0x48000
+            add(Region(at, 0x4000, EXECUTE_READ_WRITE, "compiled code", commit=4, mem_commit=True))
+            frame = space.put(at, b"\x55\x48\x8b\xec\x48\x83\xec\x20\xc9\xc3" * 40, USER_DATA & ~NO_EXECUTE)
+            user.note(at, "valid", "compiled code", space.memory.pages[frame])
         contents = [f"NLS-PAGE-{index} ".encode() * 20 for index in range(3)]
         locale = self.sections.data(LOCALE, LOCALE_PAGES, contents)
         start = zone + 0x50000

@@ -18,8 +18,10 @@ ODDITIES: dict[str, tuple[str, ...]] = {
     "debugged": ("debugged",),
 }
 """Other attributes of an actor that rules find."""
-MAIN_VIEWS = {"forward", "backward", "cid", "scan"}
+MAIN_VIEWS = {"cid", "scan"}
 """Views from which nothing but tampering takes a process."""
+ONE_WAY = {"forward", "backward"}
+"""Directions of the list of active processes: who is missing in one of them is where the list was torn."""
 NEED_CREATOR = {"chosen-parent", "raised-integrity"}
 """Rules that judge by who asked for a process."""
 NEED_PROTECTION = {"weak-protection", "foreign-protection"}
@@ -60,6 +62,8 @@ def findings(actor: Actor, unknowable: frozenset[str]) -> list[str]:
         rules.append("hidden-process")
     elif actor.ended is None and MAIN_VIEWS & {*actor.unseen_by}:
         rules.append("half-hidden-process")
+    if actor.ended is None and not actor.hidden and len(ONE_WAY & {*actor.unseen_by}) == 1:
+        rules.append("smear")
     rules += [rule for name, told in ODDITIES.items() if getattr(actor, name) for rule in told]
     return sorted({*rules, *actor.findings} - unknowable)
 

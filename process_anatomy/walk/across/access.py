@@ -7,7 +7,7 @@ that lead from a process to one of a higher integrity level.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from process_anatomy.absent import Absent
@@ -37,6 +37,14 @@ POWERS = {
 }
 """Rights that give power, by type: code, memory, handles or children of a process; what a thread does next and for
 whom; a token's identity; what stands in a program's memory."""
+READ_MEMORY, QUERY = 0x10, 0x400 | 0x1000
+"""PROCESS_VM_READ, and PROCESS_QUERY_INFORMATION or PROCESS_QUERY_LIMITED_INFORMATION, which a reader needs beside it.
+
+Reading is power over one process alone: lsass.exe keeps secrets of everybody who logged on.  Source: MITRE ATT&CK
+T1003.001.
+"""
+KEEPER = "lsass.exe"
+READING = "PROCESS_VM_READ"
 RANKS = {name: rank for rank, name in enumerate(name for _, name in sorted(INTEGRITY_LEVELS.items()))}
 """Integrity levels, lowest first."""
 
@@ -89,9 +97,19 @@ class Step:
         return str(self.handle.type)
 
     @property
+    def steers(self) -> bool:
+        """Whether it lets the holder do more than read the target's memory."""
+        return self.powers != (READING,)
+
+    @property
+    def reads_secrets(self) -> bool:
+        """Whether it lets the holder read the memory of the process that keeps secrets of everybody who logged on."""
+        return self.kind == PROCESS and READING in self.powers
+
+    @property
     def upwards(self) -> bool:
-        """Whether the target's integrity level is above the holder's."""
-        return self.holder.rank >= 0 and self.target.rank > self.holder.rank
+        """Whether the holder can steer a target whose integrity level is above its own."""
+        return self.steers and self.holder.rank >= 0 and self.target.rank > self.holder.rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +161,8 @@ def access(kernel: Kernel, processes: Sequence[Process]) -> AccessTable:
     known = object_types(kernel)
     wanted = frozenset(POWERS) & {row.name for row in known.rows.values()}
     found = handles(kernel, processes, wanted) if wanted else Handles((), (), known.problems)
-    rows = [row for row in found.rows if isinstance(row.type, str) and row.access & POWERS[row.type]]
+    keepers = {p.address for p in processes if isinstance(p.name, str) and p.name.lower() == KEEPER}
+    rows = [row for row in found.rows if isinstance(row.type, str) and row.access & _mask(row, keepers)]
     unlisted = _unlisted(kernel, processes, rows)
     own = tokens(kernel, [*processes, *unlisted])
     sides = {token.process.address: _side(token) for token in own}
@@ -155,12 +174,13 @@ def access(kernel: Kernel, processes: Sequence[Process]) -> AccessTable:
         (f"{lost} handles that give power are not shown, because whom they lead to could not be told",) if lost else ()
     )
     steps = [
-        Step(row, sides[row.process.address], target, _powers(row), row.problems)
+        Step(row, sides[row.process.address], target, _powers(row, keepers), row.problems)
         for row, targets in led
         for target in targets
         if target.process is not row.process
     ]
-    return AccessTable(tuple(steps), tuple(_ways(steps)), (*found.problems, *odd))
+    ways = _ways([step for step in steps if step.steers])
+    return AccessTable(tuple(steps), tuple(ways), (*found.problems, *odd))
 
 
 def _side(token: Token) -> Side:
@@ -179,11 +199,17 @@ def _unlisted(kernel: Kernel, processes: Sequence[Process], rows: Sequence[Handl
     return read_processes(kernel, wanted, [()] * len(wanted), [[] for _ in wanted])
 
 
-def _powers(row: Handle) -> tuple[str, ...]:
+def _mask(row: Handle, keepers: Collection[int]) -> int:
+    """The rights of a handle that give power, by what it leads to."""
+    mask = POWERS[str(row.type)]
+    reads = row.type == PROCESS and row.target.process in keepers and row.access & QUERY
+    return mask | READ_MEMORY if reads else mask
+
+
+def _powers(row: Handle, keepers: Collection[int]) -> tuple[str, ...]:
     """Names of the rights that give power."""
-    kind = str(row.type)
-    names = {**all_rights()[kind].bits, **RIGHTS}
-    return tuple(name for bit, name in names.items() if row.access & POWERS[kind] & bit)
+    names = {**all_rights()[str(row.type)].bits, **RIGHTS}
+    return tuple(name for bit, name in names.items() if row.access & _mask(row, keepers) & bit)
 
 
 def _targets(

@@ -195,7 +195,7 @@ def _address_spaces(walks: Walks) -> list[Component]:
         elif process.vad_root == 0 and process.runs_program:
             obstacles.append("it runs, but its VadRoot is zero")
         elif process.address in trees.broken and not lost:
-            obstacles.append("its VAD tree could not be followed whole")
+            obstacles.append(trees.broken[process.address])
         if process.vad_root == 0 and not obstacles:
             found.append(Component(NONE))
             continue

@@ -325,6 +325,8 @@ class _Case:
             same_as_maker = self.token.authentication_id == self.maker.authentication_id
             if same_as_maker and self.token.authentication_id != above.authentication_id:
                 yield "the token is of its creator's logon, the parent is another's: the parent was chosen"
+            elif self.maker.authentication_id not in SERVICE_LOGONS:
+                yield f"process {_pid(self.creator)}, which is no service, asked for it: the parent was chosen"
         asker = self.maker or above
         if above and asker and self._higher_than(asker) and not self._elevated(above) and not _able(asker):
             yield f"higher integrity ({self.token.integrity}) than its creator could give"

@@ -240,7 +240,7 @@ def _start(
 
 def _incomplete(trees: VadTable) -> frozenset[int]:
     """Addresses of the processes that may have ranges that were not read."""
-    return trees.broken | {row.process.address for row in trees.rows if isinstance(row.start, Absent)}
+    return frozenset(trees.broken) | {row.process.address for row in trees.rows if isinstance(row.start, Absent)}
 
 
 def _why_no_range(process: Process, unread: frozenset[int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property
 
+from process_anatomy.absent import Absent
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.selfproof import Proof
 from process_anatomy.memory.address_space import AddressSpace
@@ -27,6 +28,7 @@ from process_anatomy.walk.handles.opened import Handles, handles
 from process_anatomy.walk.handles.tables import HandleTables, handle_tables
 from process_anatomy.walk.processes.kin import Kin
 from process_anatomy.walk.processes.listed import Process, ProcessTable, processes
+from process_anatomy.walk.processes.system_root import silos, system_root
 from process_anatomy.walk.program.drivers import DriverTable, drivers
 from process_anatomy.walk.program.environments import Variable, environments
 from process_anatomy.walk.program.images import ImageTable, images
@@ -123,6 +125,16 @@ class Tables:
     def kin(self) -> Kin:
         """Who was whose parent."""
         return Kin(self.everyone.rows, self.everyone.cut)
+
+    @cached_property
+    def system_root(self) -> str | Absent:
+        """The Windows folder, with its drive."""
+        return system_root(self.kernel)
+
+    @cached_property
+    def silos(self) -> dict[int, int | Absent]:
+        """The container that each process of the image is in, by the process's address."""
+        return silos(self.kernel, self.everyone.rows)
 
     @cached_property
     def programs(self) -> dict[int, Program]:

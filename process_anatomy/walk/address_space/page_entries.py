@@ -39,6 +39,7 @@ class Entries:
         physical: where its octets are, for states that can be read.
         gaps: (first place, bytes) of what lies under tables that could not be read.
         cut: there were more than were asked for.
+        looped: numbers of the processes one of whose tables was reached twice, so that pages show up where none are.
     """
 
     place: Addresses
@@ -48,6 +49,7 @@ class Entries:
     physical: Addresses
     gaps: tuple[tuple[int, int], ...]
     cut: bool
+    looped: frozenset[int] = frozenset()
 
     @property
     def readable(self) -> Mask:
@@ -86,8 +88,9 @@ def entries_of(space: AddressSpace, roots: Addresses, limit: int = ENTRY_LIMIT) 
     software.learn(roots)
     gaps: list[paging.Gap] = []
     parts: list[paging.Leaves] = []
+    tables: list[tuple[Addresses, npt.NDArray[np.int64]]] = []
     count, cut = 0, False
-    for part in paging.leaves(space.memory, roots, 0, half - 1, space.mode, gaps):
+    for part in paging.leaves(space.memory, roots, 0, half - 1, space.mode, gaps, tables):
         parts.append(part)
         count += len(part.virtual)
         if count >= limit:
@@ -100,10 +103,11 @@ def entries_of(space: AddressSpace, roots: Addresses, limit: int = ENTRY_LIMIT) 
             for first, number in zip(gap.virtual.tolist(), gap.root.tolist(), strict=True)
         )
     )
+    looped = _twice(tables)
     if not parts:
         nothing = np.zeros(0, dtype=np.uint64)
         none = np.zeros(0, dtype=np.int64)
-        return Entries(nothing, none, np.zeros(0, dtype=np.uint8), nothing, nothing, spans, cut)
+        return Entries(nothing, none, np.zeros(0, dtype=np.uint8), nothing, nothing, spans, cut, looped)
     virtual, physical, state, entry, root = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     place = virtual + root.astype(np.uint64) * np.uint64(half)
     order = np.argsort(place, kind="stable")
@@ -114,7 +118,17 @@ def entries_of(space: AddressSpace, roots: Addresses, limit: int = ENTRY_LIMIT) 
     pages = np.ones(len(place), dtype=np.int64)
     for large, size in SIZES.items():
         pages[state == large] = size
-    return Entries(place, pages, state, entry, physical, spans, cut)
+    return Entries(place, pages, state, entry, physical, spans, cut, looped)
+
+
+def _twice(tables: list[tuple[Addresses, npt.NDArray[np.int64]]]) -> frozenset[int]:
+    """The roots under which a table was read twice: Windows puts each below one entry of the user half alone."""
+    places = np.concatenate([place for place, _ in tables])
+    roots = np.concatenate([root for _, root in tables])
+    order = np.lexsort((places, roots))
+    places, roots = places[order], roots[order]
+    again = (places[1:] == places[:-1]) & (roots[1:] == roots[:-1])
+    return frozenset(np.unique(roots[1:][again]).tolist())
 
 
 def prototype_addresses(space: AddressSpace, entries: Entries, first: Addresses, start: Addresses) -> Addresses:

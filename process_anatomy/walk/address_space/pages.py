@@ -8,8 +8,8 @@ Source: Intel's manual, volume 3, chapter 4; Windows Internals, memory managemen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
@@ -36,10 +36,13 @@ class PageTable:
     Attributes:
         rows: in the order of the processes, each process's ranges by address.
         problems: what has no row to say it, one line each.
+        broken: by address, the processes whose page tables cannot be taken for what they were; with the reason as a
+            clause.
     """
 
     rows: tuple[PageRow, ...]
     problems: tuple[str, ...]
+    broken: Mapping[int, str] = field(default_factory=dict)
 
 
 def pages(
@@ -65,6 +68,7 @@ def pages(
     for number, vad in enumerate(vads):
         own.setdefault(vad.process.address, []).append(number)
     problems: list[str] = []
+    broken: dict[int, str] = {}
     walked: list[Process] = []
     for process in processes:
         if isinstance(process.exit_time, int) and process.address not in own:
@@ -73,6 +77,7 @@ def pages(
             walked.append(process)
         else:
             problems.append(f"process {process.pid}: its page tables are not known ({process.dtb})")
+            broken[process.address] = f"its page tables are not known ({process.dtb})"
     software_of(space).learn(_roots(walked))
     rows: list[PageRow] = []
     budget = TOTAL_LIMIT
@@ -86,14 +91,21 @@ def pages(
             continue
         budget -= len(entries.place)
         if entries.cut:
-            problems.append(f"process {group[0].pid}: its page tables hold more entries than are read")
+            broken[group[0].address] = "its page tables hold more entries than are read"
+        for number in entries.looped:
+            broken[group[number].address] = "its page tables loop: one of them was reached twice"
+        for process in group:
+            if process.address in broken:
+                problems.append(f"process {process.pid}: {broken[process.address]}")
+            elif space.memory.read(int(process.dtb), 8) is None:  # type: ignore[arg-type]  # walked ones have a root
+                broken[process.address] = "its page tables could not be read"
         mine = [number for process in group for number in own.get(process.address, ())]
         compared = Comparison(
             space, group, [vads[n] for n in mine], [names[n] for n in mine], [backing[n] for n in mine], entries
         )
         rows += compared.rows()
         problems += compared.problems
-    return PageTable(tuple(rows), tuple(problems))
+    return PageTable(tuple(rows), tuple(problems), broken)
 
 
 def _roots(processes: Sequence[Process]) -> Addresses:

@@ -17,12 +17,11 @@ from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.address_space.page_entries import user_half
 from process_anatomy.walk.address_space.vad_nodes import TYPE_BITS
+from process_anatomy.walk.address_space.vad_shape import BALANCES
 from process_anatomy.walk.address_space.vad_trees import is_splay_tree
 from process_anatomy.walk.address_space.vads import Vad
 from structs.vad import MMVAD_SHORT
 
-BALANCES: dict[int, int] = {0: 0, 1: 1, 3: -1}
-"""The two bits as a number: the height of the right branch less that of the left one."""
 NO_BALANCE = Absent(Kind.NOT_IN_BUILD, "a splay tree keeps no balance (Windows XP)")
 LOWEST = 0x10000
 """Where ranges begin that no program asked a place for."""

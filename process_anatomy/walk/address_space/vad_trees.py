@@ -30,6 +30,7 @@ class Nodes:
         owner: which tree it is of.
         depth: 0 for a root.
         came_from: number of the node that led to it, -1 for a root.
+        side: 0 for a left child, 1 for a right one; 0 for a root.
         address: where it lies.
         problems: by number of a node, what is odd about it or its branches; -1 less the number of a tree for what is
             odd about its root.
@@ -38,6 +39,7 @@ class Nodes:
     owner: npt.NDArray[np.int64]
     depth: npt.NDArray[np.int64]
     came_from: npt.NDArray[np.int64]
+    side: npt.NDArray[np.int64]
     address: Addresses
     problems: dict[int, list[str]] = field(default_factory=dict)
 
@@ -77,7 +79,7 @@ def walk(kernel: Kernel, roots: Addresses, limit: int) -> Nodes:
         owner, address, came_from, side = owner[fresh], address[fresh], came_from[fresh], side[fresh]
         if not len(owner):
             break
-        levels.append((owner, np.full(len(owner), depth, dtype=np.int64), came_from))
+        levels.append((owner, np.full(len(owner), depth, dtype=np.int64), came_from, side))
         addresses.append(address)
         first, total = total, total + len(owner)
         data, there = kernel.space.read_many(address, max(left, right) + width)
@@ -90,9 +92,9 @@ def walk(kernel: Kernel, roots: Addresses, limit: int) -> Nodes:
             problems.setdefault(first + unread, []).append("its children are not known, for it cannot be read")
     if not levels:
         empty = np.zeros(0, dtype=np.int64)
-        return Nodes(empty, empty, empty, np.zeros(0, dtype=np.uint64), problems)
+        return Nodes(empty, empty, empty, empty, np.zeros(0, dtype=np.uint64), problems)
     whole = [np.concatenate(parts) for parts in zip(*levels, strict=True)]
-    return Nodes(whole[0], whole[1], whole[2], np.concatenate(addresses), problems)
+    return Nodes(whole[0], whole[1], whole[2], whole[3], np.concatenate(addresses), problems)
 
 
 def _add(seen: set[tuple[int, int]], node: tuple[int, int]) -> bool:

@@ -14,15 +14,17 @@ Source: the kernel's symbols of each Windows (_EPROCESS.VadRoot, _MMVAD_SHORT, _
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.kernel.identify import Kernel
+from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP, facts_of
+from process_anatomy.walk.address_space.vad_shape import counted, misshapen, told
 from process_anatomy.walk.address_space.vad_trees import Nodes, is_splay_tree, table_root, tree_order, walk
 from process_anatomy.walk.processes.listed import NOT_READ, Process
 from structs.vad import MMVAD_SHORT
@@ -84,12 +86,13 @@ class VadTable:
     Attributes:
         rows: in the order of the processes, each tree in tree order.
         problems: what was wrong with trees that have no row to say it, one line each.
-        broken: addresses of the processes whose tree may hold more than its rows, or rows without a known range.
+        broken: by address, the processes whose tree may hold more than its rows, holds rows without a known range, or
+            cannot be as it was read; with the reason as a clause.
     """
 
     rows: tuple[Vad, ...]
     problems: tuple[str, ...]
-    broken: frozenset[int] = frozenset()
+    broken: Mapping[int, str] = field(default_factory=dict)
 
 
 def vads(kernel: Kernel, processes: Sequence[Process]) -> VadTable:
@@ -112,21 +115,41 @@ def vads(kernel: Kernel, processes: Sequence[Process]) -> VadTable:
         if process.address not in rooted
         for problem in nodes.problems.get(-1 - owner, [])
     ]
-    owners = {int(nodes.owner[number]) if number >= 0 else -1 - number for number in nodes.problems}
-    broken = {processes[owner].address for owner in owners}
-    broken |= {row.process.address for row in rows if isinstance(row.start, Absent) or isinstance(row.end, Absent)}
-    broken |= {process.address for process in processes if isinstance(process.vad_root, Absent)}
-    broken |= {process.address for process in rootless}
-    return VadTable(rows, tuple(lost), frozenset(broken))
+    return VadTable(rows, tuple(lost), _broken(kernel, processes, nodes, rows))
+
+
+def _broken(kernel: Kernel, processes: Sequence[Process], nodes: Nodes, rows: Sequence[Vad]) -> dict[int, str]:
+    """The processes whose tree is not known to be whole, by address, with the reason."""
+    reasons: dict[int, str] = {}
+    for number in nodes.problems:
+        owner = int(nodes.owner[number]) if number >= 0 else -1 - number
+        reasons.setdefault(owner, "it could not be followed to all its leaves")
+    numbers = {process.address: owner for owner, process in enumerate(processes)}
+    for row in rows:
+        if isinstance(row.start, Absent) or isinstance(row.end, Absent):
+            reasons.setdefault(numbers[row.process.address], "a node could not be read")
+    for owner, process in enumerate(processes):
+        if isinstance(process.vad_root, Absent):
+            reasons.setdefault(owner, f"its root is not known ({process.vad_root})")
+        elif process.vad_root == 0 and process.runs_program:
+            reasons.setdefault(owner, "its root is zero, though it runs")
+    splay = is_splay_tree(kernel.build[MMVAD_SHORT])
+    place = kernel.build[MMVAD_SHORT].place("Parent" if splay else "ParentValue")
+    data, there = kernel.space.read_many(nodes.address + np.uint64(place.offset), place.size)
+    stated = data.view(f"<u{place.size}").reshape(-1).astype(np.uint64)
+    bits = np.zeros(0, dtype=np.uint64) if splay else stated & np.uint64(3)
+    misled = there & (stated & ~np.uint64(0 if splay else 3) != nodes_above(kernel, processes, nodes))
+    bonds = misshapen(nodes, misled.tolist(), bits.astype(np.int64).tolist())
+    found = np.bincount(nodes.owner, minlength=len(processes)).tolist()
+    told_of = told({**bonds, **reasons}, found, counted(kernel, processes))
+    return {processes[owner].address: words for owner, words in told_of.items()}
 
 
 def _rows(kernel: Kernel, processes: Sequence[Process], nodes: Nodes, order: list[int]) -> list[Vad]:
     picked = np.array(order, dtype=np.int64)
     address = nodes.address[picked]
     records = kernel.view.records(MMVAD_SHORT, address)
-    above = np.array([table_root(kernel, process) for process in processes] + [0], dtype=np.uint64)
-    came_from = nodes.came_from[picked]
-    expected = np.where(came_from >= 0, nodes.address[came_from], above[nodes.owner[picked]]).tolist()
+    expected = nodes_above(kernel, processes, nodes)[picked].tolist()
     rows: list[Vad] = []
     for number, owner, depth, parent, at, facts in zip(
         order,
@@ -148,6 +171,15 @@ def _rows(kernel: Kernel, processes: Sequence[Process], nodes: Nodes, order: lis
         problems = problems + [str(v) for v in facts if isinstance(v, Absent) and v.kind in NOT_READ]
         rows.append(Vad(*(processes[owner], at, depth, *facts, tuple(dict.fromkeys(problems)))))
     return rows
+
+
+def nodes_above(kernel: Kernel, processes: Sequence[Process], nodes: Nodes) -> Addresses:
+    """What each node should name as its parent: the node that led to it; of a root what its Windows has there."""
+    above = np.array([table_root(kernel, process) for process in processes] + [0], dtype=np.uint64)
+    if not len(nodes.owner):
+        return np.zeros(0, dtype=np.uint64)
+    expected: Addresses = np.where(nodes.came_from >= 0, nodes.address[nodes.came_from], above[nodes.owner])
+    return expected
 
 
 def vad_around(vads: Iterable[Vad], base: int) -> Vad | None:

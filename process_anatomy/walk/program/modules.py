@@ -131,7 +131,7 @@ def modules(kernel: Kernel, processes: Sequence[Process], trees: VadTable | None
     loaded = loader_entries(kernel, processes)
     trees = vads(kernel, processes) if trees is None else trees
     rooted = {vad.process.address for vad in trees.rows}
-    broken = trees.broken
+    broken = trees.broken.keys()
     mapped: dict[int, dict[int, Vad]] = {}
     for vad in trees.rows:
         if vad.vad_type == IMAGE_MAP and isinstance(vad.start, int):

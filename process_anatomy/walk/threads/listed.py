@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,6 +23,8 @@ LEVEL_MASK, EFFECTIVE_ONLY, POINTER_MASK = 0x3, 0x4, ~0x7
 HIGHEST_LEVEL = 3
 IDLE = "Idle"
 """Name of the process whose threads have the client ids 0.N and run where a processor has nothing else to do."""
+FOREIGN = "it says that it belongs to process"
+"""How the problem of a thread begins that names another process than the one whose list it is on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,14 @@ class ThreadTable:
         rows: in the order of the processes and of their lists.
         problems: where a list of threads did not close, one line each.
         records: the _ETHREAD of each row, as it was read.
+        broken: by address, the processes whose list of threads did not close, or holds another's; with the reason as a
+            clause.
     """
 
     rows: tuple[Thread, ...]
     problems: tuple[str, ...]
     records: Records = field(repr=False, compare=False)
+    broken: Mapping[int, str] = field(default_factory=dict)
 
 
 def threads(kernel: Kernel, processes: Sequence[Process]) -> ThreadTable:
@@ -68,8 +73,8 @@ def threads(kernel: Kernel, processes: Sequence[Process]) -> ThreadTable:
     if kernel.crash is not None:
         attached = next((p for p in processes if p.address == kernel.crash.process), None)
         if attached is None or not kernel.crash.thread:
-            return _table(kernel, (), ())
-        return _table(kernel, [(_owner(kernel, attached, processes), kernel.crash.thread, [])], ())
+            return _table(kernel, (), (), {})
+        return _table(kernel, [(_owner(kernel, attached, processes), kernel.crash.thread, [])], (), {})
     head, link = kernel.build[EPROCESS].offset("ThreadListHead"), kernel.build[ETHREAD].offset("ThreadListEntry")
     rings = follow_heads(kernel.space, addresses_of([p.address + head for p in processes]), THREAD_LIMIT)
     entries = [
@@ -84,7 +89,12 @@ def threads(kernel: Kernel, processes: Sequence[Process]) -> ThreadTable:
         for problem in ring.problems
         if ring.links or isinstance(process.exit_time, Absent)  # one that has ended need not keep a list
     ]
-    return _table(kernel, entries, problems)
+    broken = {
+        process.address: f"its list of threads is cut: {ring.problems[0]}"
+        for process, ring in zip(processes, rings, strict=True)
+        if ring.problems
+    }
+    return _table(kernel, entries, problems, broken)
 
 
 def _owner(kernel: Kernel, attached: Process, processes: Sequence[Process]) -> Process:
@@ -108,10 +118,16 @@ def _owner(kernel: Kernel, attached: Process, processes: Sequence[Process]) -> P
     return told
 
 
-def _table(kernel: Kernel, entries: Sequence[tuple[Process, int, list[str]]], problems: Sequence[str]) -> ThreadTable:
+def _table(
+    kernel: Kernel, entries: Sequence[tuple[Process, int, list[str]]], problems: Sequence[str], broken: dict[int, str]
+) -> ThreadTable:
     """The threads at these addresses, in one batch."""
     records = kernel.view.records(ETHREAD, addresses_of([address for _, address, _ in entries]))
-    return ThreadTable(tuple(_rows(kernel, records, entries)), tuple(problems), records)
+    rows = tuple(_rows(kernel, records, entries))
+    for row in rows:
+        if any(line.startswith(FOREIGN) for line in row.problems):
+            broken.setdefault(row.process.address, f"its list of threads holds {row.address:#x}, which is another's")
+    return ThreadTable(rows, tuple(problems), records, broken)
 
 
 def _rows(kernel: Kernel, records: Records, entries: Sequence[tuple[Process, int, list[str]]]) -> list[Thread]:
@@ -127,7 +143,7 @@ def _rows(kernel: Kernel, records: Records, entries: Sequence[tuple[Process, int
     ):
         problems = list(notes)
         if isinstance(pid, int) and isinstance(process.pid, int) and pid != process.pid:
-            problems.append(f"it says that it belongs to process {pid}")
+            problems.append(f"{FOREIGN} {pid}")
         token: int | Absent
         level: int | Absent
         only: bool | Absent

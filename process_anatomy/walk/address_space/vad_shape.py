@@ -1,0 +1,79 @@
+"""Whether a VAD tree is whole: what shows that nodes are missing in it, or that it was read in two states.
+
+A tree that changed while memory was taken can be followed to leaves that are none, without one node that cannot be
+read.  What it lacks is then no evidence.  Its own bonds tell: each node names its parent, keeps which of its branches
+is higher, and the process counts its nodes.
+
+Source: _RTL_BALANCED_NODE, _MM_AVL_NODE and _MMADDRESS_NODE of the kernel's symbols; _EPROCESS.VadCount.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from process_anatomy.absent import Absent
+from process_anatomy.kernel.identify import Kernel
+from process_anatomy.memory.view import addresses_of
+from process_anatomy.walk.address_space.vad_trees import Nodes
+from process_anatomy.walk.processes.listed import Process
+from structs.eprocess import EPROCESS
+
+BALANCES: dict[int, int] = {0: 0, 1: 1, 3: -1}
+"""The two lowest bits of a parent's address as a number: the height of the right branch less that of the left one."""
+NO_SUCH_BALANCE = 2
+
+
+def counted(kernel: Kernel, processes: Sequence[Process]) -> list[int | None]:
+    """How many nodes each process counts, ``None`` where its build or its image does not say."""
+    if "VadCount" not in kernel.build[EPROCESS]:
+        return [None] * len(processes)
+    counts = kernel.view.records(EPROCESS, addresses_of([p.address for p in processes])).values("VadCount")
+    return [None if isinstance(count, Absent) else count for count in counts]
+
+
+def misshapen(nodes: Nodes, misled: Sequence[bool], balances: Sequence[int]) -> dict[int, str]:
+    """Trees whose nodes cannot hang together as they do, with the reason; by number of the tree.
+
+    Args:
+        nodes: of all trees.
+        misled: of each node, whether it names another parent than the one it was reached from.
+        balances: the two bits that each node keeps of its branches; empty for trees that keep none.
+    """
+    wrong: dict[int, str] = {}
+    for owner, other in zip(nodes.owner.tolist(), misled, strict=True):
+        if other:
+            wrong.setdefault(owner, "a node names another parent than the one it was reached from")
+    if len(balances):
+        for owner, bits, height in zip(nodes.owner.tolist(), balances, _heights(nodes), strict=True):
+            if bits == NO_SUCH_BALANCE or BALANCES[bits] != height:
+                wrong.setdefault(owner, "the branches of a node have other heights than it says")
+    return wrong
+
+
+def _heights(nodes: Nodes) -> list[int]:
+    """Height of the right branch less that of the left one, of each node."""
+    left, right = [0] * len(nodes.owner), [0] * len(nodes.owner)
+    above, sides = nodes.came_from.tolist(), nodes.side.tolist()
+    # nodes come breadth first, so the last of them are the lowest
+    for number in range(len(left) - 1, -1, -1):
+        if above[number] >= 0:
+            (right if sides[number] else left)[above[number]] = 1 + max(left[number], right[number])
+    return [high - low for low, high in zip(left, right, strict=True)]
+
+
+def told(reasons: Mapping[int, str], found: Sequence[int], counts: Sequence[int | None]) -> dict[int, str]:
+    """For each broken tree one clause: why, and how many of its nodes were found.
+
+    Args:
+        reasons: why, by number of the tree.
+        found: nodes of each tree.
+        counts: nodes that each process counts, ``None`` where it is not known.
+    """
+    words: dict[int, str] = {}
+    for owner, (nodes, count) in enumerate(zip(found, counts, strict=True)):
+        reason = reasons.get(owner)
+        if count is not None and nodes < count:
+            words[owner] = f"its VAD tree is broken, {nodes} of {count} nodes" + (f": {reason}" if reason else "")
+        elif reason:
+            words[owner] = f"its VAD tree is broken: {reason}"
+    return words
