@@ -143,7 +143,7 @@ def test_other_tables_conclude_nothing_from_what_a_broken_tree_lacks(clean: Imag
     pid = process_truth(clean, VICTIM)["pid"]
     lost = [row for row in tables.modules.rows if row.process.pid == pid and row.vad is None]
     assert lost
-    assert {row.state for row in lost} == {"listed"}
+    assert {row.state for row in lost} == {"unreadable"}
     starts = [row for row in tables.starts if row.facts.thread.process.pid == pid]
     assert "nothing" not in {start.kind for row in starts for start in (row.start, row.win32)}
     assert any("could not be read whole" in line for row in starts for line in row.problems)
