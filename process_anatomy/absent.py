@@ -19,7 +19,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """Stands where a fact would be.
+    """Stands where a fact would be.  It has no truth value: what could not be read is neither "yes" nor "no".
 
     Attributes:
         kind: what sort of absence.
@@ -35,7 +35,7 @@ class Absent:
         return self.reason or self.kind.value
 
     def __bool__(self) -> bool:
-        return False
+        raise TypeError(f"an absent fact is neither true nor false; ask isinstance(x, Absent): {self}")
 
 
 NOT_APPLICABLE = Absent(Kind.NOT_APPLICABLE)

@@ -85,6 +85,11 @@ class Process:
     problems: tuple[str, ...]
 
     @property
+    def lives(self) -> bool:
+        """Whether it has not ended; a process whose exit time cannot be read may have."""
+        return isinstance(self.exit_time, Absent) and self.exit_time.kind is Kind.NOT_APPLICABLE
+
+    @property
     def own_space(self) -> bool:
         """Whether its user space is a program's: no minimal process's, nor, before there were those, without a PEB."""
         if isinstance(self.minimal, Absent) and self.minimal.kind is Kind.NOT_IN_BUILD:
