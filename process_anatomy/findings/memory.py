@@ -30,7 +30,7 @@ def _region(row: Code) -> str:
     where = f"{row.range.start:#x}" if isinstance(row.range.start, int) else "an unknown range"
     if vad is None:
         return f"pages at {where} that no VAD covers"
-    kind = "private memory" if vad.private == 1 else "mapped memory"
+    kind = "memory" if isinstance(vad.private, Absent) else "private memory" if vad.private else "mapped memory"
     return f"{kind} at {where} ({vad.protection}), VAD {vad.address:#x}"
 
 

@@ -48,6 +48,8 @@ def _vad_kind(vad: Vad) -> str:
         return "pagefile"
     if named:
         return named
+    if isinstance(vad.private, Absent):
+        return "unreadable"
     if vad.private:
         return "private-executable" if "EXECUTE" in vad.protection else "private"
     return "file" if isinstance(vad.file, str) else "pagefile"

@@ -26,7 +26,7 @@ def handle_targets(kernel: Kernel, roots: Sequence[CsrRoot]) -> list[dict[int, i
         if isinstance(own, dict):
             own[value] = target
     for row, table in enumerate(tables.tables):
-        if not found[row] and table.problems:
+        if table.problems and not table.found:
             found[row] = Absent(Kind.UNREADABLE, f"the handle table of csrss.exe: {table.problems[0]}")
     return found
 
@@ -59,7 +59,7 @@ def tied(
     for pid, target in zip(pids, targets, strict=True):
         process = by_pid.get(pid) if isinstance(pid, int) else None
         pointed = by_address.get(target) if isinstance(target, int) else None
-        if pointed is not None and pointed.pid != pid:
+        if pointed is not None and pointed.pid != pid and (process is not None or _both(pointed.pid, pid)):
             pointed = None
         ties = tuple(name for name, one in (("pid", process), ("handle", pointed)) if one is not None)
         if process is not None and pointed is not None and pointed is not process:
@@ -68,11 +68,16 @@ def tied(
     return found
 
 
+def _both(*ids: int | Absent) -> bool:
+    """Whether all of these are known, so that they contradict each other where they differ."""
+    return all(isinstance(each, int) for each in ids)
+
+
 def _owners(everyone: Sequence[Process]) -> dict[int, Process]:
     """Processes by id; one that runs comes before one that has ended."""
     found: dict[int, Process] = {}
     for process in everyone:
-        if isinstance(process.pid, int) and (process.pid not in found or isinstance(process.exit_time, Absent)):
+        if isinstance(process.pid, int) and (process.pid not in found or process.lives):
             found[process.pid] = process
     return found
 

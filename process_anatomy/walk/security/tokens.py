@@ -213,6 +213,11 @@ def _no_token(pointer: int | Absent, kind: Any, kernel: Kernel) -> Absent | None
     return None
 
 
+def _differ(stated: int | Absent, other: int | Absent) -> bool:
+    """Whether two numbers are known and not the same."""
+    return isinstance(stated, int) and isinstance(other, int) and stated != other
+
+
 def _problems(facts: Mapping[str, Any], thread: Thread | None) -> list[str]:
     """What is odd about a token, or could not be read of it."""
     found = [
@@ -220,7 +225,7 @@ def _problems(facts: Mapping[str, Any], thread: Thread | None) -> list[str]:
     ]
     found = [*dict.fromkeys(found), *facts["privilege_problems"]]
     logon, number = facts["logon"], facts["authentication_id"]
-    if isinstance(logon, LogonSession) and isinstance(logon.logon_id, int) and logon.logon_id != number:
+    if isinstance(logon, LogonSession) and _differ(logon.logon_id, number):
         found.append(f"its logon session is {logon.logon_id:#x}, not the one that it names")
     wanted = TOKEN_TYPES[PRIMARY if thread is None else IMPERSONATION]
     if isinstance(facts["token_type"], str) and facts["token_type"] != wanted:
