@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from process_anatomy.absent import Absent
 from process_anatomy.findings.expected import core_name
 from process_anatomy.findings.rules import Clue, Severity, rule
 from process_anatomy.walk.across.tables import Tables

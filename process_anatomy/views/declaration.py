@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from process_anatomy.absent import Absent
+
 if TYPE_CHECKING:
     from process_anatomy.notes.explainer import Explainer
     from process_anatomy.walk.across.tables import Tables
@@ -95,6 +97,11 @@ def _no_descriptions() -> Mapping[int, str]:
     return {}
 
 
+def or_none(value: Any) -> Any:
+    """A cell's value, ``None`` where it is empty; absent where it could not be had."""
+    return value if isinstance(value, Absent) or value else None
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a view is asked: of which tables, how explained, with which options.
@@ -155,7 +162,7 @@ class View:
         component: the component of a process that it belongs to, by the id of its note; ``process`` where it tells of
             several.
         columns: in their order.
-        rows: from a request to rows, in the order in which they are shown.
+        rows: from a request to rows, in the order in which they are shown; who shows them asks for :meth:`answer`.
         version: of its columns: major where one went or came to mean something else, minor where one came.
         options: of its own.
         of_image: it is over an image; one that is not is asked without.
@@ -174,6 +181,12 @@ class View:
     of_image: bool = True
     by_process: bool = True
     doubt: Callable[[Tables], str] | None = None
+
+    def answer(self, request: Request) -> Iterator[Row]:
+        """Its rows, each with the reasons of its absent cells among its problems."""
+        from process_anatomy.views.problems import told
+
+        return told(self, self.rows(request))
 
     @property
     def names(self) -> tuple[str, ...]:

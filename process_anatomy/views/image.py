@@ -43,7 +43,7 @@ class Answer:
             said.update(dict.fromkeys(problems))
             self.problems = tuple(said)
 
-        return self.view.rows(self._request(report))
+        return self.view.answer(self._request(report))
 
     def __iter__(self) -> Iterator[Record]:
         """The rows as records.

@@ -73,7 +73,7 @@ class Anatomy:
 
         try:
             request, doubt = self._request()
-            rows = self.view.rows(request)
+            rows = self.view.answer(request)
             if doubt:
                 log.warning(f"{MARK}: {doubt}")
                 rows = marked(rows, doubt)

@@ -17,7 +17,7 @@ from structs.handle import HANDLE_TABLE
 from structs.object import OBJECT_NAME_INFORMATION
 from structs.session import MM_SESSION_SPACE, PSP_SESSION_SPACE_SESSION_ID
 
-NOT_READ = frozenset(Kind) - {Kind.NOT_APPLICABLE, Kind.NOT_IN_BUILD}
+NOT_READ = frozenset(kind for kind in Kind if kind.lost)
 """Absences that a row tells as problems: the fact may exist, but could not be had.
 
 What a build does not have is no problem of a row.
