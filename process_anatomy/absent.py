@@ -48,6 +48,9 @@ NOT_APPLICABLE = Absent(Kind.NOT_APPLICABLE)
 FEW = 2
 """Facts that are told one by one, each with the address that could not be read, where all lack for one reason."""
 
+MANY = " more"
+"""Ends the names in a line that is about more facts than these."""
+
 
 def without_place(reason: str) -> str:
     """A reason without the address that it begins with."""
@@ -74,5 +77,5 @@ def reasons(facts: Iterable[tuple[str, Absent]]) -> list[str]:
 def _naming(names: list[str]) -> str:
     """Names as a line of problems begins with them: two at the most, and how many more."""
     if len(names) > FEW:
-        return f"{', '.join(names[:FEW])} and {len(names) - FEW} more"
+        return f"{', '.join(names[:FEW])} and {len(names) - FEW}{MANY}"
     return " and ".join(names)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from process_anatomy.absent import Absent, Kind, reasons, without_place
+from process_anatomy.absent import FEW, MANY, Absent, Kind, reasons, without_place
 from process_anatomy.filetime import moment
 from process_anatomy.views.declaration import TIME, Row, View
 
@@ -46,6 +47,8 @@ def _completed(problems: Any, lost: list[tuple[str, Absent]]) -> tuple[str, ...]
     """Problems of a row, and the reasons of its absent cells that none of them gives."""
     known = () if problems is None or isinstance(problems, Absent) else tuple(map(str, problems))
     unsaid = [(name, gone) for name, gone in lost if not any(str(gone) in line for line in known)]
-    whole = [line for line in known if " more: " in line]
-    unsaid = [(name, gone) for name, gone in unsaid if not any(without_place(str(gone)) in line for line in whole)]
+    alike = Counter(without_place(str(gone)) for _, gone in unsaid)
+    for why, number in alike.items():  # a line that is about many facts says it for these too
+        if any(why in line for line in known if number > FEW or MANY in line):
+            unsaid = [(name, gone) for name, gone in unsaid if without_place(str(gone)) != why]
     return (*known, *reasons(unsaid))
