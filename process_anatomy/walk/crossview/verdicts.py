@@ -92,7 +92,7 @@ class Judge:
         """Of a process whose object is in place: its views, why some do not see it, verdict, confidence, problems."""
         views: Views = {view: self._sees(view, row) for view in VIEWS}
         if not isinstance(self.kernel.space, AddressSpace):  # fragments: what is not seen may only not be in the dump
-            views = {view: NOT_IN_DUMP if seen is False else seen for view, seen in views.items()}
+            views = {view: NOT_IN_DUMP if _may_be_beside(view, seen) else seen for view, seen in views.items()}
         absences = tuple(Absence(view, *self._reason(view, row, views)) for view in VIEWS if views[view] is False)
         problems = (*row.problems, *self._contradictions(row, views))
         verdict, confidence = self._verdict(row, views, absences)
@@ -283,6 +283,11 @@ class Judge:
         if not isinstance(self.kernel.space, AddressSpace):
             return CONSISTENT, LOW
         return CONSISTENT, MEDIUM if any(absence.reason == "incomplete" for absence in absences) else HIGH
+
+
+def _may_be_beside(view: str, seen: bool | Absent) -> bool:
+    """Whether what a view lacks may be in memory that a small dump does not hold."""
+    return seen is False or (view in WITNESSES and isinstance(seen, Absent) and seen.kind is not Kind.NOT_APPLICABLE)
 
 
 def _subsystems(rows: Sequence[Process]) -> dict[int, int]:
