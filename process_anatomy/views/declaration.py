@@ -162,7 +162,8 @@ class View:
         component: the component of a process that it belongs to, by the id of its note; ``process`` where it tells of
             several.
         columns: in their order.
-        rows: from a request to rows, in the order in which they are shown; who shows them asks for :meth:`answer`.
+        rows: from a request to rows, in the order in which they are shown; who shows them asks for
+            :func:`process_anatomy.views.problems.answer`.
         version: of its columns: major where one went or came to mean something else, minor where one came.
         options: of its own.
         of_image: it is over an image; one that is not is asked without.
@@ -181,12 +182,6 @@ class View:
     of_image: bool = True
     by_process: bool = True
     doubt: Callable[[Tables], str] | None = None
-
-    def answer(self, request: Request) -> Iterator[Row]:
-        """Its rows, each with the reasons of its absent cells among its problems."""
-        from process_anatomy.views.problems import told
-
-        return told(self, self.rows(request))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -8,12 +8,17 @@ from typing import Any
 
 from process_anatomy.absent import FEW, MANY, Absent, Kind, reasons, without_place
 from process_anatomy.filetime import moment
-from process_anatomy.views.declaration import TIME, Row, View
+from process_anatomy.views.declaration import TIME, Request, Row, View
 
 PROBLEMS = "Problems"
 NOT_A_TIME = Absent(Kind.IMPLAUSIBLE, "it is not a time that Windows could have written")
 
 NO_TIME = Absent(Kind.IMPLAUSIBLE, "no time is set")
+
+
+def answer(view: View, request: Request) -> Iterator[Row]:
+    """The rows that a view answers a request with, each with the reasons of its absent cells among its problems."""
+    return told(view, view.rows(request))
 
 
 def told(view: View, rows: Iterable[Row]) -> Iterator[Row]:

@@ -13,6 +13,7 @@ from volatility3.framework import constants, interfaces, renderers
 
 from process_anatomy.errors import Error
 from process_anatomy.views.declaration import Request, View
+from process_anatomy.views.problems import answer
 from process_anatomy.volatility.cells import grid, safe_file_name, safe_text
 from process_anatomy.volatility.opening import open_kernel
 from process_anatomy.volatility.options import (
@@ -73,7 +74,7 @@ class Anatomy:
 
         try:
             request, doubt = self._request()
-            rows = self.view.answer(request)
+            rows = answer(self.view, request)
             if doubt:
                 log.warning(f"{MARK}: {doubt}")
                 rows = marked(rows, doubt)
