@@ -24,6 +24,8 @@ from structs.eprocess import EPROCESS
 from structs.handle import HANDLE_TABLE
 from tests.walk.damaged import PAGE, Editor, kernel_of, listed_truth, process_truth
 
+UNJUDGED = frozenset({"smear", "not-judged"})
+"""Rules that tell what could not be judged; they accuse nobody."""
 GRAVITY = {CONSISTENT: 0, ENDED: 0, REMNANT: 0, SMEARED: 1, HIDDEN: 2}
 GONE = Absent(Kind.UNREADABLE, "it was taken away")
 SCENARIOS = {"lab": LAB, "intrusion": INTRUSION}
@@ -179,14 +181,14 @@ def absent_by_kind(row: Any, view: str) -> bool:
 
 @pytest.mark.parametrize("source", [*ABSENT, "half of the list"])
 def test_nothing_is_found_because_a_source_is_gone(source: str) -> None:
-    """Findings of the peaceful machine, with the source and without; that memory is smeared may be said."""
+    """Findings of the peaceful machine, with the source and without; what could not be judged may be said."""
     lab = forge(LAB, 23)
     edit = Editor(lab)
     ABSENT.get(source, without_half_of_the_list)(lab, edit)
 
     def found(kernel: Kernel) -> set[tuple[Any, str]]:
         rows = findings(Tables(kernel, hidden=True), Severity.INFO, [])
-        return {(row.process.address if row.process else None, row.rule) for row in rows if row.rule != "smear"}
+        return {(row.process.address if row.process else None, row.rule) for row in rows if row.rule not in UNJUDGED}
 
     assert found(kernel_of(lab, edit.frames)) - found(kernel_of(lab)) == set()
 
