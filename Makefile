@@ -40,6 +40,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python scripts/check_absent.py
 	$(BIN)/lint-imports --no-cache
 
 bench: $(VENV)/.dev install

@@ -138,7 +138,8 @@ def module_without_image(tables: Tables) -> Iterator[Clue]:
     for row in _modules(tables):
         if row.state == NO_IMAGE:
             entry = row.entry.address if row.entry is not None else 0
-            what = row.told("path") or "a module without a name"
+            path = row.told("path")
+            what = path if isinstance(path, str) and path else "a module without a name"
             line = f"the loader lists {what} at {_place(row.base)}, entry {entry:#x}"
             yield row.process, _called(row), (line, "no image is mapped there")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from process_anatomy.absent import Absent
 from process_anatomy.findings.expected import core_name
 from process_anatomy.findings.rules import Clue, Severity, rule
 from process_anatomy.walk.across.tables import Tables
@@ -33,7 +34,7 @@ def _region(row: Code) -> str:
     where = f"{row.range.start:#x}" if isinstance(row.range.start, int) else "an unknown range"
     if vad is None:
         return f"pages at {where} that no VAD covers"
-    kind = "private memory" if vad.private == 1 else "mapped memory"
+    kind = "memory" if isinstance(vad.private, Absent) else "private memory" if vad.private else "mapped memory"
     return f"{kind} at {where} ({vad.protection}), VAD {vad.address:#x}"
 
 

@@ -317,8 +317,8 @@ def proof(view: View, address: int, space: AddressSpace, is_system: bool = True)
     """
     structure = view.build[EPROCESS]
     found = view.parse(EPROCESS, address)
-    name = bytes(found["ImageFileName"] or b"").split(b"\0", 1)[0]
-    pid, table = found["UniqueProcessId"], found["DirectoryTableBase"]
+    stated, pid, table = found["ImageFileName"], found["UniqueProcessId"], found["DirectoryTableBase"]
+    name = b"" if isinstance(stated, Absent) else bytes(stated).split(b"\0", 1)[0]
     if isinstance(pid, Absent) or pid % 4 or pid == 0 or (is_system and pid != SYSTEM_PID):
         return f"process id {pid}"
     if not name.isascii() or not name or (is_system and name != b"System"):

@@ -59,7 +59,7 @@ def image_note(row: Image) -> Fact:
 
 
 def _image_kind(row: Image) -> str:
-    if row.vad is not None and row.vad.vad_type != IMAGE_MAP:
+    if row.vad is not None and isinstance(row.vad.vad_type, str) and row.vad.vad_type != IMAGE_MAP:
         return "not-mapped"
     if row.role == PEB_PROGRAM:
         return "peb-program"

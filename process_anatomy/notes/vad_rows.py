@@ -72,6 +72,8 @@ def _vad_kind(vad: Vad) -> str:
         return "image-unreadable" if unread else "image-without-file"
     if named:
         return named
+    if isinstance(vad.private, Absent):
+        return "unreadable"
     if vad.private:
         return "private-executable" if "EXECUTE" in vad.protection else "private"
     if unread:

@@ -40,6 +40,6 @@ def _kind(row: WorkingSet) -> str:
         return "own-list"
     if process.minimal is True:
         return "minimal"
-    if not row.resident and not row.large:
+    if row.resident == 0 and (isinstance(row.large, Absent) or row.large == 0):
         return "nothing-resident"
     return "resident"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from process_anatomy.absent import Absent
 from process_anatomy.views.declaration import BOOLEAN, INTEGER, TEXT, TEXTS, Cells, Column, Request, Row, View
 
 if TYPE_CHECKING:
@@ -42,13 +43,19 @@ def rows(request: Request) -> Iterator[Row]:
                 _power(step, step.holder, step.target)
                 | {
                     "Kind": step.kind.lower(),
-                    "Upwards": step.upwards,
+                    "Upwards": _upwards(step),
                     "Steps": 1,
                     "Way": None,
                     "Problems": step.problems,
                     "Explanation": explain(step_note, step),
                 },
             )
+
+
+def _upwards(step: Step) -> bool | Absent:
+    """Whether the target is of higher integrity, or why that is not known."""
+    levels = step.holder.integrity, step.target.integrity
+    return next((level for level in levels if isinstance(level, Absent) and level.kind.lost), step.upwards)
 
 
 def _power(step: Step, holder: Side, target: Side) -> Cells:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from process_anatomy.absent import Absent
 from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, Column, Request, Row, View
+from process_anatomy.views.problems import NOT_A_TIME
 
 OTHERS = ("Forward", "Backward", "CID", "Handles", "CsrProcess", "Session", "Job", "Win32Process")
 """Views of the cross-view that have a column of their own name, beside those of windows.psxview."""
@@ -12,7 +14,6 @@ OTHERS = ("Forward", "Backward", "CID", "Handles", "CsrProcess", "Session", "Job
 
 def rows(request: Request) -> Iterator[Row]:
     """One row for each process that any view sees."""
-    from process_anatomy.absent import NOT_APPLICABLE
     from process_anatomy.filetime import moment
     from process_anatomy.notes.crossview_rows import crossing_row
 
@@ -32,9 +33,7 @@ def rows(request: Request) -> Iterator[Row]:
                 "psscan": views["psscan"],
                 "thrdscan": views["thrdscan"],
                 "csrss": views["csrss"],
-                "Exit Time": ""
-                if process.exit_time == NOT_APPLICABLE
-                else moment(process.exit_time) or process.exit_time,
+                "Exit Time": moment(process.exit_time) or _no_end(process.exit_time),
                 **{name: views[name] for name in OTHERS},
                 "Verdict": row.verdict,
                 "Confidence": row.confidence,
@@ -45,6 +44,13 @@ def rows(request: Request) -> Iterator[Row]:
                 "Explanation": explain(crossing_row, row, explain.library, explain.level),
             },
         )
+
+
+def _no_end(exit_time: object) -> Absent | str:
+    """What stands where there is no time of an end: nothing where the process runs, else why it is not known."""
+    if isinstance(exit_time, Absent):
+        return exit_time if exit_time.kind.lost else ""
+    return NOT_A_TIME
 
 
 VIEW = View(

@@ -49,7 +49,7 @@ def _empty(token: Token) -> Cells:
     if not isinstance(dacl, Absent):
         return {"Offset": dacl.address, "Problems": dacl.problems}
     facts = ("Entry", "Type", "Flags", "AccessMask", "Rights", "SID", "Name", "Offset")
-    return dict.fromkeys(facts, dacl)
+    return dict.fromkeys(facts, dacl) | {"Problems": (f"default access list: {dacl}",) if dacl.kind.lost else ()}
 
 
 VIEW = View(

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from process_anatomy.absent import Absent
+
 if TYPE_CHECKING:
     from process_anatomy.notes.explainer import Explainer
     from process_anatomy.walk.across.tables import Tables
@@ -97,6 +99,11 @@ def _no_descriptions() -> Mapping[int, str]:
     return {}
 
 
+def or_none(value: Any) -> Any:
+    """A cell's value, ``None`` where it is empty; absent where it could not be had."""
+    return value if isinstance(value, Absent) or value else None
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a view is asked: of which tables, how explained, with which options.
@@ -170,7 +177,8 @@ class View:
         component: the component of a process that it belongs to, by the id of its note; ``process`` where it tells of
             several.
         columns: in their order.
-        rows: from a request to rows, in the order in which they are shown.
+        rows: from a request to rows, in the order in which they are shown; who shows them asks for
+            :func:`process_anatomy.views.problems.answer`.
         version: of its columns: major where one went or came to mean something else, minor where one came.
         options: of its own.
         of_image: it is over an image; one that is not is asked without.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from process_anatomy.errors import RequestError
 from process_anatomy.views import NAMES, view
 from process_anatomy.views.declaration import Request, Row, View
+from process_anatomy.views.problems import answer
 from process_anatomy.views.records import Record, records
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Answer:
             said.update(dict.fromkeys(problems))
             self.problems = tuple(said)
 
-        return self.view.rows(self._request(report))
+        return answer(self.view, self._request(report))
 
     def __iter__(self) -> Iterator[Record]:
         """The rows as records.

@@ -51,7 +51,7 @@ def rows(request: Request) -> Iterator[Row]:
                 "Checksum": told("checksum"),
                 "FileSize": row.file if isinstance(row.file, Absent) else row.file.size,
                 "Overlay": row.overlay,
-                "EntryPoint": row.base + entry if isinstance(entry, int) and entry else entry or NOT_APPLICABLE,
+                "EntryPoint": entry if isinstance(entry, Absent) else row.base + entry if entry else NOT_APPLICABLE,
                 "EntrySection": told("entry_section"),
                 "Sections": facts if isinstance(facts, Absent) else [str(section) for section in facts.sections],
                 "VadProtection": row.vad.protection if row.vad else None,

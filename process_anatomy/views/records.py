@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from process_anatomy.absent import Absent, Kind
+from process_anatomy.absent import Absent
 from process_anatomy.filetime import moment
 from process_anatomy.views.declaration import BOOLEAN, TEXTS, TIME, Column, Row, View
+from process_anatomy.views.problems import no_time
 
 if TYPE_CHECKING:
     from process_anatomy.views.declaration import Kind as ColumnKind
 
 Value = int | str | bool | datetime | list[str] | None
 """What a record holds under a column's name: addresses are whole, times are aware and in UTC."""
-NOT_A_TIME = Absent(Kind.IMPLAUSIBLE, "it is not a time that Windows could have written")
 
 
 class Record(dict[str, Value]):
@@ -58,7 +58,7 @@ def _value(value: Any, column: Column) -> Value | Absent:
     if kind is TEXTS:
         return [str(each) for each in value]
     if kind is TIME:
-        return moment(value) or NOT_A_TIME
+        return moment(value) or no_time(value)
     if kind is BOOLEAN:
         return bool(value)
     return int(value) if isinstance(value, int) else str(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Column, Request, Row, View
+from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Column, Request, Row, View, or_none
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -38,11 +38,11 @@ def rows(request: Request) -> Iterator[Row]:
                 "Depth": row.depth,
                 "Pages": row.pages,
                 "Region": names,
-                "Flags": check.flags or None,
+                "Flags": or_none(check.flags),
                 "Balance": check.balance,
                 "ControlArea": section.control_area,
                 "Subsections": section.subsections,
-                "SectionFlags": section.flags or None,
+                "SectionFlags": or_none(section.flags),
                 "MappedViews": section.views,
                 "SectionReferences": section.references,
                 "FileObject": section.file_object,

@@ -27,7 +27,10 @@ FILE_NAME_LIMIT = 64
 
 def safe_file_name(start: str, name: object, ending: str) -> str:
     """A name for a file of ours that holds a name from memory, of which only harmless characters are kept."""
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "_" for c in str(name or "")[:FILE_NAME_LIMIT])
+    kept = "".join(
+        c if c.isascii() and (c.isalnum() or c in "-.") else "_"
+        for c in (name if isinstance(name, str) else "")[:FILE_NAME_LIMIT]
+    )
     return f"{start}.{kept.strip('.') or 'unnamed'}.{ending}"
 
 

@@ -14,6 +14,7 @@ from volatility3.framework import constants, interfaces, renderers
 
 from process_anatomy.errors import Error
 from process_anatomy.views.declaration import Request, View
+from process_anatomy.views.problems import answer
 from process_anatomy.volatility.cells import grid, safe_file_name, safe_text
 from process_anatomy.volatility.opening import open_kernel
 from process_anatomy.volatility.options import (
@@ -82,7 +83,7 @@ class Anatomy:
             show_every_letter()
         try:
             request, doubt = self._request()
-            rows = self.view.rows(request)
+            rows = answer(self.view, request)
             if doubt:
                 log.warning(f"{MARK}: {doubt}")
                 rows = marked(rows, doubt)

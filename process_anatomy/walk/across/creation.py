@@ -228,14 +228,16 @@ class _Case:
         }
         if parent.state in words:
             yield f"parent {_pid(parent)} {words[parent.state]}{f'; {parent.doubt}' if parent.doubt else ''}"
-        if isinstance(creator.pid, int):
+        if isinstance(creator.pid, int) and isinstance(parent.pid, int):
             if creator.pid == parent.pid:
                 yield "the parent itself asked for the process"
             else:
                 yield f"process {_pid(creator)} asked for it, not the parent"
 
     def _made_by_other(self) -> bool:
-        return isinstance(self.creator.pid, int) and self.creator.pid != self.parent.pid
+        """Whether both are known, and another process than the parent asked for it."""
+        creator, parent = self.creator.pid, self.parent.pid
+        return isinstance(creator, int) and isinstance(parent, int) and creator != parent
 
     def _app_container(self, evidence: list[str]) -> tuple[str, str, list[str]]:
         evidence.append(f"its token is an AppContainer's ({self.token.package})")
@@ -243,7 +245,9 @@ class _Case:
         if source is not None:
             who = f"{source.process.name} ({source.process.pid})"
             evidence.append(f"made from token {self.token.parent_token_id:#x} of {who}")
-        return "app-container", HIGH, evidence
+        packages = [self.token.package] + ([self.above.package] if self.above else [])
+        unread = any(isinstance(package, Absent) and package.kind in NOT_READ for package in packages)
+        return "app-container", LOW if unread else HIGH, evidence  # unread, it may be the container of its parent
 
     def _services(self) -> bool:
         """Whether the parent is the service control manager; a name alone would be easy to fake."""
@@ -266,10 +270,15 @@ class _Case:
             and above.linked_session == self.token.authentication_id
         )
 
+    def _may_be_elevated(self, above: Token) -> bool:
+        """Whether it is elevated, or what tells could not be read."""
+        told = self.token.elevation, above.elevation, above.linked_session, self.token.authentication_id
+        return self._elevated(above) or any(isinstance(fact, Absent) and fact.kind in NOT_READ for fact in told)
+
     def _same_logon(self, evidence: list[str]) -> tuple[str, str, list[str]]:
         """The parent's user and logon: its own token, or a weaker copy of it."""
         weaker = {"integrity", "restricting SIDs", "groups", "privileges", "elevation"} & set(self.changes)
-        sure = HIGH if self.creator.pid == self.parent.pid else MEDIUM
+        sure = HIGH if isinstance(self.creator.pid, int) and self.creator.pid == self.parent.pid else MEDIUM
         if not weaker or (weaker == {"privileges"} and not self._more_privileges()):
             if weaker:
                 evidence.append("privileges were only taken away, which a process may do to itself")
@@ -291,7 +300,7 @@ class _Case:
         asker, who = (self.maker, "creator") if self.maker else (above, "parent")
         # the service accounts' own sessions ask for every logon, which says nothing
         askers = {other.authentication_id for other in (above, asker)} - SERVICE_LOGONS
-        if token.origin in askers:
+        if isinstance(token.origin, int) and token.origin in askers:
             evidence.append(
                 f"its logon was asked for by logon session {token.origin:#x}, the parent's or the creator's"
             )
@@ -302,7 +311,10 @@ class _Case:
         if _able(asker):
             evidence.append(f"the {who} has a privilege that this takes")
             return "as-user", MEDIUM, evidence
-        evidence.append(f"the {who} has no privilege that this takes")
+        if isinstance(asker.present, Absent):
+            evidence.append(f"what privileges the {who} has is not known")
+        else:
+            evidence.append(f"the {who} has no privilege that this takes")
         return "as-user", LOW, evidence
 
     def _more_privileges(self) -> bool:
@@ -322,13 +334,14 @@ class _Case:
         if self.parent.state == "newer":
             yield "the parent's id belongs to a later process"
         if self._made_by_other() and self.maker and above:
-            same_as_maker = self.token.authentication_id == self.maker.authentication_id
-            if same_as_maker and self.token.authentication_id != above.authentication_id:
+            own, theirs = self.token.authentication_id, above.authentication_id
+            same_as_maker = isinstance(own, int) and own == self.maker.authentication_id
+            if same_as_maker and isinstance(theirs, int) and own != theirs:
                 yield "the token is of its creator's logon, the parent is another's: the parent was chosen"
             elif self.maker.authentication_id not in SERVICE_LOGONS:
                 yield f"process {_pid(self.creator)}, which is no service, asked for it: the parent was chosen"
         asker = self.maker or above
-        if above and asker and self._higher_than(asker) and not self._elevated(above) and not _able(asker):
+        if above and asker and self._higher_than(asker) and not self._may_be_elevated(above) and _unable(asker):
             yield f"higher integrity ({self.token.integrity}) than its creator could give"
         if isinstance(peb.command_line, Absent) and peb.command_line.kind in NOT_READ:
             yield f"command line: {peb.command_line}"
@@ -346,6 +359,11 @@ def _without_levels(token: Token) -> bool:
 def _able(token: Token) -> bool:
     """Whether a process with this token may start another one with a foreign token."""
     return isinstance(token.present, int) and bool(token.present & (ASSIGN_PRIMARY_TOKEN | IMPERSONATE))
+
+
+def _unable(token: Token) -> bool:
+    """Whether a process with this token is known not to be able to."""
+    return isinstance(token.present, int) and not _able(token)
 
 
 def _pid(relative: Relative) -> str:

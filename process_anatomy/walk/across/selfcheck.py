@@ -148,7 +148,7 @@ def _types(kernel: Kernel) -> Iterator[Check]:
     records = kernel.view.records(OBJECT_TYPE, addresses_of(places))
     names = records.texts("Name")
     good = np.array([name == right for name, right in zip(names, wanted, strict=True)], dtype=np.bool_)
-    lost = [isinstance(name, Absent) and name.kind is Kind.UNREADABLE for name in names]
+    lost = [isinstance(name, Absent) and name.kind in (Kind.UNREADABLE, Kind.NOT_IN_DUMP) for name in names]
     if places:
         known = not_blank(records) & ~np.array(lost, dtype=np.bool_)
         yield tally("object-type-name", records, "Name", good, known, told_by=records.array("Name")["Buffer"])

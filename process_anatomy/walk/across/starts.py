@@ -255,7 +255,7 @@ def _why_no_range(process: Process, unread: frozenset[int]) -> str:
 def _kind(vad: Vad, executable: bool | Absent) -> str:
     if vad.vad_type == "VadImageMap":
         return IMAGE
-    if isinstance(vad.private, Absent) or isinstance(vad.protection, Absent):
+    if isinstance(vad.vad_type, Absent) or isinstance(vad.private, Absent) or isinstance(vad.protection, Absent):
         return UNKNOWN
     if has_section(vad):
         if isinstance(vad.file, Absent) and vad.file.kind in NOT_READ:

@@ -67,9 +67,17 @@ def has_section(vad: Vad) -> bool:
     return vad.tag not in SHORT_TAGS if isinstance(vad.tag, str) else vad.private == 0
 
 
+def _untold(vad: Vad) -> Section | None:
+    """What is known of the section behind a node of which neither tag nor private bit can be read; else ``None``."""
+    gone = vad.private
+    if isinstance(vad.tag, str) or not isinstance(gone, Absent):
+        return None
+    return Section(gone, gone, gone, gone, gone, gone, gone, gone)
+
+
 def sections(kernel: Kernel, rows: Sequence[Vad]) -> list[Section]:
     """The section behind each of these VADs, in their order."""
-    found = [NO_SECTION] * len(rows)
+    found = [_untold(row) or NO_SECTION for row in rows]
     mapped = [number for number, row in enumerate(rows) if has_section(row)]
     if not mapped:
         return found

@@ -328,14 +328,16 @@ def _entries(kernel: Kernel, own: AddressSpace, address: int, problems: list[str
     for shape in shapes:
         found = View(own, kernel.build).parse(shape, address)
         facts = [found[name] for name in ("FirstDynamic", "LastEntry", "LastInitializedWsle", "Wsle")]
-        gone = gone or next((value for value in facts if isinstance(value, Absent)), None)
-        if any(isinstance(value, Absent) for value in facts):
+        lost = next((value for value in facts if isinstance(value, Absent)), None)
+        if lost is not None:
+            gone = lost if gone is None else gone
             continue
         first, last, highest, entries = facts
         ordered = first <= last <= highest < ENTRY_LIMIT and entries % size == 0
         if ordered and entries >> slot == entries + last * size >> slot == address >> slot:
             return _used(own, entries, last, problems)
-    return gone or Absent(Kind.NOT_PROVED, f"{address:#x} does not look like a working set list of this build")
+    unproved = Absent(Kind.NOT_PROVED, f"{address:#x} does not look like a working set list of this build")
+    return unproved if gone is None else gone
 
 
 def _used(own: AddressSpace, entries: int, last: int, problems: list[str]) -> int:

@@ -20,6 +20,7 @@ from process_anatomy.memory.remains import Remains
 from process_anatomy.memory.view import View
 from process_anatomy.walk.crossview.sightings import (
     BACKWARD,
+    CID,
     FORWARD,
     SCAN,
     VIEWS,
@@ -137,7 +138,9 @@ def _left_over(kernel: Kernel, seen: Sightings, rows: Sequence[Process]) -> list
     for sighting, row in zip(gone, read, strict=True):
         views: dict[str, bool | Absent] = dict.fromkeys(VIEWS, False)
         views[SCAN] = True
-        absences = tuple(Absence(view, "left-over", HIGH) for view in VIEWS if view != SCAN)
+        if seen.ids.absent is not None:
+            views[CID] = seen.ids.absent
+        absences = tuple(Absence(view, "left-over", HIGH) for view in VIEWS if views[view] is False)
         same = known.get(sighting.address)
         if not sighting.address:
             where = "nothing tells at which address it was"

@@ -22,6 +22,7 @@ from process_anatomy.walk.crossview.csr_proofs import FACTS, not_proved, proved_
 from process_anatomy.walk.crossview.csr_roots import CsrRoot, csr_roots, own_handle
 from process_anatomy.walk.crossview.csr_threads import CsrThread, csr_threads
 from process_anatomy.walk.crossview.csr_ties import (
+    OwnHandles,
     against_handle,
     contradictions,
     handle_targets,
@@ -181,7 +182,7 @@ def _number(value: int | Absent) -> int:
 
 
 def _rows(
-    kernel: Kernel, root: CsrRoot, ring: Ring, everyone: Sequence[Process], table: dict[int, int] | Absent
+    kernel: Kernel, root: CsrRoot, ring: Ring, everyone: Sequence[Process], table: OwnHandles
 ) -> list[CsrProcess]:
     """The nodes of one ring, csrss.exe's own first."""
     inside = kernel.build[CSR_PROCESS].offset("ListLink")

@@ -82,4 +82,4 @@ def without_handle(thread: CsrThread) -> CsrThread:
 
 def not_proved(field: str) -> Absent:
     """The absence of a field whose place is not proved."""
-    return Absent(Kind.NOT_PROVED, f"where {field} lies is not proved on this memory")
+    return Absent(Kind.NOT_PROVED, "where it lies is not proved on this memory")

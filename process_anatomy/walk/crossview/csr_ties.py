@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
@@ -15,23 +16,35 @@ from process_anatomy.walk.processes.listed import Process, read_processes
 from structs.token import TOKEN
 
 
-def handle_targets(kernel: Kernel, roots: Sequence[CsrRoot]) -> list[dict[int, int] | Absent]:
-    """The handle table of each csrss.exe: handle to the object's address; absent where it cannot be read whole."""
+@dataclass(frozen=True, slots=True)
+class OwnHandles:
+    """The handle table of a csrss.exe.
+
+    Attributes:
+        targets: handle to the object's address.
+        gone: why handles that are in use may be missing; ``None`` where the table was read whole.
+    """
+
+    targets: dict[int, int]
+    gone: Absent | None
+
+
+def handle_targets(kernel: Kernel, roots: Sequence[CsrRoot]) -> list[OwnHandles]:
+    """The handle table of each csrss.exe."""
     tables = handle_tables(kernel, [root.process for root in roots])
-    found: list[dict[int, int] | Absent] = [{} for _ in roots]
+    found: list[dict[int, int]] = [{} for _ in roots]
     for owner, value, target in zip(
         tables.entries.owner.tolist(), tables.entries.value.tolist(), tables.entries.object.tolist(), strict=True
     ):
-        own = found[owner]
-        if isinstance(own, dict):
-            own[value] = target
-    for row, table in enumerate(tables.tables):
-        if not found[row] and table.problems:
-            found[row] = Absent(Kind.UNREADABLE, f"the handle table of csrss.exe: {table.problems[0]}")
-    return found
+        found[owner][value] = target
+    lost = [
+        Absent(Kind.UNREADABLE, f"the handle table of csrss.exe: {table.problems[0]}") if table.problems else None
+        for table in tables.tables
+    ]
+    return [OwnHandles(targets, gone) for targets, gone in zip(found, lost, strict=True)]
 
 
-def targets_of(handles: Sequence[int | Absent], table: dict[int, int] | Absent, own: int) -> list[int | Absent]:
+def targets_of(handles: Sequence[int | Absent], table: OwnHandles, own: int) -> list[int | Absent]:
     """What each handle leads to; ``own`` is the handle by which csrss.exe means itself."""
     found: list[int | Absent] = []
     for handle in handles:
@@ -39,11 +52,9 @@ def targets_of(handles: Sequence[int | Absent], table: dict[int, int] | Absent, 
             found.append(handle)
         elif handle == own:
             found.append(NOT_APPLICABLE)
-        elif isinstance(table, Absent):
-            found.append(table)
         else:
             missing = Absent(Kind.IMPLAUSIBLE, f"csrss.exe's handle table has no handle {handle:#x} in use")
-            found.append(table.get(handle, missing))
+            found.append(table.targets.get(handle, missing if table.gone is None else table.gone))
     return found
 
 
@@ -59,7 +70,7 @@ def tied(
     for pid, target in zip(pids, targets, strict=True):
         process = by_pid.get(pid) if isinstance(pid, int) else None
         pointed = by_address.get(target) if isinstance(target, int) else None
-        if pointed is not None and pointed.pid != pid:
+        if pointed is not None and pointed.pid != pid and (process is not None or _both(pointed.pid, pid)):
             pointed = None
         ties = tuple(name for name, one in (("pid", process), ("handle", pointed)) if one is not None)
         if process is not None and pointed is not None and pointed is not process:
@@ -68,11 +79,16 @@ def tied(
     return found
 
 
+def _both(*ids: int | Absent) -> bool:
+    """Whether all of these are known, so that they contradict each other where they differ."""
+    return all(isinstance(each, int) for each in ids)
+
+
 def _owners(everyone: Sequence[Process]) -> dict[int, Process]:
     """Processes by id; one that runs comes before one that has ended."""
     found: dict[int, Process] = {}
     for process in everyone:
-        if isinstance(process.pid, int) and (process.pid not in found or isinstance(process.exit_time, Absent)):
+        if isinstance(process.pid, int) and (process.pid not in found or process.lives):
             found[process.pid] = process
     return found
 

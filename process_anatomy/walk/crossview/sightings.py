@@ -16,7 +16,7 @@ from process_anatomy.memory.paging import READABLE
 from process_anatomy.memory.space import distinct
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.crossview.csr_processes import csrss
-from process_anatomy.walk.handles.tables import HandleTables, cid_table, handle_tables
+from process_anatomy.walk.handles.tables import HandleTable, HandleTables, cid_table, handle_tables
 from process_anatomy.walk.processes.listed import Process, ProcessTable, read_processes
 from process_anatomy.walk.processes.memberships import Membership, job_lists, session_lists
 from process_anatomy.walk.processes.objects_in_memory import LOCK_MASK, PROCESS, THREAD, proved
@@ -237,9 +237,14 @@ def _holders(kernel: Kernel, rows: Sequence[Process]) -> Holders:
         of.setdefault(target, set()).add(rows[owner].address)
     return Holders(
         {target: frozenset(owners) for target, owners in of.items()},
-        {r.address: t.address for r, t in zip(rows, tables.tables, strict=True) if isinstance(t.address, Absent)},
+        {r.address: gone for r, t in zip(rows, tables.tables, strict=True) if (gone := _lost(t)) is not None},
         frozenset(r.address for r, t in zip(rows, tables.tables, strict=True) if t.problems),
     )
+
+
+def _lost(table: HandleTable) -> Absent | None:
+    """Why nothing can be told of a handle table; ``None`` where it can."""
+    return next((fact for fact in (table.address, table.levels) if isinstance(fact, Absent)), None)
 
 
 def _subsystems(kernel: Kernel, rows: Sequence[Process]) -> Subsystems:
@@ -247,7 +252,8 @@ def _subsystems(kernel: Kernel, rows: Sequence[Process]) -> Subsystems:
     try:
         table = csrss(kernel, rows)
     except Error as error:
-        return Subsystems(frozenset(), {}, Absent(Kind.NOT_IN_BUILD, str(error)), ())
+        told = (f"the records of csrss.exe: {error}",) if isinstance(kernel.space, AddressSpace) else ()
+        return Subsystems(frozenset(), {}, Absent(Kind.NOT_IN_BUILD, str(error)), told)
     rings: dict[int, bool | Absent] = {
         root.process.address: root.node if isinstance(root.node, Absent) else root.process.address in table.whole
         for root in table.roots

@@ -1,6 +1,7 @@
 """What it means that some views see a process and others do not: reasons for each absence, and a verdict.
 
-A reason belongs to the process's kind or age (expected), or none is known, which is what hiding looks like.
+A reason belongs to the process's kind or age (expected), or none is known, which is what hiding looks like.  A view
+that cannot be had was not looked at: that a process is not seen there is held against nobody.
 Sources: Windows Internals, part 1, chapters 2 and 3 (processes, sessions, jobs, the Windows subsystem); the
 structures' fields as declared in ``structs``.
 """
@@ -43,6 +44,7 @@ REASONS = (
     "not-listed", "unreadable", "incomplete", "broken-list", "left-over", UNEXPLAINED,
 )  # fmt: skip
 """Why a view may not see a process."""
+NO_CSRSS = Absent(Kind.UNREADABLE, "no csrss.exe of its session is known")
 NOT_IN_DUMP = Absent(Kind.NOT_IN_DUMP, "a small dump holds pieces of memory, so an absence from them says nothing")
 LISTS = {FORWARD: "forward", BACKWARD: "backward"}
 SUBSYSTEM = frozenset({CSRSS_HANDLES, HANDLES, CSR})
@@ -92,7 +94,7 @@ class Judge:
         """Of a process whose object is in place: its views, why some do not see it, verdict, confidence, problems."""
         views: Views = {view: self._sees(view, row) for view in VIEWS}
         if not isinstance(self.kernel.space, AddressSpace):  # fragments: what is not seen may only not be in the dump
-            views = {view: NOT_IN_DUMP if seen is False else seen for view, seen in views.items()}
+            views = {view: NOT_IN_DUMP if _may_be_beside(view, seen) else seen for view, seen in views.items()}
         absences = tuple(Absence(view, *self._reason(view, row, views)) for view in VIEWS if views[view] is False)
         problems = (*row.problems, *self._contradictions(row, views))
         verdict, confidence = self._verdict(row, views, absences)
@@ -110,11 +112,11 @@ class Judge:
                 return Absent(Kind.NOT_APPLICABLE, "its object lies across two pages, where no search can tell it")
             return at in self.in_place
         if view == THREADS:
-            return at in seen.owners
+            return at in seen.owners or self._by_ids(False)
         if view == CID:
-            return seen.ids.absent or at in seen.ids.processes
+            return self._by_ids(at in seen.ids.processes)
         if view == HANDLES:
-            return bool(seen.holders.of.get(at, frozenset()) - {at}) or at in seen.holders.of
+            return at in seen.holders.of or self._csrss_holds(row)
         if view == CSRSS_HANDLES:
             return self._csrss_holds(row)
         if view == SESSION:
@@ -126,27 +128,38 @@ class Judge:
             return value if isinstance(value, Absent) else value != 0
         return self._csrss_knows(row)
 
+    def _by_ids(self, seen: bool) -> bool | Absent:
+        """What the table of ids shows, or why there is no table; it is one of the two ways to find threads."""
+        gone = self.seen.ids.absent
+        return seen if gone is None else gone
+
     def _csrss_knows(self, row: Process) -> bool | Absent:
         """Whether the csrss.exe of its session keeps a record of a process."""
         subsystems = self.seen.subsystems
         if row.address in subsystems.known:
             return True
-        ids = self.seen.ids.processes.get(row.address, (row.pid,))
-        if row.pid not in ids and not self._stands_outside(row):
+        if self._stands_outside(row):
+            return False
+        if row.pid not in self.seen.ids.processes.get(row.address, (row.pid,)):
             return Absent(Kind.IMPLAUSIBLE, "csrss.exe knows processes by their ids, and this one's was changed")
-        own = [a for a, session in self.csrss.items() if session == row.session]
-        gone = subsystems.absent or next((r for a in own if isinstance(r := subsystems.rings.get(a), Absent)), None)
-        return False if gone is None or self._stands_outside(row) else gone
+        return self._not_asked(row, subsystems.rings) if subsystems.absent is None else subsystems.absent
 
     def _csrss_holds(self, row: Process) -> bool | Absent:
         """Whether a csrss.exe has a handle to a process."""
-        holders = self.seen.holders
-        if holders.of.get(row.address, frozenset()) & self.csrss.keys():
+        if self.seen.holders.of.get(row.address, frozenset()) & self.csrss.keys():
             return True
-        for address, session in self.csrss.items():
-            if session == row.session and address in holders.absent:
-                return holders.absent[address]
-        return False
+        return False if self._stands_outside(row) else self._not_asked(row, self.seen.holders.absent)
+
+    def _not_asked(self, row: Process, told: Mapping[int, bool | Absent]) -> bool | Absent:
+        """Why the csrss.exe of a process's session cannot be asked, from what is told of each; else ``False``."""
+        own = self._own(row)
+        if not own:
+            return NO_CSRSS
+        return next((why for address in own if isinstance(why := told.get(address), Absent)), False)
+
+    def _own(self, row: Process) -> list[int]:
+        """Addresses of the csrss.exe of a process's session."""
+        return [address for address, session in self.csrss.items() if session == row.session]
 
     def _reason(self, view: str, row: Process, views: Views) -> tuple[str, str]:
         """Why a view does not see a process, and how certain that is."""
@@ -160,24 +173,27 @@ class Judge:
                 return "broken-list", MEDIUM
             if ended and views[FORWARD] is False and views[BACKWARD] is False:
                 return "not-listed", MEDIUM
-            return UNEXPLAINED, HIGH
+            return (UNEXPLAINED, HIGH) if ended or row.lives else ("unreadable", MEDIUM)
         if view == SCAN:
             return ("unreadable", HIGH) if self.kernel.space.read(row.address, 0x28) is None else (UNEXPLAINED, HIGH)
         if ended:
             return "ended", HIGH
         if row.address in self.ending and view in (*SUBSYSTEM, THREADS, SESSION, JOB):
             return "ending", MEDIUM
+        if not row.lives:
+            return "unreadable", MEDIUM
         if view == THREADS:
             if self._is_starting(row):
                 return "starting", MEDIUM
             if row.threads == 0:
                 return "no-threads", MEDIUM
-            return (UNEXPLAINED, HIGH) if self._has_thread(row) else ("unreadable", MEDIUM)
+            whole = self._has_thread(row) and not self.seen.ids.broken
+            return (UNEXPLAINED, HIGH) if whole else ("unreadable", MEDIUM)
         if view == CID and self.seen.ids.broken:
             return "unreadable", LOW
-        if view == SESSION:
-            group = self.seen.sessions.group.get(row.address)
-            if isinstance(group, int) and group in self.seen.sessions.broken:
+        if view in (SESSION, JOB):
+            groups = self.seen.sessions if view == SESSION else self.seen.jobs
+            if groups.group.get(row.address) in groups.broken:
                 return "broken-list", MEDIUM
         if view in SUBSYSTEM:
             return self._subsystem_reason(view, row, views)
@@ -200,12 +216,10 @@ class Judge:
             return "csrss", HIGH
         if self._is_starting(row):
             return "starting", MEDIUM
-        own = [address for address, session in self.csrss.items() if session == row.session]
+        own = self._own(row)
         broken = {a for a in own if self.seen.subsystems.rings.get(a) is not True}
-        if own and (broken if view == CSR else self.seen.holders.broken & set(own)):
+        if broken if view == CSR else self.seen.holders.broken & set(own):
             return "unreadable", MEDIUM
-        if not own:
-            return "unreadable", LOW
         if isinstance(views[CSR], Absent) and self.forgotten - {row.address}:
             return "incomplete", LOW
         return UNEXPLAINED, MEDIUM
@@ -216,7 +230,7 @@ class Judge:
         return {
             row.address
             for row in self.rows.values()
-            if both == set(row.seen_by) and isinstance(row.exit_time, Absent) and row.address not in self.csrss
+            if both == set(row.seen_by) and row.lives and row.address not in self.csrss
             if not self._stands_outside(row) and not self._is_starting(row)
             if not self.seen.holders.of.get(row.address, frozenset()) & self.csrss.keys()
         }
@@ -229,7 +243,7 @@ class Judge:
 
     def _is_starting(self, row: Process) -> bool:
         """Whether a process has no thread yet: it is younger than all that have, or nearly so."""
-        return row.threads == 0 and isinstance(row.exit_time, Absent) and row.address not in self.seen.owners
+        return row.threads == 0 and row.lives and row.address not in self.seen.owners
 
     def _ending(self, rows: Sequence[Process]) -> frozenset[int]:
         """Processes on the list, both ways, that are ending: so they say, or all of their threads have ended.
@@ -237,7 +251,7 @@ class Judge:
         Between the end of the last thread and the time of the process's own end csrss.exe forgets it and its session
         gives it up; the list and the table of ids hold it until its object goes.
         """
-        running = [row for row in rows if isinstance(row.exit_time, Absent) and set(row.seen_by) == set(LISTS.values())]
+        running = [row for row in rows if row.lives and set(row.seen_by) == set(LISTS.values())]
         said = self.kernel.view.records(EPROCESS, addresses_of([row.address for row in running]))
         threads = [(row.address, thread) for row in running for thread in self.seen.owners.get(row.address, ())]
         records = self.kernel.view.records(ETHREAD, addresses_of([thread for _, thread in threads]))
@@ -272,7 +286,7 @@ class Judge:
         missed = [absence for absence in absences if not absence.expected]
         if self.kernel.inside(row.address):
             return CONSISTENT, HIGH
-        if ended and views[FORWARD] is False and views[BACKWARD] is False and views[CID] is not True:
+        if ended and views[FORWARD] is False and views[BACKWARD] is False and views[CID] is False:
             return REMNANT, HIGH if views[THREADS] is False else MEDIUM
         if missed:
             main = [a for a in missed if a.view in (FORWARD, BACKWARD, SCAN, CID, THREADS)]
@@ -293,6 +307,11 @@ class Judge:
         return CONSISTENT, MEDIUM if any(absence.reason == "incomplete" for absence in absences) else HIGH
 
 
+def _may_be_beside(view: str, seen: bool | Absent) -> bool:
+    """Whether what a view lacks may be in memory that a small dump does not hold."""
+    return seen is False or (view in WITNESSES and isinstance(seen, Absent) and seen.kind is not Kind.NOT_APPLICABLE)
+
+
 def _subsystems(rows: Sequence[Process]) -> dict[int, int]:
     """The csrss.exe of each session, with the session.
 
@@ -302,6 +321,6 @@ def _subsystems(rows: Sequence[Process]) -> dict[int, int]:
     """
     first: dict[int, Process] = {}
     for row in rows:
-        if isinstance(row.session, int) and isinstance(row.exit_time, Absent) and row.name != SMSS:
+        if isinstance(row.session, int) and row.lives and row.name != SMSS:
             first.setdefault(row.session, row)
     return {row.address: session for session, row in first.items() if row.name == CSRSS}

@@ -18,7 +18,7 @@ from structs.handle import HANDLE_TABLE
 from structs.object import OBJECT_NAME_INFORMATION
 from structs.session import MM_SESSION_SPACE, PSP_SESSION_SPACE_SESSION_ID
 
-NOT_READ = frozenset(Kind) - {Kind.NOT_APPLICABLE, Kind.NOT_IN_BUILD}
+NOT_READ = frozenset(kind for kind in Kind if kind.lost)
 """Absences that a row tells as problems: the fact may exist, but could not be had.
 
 What a build does not have is no problem of a row.
@@ -88,6 +88,11 @@ class Process:
     problems: tuple[str, ...]
     pico: bool | Absent = False
     sequence: int | Absent = NOT_APPLICABLE
+
+    @property
+    def lives(self) -> bool:
+        """Whether it has not ended; a process whose exit time cannot be read may have."""
+        return isinstance(self.exit_time, Absent) and self.exit_time.kind is Kind.NOT_APPLICABLE
 
     @property
     def own_space(self) -> bool:

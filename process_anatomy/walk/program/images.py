@@ -200,11 +200,12 @@ def _image(own: Space, wanted: _Wanted, vad: Vad | None, file: FileHeader | Abse
         size = mapped
         problems.append(f"its header cannot be used: {facts}")
     if vad is None:
-        rooted = isinstance(process.vad_root, int) and process.vad_root != 0
-        problems.append("no VAD covers it" if rooted and whole else "its VADs are not known")
+        problems.append("no VAD covers it" if _has_tree(process) and whole else "its VADs are not known")
+    elif isinstance(vad.vad_type, Absent):
+        problems.append(f"whether an image is mapped there is not known: {vad.vad_type}")
     elif vad.vad_type != IMAGE_MAP:
-        problems.append(f"no image is mapped there: its memory is {'private' if vad.private else 'a plain mapping'}")
-    elif vad.start != base:
+        problems.append(f"no image is mapped there: its memory is {_memory(vad)}")
+    elif isinstance(vad.start, int) and vad.start != base:
         problems.append(f"it does not start where the mapped image does ({vad.start:#x})")
     elif isinstance(facts, PeFacts) and isinstance(vad.pages, int) and -(-facts.size // PAGE) != vad.pages:
         problems.append(f"its header says {facts.size:#x} bytes, but {vad.pages * PAGE:#x} are mapped")
@@ -223,6 +224,18 @@ def _image(own: Space, wanted: _Wanted, vad: Vad | None, file: FileHeader | Abse
         problems.append(f"name: {name}")
     missing = sum(int((~there).sum()) for _, there in _pages(own, base, size))
     return Image(process, role, base, name, vad, facts, file, size, missing, tuple(dict.fromkeys(problems)))
+
+
+def _has_tree(process: Process) -> bool:
+    """Whether it is known to have a tree of VADs."""
+    return isinstance(process.vad_root, int) and process.vad_root != 0
+
+
+def _memory(vad: Vad) -> str:
+    """What a range that holds no image is, in words."""
+    if isinstance(vad.private, Absent):
+        return "of a kind that is not known"
+    return "private" if vad.private else "a plain mapping"
 
 
 def _pages(own: Space, base: int, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -93,7 +93,9 @@ class Module:
         """Bytes as the loader says; those of the mapping where no list holds it."""
         if self.entry is not None:
             return self.entry.size
-        return NOT_APPLICABLE if self.vad is None or isinstance(self.vad.pages, Absent) else self.vad.pages * PAGE
+        if self.vad is None:
+            return NOT_APPLICABLE
+        return self.vad.pages if isinstance(self.vad.pages, Absent) else self.vad.pages * PAGE
 
     @property
     def name(self) -> str | Absent:

@@ -54,5 +54,7 @@ def logon_sessions(kernel: Kernel, addresses: list[int]) -> dict[int, LogonSessi
 
 def _account(*names: str | Absent) -> str | Absent:
     r"""``authority\account``, of what both strings hold."""
-    absent = [p for p in names if isinstance(p, Absent)]
-    return absent[0] if absent else "\\".join(str(p) for p in names if p) or NOT_APPLICABLE
+    texts = [name for name in names if isinstance(name, str)]
+    if len(texts) < len(names):
+        return next(name for name in names if isinstance(name, Absent))
+    return "\\".join(text for text in texts if text) or NOT_APPLICABLE

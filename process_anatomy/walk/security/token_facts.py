@@ -242,7 +242,10 @@ def _flags(value: Any, restricted: SidArray | Absent, leveled: Any) -> str | Abs
     """TokenFlags by name."""
     if isinstance(value, Absent):
         return value
-    names = TOKEN_FLAGS if restricted else TOKEN_FLAGS | {WRITE_RESTRICTED: ADMIN_GROUP}
+    if isinstance(restricted, Absent):  # what flag 0x8 means depends on them
+        names = {bit: name for bit, name in TOKEN_FLAGS.items() if bit != WRITE_RESTRICTED}
+    else:
+        names = TOKEN_FLAGS if restricted else TOKEN_FLAGS | {WRITE_RESTRICTED: ADMIN_GROUP}
     if isinstance(leveled, Absent):
         names = {bit: name for bit, name in TOKEN_FLAGS.items() if bit in OLD_FLAGS} | {WRITE_RESTRICTED: ADMIN_GROUP}
     return flag_text(value, names)

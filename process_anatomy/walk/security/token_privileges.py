@@ -47,9 +47,10 @@ def token_privileges(kernel: Kernel, records: Records) -> tuple[list[Any], list[
 
 def _count(pointer: int | Absent, count: int | Absent) -> int | Absent:
     """How many privileges an array holds, or why there is none to read."""
-    gone = next((value for value in (pointer, count) if isinstance(value, Absent)), None)
-    if gone is not None or isinstance(count, Absent):
-        return gone if gone is not None else count
+    if isinstance(pointer, Absent):
+        return pointer
+    if isinstance(count, Absent):
+        return count
     if count > COUNT_LIMIT:
         return Absent(Kind.IMPLAUSIBLE, f"an array of {count} privileges")
     if count and not pointer:

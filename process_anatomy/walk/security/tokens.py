@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
+from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind, reasons
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.processes.listed import NOT_READ, Process
@@ -213,14 +213,17 @@ def _no_token(pointer: int | Absent, kind: Any, kernel: Kernel) -> Absent | None
     return None
 
 
+def _differ(stated: int | Absent, other: int | Absent) -> bool:
+    """Whether two numbers are known and not the same."""
+    return isinstance(stated, int) and isinstance(other, int) and stated != other
+
+
 def _problems(facts: Mapping[str, Any], thread: Thread | None) -> list[str]:
     """What is odd about a token, or could not be read of it."""
-    found = [
-        f"{name}: {value}" for name, value in facts.items() if isinstance(value, Absent) and value.kind in NOT_READ
-    ]
-    found = [*dict.fromkeys(found), *facts["privilege_problems"]]
+    lost = ((name, value) for name, value in facts.items() if isinstance(value, Absent) and value.kind in NOT_READ)
+    found = [*reasons(lost), *facts["privilege_problems"]]
     logon, number = facts["logon"], facts["authentication_id"]
-    if isinstance(logon, LogonSession) and isinstance(logon.logon_id, int) and logon.logon_id != number:
+    if isinstance(logon, LogonSession) and _differ(logon.logon_id, number):
         found.append(f"its logon session is {logon.logon_id:#x}, not the one that it names")
     wanted = TOKEN_TYPES[PRIMARY if thread is None else IMPERSONATION]
     if isinstance(facts["token_type"], str) and facts["token_type"] != wanted:

@@ -236,6 +236,11 @@ def _unread(facts: dict[str, Any]) -> Iterator[str]:
     yield from (f"{name}: {value}" for name, value in gone.items())
 
 
+def _beyond(reason: int | Absent) -> bool:
+    """Whether a wait has a reason that there is not."""
+    return isinstance(reason, int) and reason >= len(WAIT_REASONS)
+
+
 def _contradictions(thread: Thread, facts: dict[str, Any], system_start: int) -> Iterator[str]:
     """Facts of a thread that cannot be true together, or that no thread has."""
     owner, state, reason = facts["owner"], facts["state_number"], facts["reason_number"]
@@ -245,7 +250,7 @@ def _contradictions(thread: Thread, facts: dict[str, Any], system_start: int) ->
         yield f"no thread has the id {thread.tid:#x}"
     if isinstance(state, int) and state >= len(STATES):
         yield f"no thread is in state {state}"
-    elif isinstance(reason, int) and reason >= len(WAIT_REASONS) and STATES[state or 0] in WAITING_STATES:
+    elif isinstance(state, int) and STATES[state] in WAITING_STATES and _beyond(reason):
         yield f"no thread waits for reason {reason}"
     for name in ("priority", "base_priority"):
         if isinstance(facts[name], int) and not -1 <= facts[name] <= HIGHEST_PRIORITY:

@@ -1,0 +1,59 @@
+"""Why cells have no fact, told where people look for it: in the column of problems, once for each reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from process_anatomy.absent import FEW, MANY, Absent, Kind, reasons, without_place
+from process_anatomy.filetime import moment
+from process_anatomy.views.declaration import TIME, Request, Row, View
+
+PROBLEMS = "Problems"
+NOT_A_TIME = Absent(Kind.IMPLAUSIBLE, "it is not a time that Windows could have written")
+
+NO_TIME = Absent(Kind.IMPLAUSIBLE, "no time is set")
+
+
+def answer(view: View, request: Request) -> Iterator[Row]:
+    """The rows that a view answers a request with, each with the reasons of its absent cells among its problems."""
+    return told(view, view.rows(request))
+
+
+def told(view: View, rows: Iterable[Row]) -> Iterator[Row]:
+    """Rows of a view, the reasons of absent cells among their problems.
+
+    What does not apply needs no reason, and what a build does not have is no problem of a row: every row would say it.
+    """
+    if PROBLEMS not in view.names:
+        yield from rows
+        return
+    times = [column.name for column in view.columns if column.kind is TIME]
+    for depth, cells in rows:
+        impossible = {name: why for name in times if (why := no_time(cells[name])) is not None}
+        whole = cells | impossible if impossible else cells
+        lost = [(name, whole[name]) for name in view.names if _lost(whole[name])]
+        yield depth, whole | {PROBLEMS: _completed(whole[PROBLEMS], lost)} if lost else whole
+
+
+def _lost(value: Any) -> bool:
+    return isinstance(value, Absent) and value.kind.lost
+
+
+def no_time(value: Any) -> Absent | None:
+    """Why a FILETIME is no moment; ``None`` where it is one, or is absent already."""
+    if not isinstance(value, int) or moment(value) is not None:
+        return None
+    return NOT_A_TIME if value else NO_TIME
+
+
+def _completed(problems: Any, lost: list[tuple[str, Absent]]) -> tuple[str, ...]:
+    """Problems of a row, and the reasons of its absent cells that none of them gives."""
+    known = () if problems is None or isinstance(problems, Absent) else tuple(map(str, problems))
+    unsaid = [(name, gone) for name, gone in lost if not any(str(gone) in line for line in known)]
+    alike = Counter(without_place(str(gone)) for _, gone in unsaid)
+    for why, number in alike.items():  # a line that is about many facts says it for these too
+        if any(why in line for line in known if number > FEW or MANY in line):
+            unsaid = [(name, gone) for name, gone in unsaid if without_place(str(gone)) != why]
+    return (*known, *reasons(unsaid))
