@@ -300,8 +300,11 @@ class Judge:
             return ENDED, HIGH
         if any(absence.reason in ("broken-list", "unreadable") for absence in absences):
             return SMEARED, MEDIUM
-        if any(isinstance(fact, Absent) and fact.kind in NOT_READ for fact in (row.pid, row.name, row.create_time)):
-            return SMEARED, LOW
+        lost = [
+            fact for fact in (row.pid, row.name, row.create_time) if isinstance(fact, Absent) and fact.kind in NOT_READ
+        ]
+        if any(fact is not row.create_time or fact.kind is not Kind.IMPLAUSIBLE for fact in lost):
+            return SMEARED, LOW  # a time that is none was read well: it is told as a problem, and tears nothing
         if not isinstance(self.kernel.space, AddressSpace):
             return CONSISTENT, LOW
         return CONSISTENT, MEDIUM if any(absence.reason == "incomplete" for absence in absences) else HIGH
