@@ -113,7 +113,7 @@ class Judgement:
 
 
 def judged(tables: Tables, least: Severity = Severity.INFO, rules: Collection[str] = ()) -> Judgement:
-    """Run rules; a rule is not run for a process one of whose tables, on which it rests, is broken.
+    """Run rules; nothing is concluded of a process from a table, on which a rule rests, that is broken or misread.
 
     A rule that is not asked for is not run, and a table that no rule asks for is not walked.
 
@@ -133,14 +133,14 @@ def judged(tables: Tables, least: Severity = Severity.INFO, rules: Collection[st
         Finding(each.id, each.severity, process, about, evidence)
         for each in run
         for process, about, evidence in each.judge(tables)
-        if process is None or standing.reason(process.address, each.rests) is None
+        if standing.reason(process.address if process is not None else 0, each.rests) is None
     ]
     running = [process for process in tables.processes if process.exit_time == NOT_APPLICABLE]
     unjudged: dict[str, dict[int, int]] = {}
     for process in running:
         for each in run:
             if (reason := standing.reason(process.address, each.rests)) is not None:
-                kind = reason.partition(":")[0].partition(",")[0]
+                kind = reason if reason in standing.misread.values() else reason.partition(":")[0].partition(",")[0]
                 rules_of = unjudged.setdefault(kind, {})
                 rules_of[process.address] = rules_of.get(process.address, 0) + 1
     order = {name: number for number, name in enumerate(RULES)}

@@ -63,8 +63,25 @@ class Standing:
         reason = f"the list of active processes is cut: {(*listed.problems, 'it does not close')[0]}"
         return {process.address: reason for process in self.tables.processes}
 
+    @cached_property
+    def misread(self) -> Mapping[str, str]:
+        """Why a table tells nothing of any process, by its name; under :data:`EVERYTHING`, why no table does.
+
+        The structures that it is read from do not lie where the layout has them.
+        """
+        found: dict[str, str] = {}
+        for check in self.tables.trust.wrong:
+            for table in next((read for start, read in READ_FROM.items() if check.id.startswith(start)), (EVERYTHING,)):
+                found.setdefault(table, f"the layout does not fit this image: {check.about}")
+        if not found and self.tables.trust.reason:
+            found[EVERYTHING] = self.tables.trust.reason
+        return found
+
     def reason(self, process: int, rests: Collection[str]) -> str | None:
         """Why nothing is concluded about a process from these tables; ``None`` where all of them are fit."""
+        misread = next((self.misread[table] for table in (EVERYTHING, *rests) if table in self.misread), None)
+        if misread is not None:
+            return misread
         return next((words for table in rests if (words := FITNESS[table](self).get(process))), None)
 
     def reasons(self, process: int) -> tuple[str, ...]:
@@ -73,6 +90,10 @@ class Standing:
         return tuple(dict.fromkeys(words for words in own if words))
 
 
+EVERYTHING = ""
+"""Stands for all tables where the layout of processes themselves is in doubt."""
+READ_FROM = {"vad-": ("vads", "pages", "modules", "threads"), "handle-": ("handles",)}
+"""How the checks of a layout begin whose failure spoils only some tables, and which; all others spoil everything."""
 OF_THE_IMAGE = "list"
 """The table that all processes share."""
 FITNESS: dict[str, Callable[[Standing], Mapping[int, str]]] = {

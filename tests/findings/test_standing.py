@@ -19,6 +19,8 @@ from process_anatomy.findings.standing import FITNESS, Standing
 from process_anatomy.forge import INTRUSION, LAB, Image, forge
 from process_anatomy.forge.cast.clean import BROKERS
 from process_anatomy.forge.ground.actors import Scenario
+from process_anatomy.kernel.identify import Kernel
+from process_anatomy.memory.view import View
 from process_anatomy.volatility import open_path
 from process_anatomy.walk.across.tables import Tables
 from structs.eprocess import EPROCESS
@@ -267,3 +269,35 @@ def test_an_answer_without_findings_says_that_rules_ran() -> None:
     answer = open_image(ROOT / "samples" / "lab-win11-22621.dmp").view("findings", rule="ended-but-running")
     assert list(answer) == []
     assert any(line.startswith("one rule was run over ") for line in answer.problems)
+
+
+def read_otherwise(kernel: Kernel, structure: str, first: str, second: str) -> Kernel:
+    """The same kernel through a layout that has two fields in each other's places."""
+    build = kernel.build
+    fields = dict(build.places[structure])
+    fields[first], fields[second] = fields[second], fields[first]
+    other = replace(build, places={**build.places, structure: fields}, _bound={})
+    return Kernel(View(kernel.space, other), kernel.number, kernel.base, kernel.size, kernel.pdb, kernel.system)
+
+
+def test_nothing_is_concluded_from_ranges_that_the_layout_does_not_fit() -> None:
+    """An intruded machine, its VADs of another make: rules that rest on them are silent, the others judge as ever."""
+    kernel = kernel_of(forge(INTRUSION))
+    told = {each.rule for each in findings(Tables(kernel, hidden=True), Severity.LOW)}
+    judgement = judged(
+        Tables(read_otherwise(kernel, "_MMVAD_SHORT", "StartingVpn", "EndingVpn"), hidden=True), Severity.LOW
+    )
+    left = {each.rule for each in judgement.findings}
+    resting = {name for name, rule in RULES.items() if set(rule.rests) & {"vads", "pages", "modules", "threads"}}
+    assert told & resting
+    assert not left & resting
+    assert left == told - resting
+    assert any("the layout does not fit this image: _MMVAD_SHORT" in line for line in judgement.lines)
+
+
+def test_nothing_at_all_is_concluded_through_a_layout_that_is_not_of_this_kernel() -> None:
+    """Where processes themselves are misread, no rule judges, and it is said."""
+    kernel = kernel_of(forge(INTRUSION))
+    judgement = judged(Tables(read_otherwise(kernel, "_ETHREAD", "Process", "Teb")))
+    assert judgement.findings == ()
+    assert any("the layout does not fit this image: _ETHREAD" in line for line in judgement.lines)
