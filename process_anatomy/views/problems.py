@@ -30,15 +30,13 @@ def told(view: View, rows: Iterable[Row]) -> Iterator[Row]:
         yield from rows
         return
     times = [column.name for column in view.columns if column.kind is TIME]
+    order = {name: number for number, name in enumerate(view.names)}
     for depth, cells in rows:
         impossible = {name: why for name in times if (why := no_time(cells[name])) is not None}
         whole = cells | impossible if impossible else cells
-        lost = [(name, whole[name]) for name in view.names if _lost(whole[name])]
+        lost = [(name, value) for name, value in whole.items() if isinstance(value, Absent) and value.kind.lost]
+        lost.sort(key=lambda each: order[each[0]])
         yield depth, whole | {PROBLEMS: _completed(whole[PROBLEMS], lost)} if lost else whole
-
-
-def _lost(value: Any) -> bool:
-    return isinstance(value, Absent) and value.kind.lost
 
 
 def no_time(value: Any) -> Absent | None:
