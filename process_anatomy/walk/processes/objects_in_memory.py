@@ -25,7 +25,7 @@ from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.space import Addresses, Mask, Octets, Space
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
-from structs.layout import Layout
+from structs.layout import Layout, Structure
 
 LOCK_MASK = 0x7F
 """Without the bit of a locked dispatcher object."""
@@ -97,7 +97,7 @@ class Judge:
     def headed(self, octets: Octets) -> Mask:
         """Which objects state their kind, and the size that the header of every process of this Windows states."""
         if self.kind is PROCESS:
-            return is_headed(octets, self.structure.offset("HeaderSize"), self.size)
+            return is_headed(octets, size_place(self.structure), self.size)
         found: Mask = octets[:, 0] & np.uint8(LOCK_MASK) == self.kind.number
         return found
 
@@ -171,9 +171,9 @@ class Judge:
         place, width = owner.place("UniqueProcessId"), self.space.pointer_size
         octets, there = self.space.read_many(at + np.uint64(place.offset), width)
         ids = octets.view(f"<u{width}").reshape(-1).astype(np.uint64)
-        first, readable = self.space.read_many(at, owner.offset("HeaderSize") + 1)
+        first, readable = self.space.read_many(at, size_place(owner) + 1)
         same = self._unknown(known, "UniqueProcess") | (ids == self.structure.column(records, "UniqueProcess"))
-        headed: Mask = is_headed(first, owner.offset("HeaderSize"), header_size(self.kernel))
+        headed: Mask = is_headed(first, size_place(owner), header_size(self.kernel))
         owned: Mask = (at != 0) & (~there | ~readable | same | headed)
         return owned
 
@@ -316,6 +316,11 @@ def is_headed(octets: Octets, place: int, size: int | None) -> Mask:
     return found
 
 
+def size_place(structure: Structure) -> int:
+    """Where the header of a process states its size; its start where the layout, a user's own, does not tell."""
+    return structure.offset("HeaderSize") if "HeaderSize" in structure else 0
+
+
 def _failures(checks: Mapping[str, Mask]) -> Numbers:
     """How many checks each object fails."""
     failed: Numbers = np.sum([~passed for passed in checks.values()], axis=0, dtype=np.int64)
@@ -333,7 +338,9 @@ def header_size(kernel: Kernel) -> int | None:
 
 def _header_size(kernel: Kernel) -> int | None:
     structure = kernel.build[EPROCESS]
-    links, place = structure.offset("ActiveProcessLinks"), structure.offset("HeaderSize")
+    if "HeaderSize" not in structure:
+        return None
+    links, place = structure.offset("ActiveProcessLinks"), size_place(structure)
     stated: list[int] = []
     process, seen = kernel.system, set[int]()
     while process not in seen and len(seen) < SIZED:

@@ -34,6 +34,7 @@ from process_anatomy.walk.processes.objects_in_memory import (
     Numbers,
     is_id,
     kernel_address,
+    size_place,
 )
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
@@ -176,7 +177,7 @@ class _Finder:
         size = self.judge.size
         if size is None:
             return np.ones(len(places), dtype=np.bool_)
-        sized: Mask = block.reshape(-1)[places + self.structure.offset("HeaderSize")] == size
+        sized: Mask = block.reshape(-1)[places + size_place(self.structure)] == size
         return sized
 
     def _leads_somewhere(self, block: Octets, places: Numbers) -> Mask:

@@ -211,6 +211,12 @@ def test_the_checks_end_where_lists_never_do(image: Image) -> None:
     assert trust(kernel).verdict is Verdict.EXACT
 
 
+WITHOUT_LAYOUT = {"triage-x64-26100-082325-12593-01-trimmed.dmp"}
+"""Dumps of kernels whose layout is not known: an estimated one is consistent."""
+FAILING = {"triage-x64-19041-ef-trimmed.dmp": {"exit-status"}}
+"""Checks that fail at one object of a dump: of five processes that it holds, one had an exit status and no time of its
+end when the machine stopped.
+"""
 REAL = sorted(path.name for path in (SHARED / "real").glob("triage-x64-*.dmp"))
 
 
@@ -220,8 +226,9 @@ def test_the_layout_of_a_real_dump_fits_in_every_field_that_it_holds(name: str, 
     """Crash dumps of real machines: what the kernel tells debuggers, its process and its thread; nothing fails."""
     kernel = open_path(shared / "real" / name)
     proof = selfcheck(kernel)
-    assert (proof.verdict, trust(kernel).verdict) == (Verdict.EXACT, Verdict.EXACT)
-    assert [check for check in proof.checks if check.failed] == []
+    fits = Verdict.CONSISTENT if name in WITHOUT_LAYOUT else Verdict.EXACT
+    assert (proof.verdict, trust(kernel).verdict) == (fits, fits)
+    assert {check.id for check in proof.checks if check.failed} == FAILING.get(name, set())
     assert proof.passed > 20
 
 

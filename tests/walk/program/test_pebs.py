@@ -110,7 +110,7 @@ def test_pebs_are_those_of_the_answer_key(generation: Generation) -> None:
         assert (row.command_line, row.current_directory) == (process["command_line"], process["current_directory"])
         assert (row.window_title, row.desktop) == (process["window_title"], process["desktop"])
         assert (row.heap, row.heaps, row.ldr) == (process["heap"], tuple(process["heaps"]), process["ldr"])
-        assert (row.service_pack or "") == pack
+        assert (row.service_pack if isinstance(row.service_pack, str) else "") == pack
         assert row.being_debugged is bool(process["debug_port"])
         assert row.nt_global_flag == (0x70 if process["debug_port"] else 0)
         assert row.problems == ()
