@@ -16,6 +16,7 @@ from process_anatomy.errors import Error
 from process_anatomy.forge import Image, forge
 from process_anatomy.forge.cast.hiding import HIDING
 from process_anatomy.kernel.identify import Kernel
+from process_anatomy.kernel.image import KernelImage
 from process_anatomy.kernel.objects import FIRST_POINTED, object_headers, object_types
 from process_anatomy.kernel.variables import Variables, variables
 from process_anatomy.memory.view import addresses_of
@@ -177,7 +178,7 @@ def test_without_the_kernels_variables_there_are_no_drivers_and_it_is_said(
     words = variables(kernel)
     none = Variables(np.zeros_like(words.words), words.pages, len(words.pages), "")
     monkeypatch.setattr(driver_walk, "variables", lambda _: none)
-    monkeypatch.setattr(driver_walk.KernelImage, "export", lambda *_: None)
+    monkeypatch.setattr(KernelImage, "export", lambda *_: None)
     found = drivers(kernel)
     assert (found.rows, found.whole) == ((), False)
     assert f"({len(words.pages)} of them cannot be read)" in found.problems[0]

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
-from process_anatomy.filetime import written
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.view import Records
 from process_anatomy.walk.security.acls import read_acls
@@ -112,7 +111,7 @@ def token_facts(kernel: Kernel, records: Records) -> dict[str, list[Any]]:
         "origin": _unless(_ids(kernel, get("OriginatingLogonSession")), 0),
         "parent_token_id": _unless(_ids(kernel, get("ParentTokenId")), 0),
         "modified_id": _ids(kernel, get("ModifiedId")),
-        "expires": [written(v) for v in _unless(get("ExpirationTime"), 0, NEVER)],
+        "expires": _unless(get("ExpirationTime"), 0, NEVER),  # Windows writes ends beyond any time that has come
         "owner": [_member(array, index, "owner") for array, index in zip(sids, owners, strict=True)],
         "primary_group": _pointed(get("PrimaryGroup"), read_sids(kernel, _numbers(records, "PrimaryGroup"))),
         "dacl": _pointed(get("DefaultDacl"), read_acls(kernel, _numbers(records, "DefaultDacl"))),

@@ -97,11 +97,19 @@ def test_hives_profiles_and_services_are_those_that_were_forged(build: str) -> N
         (h["address"], h["file_user_name"] or (h["hive_root_path"] if rooted else ""), h["root_cell"], ())
         for h in image.truth["hives"]
     ]
-    assert [(h.address, h.name or "", h.root_cell, h.problems) for h in table.rows] == expected
+    assert [
+        (h.address, h.name if isinstance(h.name, str) else "", h.root_cell, h.problems) for h in table.rows
+    ] == expected
     found = profiles(kernel, rows)
     assert (dict(found.paths), found.problems) == (image.truth["profiles"], ())
     served = services(kernel, rows)
-    told = {name: {"account": row.account or None, "image_path": row.image_path} for name, row in served.rows.items()}
+    told = {
+        name: {
+            "account": row.account if isinstance(row.account, str) and row.account else None,
+            "image_path": row.image_path,
+        }
+        for name, row in served.rows.items()
+    }
     assert (told, served.problems) == (image.truth["services"], ())
     assert isinstance(served.rows["Ntfs"].account, Absent)
     assert served.rows["Ntfs"].account.kind is Kind.NOT_APPLICABLE
