@@ -27,6 +27,7 @@ from process_anatomy.notes.security_rows import (
     privilege_note,
     token_note,
 )
+from process_anatomy.notes.structure_rows import field_note
 from process_anatomy.notes.vad_rows import vad_note
 from process_anatomy.walk.across.creation import creations
 from process_anatomy.walk.across.structures import fields as structure_fields
@@ -213,7 +214,7 @@ def everything(kernel: Kernel) -> tuple[ProcessTable, VadTable, list[Token]]:
         assert explain(creation_note, creation)
         assert creation.evidence or creation.parent.state in ("none", "unknown")
     for field in structure_fields(kernel.view, layout_named("EPROCESS"), table.rows[0].address):
-        assert explain.field(field)
+        assert explain(field_note, field)
     return table, trees, contexts
 
 
