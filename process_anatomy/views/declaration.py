@@ -146,8 +146,6 @@ class Request:
 
     def _left_out(self) -> list[str]:
         """One line that names the processes without rows that the table of ids holds; none where there is none."""
-        from process_anatomy.absent import Absent
-
         rows = self.tables.left_out
         names = [f"{'no name' if isinstance(row.name, Absent) else row.name} ({row.pid})" for row in rows[:NAMED]]
         if len(rows) > NAMED:

@@ -184,7 +184,7 @@ def beside_the_list(kernel: Kernel, listed: ProcessTable) -> tuple[Process, ...]
     ids = _ids(kernel, listed.rows)
     known = [row.address for row in listed.rows]
     rows = _read(kernel, _proved(kernel, known, {CID: ids.processes.keys()}, {}))
-    return tuple(row for row in rows if isinstance(row.exit_time, Absent))
+    return tuple(row for row in rows if row.lives)
 
 
 def _ids(kernel: Kernel, listed: Sequence[Process]) -> Ids:

@@ -128,7 +128,6 @@ def modules(kernel: Kernel, processes: Sequence[Process], trees: VadTable | None
         kernel: whose memory.
         processes: whose modules.
         trees: the VADs of these processes, where they have been walked already.
-
     """
     loaded = loader_entries(kernel, processes)
     trees = vads(kernel, processes) if trees is None else trees

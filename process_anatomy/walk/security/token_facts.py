@@ -20,7 +20,8 @@ from structs.layout import Layout
 from structs.token import LOWBOX_NUMBER_ENTRY
 
 NO_INTEGRITY = 0xFFFFFFFF
-NEVER = 0x7FFFFFFF_FFFFFFFF
+NEVER = 0x7FFFFFFF_FFFFFFFF, 0x06207526_B64CEB90
+"""ExpirationTimes of tokens that do not end; the second, a day in the year 3000, is what real ones hold."""
 WRITE_RESTRICTED, RESTRICTED, VIRTUALIZE_ALLOWED, VIRTUALIZE_ENABLED = 0x8, 0x10, 0x200, 0x400
 FILTERED, UI_ACCESS, LOWBOX = 0x800, 0x1000, 0x4000
 """Flags of a token that decide what it is."""
@@ -111,7 +112,7 @@ def token_facts(kernel: Kernel, records: Records) -> dict[str, list[Any]]:
         "origin": _unless(_ids(kernel, get("OriginatingLogonSession")), 0),
         "parent_token_id": _unless(_ids(kernel, get("ParentTokenId")), 0),
         "modified_id": _ids(kernel, get("ModifiedId")),
-        "expires": _unless(get("ExpirationTime"), 0, NEVER),  # Windows writes ends beyond any time that has come
+        "expires": [written(value) for value in _unless(get("ExpirationTime"), 0, *NEVER)],
         "owner": [_member(array, index, "owner") for array, index in zip(sids, owners, strict=True)],
         "primary_group": _pointed(get("PrimaryGroup"), read_sids(kernel, _numbers(records, "PrimaryGroup"))),
         "dacl": _pointed(get("DefaultDacl"), read_acls(kernel, _numbers(records, "DefaultDacl"))),

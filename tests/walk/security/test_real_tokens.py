@@ -53,6 +53,7 @@ def test_real_tokens_are_read_without_a_contradiction(name: str, shared: Path) -
         assert token.enabled & ~token.present == 0
         assert token.present & ~sum(1 << value for value in PRIVILEGES) == 0
         assert all("not in a small dump" in problem for problem in token.problems)
+        assert isinstance(token.expires, Absent)  # the day in the year 3000 that real tokens hold is no end
 
 
 def test_the_documented_logon_sessions_are_those_of_system_and_of_a_local_service(shared: Path) -> None:
