@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
+from process_anatomy.filetime import written
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.view import Records
 from process_anatomy.walk.security.acls import read_acls
