@@ -10,7 +10,7 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind, reasons
 @pytest.mark.parametrize("kind", list(Kind))
 def test_an_absent_fact_is_neither_true_nor_false(kind: Kind) -> None:
     """Whoever asks is told what to ask instead."""
-    fact = Absent(kind, "why")
+    fact: object = Absent(kind, "why")
     with pytest.raises(TypeError, match=r"neither true nor false; ask isinstance\(x, Absent\)"):
         bool(fact)
     with pytest.raises(TypeError):

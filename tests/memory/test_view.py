@@ -232,8 +232,7 @@ def test_a_string_may_lie_in_another_space() -> None:
     assert isinstance(view.string(AT, 4), Absent)
 
 
-def test_what_is_absent_counts_as_false_and_reads_as_its_reason() -> None:
-    assert not Absent(Kind.UNREADABLE, "why")
+def test_what_is_absent_reads_as_its_reason() -> None:
     assert str(Absent(Kind.UNREADABLE, "why")) == "why"
     assert str(Absent(Kind.UNREADABLE)) == "unreadable"
     assert str(Absent(Kind.NOT_IN_BUILD, "which")) == "not in this build: which"

@@ -158,7 +158,7 @@ def test_sections_are_told(image: Image) -> None:
     kernel = kernel_of(image)
     trees = vads(kernel, processes(kernel).rows).rows
     for vad, section in zip(trees, sections(kernel, trees), strict=True):
-        if vad.private:
+        if vad.private == 1:
             assert not isinstance(section.control_area, int)
         elif vad.vad_type == "VadImageMap":
             assert (section.flags, section.problems) == ("Image,File", ())

@@ -79,7 +79,8 @@ def test_a_real_tables_first_list_does_not_count_all_of_its_handles(real: Path) 
     """Machines with several processors have a count in each list of free entries, so a difference is nothing odd."""
     kernel = open_path(real / "triage-x64-19041-100623-6156-ojusha.dmp")
     table = handle_tables(kernel, processes(kernel).rows).tables[0]
-    lists = [kernel.space.read(int(table.address or 0) + 0x40 * number + 0x58, 4) for number in (1, 2)]
+    assert isinstance(table.address, int)
+    lists = [kernel.space.read(table.address + 0x40 * number + 0x58, 4) for number in (1, 2)]
     assert table.count == 464
     assert [int.from_bytes(part or b"", "little", signed=True) for part in lists] == [294, -53]
     assert not any("counts" in problem for problem in table.problems)

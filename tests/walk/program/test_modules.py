@@ -22,7 +22,7 @@ from process_anatomy.walk.processes.listed import Process, processes
 from process_anatomy.walk.program.images import Image as MappedImage
 from process_anatomy.walk.program.images import image_bytes, images
 from process_anatomy.walk.program.modules import Module, ModuleTable, modules, same_file
-from process_anatomy.walk.program.portable import PeFacts
+from process_anatomy.walk.program.portable import Pdb, PeFacts
 from structs.eprocess import EPROCESS
 from structs.peb import LDR_DATA_TABLE_ENTRY, PEB
 from tests.generations import NEWER, OLDER, lab
@@ -146,7 +146,7 @@ def test_forged_programs_are_those_of_the_answer_key(image: Image) -> None:
             continue
         facts = row.facts
         assert isinstance(facts, PeFacts)
-        assert facts.pdb
+        assert isinstance(facts.pdb, Pdb)
         assert (facts.pdb.path, facts.pdb.guid) == (program["pdb"], program["pdb_guid"])
         assert (facts.imphash, facts.imports, facts.version) == (
             program["imphash"], program["imports"], program["version"],
