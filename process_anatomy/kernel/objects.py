@@ -305,9 +305,8 @@ def _table(kernel: Kernel, words: Variables, exported: Mapping[int, ObjectType])
     if words.problem:
         return Absent(Kind.UNREADABLE, words.problem)
     size = kernel.build.pointer_size
-    votes = Counter(
-        place - size * row.index for row in exported.values() for place in words.places_of(row.address)
-    ).most_common(2)
+    indexes = {row.address: row.index for row in exported.values()}
+    votes = Counter(place - size * indexes[at] for at, place in words.places_of(list(indexes))).most_common(2)
     if votes and votes[0][1] >= 2 and (len(votes) < 2 or votes[0][1] > votes[1][1]):
         return votes[0][0]
     return _run(kernel, words) or Absent(

@@ -13,10 +13,10 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.objects import object_headers
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import READABLE
-from process_anatomy.memory.space import distinct
+from process_anatomy.memory.space import Addresses, Octets, distinct
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.crossview.csr_processes import csrss
-from process_anatomy.walk.handles.tables import HandleTable, HandleTables, cid_table, handle_tables
+from process_anatomy.walk.handles.tables import CidTable, HandleTable, HandleTables, cid_table, handle_tables
 from process_anatomy.walk.processes.listed import Process, ProcessTable, read_processes
 from process_anatomy.walk.processes.memberships import Membership, job_lists, session_lists
 from process_anatomy.walk.processes.objects_in_memory import LOCK_MASK, PROCESS, THREAD, proved
@@ -126,7 +126,7 @@ class Sightings:
 def sightings(kernel: Kernel, listed: ProcessTable) -> Sightings:
     """What every view sees, starting from the active list."""
     swept = scan(kernel)
-    ids = _ids(kernel, listed.rows)
+    ids = _ids(kernel, cid_table(kernel, listed.rows))
     owners = _owners(kernel, swept, ids)
     unproved: dict[int, str] = {}
     known = [row.address for row in listed.rows]
@@ -181,22 +181,29 @@ def beside_the_list(kernel: Kernel, listed: ProcessTable) -> tuple[Process, ...]
     """
     if not isinstance(kernel.space, AddressSpace):
         return ()
-    ids = _ids(kernel, listed.rows)
+    table = cid_table(kernel, listed.rows)
     known = [row.address for row in listed.rows]
-    rows = _read(kernel, _proved(kernel, known, {CID: ids.processes.keys()}, {}))
+    others = ~np.isin(table.entries.object, addresses_of(known))
+    if not (others & (_kinds(kernel, table.entries.object) != THREAD.number)).any():
+        return ()  # all but threads are on the list; what type the headers tell need not be asked
+    rows = _read(kernel, _proved(kernel, known, {CID: _ids(kernel, table).processes.keys()}, {}))
     return tuple(row for row in rows if row.lives)
 
 
-def _ids(kernel: Kernel, listed: Sequence[Process]) -> Ids:
+def _kinds(kernel: Kernel, bodies: Addresses) -> Octets:
+    """What the dispatcher header of each object says that it is; 0 where it cannot be read."""
+    place = kernel.build[EPROCESS].place("HeaderType")
+    data, there = kernel.space.read_many(bodies + np.uint64(place.offset), 1)
+    return np.where(there, data[:, 0] & LOCK_MASK, 0).astype(np.uint8)
+
+
+def _ids(kernel: Kernel, table: CidTable) -> Ids:
     """The table of client ids, its entries told apart by what they lead to."""
-    table = cid_table(kernel, listed)
     if isinstance(table.address, Absent):
         return Ids({}, frozenset(), table.address, True, table.problems)
     bodies = table.entries.object
     headers = object_headers(kernel, bodies)
-    place = kernel.build[EPROCESS].place("HeaderType")
-    data, there = kernel.space.read_many(bodies + np.uint64(place.offset), 1)
-    kinds = np.where(there, data[:, 0] & LOCK_MASK, 0)
+    kinds = _kinds(kernel, bodies)
     untold = headers.index < 0
     process = headers.are("Process") | (untold & (kinds == PROCESS.number))
     thread = headers.are("Thread") | (untold & (kinds == THREAD.number))
