@@ -139,6 +139,7 @@ def _identified(space: AddressSpace, image: KernelImage, isf: Build | None, foun
         + (f", {made_for}" if made_for else "")
     ]
     servicing = Servicing(space, image, number, image.pdb)
+    evidence += servicing.evidence()
     return _chosen(space, servicing, isf, found, (image.base, image.size, image.pdb), evidence)
 
 
@@ -172,7 +173,9 @@ def _chosen(
                 who = "System" if lead.is_system else "last process"
                 told = (*evidence, f"{who} at {process:#x} by {lead.found_by}", f"layout {build.name}: {build.origin}")
                 view = View(space.of_build(build, paged_pool_start(space, servicing)), build)
-                fitting.append(Kernel(view, number or build.number, base, size, pdb, process, told))
+                fitting.append(
+                    Kernel(view, number or build.number, base, size, pdb, process, told, file=servicing.file)
+                )
                 sure = not build.estimated or layout is isf
                 if sure:
                     break

@@ -125,7 +125,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"doing", "meaning", "start", "start_name", "win32_start", "win32_name", "token", "ended", "status"}
     | {"odd", "odd_protection", "where", "reason"},
     "check-outcome": {"field", "passed", "failed", "unreadable"},
-    "layout-verdict": {"layout", "reason", "passed", "failed", "unreadable"},
+    "layout-verdict": {"layout", "file", "reason", "passed", "failed", "unreadable"},
     "csr-row": {"process", "pid", "node", "client", "client_pid", "eprocess", "session", "threads", "count", "reason"},
 }
 NAMES = {

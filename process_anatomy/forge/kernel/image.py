@@ -7,9 +7,7 @@ paged out or was never asked for, and a reader must not rely on it.
 from __future__ import annotations
 
 import hashlib
-import json
 import struct
-from importlib.resources import files
 
 from process_anatomy.forge.ground.dice import Dice
 from process_anatomy.forge.ground.generations import DEBUGGER_SIZES, processors, service_pack, since, version_of
@@ -22,6 +20,7 @@ from process_anatomy.forge.memory.protections import PROTECT_TO_VALUE
 from process_anatomy.forge.memory.system_space import SystemSpace
 from process_anatomy.forge.pe import headers as pe
 from process_anatomy.forge.pe.contents import RESOURCES, resources
+from structs import builds
 from structs.debugger import KDBG_TAG, KDDEBUGGER_DATA64
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
@@ -201,12 +200,7 @@ def pdb_of(build: Build) -> tuple[str, int]:
 
 def published_pdb(build: Build) -> tuple[str, int] | None:
     """GUID and age of a PDB that is known to have exactly this layout; ``None`` where none is known."""
-    known = json.loads(files("structs").joinpath("offsets", "pdbs.json").read_text("utf-8"))
-    for pdb, (name, proved, *_) in sorted(known.items()):
-        if name == build.name and proved:
-            guid, age = pdb.split("-")
-            return guid, int(age)
-    return None
+    return next(builds.published_pdbs(build.name), None)
 
 
 def _narrow_places(build: Build) -> dict[str, int]:
