@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import takewhile
 
+from process_anatomy.kernel.accessors import CodeWitness, code_checks, heard
 from process_anatomy.kernel.debugger_block import DebuggerBlock, debugger_block
 from process_anatomy.kernel.image import KernelImage, Pdb
 from process_anatomy.kernel.kernel import Kernel
@@ -59,6 +60,11 @@ class Servicing:
         if self.image is None:
             return by_pdb
         return kernel_files.by_stamp(self.image.timestamp, self.image.size) or by_pdb
+
+    @cached_property
+    def code(self) -> tuple[CodeWitness, ...]:
+        """What the kernel's own functions say of where fields lie."""
+        return () if self.image is None else tuple(heard(self.image))
 
     @cached_property
     def by_pdb(self) -> Build | None:
@@ -159,15 +165,16 @@ def different(found: Sequence[Build] | Iterator[Build]) -> Iterator[Build]:
 
 
 def best(fitting: Sequence[Kernel], servicing: Servicing) -> Kernel:
-    """Of kernels through several layouts, the one that fits its memory best; the first of equals."""
+    """Of kernels through several layouts, the one that its code and then its memory fit best; the first of equals."""
     if len(fitting) == 1:
         return fitting[0]
 
-    def misfit(kernel: Kernel) -> tuple[int, int, int]:
+    def misfit(kernel: Kernel) -> tuple[int, int, int, int]:
+        against = sum(check.failed for check in code_checks(servicing.code, kernel.build))
         proof = proof_of(kernel, servicing)
         failed = sum(check.failed for check in proof.checks if check.id != "debugger-size")
         sizes = sum(check.failed for check in proof.checks if check.id == "debugger-size")
-        return len(proof.wrong), failed, sizes
+        return against, len(proof.wrong), failed, sizes
 
     return min(fitting, key=misfit)
 

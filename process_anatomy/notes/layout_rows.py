@@ -43,7 +43,8 @@ def verdict_note(proof: Proof, layout: str, file: KernelFile | None = None) -> t
 def check_row(check: Check, library: Library) -> Told:
     """All that is said of a check of the layout: why it must be so, and how it came out."""
     must = library[f"layout-check/{check.id}"].brief
-    return Told(*outcome_note(check), before=f"{must} ", marked=False)
+    told = f"{check.told}. " if check.told else ""
+    return Told(*outcome_note(check), before=f"{must} {told}", marked=False)
 
 
 def verdict_row(proof: Proof, layout: str, file: KernelFile | None = None) -> Told:

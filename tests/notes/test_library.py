@@ -220,7 +220,7 @@ NAMES = {
     " handle-table-code token-address token-type token-groups sid-revision object-type"
     " debugger-offset debugger-size shared-version shared-build object-type-name process-tag"
     " vad-range vad-order vad-parent vad-tag vad-file handle-object handle-access peb-program-base"
-    " teb-self teb-peb teb-process-id",
+    " teb-self teb-peb teb-process-id kernel-code",
     "check-outcome": "fits mostly wrong unknown",
     "layout-verdict": "exact of-the-build consistent doubtful",
     "csr-row": "client root no-process ended contradicted unreadable no-ring",
