@@ -19,6 +19,7 @@ from process_anatomy.kernel.debugger_block import DebuggerBlock, block_without_i
 from process_anatomy.kernel.image import SIZE_LIMIT, KernelImage, Pdb
 from process_anatomy.kernel.kernel import Crash, Kernel
 from process_anatomy.kernel.lists import pointers_of
+from process_anatomy.kernel.mending import mended
 from process_anatomy.kernel.version import build_lab, flavour
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
@@ -165,6 +166,8 @@ def _chosen(
             sure = False
             for layout in choices:
                 build = builds.with_entries(layout, space.mode.entry_size)
+                if build.estimated and layout is not isf:
+                    build = mended(build, servicing.code)
                 doubt = unfit(space, build, lead)
                 if doubt:
                     doubts.append(f"through {lead.found_by} and layout {build.name}: {doubt}")
