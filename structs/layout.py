@@ -138,6 +138,7 @@ class Build:
         estimated: the layout was not made for this very kernel; readers must be told.
         origin: how the layout was chosen, in words for the reader.
         pdb: name, GUID and age of the PDB that a user's symbol table was made of, empty where it tells none.
+        later_sizes: structure name to the other sizes that updates are known to have given it, at its end.
     """
 
     name: str
@@ -149,6 +150,7 @@ class Build:
     estimated: bool = False
     origin: str = ""
     pdb: str = ""
+    later_sizes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     _bound: dict[str, Structure] = field(default_factory=dict, repr=False, compare=False)
 
     def __getitem__(self, layout: Layout) -> Structure:
