@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any, cast
 
 from structs.families import LAYOUTS
+from structs.later_sizes import LATER_SIZES
 from structs.layout import Build, LayoutError, Place
 from structs.machines import BY_POINTER_SIZE, KERNELS
 from structs.section import SEGMENT
@@ -49,7 +50,7 @@ def load(name: str) -> Build:
     if name not in names():
         raise LayoutError(f"no layout is named {name}")
     data = _read(name)
-    return _build(
+    build = _build(
         name,
         data["arch"],
         data["build"],
@@ -59,6 +60,7 @@ def load(name: str) -> Build:
             for structure, entry in data["structs"].items()
         },
     )
+    return replace(build, later_sizes=LATER_SIZES.get(name, {}))
 
 
 def _build(

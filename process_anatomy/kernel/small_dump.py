@@ -52,7 +52,8 @@ def matching_build(dump: SmallDump, file: KernelFile | None = None) -> Build:
     A build number has several layouts where servicing changed the kernel's structures.  The block gives
     the sizes of _EPROCESS and _ETHREAD and the places of five fields, and only layouts that agree with all
     of them are taken.  Where several agree and are the same in every declared structure, nothing is left
-    to guess; where they differ, the newest is taken and marked as estimated.
+    to guess; where they differ, the newest is taken and marked as estimated.  So is one whose update is known by the
+    size of a structure alone (:mod:`structs.later_sizes`).
 
     Args:
         dump: whose kernel.
@@ -75,6 +76,14 @@ def matching_build(dump: SmallDump, file: KernelFile | None = None) -> Build:
         fitting = [build for build in [chosen, *same] if not disagreements(dump, build)]
         if fitting:
             best = fitting[0]
+            longer = next((said for said in statements(dump.debugger, best) if said.updated), None)
+            if longer is not None:
+                more = longer.said - best.sizes[longer.structure]
+                origin = (
+                    f"build number {number}, an update whose {longer.structure} has {longer.said} bytes by the dump's "
+                    f"debugger block: known to be this layout with {more} bytes more at the end"
+                )
+                return replace(best, estimated=True, origin=origin)
             if all(build.sizes == best.sizes and build.places == best.places for build in fitting):
                 origin = f"build number {number}, sizes confirmed by the dump's debugger block"
                 return replace(best, estimated=False, origin=origin)

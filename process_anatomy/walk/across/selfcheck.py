@@ -173,7 +173,7 @@ def _pool(sample: Sample) -> Iterator[Check]:
 
 def _vads(kernel: Kernel, some: Sequence[Process]) -> Iterator[Check]:
     """That VAD trees are trees of ranges in user space, in order, with their pool tags."""
-    rows = [row for row in vads(kernel, some).rows if isinstance(row.process.exit_time, Absent)]
+    rows = [row for row in vads(kernel, some, lost=False).rows if isinstance(row.process.exit_time, Absent)]
     if not rows:
         return
     records = kernel.view.records(MMVAD_SHORT, addresses_of([row.address for row in rows]))
