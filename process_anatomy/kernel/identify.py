@@ -203,6 +203,8 @@ def unfit(space: AddressSpace, build: Build, lead: Lead) -> str:
     """Why a lead leads to no process through a layout; empty where it does."""
     if build.pointer_size != space.pointer_size:
         return f"its pointers have {build.pointer_size} bytes"
+    if "ActiveProcessLinks" not in build[EPROCESS]:
+        return "it does not say where the list of processes is"
     return proof(View(space, build), lead.process(build), space, lead.is_system)
 
 
