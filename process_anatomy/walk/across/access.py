@@ -46,7 +46,7 @@ T1003.001.
 KEEPER = "lsass.exe"
 READING = "PROCESS_VM_READ"
 OF_ITSELF = frozenset({PROCESS, THREAD, TOKENS})
-DOUBT = "the target has the same to itself, so the page of the handle table may be its own, read at another moment"
+DOUBT = "the target may have the same to itself, so that the page of the handle table may be its own"
 RANKS = {name: rank for rank, name in enumerate(name for _, name in sorted(INTEGRITY_LEVELS.items()))}
 """Integrity levels, lowest first."""
 
@@ -183,16 +183,23 @@ def access(kernel: Kernel, processes: Sequence[Process]) -> AccessTable:
         for target in targets
         if target.process is not row.process
     ]
-    steps = _doubted(rows, steps)
+    untold = {p.address for p, table in zip(processes, found.tables, strict=False) if table.problems or not table.found}
+    steps = _doubted(rows, steps, untold)
     ways = _ways([step for step in steps if step.steers])
     return AccessTable(tuple(steps), tuple(ways), (*found.problems, *odd))
 
 
-def _doubted(rows: Sequence[Handle], steps: Sequence[Step]) -> list[Step]:
+def _doubted(rows: Sequence[Handle], steps: Sequence[Step], untold: Collection[int]) -> list[Step]:
     """The steps, those marked as another's that their target has to itself, all kinds of them.
 
     A page of a handle table is soon another process's once its own has ended.  Then the one seems to hold what the
-    other holds of itself: its process, its threads and its token, with the same rights.
+    other holds of itself: its process, its threads and its token, with the same rights; or nothing tells what the
+    other holds.
+
+    Args:
+        rows: all handles that give power, those of a process to itself too.
+        steps: what they let their holders do to others.
+        untold: addresses of the processes of whose handles none, or not all, could be read.
     """
     own: dict[int, set[tuple[int, int]]] = {}
     for row in rows:
@@ -200,7 +207,9 @@ def _doubted(rows: Sequence[Handle], steps: Sequence[Step]) -> list[Step]:
     alike: dict[tuple[int, int], set[str]] = {}
     for step in steps:
         target = step.target.process
-        if target is not None and (step.handle.object, step.handle.access) in own.get(target.address, ()):
+        if target is None:
+            continue
+        if target.address in untold or (step.handle.object, step.handle.access) in own.get(target.address, ()):
             alike.setdefault((_start(step), target.address), set()).add(step.kind)
     mixed = {pair for pair, kinds in alike.items() if kinds >= OF_ITSELF}
     return [
