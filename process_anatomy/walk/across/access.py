@@ -193,8 +193,8 @@ def _doubted(rows: Sequence[Handle], steps: Sequence[Step], untold: Collection[i
     """The steps, those marked as another's that their target has to itself, all kinds of them.
 
     A page of a handle table is soon another process's once its own has ended.  Then the one seems to hold what the
-    other holds of itself: its process, its threads and its token, with the same rights; or nothing tells what the
-    other holds.
+    other holds of itself: its process, its threads and its token, with the same rights, or nothing tells what the
+    other holds; and nothing of itself.
 
     Args:
         rows: all handles that give power, those of a process to itself too.
@@ -211,7 +211,8 @@ def _doubted(rows: Sequence[Handle], steps: Sequence[Step], untold: Collection[i
             continue
         if target.address in untold or (step.handle.object, step.handle.access) in own.get(target.address, ()):
             alike.setdefault((_start(step), target.address), set()).add(step.kind)
-    mixed = {pair for pair, kinds in alike.items() if kinds >= OF_ITSELF}
+    with_own = {row.process.address for row in rows if row.target.process == row.process.address}
+    mixed = {pair for pair, kinds in alike.items() if kinds >= OF_ITSELF and pair[0] not in with_own}
     return [
         replace(step, doubted=True, problems=(*step.problems, DOUBT))
         if step.target.process is not None and (_start(step), step.target.process.address) in mixed
