@@ -91,6 +91,14 @@ class ObjectTypes:
             self._names.update({row.name: index for index, row in self.rows.items()})
         return self._names.get(name, -1)
 
+    def lacks(self, name: str) -> str:
+        """Why no object can be told to be of the type of that name; empty where one can."""
+        if isinstance(self.cookie, Absent):
+            return str(self.cookie)
+        if self.index_of(name) < 0:
+            return next(iter(self.problems), f"no object type is named {name}")
+        return ""
+
     def pointed(self, pointers: Addresses) -> Indexes:
         """Type indexes from the addresses of types, shape (n,); -1 where no type is known at an address."""
         order = sorted((row.address, index) for index, row in self.rows.items())

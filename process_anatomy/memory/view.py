@@ -41,6 +41,10 @@ def _read_few(space: AddressSpace, addresses: Addresses, size: int) -> tuple[Oct
     return octets, np.array([part is not None for part in parts], dtype=np.bool_)
 
 
+SHOWN = 16
+"""Characters that are shown of what is no name."""
+
+
 class Records:
     """The same structure at many addresses.
 
@@ -134,6 +138,17 @@ class Records:
         for row, gone in self._gone(field).items():
             found[row] = gone
         return found
+
+
+def as_name(text: str | Absent) -> str | Absent:
+    """A text that is to be a file's name; absent where no file can have such a name, so that it is something else's.
+
+    Source: "Naming Files, Paths, and Namespaces" of the Windows documentation: no control characters; that other
+    characters are odd proves nothing.
+    """
+    if isinstance(text, str) and min(text, default=" ") < " ":
+        return Absent(Kind.IMPLAUSIBLE, f"no name of a file: {text[:SHOWN]!a}")
+    return text
 
 
 def unreadable(space: Space, address: int, size: int) -> Absent:

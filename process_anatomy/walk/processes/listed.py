@@ -12,7 +12,7 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.kernel import PID_LIMIT
 from process_anatomy.kernel.lists import DIRECTIONS, follow
 from process_anatomy.memory.small_dump import SmallDump
-from process_anatomy.memory.view import addresses_of, unreadable
+from process_anatomy.memory.view import addresses_of, as_name, unreadable
 from structs.eprocess import EPROCESS
 from structs.handle import HANDLE_TABLE
 from structs.object import OBJECT_NAME_INFORMATION
@@ -342,5 +342,5 @@ def _image_paths(kernel: Kernel, pointers: list[int | Absent]) -> list[str | Abs
         elif pointer == 0:
             found.append(NOT_APPLICABLE)
         else:
-            found.append(NOT_APPLICABLE if name == "" else name)
+            found.append(NOT_APPLICABLE if name == "" else as_name(name))
     return found
