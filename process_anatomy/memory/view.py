@@ -142,6 +142,14 @@ def unreadable(space: Space, address: int, size: int) -> Absent:
     return Absent(kind, f"{address:#x}: {space.why(address, size) or 'not readable'}")
 
 
+def _text(address: int, text: str) -> str | Absent:
+    """A string; absent where zeros stand at its start or beyond a terminator, as where memory was cleared."""
+    if not text.startswith("\0") and not text.endswith("\0\0"):
+        return text
+    zeros = text.count("\0")
+    return Absent(Kind.IMPLAUSIBLE, f"{address:#x}: {zeros} of the {len(text)} characters of a string are zeros")
+
+
 class View:
     """Structures of one build in one space.
 
@@ -216,7 +224,7 @@ class View:
         data = where.read(buffer, length)
         if data is None:
             return unreadable(where, buffer, length)
-        return data.decode("utf-16-le", "replace")
+        return _text(buffer, data.decode("utf-16-le", "replace"))
 
     def strings(
         self,
@@ -268,7 +276,7 @@ class View:
     def _decoded(self, one: tuple[int, int, int], octets: bytes | None, encoding: str) -> str | Absent:
         buffer, length, root = one
         if octets is not None:
-            return octets[:length].decode(encoding, "replace")
+            return _text(buffer, octets[:length].decode(encoding, "replace"))
         space = self.space
         if root:
             space = space.through(root)
