@@ -91,6 +91,7 @@ SILENT_BECAUSE: dict[str, tuple[str, ...]] = {
     "told in the view of ranges alone, not in those that take a range's file or kind from there": (
         "_CONTROL_AREA.FilePointer",
         "_MMVAD.Subsection",
+        "_MMVAD_SHORT.EndingVpnHigh",
         "_MMVAD_SHORT.PrivateMemory",
         "_SUBSECTION.ControlArea",
     ),

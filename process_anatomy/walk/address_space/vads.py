@@ -24,7 +24,7 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP, SHORT_TAGS, facts_of
-from process_anatomy.walk.address_space.vad_shape import counted, misshapen, overlapping, told
+from process_anatomy.walk.address_space.vad_shape import counted, misshapen, told
 from process_anatomy.walk.address_space.vad_trees import Nodes, is_splay_tree, table_root, tree_order, walk
 from process_anatomy.walk.processes.listed import NOT_READ, Process
 from structs.vad import MMVAD_SHORT
@@ -130,8 +130,6 @@ def _broken(kernel: Kernel, processes: Sequence[Process], nodes: Nodes, rows: Se
             reasons.setdefault(numbers[row.process.address], "a node could not be read")
         elif row.end < row.start or row.end >= kernel.system_start:
             reasons.setdefault(numbers[row.process.address], "a node has a range that cannot be")
-    for number in overlapping([(row.process.address, row.start, row.end) for row in rows]):
-        reasons.setdefault(numbers[rows[number].process.address], "ranges of nodes overlap")
     for owner, process in enumerate(processes):
         if isinstance(process.vad_root, Absent):
             reasons.setdefault(owner, f"its root is not known ({process.vad_root})")
