@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from process_anatomy.kernel.small_dump import disagreements, matching_build, open_small_dump
+from process_anatomy.kernel.small_dump import disagreements, open_small_dump
 from process_anatomy.memory.small_dump import SmallDump, SmallDumpError
 from process_anatomy.walk.across.creation import creations
 from process_anatomy.walk.processes.listed import processes
@@ -90,7 +90,8 @@ class Description:
 
     def __init__(self, dump: SmallDump) -> None:
         self.dump = dump
-        self.build = matching_build(dump)
+        kernel = open_small_dump(dump)
+        self.build, self.file = kernel.build, kernel.file
         self.process = self._parse(EPROCESS, dump.process)
         self.thread = self._parse(ETHREAD, dump.thread)
 
@@ -109,6 +110,7 @@ class Description:
         up = "" if dump.uptime is None else f"{dump.uptime / 10_000_000:.1f} s"
         return [
             str(dump.build_number),
+            str(self.file or "not known"),
             self.build.name,
             str(dump.processors),
             f"{dump.bugcheck_code:#x}",
@@ -230,7 +232,17 @@ def describe(folder: Path) -> str:
         place = [source.get("repo", "not recorded"), source.get("path", ""), source.get("member", "")]
         origin.append([name, *place, source.get("commit", "")[:12]])
     short = {name: name.removeprefix("triage-").removesuffix(".dmp") for name in dumps}
-    contents = ["dump", "build", "layout", "processors", "bug check", "time (UTC)", "up for", "process (pid)"]
+    contents = [
+        "dump",
+        "build",
+        "kernel file",
+        "layout",
+        "processors",
+        "bug check",
+        "time (UTC)",
+        "up for",
+        "process (pid)",
+    ]
     checks = ["dump", "sizes as KDBG", "DTB as header", "addresses proved", "thread's pid", "in the list"]
     memory = ["dump", "fragments", "overlaps", "token", "VADs", "handle table", "PEB", "file object", "full name"]
     sections = {

@@ -3,13 +3,14 @@
     python scripts/import_layouts.py FACTS_FOLDER
 
 FACTS_FOLDER holds ``layouts/<arch>-<build>-<ubr>.json`` (sizes, offsets and bit positions of kernel
-structures, with ``inherits`` for later servicing levels), ``index.json`` and ``pdb_index.json``.
+structures, with ``inherits`` for later servicing levels), ``index.json``, ``pdb_index.json`` and ``kernels.tsv``.
 Written: one compact file for each layout, ``builds.json`` (which layout serves which build number and
-revision) and ``pdbs.json`` (which layout serves which kernel PDB).
+revision), ``pdbs.json`` (which layout serves which kernel PDB) and ``kernels.tsv`` (which file has which version).
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from pathlib import Path
@@ -21,6 +22,11 @@ from structs.families import LAYOUTS
 from structs.layout import Place
 from structs.symbols import collect
 
+SAME_KERNEL = {"x64": {"18363": "18362", "26200": "26100"}, "x86": {"18363": "18362"}}
+"""Windows whose number an enablement package raised, to the build of the kernel files that it runs: 1909 and 25H2.
+
+Source: the table of coverage in the facts' README; the facts name 19042 to 19045 and 22631 themselves.
+"""
 OFFSETS = Path(__file__).resolve().parent.parent / "structs" / "offsets"
 
 
@@ -55,7 +61,7 @@ def write(path: Path, lines: dict[str, Any], head: dict[str, Any]) -> None:
 def main(facts: Path) -> None:
     """Write every layout, the build index and the PDB index."""
     OFFSETS.mkdir(exist_ok=True)
-    for old in OFFSETS.glob("*.json"):
+    for old in (*OFFSETS.glob("*.json"), *OFFSETS.glob("*.tsv")):
         old.unlink()
     cache: dict[str, dict[str, Any]] = {}
     shapes: dict[str, str] = {}
@@ -83,7 +89,8 @@ def main(facts: Path) -> None:
         for arch in ("x64", "x86")
     }
     aliases = {
-        arch: {
+        arch: SAME_KERNEL[arch]
+        | {
             str(nt): number
             for number, entries in index[arch].items()
             for entry in entries
@@ -119,7 +126,27 @@ def main(facts: Path) -> None:
         pdbs[f"{entry['guid']}-{entry['age']}"] = [candidates[-1], int(proved), entry.get("ubr") or 0]
     body = ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in sorted(pdbs.items()))
     (OFFSETS / "pdbs.json").write_text("{\n" + body + "\n}\n")
-    print(f"{len(names)} layouts, {len(pdbs)} kernel PDBs")
+    known = kernel_files(facts)
+    print(f"{len(names)} layouts, {len(pdbs)} kernel PDBs, {known} kernel files")
+
+
+def kernel_files(facts: Path) -> int:
+    """Write the kernel files of 64-bit Windows; how many there are."""
+    with (facts / "kernels.tsv").open(newline="") as table:
+        rows = [row for row in csv.DictReader(table, delimiter="\t") if row["arch"] == "x64"]
+    lines = [
+        "\t".join(
+            (
+                *(f"{int(row[mark], 16):x}" for mark in ("timestamp", "size_of_image")),
+                row["file"],
+                row["version"],
+                row["pdb"],
+            )
+        )
+        for row in sorted(rows, key=lambda row: (*map(int, row["version"].split(".")), row["file"]))
+    ]
+    (OFFSETS / "kernels.tsv").write_text("\n".join(lines) + "\n")
+    return len(lines)
 
 
 if __name__ == "__main__":

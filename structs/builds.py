@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any, cast
 
 from structs.families import LAYOUTS
+from structs.later_sizes import LATER_SIZES
 from structs.layout import Build, LayoutError, Place
 from structs.machines import BY_POINTER_SIZE, KERNELS
 from structs.section import SEGMENT
@@ -49,7 +50,7 @@ def load(name: str) -> Build:
     if name not in names():
         raise LayoutError(f"no layout is named {name}")
     data = _read(name)
-    return _build(
+    build = _build(
         name,
         data["arch"],
         data["build"],
@@ -59,6 +60,7 @@ def load(name: str) -> Build:
             for structure, entry in data["structs"].items()
         },
     )
+    return replace(build, later_sizes=LATER_SIZES.get(name, {}))
 
 
 def _build(
@@ -91,6 +93,19 @@ def by_pdb(guid: str, age: int) -> Build | None:
     return replace(load(name), estimated=not proved, origin=origin)
 
 
+def published_pdbs(name: str) -> Iterator[tuple[str, int]]:
+    """GUID and age of each PDB that is known to have exactly the layout with this name, in order."""
+    for pdb, (layout, proved, *_) in sorted(_read("pdbs").items()):
+        if layout == name and proved:
+            guid, _, age = pdb.partition("-")
+            yield guid, int(age)
+
+
+def of_kernel(arch: str, number: int) -> int:
+    """The build of the kernel files that a Windows of this number runs, for instance 19041 for 19045."""
+    return int(_index()["aliases"].get(arch, {}).get(str(number), number))
+
+
 def by_number(arch: str, number: int, revision: int | None = None) -> Build | None:
     """The layout of a build number, or ``None`` where no layout of that build ships.
 
@@ -103,7 +118,7 @@ def by_number(arch: str, number: int, revision: int | None = None) -> Build | No
     """
     if arch not in KERNELS:
         return None
-    number = int(_index()["aliases"][arch].get(str(number), number))
+    number = of_kernel(arch, number)
     entries = _index()[arch].get(str(number))
     if not entries:
         return None

@@ -70,26 +70,33 @@ class Statement(NamedTuple):
         field: the field whose place is stated; empty where the structure's size is.
         said: the block's number.
         known: the layout's, ``None`` where it has no such structure or field.
+        later: other sizes that updates of the layout's build are known to have given the structure.
     """
 
     structure: str
     field: str
     said: int
     known: int | None
+    later: tuple[int, ...] = ()
 
     @property
     def agrees(self) -> bool:
-        """Whether both say the same."""
-        return self.said == self.known
+        """Whether both say the same, or the block says what is known of an update."""
+        return self.said == self.known or self.updated
+
+    @property
+    def updated(self) -> bool:
+        """Whether the block says what is known of an update that left every declared field in its place."""
+        return self.said in self.later
 
     @property
     def contradicts(self) -> bool:
         """Whether they say different things: a layout without the field says nothing."""
-        return self.known is not None and self.said != self.known
+        return self.known is not None and not self.agrees
 
     def __str__(self) -> str:
         if not self.field:
-            return f"{self.structure} has {self.said} bytes, not {self.known}"
+            return f"{self.structure} has {self.said} bytes, not {' or '.join(map(str, (self.known, *self.later)))}"
         known = "known" if self.known is None else f"{self.known:#x}"
         return f"{self.structure}.{self.field} lies at {self.said:#x}, not {known}"
 
@@ -98,7 +105,8 @@ def statements(block: Mapping[str, Any], build: Build) -> Iterator[Statement]:
     """What a debugger block says of a layout: sizes first; members that it lacks, or that are 0, say nothing."""
     for layout, member in KDBG_SIZES:
         if block.get(member):
-            yield Statement(layout.name, "", block[member], build.sizes.get(layout.name))
+            size, later = build.sizes.get(layout.name), build.later_sizes.get(layout.name, ())
+            yield Statement(layout.name, "", block[member], size, later)
     for layout, field, member in KDBG_PLACES:
         if block.get(member):
             place = build.places.get(layout.name, {}).get(field)

@@ -138,6 +138,9 @@ class Build:
         estimated: the layout was not made for this very kernel; readers must be told.
         origin: how the layout was chosen, in words for the reader.
         pdb: name, GUID and age of the PDB that a user's symbol table was made of, empty where it tells none.
+        sources: structure name to (field name to what its place rests on), of the structures that were mended by what
+            the kernel's own code says; empty where one source has all of a layout.
+        later_sizes: structure name to the other sizes that updates are known to have given it, at its end.
     """
 
     name: str
@@ -149,6 +152,8 @@ class Build:
     estimated: bool = False
     origin: str = ""
     pdb: str = ""
+    sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    later_sizes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     _bound: dict[str, Structure] = field(default_factory=dict, repr=False, compare=False)
 
     def __getitem__(self, layout: Layout) -> Structure:

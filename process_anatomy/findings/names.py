@@ -86,7 +86,7 @@ def _dated(child: Process, parent: Process) -> bool:
     return parent.pid == SYSTEM_PID or (isinstance(child.create_time, int) and isinstance(parent.create_time, int))
 
 
-@rule("wrong-session", Severity.MEDIUM)
+@rule("wrong-session", Severity.MEDIUM, rests=("sessions",))
 def wrong_session(tables: Tables) -> Iterator[Clue]:
     """A process with the name of one of Windows' own, in a session where it does not run."""
     places = Places(tables)
@@ -104,7 +104,7 @@ def wrong_session(tables: Tables) -> Iterator[Clue]:
             yield process, where, (f"it is in {where}", line, _at(process))
 
 
-@rule("wrong-user", Severity.HIGH)
+@rule("wrong-user", Severity.HIGH, rests=("tokens",))
 def wrong_user(tables: Tables) -> Iterator[Clue]:
     """A process with the name of one of Windows' own that acts as somebody else."""
     for process, expected in _windows_own(tables):
@@ -117,7 +117,7 @@ def wrong_user(tables: Tables) -> Iterator[Clue]:
             yield process, token.user, (line, f"{expected.name} acts as {usual}", _at(process))
 
 
-@rule("twin", Severity.MEDIUM)
+@rule("twin", Severity.MEDIUM, rests=("sessions",))
 def twin(tables: Tables) -> Iterator[Clue]:
     """More than one process of a kind of which there is one."""
     places = Places(tables)
@@ -129,7 +129,8 @@ def twin(tables: Tables) -> Iterator[Clue]:
         container = places.container(process)
         key = 0 if container is None else container.key
         if expected.unique == "session":
-            if isinstance(process.session, int):
+            told = tables.primary[process.address].session
+            if isinstance(process.session, int) and not (isinstance(told, int) and told != process.session):
                 groups.setdefault((expected.name, process.session, key), []).append(process)
         else:
             groups.setdefault((expected.name, None, key), []).append(process)

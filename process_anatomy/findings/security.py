@@ -39,12 +39,12 @@ def is_person(user: str | Absent) -> bool:
     return isinstance(user, str) and user.startswith(PEOPLE)
 
 
-@rule("shared-token", Severity.CRITICAL)
+@rule("shared-token", Severity.CRITICAL, rests=("tokens",))
 def shared_token(tables: Tables) -> Iterator[Clue]:
-    """One token object that several processes have as their primary token."""
+    """One token object, which is there, that several processes have as their primary token."""
     holders: dict[int, list[Process]] = {}
     for process in tables.everyone.rows:
-        if isinstance(process.token, int) and process.token:
+        if isinstance(process.token, int) and isinstance(tables.primary[process.address].token_type, str):
             holders.setdefault(process.token, []).append(process)
     for process in tables.processes:
         if not isinstance(process.token, int):
@@ -56,7 +56,7 @@ def shared_token(tables: Tables) -> Iterator[Clue]:
             yield process, f"{process.token:#x}", (*lines, f"it is a token of {token.user}")
 
 
-@rule("system-token", Severity.HIGH)
+@rule("system-token", Severity.HIGH, rests=("tokens",))
 def system_token(tables: Tables) -> Iterator[Clue]:
     """A process that acts as the system, although its parent is a person's."""
     for process in tables.processes:
@@ -74,7 +74,7 @@ def system_token(tables: Tables) -> Iterator[Clue]:
             yield process, f"{over.process.name} ({over.process.pid})", lines
 
 
-@rule("raised-integrity", Severity.HIGH)
+@rule("raised-integrity", Severity.HIGH, rests=("tokens",))
 def raised_integrity(tables: Tables) -> Iterator[Clue]:
     """A process of higher integrity than its parent, although nobody took part who may give that."""
     for row in tables.creations:
@@ -98,7 +98,7 @@ def raised_integrity(tables: Tables) -> Iterator[Clue]:
             yield row.process, f"{token.integrity} above {over.integrity}", lines
 
 
-@rule("impossible-privileges", Severity.HIGH)
+@rule("impossible-privileges", Severity.HIGH, rests=("tokens",))
 def impossible_privileges(tables: Tables) -> Iterator[Clue]:
     """Privileges that are enabled although the token does not have them, or that there are not."""
     for token in tables.tokens:
@@ -122,7 +122,7 @@ def _named(mask: int) -> str:
     return ", ".join(PRIVILEGES.get(value, f"bit {value}") for value in range(64) if mask >> value & 1)
 
 
-@rule("foreign-impersonation", Severity.HIGH, rests=("threads",))
+@rule("foreign-impersonation", Severity.HIGH, rests=("threads", "tokens"))
 def foreign_impersonation(tables: Tables) -> Iterator[Clue]:
     """A thread that acts for a more powerful client, in a process that has no right to impersonate."""
     for token in tables.tokens:
@@ -152,7 +152,7 @@ def excess_impersonation(tables: Tables) -> Iterator[Clue]:
             yield token.process, f"thread {token.tid}", (line, _token(token))
 
 
-@rule("inconsistent-token", Severity.MEDIUM)
+@rule("inconsistent-token", Severity.MEDIUM, rests=("tokens",))
 def inconsistent_token(tables: Tables) -> Iterator[Clue]:
     """A token whose parts contradict one another."""
     for token in tables.tokens:

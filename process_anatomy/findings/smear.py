@@ -8,6 +8,7 @@ from dataclasses import fields
 from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.findings.rules import Clue, Severity, rule
 from process_anatomy.findings.standing import Standing
+from process_anatomy.walk.across.access import DOUBT
 from process_anatomy.walk.across.tables import Tables
 from process_anatomy.walk.processes.listed import NOT_READ, Process
 
@@ -35,6 +36,9 @@ def smear(tables: Tables) -> Iterator[Clue]:
     for thread in tables.threads.rows:
         lines = [line for line in thread.problems if line.startswith("it says that it belongs to")]
         told[thread.process.address] += [f"thread {thread.address:#x}: {line}" for line in lines]
+    for step in tables.access.steps:
+        if step.doubted and step.handle.process.address in told:
+            told[step.handle.process.address].append(f"handle {step.handle.value:#x} to {step.target.label}: {DOUBT}")
     for process in tables.processes:
         own = [line for line in process.problems if line.partition(":")[0] not in MISSING]
         own = [line for line in own if not line.startswith(OF_OTHER_RULES)]

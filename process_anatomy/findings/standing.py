@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 
+from process_anatomy.absent import Absent
 from process_anatomy.walk.across.tables import Tables
+from process_anatomy.walk.processes.listed import NOT_READ
 
 
 class Standing:
@@ -46,13 +48,46 @@ class Standing:
 
     @cached_property
     def handles(self) -> Mapping[int, str]:
-        """Handle tables that could not be read whole, or are another's."""
+        """Handle tables that could not be read whole, or are another's; all of them where no type can be told."""
+        untold = self.tables.types.lacks("Process") if self.tables.whole else ""
+        if untold:
+            return dict.fromkeys((p.address for p in self.tables.processes), f"its handles have no types: {untold}")
         found = zip(self.tables.processes, self.tables.handle_tables.tables, strict=True)
         return {
             process.address: f"its handle table is broken: {table.problems[0]}"
             for process, table in found
             if table.problems
         }
+
+    @cached_property
+    def tokens(self) -> Mapping[int, str]:
+        """Tokens that could not be read, of processes that run."""
+        return {
+            process.address: f"its token could not be read: {kind}"
+            for process in self.tables.processes
+            if process.lives
+            and isinstance(kind := self.tables.primary[process.address].token_type, Absent)
+            and kind.kind in NOT_READ
+        }
+
+    @cached_property
+    def sessions(self) -> Mapping[int, str]:
+        """Sessions that the session space and the token of a process tell differently."""
+        return {
+            process.address: f"its session is told in two ways: session space has {process.session}, its token {told}"
+            for process in self.tables.everyone.rows
+            if isinstance(process.session, int)
+            and isinstance(told := self.tables.primary[process.address].session, int)
+            and told != process.session
+        }
+
+    @cached_property
+    def drivers(self) -> Mapping[int, str]:
+        """The list of drivers, for the processes whose threads start in one: those without a program of their own."""
+        if self.tables.drivers.whole or not self.tables.whole:
+            return {}
+        reason = f"the list of drivers is cut: {(*self.tables.drivers.problems, 'it does not close')[0]}"
+        return {process.address: reason for process in self.tables.processes if not process.own_space}
 
     @cached_property
     def list(self) -> Mapping[int, str]:
@@ -102,6 +137,9 @@ FITNESS: dict[str, Callable[[Standing], Mapping[int, str]]] = {
     "modules": lambda standing: standing.modules,
     "threads": lambda standing: standing.threads,
     "handles": lambda standing: standing.handles,
+    "tokens": lambda standing: standing.tokens,
+    "drivers": lambda standing: standing.drivers,
+    "sessions": lambda standing: standing.sessions,
     "list": lambda standing: standing.list,
 }
 """The tables that a rule may say that it rests on, each with the processes of which it is broken, and why."""

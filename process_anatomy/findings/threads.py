@@ -64,7 +64,7 @@ def thread_outside_images(tables: Tables) -> Iterator[Clue]:
             yield from _clue(row, OUTSIDE)
 
 
-@rule("thread-outside-drivers", Severity.HIGH, rests=("threads",))
+@rule("thread-outside-drivers", Severity.HIGH, rests=("threads", "drivers"))
 def thread_outside_drivers(tables: Tables) -> Iterator[Clue]:
     """A thread of the kernel that starts in no driver, where all drivers are known with their places."""
     known = all(isinstance(row.base, int) and isinstance(row.size, int) for row in tables.drivers.rows)

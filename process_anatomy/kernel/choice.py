@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import takewhile
 
+from process_anatomy.kernel.accessors import CodeWitness, code_checks, heard
 from process_anatomy.kernel.debugger_block import DebuggerBlock, debugger_block
 from process_anatomy.kernel.image import KernelImage, Pdb
 from process_anatomy.kernel.kernel import Kernel
@@ -15,8 +16,9 @@ from process_anatomy.kernel.selfproof import SOME, Proof, debugger_checks, prove
 from process_anatomy.kernel.version import Version, version
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
-from structs import builds
+from structs import builds, kernel_files
 from structs.debugger import statements
+from structs.kernel_files import KernelFile
 from structs.layout import Build
 from structs.machines import BY_POINTER_SIZE
 
@@ -52,14 +54,41 @@ class Servicing:
         return debugger_block(self.space, self.image)
 
     @cached_property
+    def file(self) -> KernelFile | None:
+        """The kernel's file: by the marks of its header, else by its PDB."""
+        by_pdb = None if self.pdb is None else kernel_files.by_pdb(self.pdb.guid, self.pdb.age)
+        if self.image is None:
+            return by_pdb
+        return kernel_files.by_stamp(self.image.timestamp, self.image.size) or by_pdb
+
+    @cached_property
+    def code(self) -> tuple[CodeWitness, ...]:
+        """What the kernel's own functions say of where fields lie."""
+        return () if self.image is None else tuple(heard(self.image))
+
+    @cached_property
     def by_pdb(self) -> Build | None:
-        """The layout that the facts name for the PDB."""
-        return None if self.pdb is None else builds.by_pdb(self.pdb.guid, self.pdb.age)
+        """The layout that the facts name for the PDB; where it cannot be read, for the PDB of the kernel's file."""
+        if self.pdb is not None:
+            return builds.by_pdb(self.pdb.guid, self.pdb.age)
+        if self.file is None or not self.file.pdb:
+            return None
+        guid, _, age = self.file.pdb.partition("-")
+        build = builds.by_pdb(guid, int(age))
+        return build and replace(build, origin=f"{build.origin}, which the file's {self.file.known_by} name")
 
     @cached_property
     def version(self) -> Version:
         """The servicing level."""
-        return version(self.space, self.image, self.block, self.number)
+        return version(self.space, self.image, self.block, self.number, self.file)
+
+    def evidence(self) -> list[str]:
+        """What is known of the kernel's file, one line, none where it is not one that is known."""
+        if self.file is None:
+            return []
+        other = None if self.pdb is None else kernel_files.by_pdb(self.pdb.guid, self.pdb.age)
+        doubt = f"; its PDB is of another file, {other}" if other and not other.same_as(self.file) else ""
+        return [f"kernel file {self.file} by its {self.file.known_by}{doubt}"]
 
     @cached_property
     def by_revision(self) -> Build | None:
@@ -136,15 +165,16 @@ def different(found: Sequence[Build] | Iterator[Build]) -> Iterator[Build]:
 
 
 def best(fitting: Sequence[Kernel], servicing: Servicing) -> Kernel:
-    """Of kernels through several layouts, the one that fits its memory best; the first of equals."""
+    """Of kernels through several layouts, the one that its code and then its memory fit best; the first of equals."""
     if len(fitting) == 1:
         return fitting[0]
 
-    def misfit(kernel: Kernel) -> tuple[int, int, int]:
+    def misfit(kernel: Kernel) -> tuple[int, int, int, int]:
+        against = sum(check.failed for check in code_checks(servicing.code, kernel.build))
         proof = proof_of(kernel, servicing)
         failed = sum(check.failed for check in proof.checks if check.id != "debugger-size")
         sizes = sum(check.failed for check in proof.checks if check.id == "debugger-size")
-        return len(proof.wrong), failed, sizes
+        return against, len(proof.wrong), failed, sizes
 
     return min(fitting, key=misfit)
 

@@ -19,6 +19,7 @@ from process_anatomy.kernel.debugger_block import DebuggerBlock, block_without_i
 from process_anatomy.kernel.image import SIZE_LIMIT, KernelImage, Pdb
 from process_anatomy.kernel.kernel import Crash, Kernel
 from process_anatomy.kernel.lists import pointers_of
+from process_anatomy.kernel.mending import mended
 from process_anatomy.kernel.version import build_lab, flavour
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
@@ -139,6 +140,7 @@ def _identified(space: AddressSpace, image: KernelImage, isf: Build | None, foun
         + (f", {made_for}" if made_for else "")
     ]
     servicing = Servicing(space, image, number, image.pdb)
+    evidence += servicing.evidence()
     return _chosen(space, servicing, isf, found, (image.base, image.size, image.pdb), evidence)
 
 
@@ -164,6 +166,8 @@ def _chosen(
             sure = False
             for layout in choices:
                 build = builds.with_entries(layout, space.mode.entry_size)
+                if build.estimated and layout is not isf:
+                    build = mended(build, servicing.code)
                 doubt = unfit(space, build, lead)
                 if doubt:
                     doubts.append(f"through {lead.found_by} and layout {build.name}: {doubt}")
@@ -172,7 +176,9 @@ def _chosen(
                 who = "System" if lead.is_system else "last process"
                 told = (*evidence, f"{who} at {process:#x} by {lead.found_by}", f"layout {build.name}: {build.origin}")
                 view = View(space.of_build(build, paged_pool_start(space, servicing)), build)
-                fitting.append(Kernel(view, number or build.number, base, size, pdb, process, told))
+                fitting.append(
+                    Kernel(view, number or build.number, base, size, pdb, process, told, file=servicing.file)
+                )
                 sure = not build.estimated or layout is isf
                 if sure:
                     break
@@ -197,6 +203,8 @@ def unfit(space: AddressSpace, build: Build, lead: Lead) -> str:
     """Why a lead leads to no process through a layout; empty where it does."""
     if build.pointer_size != space.pointer_size:
         return f"its pointers have {build.pointer_size} bytes"
+    if "ActiveProcessLinks" not in build[EPROCESS]:
+        return "it does not say where the list of processes is"
     return proof(View(space, build), lead.process(build), space, lead.is_system)
 
 

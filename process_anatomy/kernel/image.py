@@ -100,6 +100,11 @@ class PeImage:
         return min(int(self.pe.OPTIONAL_HEADER.SizeOfImage), SIZE_LIMIT)
 
     @property
+    def timestamp(self) -> int:
+        """When it was linked, or a hash of its contents instead; together with the size it names the file."""
+        return int(self.pe.FILE_HEADER.TimeDateStamp)
+
+    @property
     def writable_pages(self) -> list[int]:
         """Offsets of the pages that its sections allow to be written, in order."""
         pages: set[int] = set()

@@ -11,6 +11,7 @@ import numpy as np
 from process_anatomy.kernel.image import KernelImage, Pdb
 from process_anatomy.memory.space import Addresses, Mask, Octets, Space
 from process_anatomy.memory.view import View
+from structs.kernel_files import KernelFile
 from structs.layout import Build
 
 Found = TypeVar("Found")
@@ -52,6 +53,7 @@ class Kernel:
             System cannot be read; in a small dump, that of the process that crashed.
         evidence: how it was found and what was checked, one line each.
         crash: the moment of the crash, for a small dump.
+        file: the file of the kernel, exactly, where it is one that is known.
         doubts: what whoever reads its rows has to know of the file or of what they asked for, one line each.
     """
 
@@ -64,6 +66,7 @@ class Kernel:
     evidence: tuple[str, ...] = ()
     crash: Crash | None = None
     doubts: tuple[str, ...] = ()
+    file: KernelFile | None = None
     _found: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, name: str, find: Callable[[Kernel], Found]) -> Found:
@@ -86,6 +89,12 @@ class Kernel:
     def build(self) -> Build:
         """The layout that applies."""
         return self.view.build
+
+    @property
+    def layout(self) -> str:
+        """How sure the layout is, and the kernel's file where it is known."""
+        sure = "estimated" if self.build.estimated else "exact"
+        return f"{sure}, {self.file}" if self.file else sure
 
     @property
     def space(self) -> Space:

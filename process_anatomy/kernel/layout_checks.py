@@ -113,26 +113,34 @@ def _lists(sample: Sample) -> Iterator[Check]:
 
 
 def _page_tables(sample: Sample, space: AddressSpace) -> Iterator[Check]:
-    """That a page-table root lies in memory, and that its tables map themselves, as every Windows has them do."""
+    """That a page-table root lies in memory, and that its tables map themselves, as every Windows has them do.
+
+    Of a root that the image does not hold, and that lies before its last byte, nothing is told: a range of a device far
+    behind all memory lets any number lie there.
+    """
     records, known = sample.processes, sample.known & ~sample.ended
     values, _ = _of(sample, "DirectoryTableBase")
     low = space.mode.root_mask & -space.mode.root_mask
     roots = values & np.uint64(-low & (1 << 64) - 1)
-    fits = (roots != 0) & (roots < np.uint64(space.memory.end))
-    yield tally("page-table-root", records, "DirectoryTableBase", fits, known, ~sample.ended)
+    fits, told = _held(space, roots)
+    fits &= roots != 0
+    yield tally("page-table-root", records, "DirectoryTableBase", fits, known & (told | (roots == 0)), ~sample.ended)
     mapped, there = self_mapped(space, np.where(fits, roots, np.uint64(0)))
     yield tally("self-map", records, "DirectoryTableBase", mapped, known & there, ~sample.ended)
     user, present = _of(sample, "UserDirectoryTableBase")
     if present:
         plain = user & ~np.uint64(PAGE - 1)
+        fits, told = _held(space, plain)
+        none = plain == 0
         yield tally(
-            "user-page-table-root",
-            records,
-            "UserDirectoryTableBase",
-            plain < np.uint64(space.memory.end),
-            known,
-            ~sample.ended,
+            "user-page-table-root", records, "UserDirectoryTableBase", fits | none, known & (told | none), ~sample.ended
         )
+
+
+def _held(space: AddressSpace, roots: Addresses) -> tuple[Mask, Mask]:
+    """Which page-table roots the image holds, and of which it can be told that memory has them or not."""
+    held: Mask = space.memory.locate(roots & np.uint64(space.mode.root_mask), space.mode.table_size(0)) >= 0
+    return held, held | (roots >= np.uint64(space.memory.end))
 
 
 def self_mapped(space: AddressSpace, roots: Addresses) -> tuple[Mask, Mask]:

@@ -91,6 +91,14 @@ class ObjectTypes:
             self._names.update({row.name: index for index, row in self.rows.items()})
         return self._names.get(name, -1)
 
+    def lacks(self, name: str) -> str:
+        """Why no object can be told to be of the type of that name; empty where one can."""
+        if isinstance(self.cookie, Absent):
+            return str(self.cookie)
+        if self.index_of(name) < 0:
+            return next(iter(self.problems), f"no object type is named {name}")
+        return ""
+
     def pointed(self, pointers: Addresses) -> Indexes:
         """Type indexes from the addresses of types, shape (n,); -1 where no type is known at an address."""
         order = sorted((row.address, index) for index, row in self.rows.items())
@@ -305,9 +313,8 @@ def _table(kernel: Kernel, words: Variables, exported: Mapping[int, ObjectType])
     if words.problem:
         return Absent(Kind.UNREADABLE, words.problem)
     size = kernel.build.pointer_size
-    votes = Counter(
-        place - size * row.index for row in exported.values() for place in words.places_of(row.address)
-    ).most_common(2)
+    indexes = {row.address: row.index for row in exported.values()}
+    votes = Counter(place - size * indexes[at] for at, place in words.places_of(list(indexes))).most_common(2)
     if votes and votes[0][1] >= 2 and (len(votes) < 2 or votes[0][1] > votes[1][1]):
         return votes[0][0]
     return _run(kernel, words) or Absent(

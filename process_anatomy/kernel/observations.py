@@ -51,6 +51,7 @@ class Check:
         decisive: one object is enough, for it is the kernel's own statement of its layout.
         pages: on how many pages objects passed, and on how many they failed: one page that is damaged has one vote,
             however many objects lie on it.
+        told: who says it and what, in words, where it is no object but the kernel itself.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Check:
     first: int | None
     decisive: bool = False
     pages: tuple[int, int] = (0, 0)
+    told: str = ""
 
     @property
     def about(self) -> str:

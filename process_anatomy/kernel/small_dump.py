@@ -8,8 +8,9 @@ from process_anatomy.errors import RequestError
 from process_anatomy.kernel.identify import Crash, Kernel
 from process_anatomy.memory.small_dump import SmallDump
 from process_anatomy.memory.view import View
-from structs import builds
+from structs import builds, kernel_files
 from structs.debugger import statements
+from structs.kernel_files import KernelFile
 from structs.layout import Build
 
 
@@ -24,12 +25,20 @@ def open_small_dump(dump: SmallDump, isf: Build | None = None) -> Kernel:
         wrong = [f"its pointers have {isf.pointer_size} bytes, not {dump.pointer_size}"]
     if isf and wrong:
         raise RequestError(f"the symbol table {isf.name} does not fit this dump: {wrong[0]}")
-    build = isf or matching_build(dump)
-    evidence = (f"small dump of build {dump.build_number}", f"layout {build.name}: {build.origin}")
-    size = next((driver.size for driver in dump.drivers if driver.base == dump.kernel_base), 0)
+    image = next((driver for driver in dump.drivers if driver.base == dump.kernel_base), None)
+    file = None if image is None else kernel_files.by_stamp(image.timestamp, image.size)
+    build = isf or matching_build(dump, file)
+    evidence = (
+        f"small dump of build {dump.build_number}",
+        *([f"kernel file {file} by its {file.known_by} in the list of drivers"] if file else []),
+        f"layout {build.name}: {build.origin}",
+    )
     crash = Crash(dump.process_address, dump.thread_address, dump.system_time, dump.bugcheck_code, dump.build_number)
     view = View(dump, build)
-    return Kernel(view, dump.build_number, dump.kernel_base, size, None, dump.process_address, evidence, crash)
+    size = 0 if image is None else image.size
+    return Kernel(
+        view, dump.build_number, dump.kernel_base, size, None, dump.process_address, evidence, crash, file=file
+    )
 
 
 def disagreements(dump: SmallDump, build: Build) -> list[str]:
@@ -37,24 +46,44 @@ def disagreements(dump: SmallDump, build: Build) -> list[str]:
     return [str(said) for said in statements(dump.debugger, build) if said.contradicts]
 
 
-def matching_build(dump: SmallDump) -> Build:
-    """The layout that fits the dump's kernel, chosen by build number and proved by its debugger block.
+def matching_build(dump: SmallDump, file: KernelFile | None = None) -> Build:
+    """The layout that fits the dump's kernel: of its file's revision, else of its build number, proved by its block.
 
     A build number has several layouts where servicing changed the kernel's structures.  The block gives
     the sizes of _EPROCESS and _ETHREAD and the places of five fields, and only layouts that agree with all
     of them are taken.  Where several agree and are the same in every declared structure, nothing is left
-    to guess; where they differ, the newest is taken and marked as estimated.
+    to guess; where they differ, the newest is taken and marked as estimated.  So is one whose update is known by the
+    size of a structure alone (:mod:`structs.later_sizes`).
+
+    Args:
+        dump: whose kernel.
+        file: the kernel's file, where it is one that is known.
 
     Raises:
         structs.layout.LayoutError: no layout ships for x64 at all.
     """
     number = dump.build_number
+    if file is not None and file.build == builds.of_kernel(dump.machine, number):
+        of_file = builds.by_number(dump.machine, file.build, file.revision)
+        if of_file is not None and not of_file.estimated and not disagreements(dump, of_file):
+            origin = (
+                f"{of_file.origin} by the kernel file's {file.known_by}, sizes confirmed by the dump's debugger block"
+            )
+            return replace(of_file, origin=origin)
     chosen = builds.by_number(dump.machine, number)
     if chosen is not None:
         same = [build for build in builds.nearest(dump.machine, chosen.number) if build.number == chosen.number]
         fitting = [build for build in [chosen, *same] if not disagreements(dump, build)]
         if fitting:
             best = fitting[0]
+            longer = next((said for said in statements(dump.debugger, best) if said.updated), None)
+            if longer is not None:
+                more = longer.said - best.sizes[longer.structure]
+                origin = (
+                    f"build number {number}, an update whose {longer.structure} has {longer.said} bytes by the dump's "
+                    f"debugger block: known to be this layout with {more} bytes more at the end"
+                )
+                return replace(best, estimated=True, origin=origin)
             if all(build.sizes == best.sizes and build.places == best.places for build in fitting):
                 origin = f"build number {number}, sizes confirmed by the dump's debugger block"
                 return replace(best, estimated=False, origin=origin)

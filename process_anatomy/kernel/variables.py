@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,11 +37,12 @@ class Variables:
         likely &= flat - np.uint64(kernel.base) >= np.uint64(kernel.size)
         return distinct(flat[likely])[0]
 
-    def places_of(self, value: int) -> list[int]:
-        """Addresses of the words that hold a value."""
-        rows, columns = np.nonzero(self.words == np.uint64(value))
+    def places_of(self, values: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """The words that hold one of some values: the value, and the address of the word."""
+        rows, columns = np.nonzero(np.isin(self.words, addresses_of(values)))
         size = PAGE // max(self.words.shape[1], 1)
-        return [int(self.pages[row]) + size * column for row, column in zip(rows, columns.tolist(), strict=True)]
+        places = self.pages[rows] + np.uint64(size) * columns.astype(np.uint64)
+        yield from zip(self.words[rows, columns].tolist(), places.tolist(), strict=True)
 
 
 def variables(kernel: Kernel) -> Variables:

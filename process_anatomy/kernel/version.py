@@ -1,9 +1,9 @@
 """Which servicing level of its build a kernel is, by what its image says of itself.
 
-Three witnesses, none of which needs symbols: the version resource of the image (its fourth number is the revision), the
-string NtBuildLab, and from Windows XP to 7 the number CmNtCSDVersion with the service pack.  Sources: Microsoft Learn,
-VS_FIXEDFILEINFO and the version tables of Windows releases; Microsoft's wdbgexts.h for where the debugger block keeps
-the addresses of the last two.
+Four witnesses, none of which needs symbols: the version resource of the image (its fourth number is the revision), the
+kernel's file where its header or its PDB names one that is known, the string NtBuildLab, and from Windows XP to 7 the
+number CmNtCSDVersion with the service pack.  Sources: Microsoft Learn, VS_FIXEDFILEINFO and the version tables of
+Windows releases; Microsoft's wdbgexts.h for where the debugger block keeps the addresses of the last two.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from process_anatomy.kernel.debugger_block import DebuggerBlock
 from process_anatomy.kernel.image import KernelImage, zero_ended
 from process_anatomy.kernel.resources import version_data
 from process_anatomy.memory.space import Space
+from structs import builds
+from structs.kernel_files import KernelFile
+from structs.machines import BY_POINTER_SIZE
 
 ENTRIES = 64
 """Entries of a level of the resource directory that are looked at."""
@@ -62,21 +65,32 @@ class Version:
     doubt: str = ""
 
 
-def version(space: Space, image: KernelImage | None, block: DebuggerBlock | None, number: int | None) -> Version:
+def version(
+    space: Space,
+    image: KernelImage | None,
+    block: DebuggerBlock | None,
+    number: int | None,
+    file: KernelFile | None = None,
+) -> Version:
     """The servicing level of a kernel, by all witnesses.
 
     Args:
         space: the kernel's address space.
         image: its image, if its first page is there.
         block: its debugger block, if it was found.
-        number: its build number, which the witnesses have to bear out.
+        number: its build number, which the witnesses have to bear out; an enablement package raises it above that of
+            the kernel's files.
+        file: the kernel's file, where it is known.
     """
+    arch = BY_POINTER_SIZE[space.pointer_size].name
+    of_files = (number, None if number is None else builds.of_kernel(arch, number))
     lab = build_lab(space, image, block)
     pack, pack_by = _service_pack(space, lab, block, number)
     resource = None if image is None else _resource(image)
-    stated = resource[3] if resource is not None and resource[2] == number else None
+    stated = resource[3] if resource is not None and resource[2] in of_files else None
+    by_file = file.revision if file is not None and file.build in of_files else None
     in_lab = re.match(r"(\d+)\.(\d+)\.(?:x86|amd64)", lab)
-    by_lab = int(in_lab[2]) if in_lab and int(in_lab[1]) == number and int(in_lab[2]) > 1 else None
+    by_lab = int(in_lab[2]) if in_lab and int(in_lab[1]) in of_files and int(in_lab[2]) > 1 else None
     starts = SERVICE_PACKS.get(number or 0, ())
     if pack is not None and pack < len(starts):
         end = starts[pack + 1] if pack + 1 < len(starts) else 1 << 16
@@ -87,10 +101,19 @@ def version(space: Space, image: KernelImage | None, block: DebuggerBlock | None
         if stated is not None:
             doubt = f"the version resource says {stated}, {pack_by} service pack {pack}"
         return Version(starts[pack], pack, lab, pack_by, doubt)
-    if stated is not None and stated > 1:
-        doubt = "" if by_lab in (None, stated) else f"the version resource says {stated}, NtBuildLab {by_lab}"
-        return Version(stated, pack, lab, "version resource", doubt)
-    return Version(by_lab, pack, lab, "NtBuildLab" if by_lab is not None else "")
+    witnesses = {
+        "version resource": stated if stated and stated > 1 else None,
+        "kernel file": by_file,
+        "NtBuildLab": by_lab,
+    }
+    told = {who: revision for who, revision in witnesses.items() if revision is not None}
+    if not told:
+        return Version(None, pack, lab, "")
+    doubt = (
+        f"they do not agree: {', '.join(f'{w} {r}' for w, r in told.items())}" if len(set(told.values())) > 1 else ""
+    )
+    who, revision = next(iter(told.items()))
+    return Version(revision, pack, lab, who, doubt)
 
 
 def flavour(image: KernelImage) -> str:

@@ -22,6 +22,8 @@ STRING_LIMIT = 0xFFFE
 """The longest _UNICODE_STRING, in bytes."""
 FEW = 8
 """Structures that are read one by one rather than in a batch."""
+CLEARED = 2
+"""Characters of a string that are all zeros, at the least, before it is taken for memory that was cleared."""
 SHORT_TEXT = 128
 """Bytes of a string that are read in one step with all other strings."""
 
@@ -39,6 +41,10 @@ def _read_few(space: AddressSpace, addresses: Addresses, size: int) -> tuple[Oct
     parts = [space.read(at, size) if at else None for at in addresses.tolist()]
     octets = np.frombuffer(b"".join(part or bytes(size) for part in parts), dtype=np.uint8).reshape(-1, size).copy()
     return octets, np.array([part is not None for part in parts], dtype=np.bool_)
+
+
+SHOWN = 16
+"""Characters that are shown of what is no name."""
 
 
 class Records:
@@ -136,6 +142,17 @@ class Records:
         return found
 
 
+def as_name(text: str | Absent) -> str | Absent:
+    """A text that is to be a file's name; absent where no file can have such a name, so that it is something else's.
+
+    Source: "Naming Files, Paths, and Namespaces" of the Windows documentation: no control characters; that other
+    characters are odd proves nothing.
+    """
+    if isinstance(text, str) and min(text, default=" ") < " ":
+        return Absent(Kind.IMPLAUSIBLE, f"no name of a file: {text[:SHOWN]!a}")
+    return text
+
+
 def unreadable(space: Space, address: int, size: int) -> Absent:
     """An absent value for bytes that could not be read, saying where and why."""
     kind = Kind.NOT_IN_DUMP if isinstance(space, Fragments) else Kind.UNREADABLE
@@ -143,11 +160,10 @@ def unreadable(space: Space, address: int, size: int) -> Absent:
 
 
 def _text(address: int, text: str) -> str | Absent:
-    """A string; absent where zeros stand at its start or beyond a terminator, as where memory was cleared."""
-    if not text.startswith("\0") and not text.endswith("\0\0"):
+    """A string; absent where it is nothing but zeros, as where memory was cleared."""
+    if len(text) < CLEARED or text.strip("\0"):
         return text
-    zeros = text.count("\0")
-    return Absent(Kind.IMPLAUSIBLE, f"{address:#x}: {zeros} of the {len(text)} characters of a string are zeros")
+    return Absent(Kind.IMPLAUSIBLE, f"{address:#x}: all {len(text)} characters of a string are zeros")
 
 
 class View:

@@ -9,6 +9,7 @@ from process_anatomy.kernel.observations import Check, Outcome
 from process_anatomy.kernel.selfproof import Proof, Verdict
 from process_anatomy.notes.explainer import Told
 from process_anatomy.notes.library import Library
+from structs.kernel_files import KernelFile
 
 OUTCOMES = {Outcome.FITS: "fits", Outcome.MOSTLY: "mostly", Outcome.WRONG: "wrong", Outcome.UNKNOWN: "unknown"}
 VERDICTS = {Verdict.EXACT: "exact", Verdict.CONSISTENT: "consistent", Verdict.DOUBTFUL: "doubtful"}
@@ -25,10 +26,11 @@ def outcome_note(check: Check) -> tuple[str, dict[str, object]]:
     return f"check-outcome/{OUTCOMES[check.outcome]}", facts
 
 
-def verdict_note(proof: Proof, layout: str) -> tuple[str, dict[str, object]]:
-    """The note of the verdict on a layout with this name; of a small dump's, no PDB and no revision is known."""
+def verdict_note(proof: Proof, layout: str, file: KernelFile | None = None) -> tuple[str, dict[str, object]]:
+    """The note of the verdict on a layout with this name, of a kernel with this file where it is known."""
     facts: dict[str, object] = {
         "layout": layout,
+        "file": f" ({file}, by its {file.known_by})" if file else "",
         "reason": proof.reason.partition(": ")[2] or proof.reason,
         "passed": proof.passed,
         "failed": proof.failed,
@@ -41,9 +43,10 @@ def verdict_note(proof: Proof, layout: str) -> tuple[str, dict[str, object]]:
 def check_row(check: Check, library: Library) -> Told:
     """All that is said of a check of the layout: why it must be so, and how it came out."""
     must = library[f"layout-check/{check.id}"].brief
-    return Told(*outcome_note(check), before=f"{must} ", marked=False)
+    told = f"{check.told}. " if check.told else ""
+    return Told(*outcome_note(check), before=f"{must} {told}", marked=False)
 
 
-def verdict_row(proof: Proof, layout: str) -> Told:
+def verdict_row(proof: Proof, layout: str, file: KernelFile | None = None) -> Told:
     """What is said of the verdict on the layout with this name, which the verdict itself calls estimated."""
-    return Told(*verdict_note(proof, layout), marked=False)
+    return Told(*verdict_note(proof, layout, file), marked=False)

@@ -35,7 +35,7 @@ def rows(request: Request) -> Iterator[Row]:
                 "Protection": row.protection_name,
                 "ImagePath": row.image_path,
                 "SeenBy": row.seen_by,
-                "Layout": "estimated" if kernel.build.estimated else "exact",
+                "Layout": kernel.layout,
                 "Problems": row.problems,
                 "Explanation": explain(process_note, row, tables.kin, primary.get(row.address), kernel.crash),
             },
@@ -130,7 +130,7 @@ VIEW = View(
         Column(
             "Layout",
             TEXT,
-            "exact where the layout of this Windows build is known, estimated where the nearest one was used",
+            "exact where this kernel's layout is known, estimated where the nearest was used; then the kernel's file",
             "structs.builds",
         ),
         Column(

@@ -26,7 +26,7 @@ def rows(request: Request) -> Iterator[Row]:
             "Passed": proof.passed,
             "Failed": proof.failed,
             "Unreadable": proof.unreadable,
-            "Explanation": explain(verdict_row, proof, build.name),
+            "Explanation": explain(verdict_row, proof, build.name, tables.kernel.file),
         },
     )
     for check in proof.checks:

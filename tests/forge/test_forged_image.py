@@ -202,3 +202,17 @@ def test_a_crowd_fits_its_memory() -> None:
     image = forge(crowd(100, regions=20))
     assert len(image.truth["processes"]) == len(LAB.cast) + 100
     assert sum(len(p["vads"]) for p in image.truth["processes"]) > 3_500
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_one_page_of_shared_data_is_in_every_process_whose_page_tables_are_there(build: str) -> None:
+    """Whoever runs a program has it, trimmed or not, in one and the same frame, which the kernel has too."""
+    image = forge(LAB, 11, build)
+    having = [p for p in image.truth["processes"] if p.get("memory") in ("all", "trimmed")]
+    frames = {dict(mapped(image, p["dtb"] // PAGE)).get(0x7FFE0000 // PAGE) for p in having}
+    kernel = dict(mapped(image, image.truth["dtb"] // PAGE))[0xFFFFF780_00000000 % (1 << 48) // PAGE]
+    assert frames == {kernel}
+    assert {p["memory"] for p in having} == {"all", "trimmed"}
+    for process in image.truth["processes"]:
+        if process.get("memory") is None and process["pid"] != 4 and process["dtb"]:
+            assert 0x7FFE0000 // PAGE not in dict(mapped(image, process["dtb"] // PAGE))

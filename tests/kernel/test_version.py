@@ -116,13 +116,13 @@ def test_damaged_resources_are_answered(damage: dict[int, int]) -> None:
     [
         ("winxp-2600-pae", "x86-2600-5512", False, "version resource"),
         ("win7-7601-x86-pae", "x86-7601-17514", True, "NtBuildLab"),
-        ("srv2016-14393", "x64-14393-4583", False, "version resource"),
+        ("srv2016-14393", "x64-14393-4583", True, "kernel file 5921"),
     ],
 )
 def test_the_layout_follows_from_what_a_foreign_kernel_says_of_itself(
     name: str, layout: str, estimated: bool, told: str, foreign: Callable[[str], Path]
 ) -> None:
-    """Of the kernel of Windows 7, facts of its PDB are known that differ from every layout."""
+    """Of 7, facts of its PDB differ from every layout; of 2016, its PDB is of another update than its resource says."""
     found = open_path(foreign(f"{name}.raw"))
     assert isinstance(found.space, AddressSpace)
     image = KernelImage(found.space, found.base)

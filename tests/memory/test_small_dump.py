@@ -21,7 +21,7 @@ from process_anatomy.memory.fragments import NOT_HERE
 from process_anatomy.memory.small_dump import SmallDump, SmallDumpError
 from process_anatomy.memory.small_dump_file import Driver, is_small_dump
 from structs import builds, machines
-from structs.debugger import KDBG_TAG, KDDEBUGGER_DATA64
+from structs.debugger import KDBG_TAG, KDDEBUGGER_DATA64, statements
 from structs.dump import (
     DUMP_DRIVER_ENTRY64,
     DUMP_HEADER64,
@@ -473,6 +473,23 @@ def test_a_layout_that_does_not_fit_is_an_estimate() -> None:
     assert disagreements(dump, replace(BUILD, sizes={}, places={})) == []  # what a layout lacks it cannot have wrong
 
 
+def test_a_size_that_an_update_is_known_to_have_is_no_contradiction() -> None:
+    """Of its own build, and its own structure; any other size is, and so is a place."""
+    build = builds.load("x64-26100-1742")
+    (said,) = statements({"SizeEThread": 0x798}, build)
+    assert (said.agrees, said.updated, said.contradicts) == (True, True, False)
+    (plain,) = statements({"SizeEThread": build[ETHREAD].sizeof}, build)
+    assert (plain.agrees, plain.updated) == (True, False)
+    refused = [
+        *statements({"SizeEThread": 0x790}, build),
+        *statements({"SizeEProcess": 0x798}, build),
+        *statements({"OffsetKThreadTeb": 0x798}, build),
+        *statements({"SizeEThread": 0x798}, builds.load("x64-22621-382")),
+    ]
+    assert [statement.contradicts for statement in refused] == [True] * 4
+    assert str(refused[0]) == "_ETHREAD has 1936 bytes, not 1928 or 1944"
+
+
 def test_an_unknown_build_takes_the_nearest_that_fits() -> None:
     found = matching_build(SmallDump(make_dump(header={"MinorVersion": 19999})))
     assert (found.number, found.estimated) == (19041, True)
@@ -601,8 +618,10 @@ def test_real_dump_without_its_secondary_data_is_read_as_well(entry: dict[str, A
     assert dump.system_time // 10_000_000 == when(entry["system_time_utc"])
     assert (dump.process_proved, dump.thread_proved) == (True, True)
     build = matching_build(dump)
-    # of August 2025 only the size of _ETHREAD is new; no layout ships that has it
-    assert build.estimated is (entry["file"] == "triage-x64-26100-082325-12593-01-trimmed.dmp")
+    # of August 2025 only the size of _ETHREAD is new; it is known, and that no layout was made of this kernel is said
+    updated = entry["file"] == "triage-x64-26100-082325-12593-01-trimmed.dmp"
+    assert (build.estimated, "an update whose _ETHREAD has 1944 bytes" in build.origin) == (updated, updated)
+    assert disagreements(dump, build) == []
     assert build[EPROCESS].sizeof == len(dump.process)
 
 

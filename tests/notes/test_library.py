@@ -125,7 +125,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"doing", "meaning", "start", "start_name", "win32_start", "win32_name", "token", "ended", "status"}
     | {"odd", "odd_protection", "where", "reason"},
     "check-outcome": {"field", "passed", "failed", "unreadable"},
-    "layout-verdict": {"layout", "reason", "passed", "failed", "unreadable"},
+    "layout-verdict": {"layout", "file", "reason", "passed", "failed", "unreadable"},
     "csr-row": {"process", "pid", "node", "client", "client_pid", "eprocess", "session", "threads", "count", "reason"},
 }
 NAMES = {
@@ -220,7 +220,7 @@ NAMES = {
     " handle-table-code token-address token-type token-groups sid-revision object-type"
     " debugger-offset debugger-size shared-version shared-build object-type-name process-tag"
     " vad-range vad-order vad-parent vad-tag vad-file handle-object handle-access peb-program-base"
-    " teb-self teb-peb teb-process-id",
+    " teb-self teb-peb teb-process-id kernel-code",
     "check-outcome": "fits mostly wrong unknown",
     "layout-verdict": "exact of-the-build consistent doubtful",
     "csr-row": "client root no-process ended contradicted unreadable no-ring",

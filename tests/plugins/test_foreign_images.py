@@ -32,6 +32,14 @@ INTEGRITY = {
     "S-1-16-12288": "high",
     "S-1-16-16384": "system",
 }
+LAYOUTS = {
+    "win10-19041": "exact, ntoskrnl 19041.3570",
+    "srv2019-17763": "exact, ntoskrnl 17763.5576",
+    "srv2016-14393": "exact, ntoskrnl 14393.5921",
+    "winxp-2600-pae": "exact",
+    "win7-7601-x86-pae": "estimated",
+}
+"""Of each image, how sure the layout is, and the file that the kernel's PDB is of."""
 TOO_STRONG = {"win7-7601-x86-pae"}
 """Images with a token of medium integrity whose SeLoadDriverPrivilege is enabled, which Windows would refuse."""
 LOWER = list(INTEGRITY)
@@ -128,7 +136,7 @@ def test_processes_are_those_of_the_answer_key(image: str, ask: Ask, truth: Trut
         for r in rows
     ]
     assert sorted(actual) == sorted(expected)
-    assert {r["Layout"] for r in rows} == {"estimated" if image == "win7-7601-x86-pae.raw" else "exact"}
+    assert {r["Layout"] for r in rows} == {LAYOUTS[image.partition(".")[0]]}
     assert {r["SeenBy"] for r in rows} == {"forward,backward"}
     undated = {SYSTEM} if image == "winxp-2600-pae.raw" else set()  # XP does not note when System was made
     assert {r["PID"]: r["Problems"] for r in rows if r["Problems"]} == dict.fromkeys(

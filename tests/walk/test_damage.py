@@ -33,6 +33,7 @@ from process_anatomy.walk.across.creation import creations
 from process_anatomy.walk.across.structures import fields as structure_fields
 from process_anatomy.walk.across.structures import layout_named
 from process_anatomy.walk.across.tables import Tables
+from process_anatomy.walk.address_space.broken_trees import BY_TAG
 from process_anatomy.walk.address_space.vads import VadTable, vads
 from process_anatomy.walk.processes.kin import Kin
 from process_anatomy.walk.processes.listed import Process, ProcessTable, processes
@@ -103,15 +104,17 @@ def test_a_wild_child_costs_only_itself(pointer: int, image: Image, edit: Editor
     assert told, "the wild pointer is not told"
 
 
-def test_a_wild_root_is_told_without_a_row(image: Image, edit: Editor) -> None:
-    """No tree, one problem of the table, and all other trees are whole."""
+def test_a_wild_root_is_told(image: Image, edit: Editor) -> None:
+    """No tree, one problem of the table, its nodes by their pool tags alone, and all other trees are whole."""
     victim = process_truth(image, "notepad.exe")
     edit.set(EPROCESS, victim["eprocess"], "VadRoot", 0x1000)
     kernel = kernel_of(image, edit.frames)
     table = vads(kernel, processes(kernel).rows)
-    assert addresses(table, victim["pid"]) == set()
+    assert addresses(table, victim["pid"]) == {v["node"] for v in victim["vads"]}
+    assert {row.process.pid for row in table.rows if row.problems} == {victim["pid"]}
+    assert {row.problems for row in table.rows if row.process.pid == victim["pid"]} == {(BY_TAG,)}
     assert any("VAD root 0x1000 is no kernel address" in problem for problem in table.problems)
-    assert len(table.rows) == sum(len(p["vads"]) for p in listed_truth(image.truth)) - len(victim["vads"])
+    assert len(table.rows) == sum(len(p["vads"]) for p in listed_truth(image.truth))
 
 
 def test_a_stolen_branch_stays_with_its_owner(image: Image, edit: Editor) -> None:

@@ -102,7 +102,8 @@ class Actor:
             active processes), ``cid``, ``csrss``, ``job``, ``scan``, ``session``.
         job: name of the job that it is in.
         memory: how much of its user half is in memory: :data:`ALL`; :data:`TRIMMED` leaves the PEB, the
-            process parameters and the loader's lists; :data:`PAGED_OUT` nothing at all, not even page tables.
+            process parameters, the loader's lists and the page that all processes share; :data:`PAGED_OUT` nothing
+            at all, not even page tables.
         impersonates: threads that act for somebody else.
         plans: threads that are not like the others.
         unlisted: path of a library that is mapped, but taken out of the loader's lists.

@@ -7,13 +7,12 @@ paged out or was never asked for, and a reader must not rely on it.
 from __future__ import annotations
 
 import hashlib
-import json
 import struct
-from importlib.resources import files
 
 from process_anatomy.forge.ground.dice import Dice
 from process_anatomy.forge.ground.generations import DEBUGGER_SIZES, processors, service_pack, since, version_of
 from process_anatomy.forge.ground.records import pointers
+from process_anatomy.forge.kernel import accessors
 from process_anatomy.forge.kernel.files import installed_as, kernel_file
 from process_anatomy.forge.memory.frames import KERNEL_CODE, KERNEL_DATA, PAGE, WRITE
 from process_anatomy.forge.memory.modes import PAE, X64
@@ -22,6 +21,7 @@ from process_anatomy.forge.memory.protections import PROTECT_TO_VALUE
 from process_anatomy.forge.memory.system_space import SystemSpace
 from process_anatomy.forge.pe import headers as pe
 from process_anatomy.forge.pe.contents import RESOURCES, resources
+from structs import builds
 from structs.debugger import KDBG_TAG, KDDEBUGGER_DATA64
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
@@ -182,6 +182,8 @@ DEBUGGER_POINTERS = {
 RESIDENT_CODE = (0x1000, 0x210000, 0x34B000, 0x4C7000, 0x680000, 0x8A2000, 0xA0F000)
 """Pages of code that are in memory: a kernel that runs has some in every stretch of 2 MB."""
 
+ACCESSOR_CODE, NARROW_ACCESSOR_CODE = 0x34B200, 0x9F200
+"""Where the small functions begin that give a field: in a page that is in memory."""
 RESIDENT_NARROW_CODE = (0x1000, 0x9F000, 0x161000, 0x1B2000, 0x25B000, 0x3A9000)
 LAB = {8: "{number}.1.amd64fre.forge_release.230101-0000", 4: "{number}.1.x86fre.forge_release.230101-0000"}
 OLD_LAB = "{number}.forge_release.230101-0000"
@@ -201,12 +203,7 @@ def pdb_of(build: Build) -> tuple[str, int]:
 
 def published_pdb(build: Build) -> tuple[str, int] | None:
     """GUID and age of a PDB that is known to have exactly this layout; ``None`` where none is known."""
-    known = json.loads(files("structs").joinpath("offsets", "pdbs.json").read_text("utf-8"))
-    for pdb, (name, proved, *_) in sorted(known.items()):
-        if name == build.name and proved:
-            guid, age = pdb.split("-")
-            return guid, int(age)
-    return None
+    return next(builds.published_pdbs(build.name), None)
 
 
 def _narrow_places(build: Build) -> dict[str, int]:
@@ -266,6 +263,8 @@ class KernelImage:
         debug_rva = NARROW_DEBUG_RVA if narrow else DEBUG_RVA
         exported = {name: rva for name, rva in self.rvas.items() if name not in HIDDEN}
         exported |= {name: first_code + 0x4A0 * place for place, name in enumerate(CODE_EXPORTS)}
+        functions = self._accessors(narrow)
+        exported |= {name: rva for name, (rva, _) in functions.items()}
         exports = pe.exports(self.name, export_rva, exported, self.timestamp)
         debug = pe.debug(debug_rva, self.guid, self.age, self.pdb, self.timestamp)
         directories = {pe.EXPORT_DIRECTORY: (export_rva, len(exports)), pe.DEBUG_DIRECTORY: (debug_rva, 28)}
@@ -284,6 +283,8 @@ class KernelImage:
             self.write(self._resources_at(), version)
         for rva in RESIDENT_NARROW_CODE if narrow else RESIDENT_CODE:
             self.write(rva, bytes(dice.bits(8) for _ in range(0x200)) + b"\xcc" * 0xE00)
+        for rva, code in functions.values():
+            self.write(rva, code)
         self.store("MmProtectToValue", struct.pack("<32I", *PROTECT_TO_VALUE))
         if "ObpInfoMaskToOffset" not in self.absent:
             self.store("ObpInfoMaskToOffset", bytes(self.optional_headers(mask) & 0xFF for mask in range(256)))
@@ -298,6 +299,12 @@ class KernelImage:
         if service_pack(build):
             self.store("CmNtCSDVersion", struct.pack("<I", service_pack(build) << 8))
         self.store("CmpHiveListHead", pointers(build, *(2 * (self.address("CmpHiveListHead"),))))
+
+    def _accessors(self, narrow: bool) -> dict[str, tuple[int, bytes]]:
+        """The place and the code of each small function that gives a field."""
+        first = NARROW_ACCESSOR_CODE if narrow else ACCESSOR_CODE
+        made = accessors.functions(self.build)
+        return {name: (first + accessors.STEP * place, code) for place, (name, code) in enumerate(made.items())}
 
     def _resources_at(self) -> int:
         return next(section.start for section in self.sections if section.name == ".rsrc")

@@ -69,7 +69,7 @@ class UserHalves:
     def make(self, actor: Actor, space: Space, first_tid: int) -> UserHalf:
         """Fill the user half of a process."""
         user, whole = UserHalf(), actor.memory == ALL
-        if whole:
+        if actor.memory != PAGED_OUT:  # the one page that all share is in memory as long as tables that map it are
             space.map(SHARED_PAGE, self.shared_frame, USER_READ)
         usual = LIBRARIES if version_of(self.build) >= (6, 1) else OLD_LIBRARIES
         names: tuple[str, ...] = NATIVE_LIBRARIES if actor.wow64 else usual

@@ -8,7 +8,7 @@ that lead from a process to one of a higher integrity level.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from process_anatomy.absent import Absent
 from process_anatomy.kernel.identify import Kernel
@@ -45,6 +45,8 @@ T1003.001.
 """
 KEEPER = "lsass.exe"
 READING = "PROCESS_VM_READ"
+OF_ITSELF = frozenset({PROCESS, THREAD, TOKENS})
+DOUBT = "the target may have the same to itself, so that the page of the handle table may be its own"
 RANKS = {name: rank for rank, name in enumerate(name for _, name in sorted(INTEGRITY_LEVELS.items()))}
 """Integrity levels, lowest first."""
 
@@ -83,6 +85,7 @@ class Step:
         target: whom it gives power over; for a token, whose identity.
         powers: names of the rights that give it.
         problems: what is odd, one line each.
+        doubted: the handle may be its target's own.
     """
 
     handle: Handle
@@ -90,6 +93,7 @@ class Step:
     target: Side
     powers: tuple[str, ...]
     problems: tuple[str, ...]
+    doubted: bool = False
 
     @property
     def kind(self) -> str:
@@ -99,12 +103,12 @@ class Step:
     @property
     def steers(self) -> bool:
         """Whether it lets the holder do more than read the target's memory."""
-        return self.powers != (READING,)
+        return self.powers != (READING,) and not self.doubted
 
     @property
     def reads_secrets(self) -> bool:
         """Whether it lets the holder read the memory of the process that keeps secrets of everybody who logged on."""
-        return self.kind == PROCESS and READING in self.powers
+        return self.kind == PROCESS and READING in self.powers and not self.doubted
 
     @property
     def upwards(self) -> bool:
@@ -179,8 +183,42 @@ def access(kernel: Kernel, processes: Sequence[Process]) -> AccessTable:
         for target in targets
         if target.process is not row.process
     ]
+    untold = {p.address for p, table in zip(processes, found.tables, strict=False) if table.problems or not table.found}
+    steps = _doubted(rows, steps, untold)
     ways = _ways([step for step in steps if step.steers])
     return AccessTable(tuple(steps), tuple(ways), (*found.problems, *odd))
+
+
+def _doubted(rows: Sequence[Handle], steps: Sequence[Step], untold: Collection[int]) -> list[Step]:
+    """The steps, those marked as another's that their target has to itself, all kinds of them.
+
+    A page of a handle table is soon another process's once its own has ended.  Then the one seems to hold what the
+    other holds of itself: its process, its threads and its token, with the same rights, or nothing tells what the
+    other holds; and nothing of itself.
+
+    Args:
+        rows: all handles that give power, those of a process to itself too.
+        steps: what they let their holders do to others.
+        untold: addresses of the processes of whose handles none, or not all, could be read.
+    """
+    own: dict[int, set[tuple[int, int]]] = {}
+    for row in rows:
+        own.setdefault(row.process.address, set()).add((row.object, row.access))
+    alike: dict[tuple[int, int], set[str]] = {}
+    for step in steps:
+        target = step.target.process
+        if target is None:
+            continue
+        if target.address in untold or (step.handle.object, step.handle.access) in own.get(target.address, ()):
+            alike.setdefault((_start(step), target.address), set()).add(step.kind)
+    with_own = {row.process.address for row in rows if row.target.process == row.process.address}
+    mixed = {pair for pair, kinds in alike.items() if kinds >= OF_ITSELF and pair[0] not in with_own}
+    return [
+        replace(step, doubted=True, problems=(*step.problems, DOUBT))
+        if step.target.process is not None and (_start(step), step.target.process.address) in mixed
+        else step
+        for step in steps
+    ]
 
 
 def _side(token: Token) -> Side:

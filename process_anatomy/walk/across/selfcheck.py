@@ -16,6 +16,7 @@ import numpy as np
 
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.errors import NotYet
+from process_anatomy.kernel.accessors import code_checks, code_witnesses
 from process_anatomy.kernel.debugger_block import block_without_image, debugger_block
 from process_anatomy.kernel.image import KernelImage
 from process_anatomy.kernel.kernel import Kernel
@@ -79,7 +80,7 @@ def _with_walks(kernel: Kernel, proof: Proof, limit: int, quick: bool = False) -
         kernel: the kernel.
         proof: what was checked before.
         limit: processes at the most.
-        quick: leave out the search for the debugger block, which tells of a layout what published facts do.
+        quick: leave out the kernel's code and the search for its debugger block: published facts tell as much.
     """
     if not isinstance(kernel.space, AddressSpace):
         return proof
@@ -88,6 +89,7 @@ def _with_walks(kernel: Kernel, proof: Proof, limit: int, quick: bool = False) -
     some = read_processes(kernel, places, [()] * len(places), [[]] * len(places))
     found = list(proof.checks)
     parts: tuple[Callable[[], Iterator[Check]], ...] = (
+        lambda: iter(()) if quick else code_checks(code_witnesses(kernel), kernel.build),
         lambda: iter(()) if quick else _debugger(kernel),
         lambda: _shared_data(kernel),
         lambda: _types(kernel),
@@ -171,7 +173,7 @@ def _pool(sample: Sample) -> Iterator[Check]:
 
 def _vads(kernel: Kernel, some: Sequence[Process]) -> Iterator[Check]:
     """That VAD trees are trees of ranges in user space, in order, with their pool tags."""
-    rows = [row for row in vads(kernel, some).rows if isinstance(row.process.exit_time, Absent)]
+    rows = [row for row in vads(kernel, some, lost=False).rows if isinstance(row.process.exit_time, Absent)]
     if not rows:
         return
     records = kernel.view.records(MMVAD_SHORT, addresses_of([row.address for row in rows]))

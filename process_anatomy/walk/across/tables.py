@@ -7,6 +7,7 @@ from functools import cached_property
 
 from process_anatomy.absent import Absent
 from process_anatomy.kernel.identify import Kernel
+from process_anatomy.kernel.objects import ObjectTypes, object_types
 from process_anatomy.kernel.selfproof import Proof
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.walk.across.access import AccessTable, access
@@ -204,6 +205,11 @@ class Tables:
     def programs_in_memory(self) -> ImageTable:
         """The programs of the chosen processes as they lie in memory."""
         return self.images()
+
+    @property
+    def types(self) -> ObjectTypes:
+        """The types of objects."""
+        return object_types(self.kernel)
 
     @cached_property
     def handle_tables(self) -> HandleTables:

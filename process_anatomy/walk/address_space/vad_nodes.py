@@ -9,16 +9,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.space import Addresses, distinct
-from process_anatomy.memory.view import Records, unreadable
+from process_anatomy.memory.view import Records, as_name, unreadable
 from process_anatomy.walk.address_space.vad_trees import is_splay_tree
 from structs.object import POOL_HEADER
-from structs.section import CONTROL_AREA, FILE_OBJECT, SUBSECTION
+from structs.section import CONTROL_AREA, FILE_OBJECT, MMSECTION_FLAGS, SUBSECTION
 from structs.vad import MMVAD
 
+FILE_TYPE = 5
+"""What every file object begins with (IO_TYPE_FILE)."""
 PAGE_SHIFT = np.uint64(12)
 HIGH_SHIFT = np.uint64(44)
 SHORT_TAGS = {"VadS", "VadF"}
@@ -180,14 +183,35 @@ def _files(kernel: Kernel, records: Records, tags: list[Any], images: list[bool]
                 found[row] = NOT_APPLICABLE
             elif images[row]:
                 found[row] = Absent(Kind.IMPLAUSIBLE, f"{layout.name}.{name} is zero, though an image has a section")
+        if name == "FilePointer" and len(rows):
+            wrong = there[back] & np.array(images, dtype=np.bool_)[rows] & ~_of_images(kernel, unique)[back]
+            for row, at in zip(rows[wrong].tolist(), where[wrong].tolist(), strict=True):
+                found[row] = Absent(Kind.IMPLAUSIBLE, f"what should be its control area, {at:#x}, is of no image")
+            pointers[wrong] = 0
         going = there[back] & (pointers != 0)
         rows, where = rows[going], pointers[going]
     unique, back = distinct(where)
-    texts = kernel.view.records(FILE_OBJECT, unique).texts("FileName")
+    objects = kernel.view.records(FILE_OBJECT, unique)
     names = [
-        Absent(Kind.IMPLAUSIBLE, f"its file object at {at:#x} has no name") if text == "" else text
-        for text, at in zip(texts, unique.tolist(), strict=True)
+        Absent(Kind.IMPLAUSIBLE, f"no file object is at {at:#x}")
+        if isinstance(kind, int) and kind != FILE_TYPE
+        else Absent(Kind.IMPLAUSIBLE, f"its file object at {at:#x} has no name")
+        if text == ""
+        else as_name(text)
+        for kind, text, at in zip(objects.values("Type"), objects.texts("FileName"), unique.tolist(), strict=True)
     ]
     for row, which in zip(rows.tolist(), back.tolist(), strict=True):
         found[row] = names[which]
+    return found
+
+
+def _of_images(kernel: Kernel, areas: Addresses) -> npt.NDArray[np.bool_]:
+    """Whether each control area says that its section is an image; what cannot be read says nothing against it."""
+    if MMSECTION_FLAGS not in kernel.build:
+        return np.ones(len(areas), dtype=np.bool_)
+    flags = kernel.build[CONTROL_AREA].place("Flags")
+    data, there = kernel.space.read_many(areas + np.uint64(flags.offset), flags.size)
+    bit = kernel.build[MMSECTION_FLAGS].place("Image").bit or 0
+    stated = data.view(f"<u{flags.size}").reshape(-1) >> bit & 1
+    found: npt.NDArray[np.bool_] = ~there | (stated == 1)
     return found

@@ -85,19 +85,33 @@ def overlapping(rows: Sequence[tuple[int, int | Absent, int | Absent]]) -> dict[
     return {number: lines[:3] for number, lines in found.items()}
 
 
-def told(reasons: Mapping[int, str], found: Sequence[int], counts: Sequence[int | None]) -> dict[int, str]:
-    """For each broken tree one clause: why, and how many of its nodes were found.
+def lacking(found: Sequence[int], counts: Sequence[int | None]) -> dict[int, str]:
+    """How many nodes of each tree were reached, in words, by number of the tree; of those that have fewer than counted.
 
     Args:
-        reasons: why, by number of the tree.
         found: nodes of each tree.
         counts: nodes that each process counts, ``None`` where it is not known.
     """
+    return {
+        owner: f"{nodes} of {count} nodes"
+        for owner, (nodes, count) in enumerate(zip(found, counts, strict=True))
+        if count is not None and nodes < count
+    }
+
+
+def told(reasons: Mapping[int, str], lacking: Mapping[int, str], more: Mapping[int, int]) -> dict[int, str]:
+    """For each broken tree one clause: why, and how many of its nodes were reached and found.
+
+    Args:
+        reasons: why, by number of the tree.
+        lacking: how many nodes were reached, of trees that have fewer than they should.
+        more: how many nodes were found by their pool tags.
+    """
     words: dict[int, str] = {}
-    for owner, (nodes, count) in enumerate(zip(found, counts, strict=True)):
-        reason = reasons.get(owner)
-        if count is not None and nodes < count:
-            words[owner] = f"its VAD tree is broken, {nodes} of {count} nodes" + (f": {reason}" if reason else "")
-        elif reason:
-            words[owner] = f"its VAD tree is broken: {reason}"
+    for owner in sorted({*reasons, *lacking}):
+        parts = [lacking[owner]] if owner in lacking else []
+        if number := more.get(owner):
+            parts.append(f"{number} more found by {'its pool tag' if number == 1 else 'their pool tags'}")
+        reason = f": {reasons[owner]}" if owner in reasons else ""
+        words[owner] = ", ".join(("its VAD tree is broken", *parts)) + reason
     return words

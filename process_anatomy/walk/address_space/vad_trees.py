@@ -34,6 +34,7 @@ class Nodes:
         address: where it lies.
         problems: by number of a node, what is odd about it or its branches; -1 less the number of a tree for what is
             odd about its root.
+        found: numbers of those that no tree led to; they stand last.
     """
 
     owner: npt.NDArray[np.int64]
@@ -42,6 +43,7 @@ class Nodes:
     side: npt.NDArray[np.int64]
     address: Addresses
     problems: dict[int, list[str]] = field(default_factory=dict)
+    found: frozenset[int] = frozenset()
 
 
 def walk(kernel: Kernel, roots: Addresses, limit: int) -> Nodes:
@@ -117,12 +119,12 @@ def tree_order(nodes: Nodes) -> list[int]:
     """Node numbers in tree order: each process's root, then its left branch, then its right one."""
     children: dict[int, list[int]] = {}
     roots: list[int] = []
-    for number, parent in enumerate(nodes.came_from.tolist()):
-        if parent < 0:
+    above = nodes.came_from.tolist()
+    for number in np.lexsort((nodes.side, nodes.owner)).tolist():  # a left child always comes before a right one
+        if above[number] < 0:
             roots.append(number)
         else:
-            # breadth first, so a parent's left child always comes before its right one
-            children.setdefault(parent, []).append(number)
+            children.setdefault(above[number], []).append(number)
     order: list[int] = []
     for root in roots:
         pending = [root]

@@ -2,7 +2,8 @@
 
 A node is taken once in each tree: one that is reached twice ends that branch, and the row that led there says so.
 Two trees that share a branch both show it; the one that stole it names another parent than it was reached from.
-The rows of a process come in tree order, each with its depth.
+The rows of a process come in tree order, each with its depth.  Nodes that a broken tree lost and that were found by
+their pool tags stand where their links say; each says so.
 
 Up to Windows XP the tree is a splay tree, which may be as deep as it has nodes, and whose root has no parent; up to
 Windows 8 it hangs as the right branch below a node without a range (MM_AVL_TABLE.BalancedRoot), which the root names as
@@ -14,6 +15,7 @@ Source: the kernel's symbols of each Windows (_EPROCESS.VadRoot, _MMVAD_SHORT, _
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -23,8 +25,9 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import addresses_of
+from process_anatomy.walk.address_space.lost_nodes import with_lost
 from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP, SHORT_TAGS, facts_of
-from process_anatomy.walk.address_space.vad_shape import counted, misshapen, told
+from process_anatomy.walk.address_space.vad_shape import counted, lacking, misshapen, told
 from process_anatomy.walk.address_space.vad_trees import Nodes, is_splay_tree, table_root, tree_order, walk
 from process_anatomy.walk.processes.listed import NOT_READ, Process
 from structs.vad import MMVAD_SHORT
@@ -95,31 +98,50 @@ class VadTable:
     broken: Mapping[int, str] = field(default_factory=dict)
 
 
-def vads(kernel: Kernel, processes: Sequence[Process]) -> VadTable:
-    """The VAD trees of the processes, in the order of the processes, each in tree order."""
+def vads(kernel: Kernel, processes: Sequence[Process], lost: bool = True) -> VadTable:
+    """The VAD trees of the processes, in the order of the processes, each in tree order.
+
+    Args:
+        kernel: the kernel.
+        processes: whose trees.
+        lost: nodes that broken trees lack are looked for by their pool tags, in all of system space.
+    """
     limit = SPLAY_DEPTH_LIMIT if is_splay_tree(kernel.build[MMVAD_SHORT]) else DEPTH_LIMIT
     roots = addresses_of([p.vad_root if isinstance(p.vad_root, int) else 0 for p in processes])
     nodes = walk(kernel, roots, limit)
     rows = tuple(_rows(kernel, processes, nodes, tree_order(nodes)))
     rooted = {row.process.address for row in rows}
-    lost = [
+    problems = [
         f"process {process.pid}: its VAD root is not known ({process.vad_root})"
         for process in processes
         if isinstance(process.vad_root, Absent)
     ]
     rootless = [process for process in processes if process.vad_root == 0 and process.runs_program]
-    lost += [f"process {process.pid}: it runs, but its VadRoot is zero: its VADs are not known" for process in rootless]
-    lost += [
+    problems += [
+        f"process {process.pid}: it runs, but its VadRoot is zero: its VADs are not known" for process in rootless
+    ]
+    problems += [
         f"process {process.pid}: {problem}"
         for owner, process in enumerate(processes)
         if process.address not in rooted
         for problem in nodes.problems.get(-1 - owner, [])
     ]
-    return VadTable(rows, tuple(lost), _broken(kernel, processes, nodes, rows))
+    reasons, counts = _reasons(kernel, processes, nodes, rows), counted(kernel, processes)
+    fewer = lacking(np.bincount(nodes.owner, minlength=len(processes)).tolist(), counts)
+    broken = {processes[owner].address for owner in (*reasons, *fewer)}
+    more: dict[int, int] = {}
+    if broken and lost:
+        nodes, left_out = with_lost(kernel, processes, nodes, broken, counts)
+        problems += left_out
+        if nodes.found:
+            rows = tuple(_rows(kernel, processes, nodes, tree_order(nodes)))
+            more = dict(Counter(nodes.owner[sorted(nodes.found)].tolist()))
+    words = told(reasons, fewer, more)
+    return VadTable(rows, tuple(problems), {processes[owner].address: clause for owner, clause in words.items()})
 
 
-def _broken(kernel: Kernel, processes: Sequence[Process], nodes: Nodes, rows: Sequence[Vad]) -> dict[int, str]:
-    """The processes whose tree is not known to be whole, by address, with the reason."""
+def _reasons(kernel: Kernel, processes: Sequence[Process], nodes: Nodes, rows: Sequence[Vad]) -> dict[int, str]:
+    """Why trees are not known to be whole, by the number of their process; not, that they have too few nodes."""
     reasons: dict[int, str] = {}
     for number in nodes.problems:
         owner = int(nodes.owner[number]) if number >= 0 else -1 - number
@@ -141,10 +163,7 @@ def _broken(kernel: Kernel, processes: Sequence[Process], nodes: Nodes, rows: Se
     stated = data.view(f"<u{place.size}").reshape(-1).astype(np.uint64)
     bits = np.zeros(0, dtype=np.uint64) if splay else stated & np.uint64(3)
     misled = there & (stated & ~np.uint64(0 if splay else 3) != nodes_above(kernel, processes, nodes))
-    bonds = misshapen(nodes, misled.tolist(), bits.astype(np.int64).tolist())
-    found = np.bincount(nodes.owner, minlength=len(processes)).tolist()
-    told_of = told({**bonds, **reasons}, found, counted(kernel, processes))
-    return {processes[owner].address: words for owner, words in told_of.items()}
+    return {**misshapen(nodes, misled.tolist(), bits.astype(np.int64).tolist()), **reasons}
 
 
 def _rows(kernel: Kernel, processes: Sequence[Process], nodes: Nodes, order: list[int]) -> list[Vad]:
@@ -163,10 +182,10 @@ def _rows(kernel: Kernel, processes: Sequence[Process], nodes: Nodes, order: lis
         strict=True,
     ):
         problems = nodes.problems.get(number, [])
-        if not depth:
+        if not depth and number not in nodes.found:
             problems = nodes.problems.get(-1 - owner, []) + problems
         start, end, stated = facts[0], facts[1], facts[7]
-        if isinstance(stated, int) and stated != parent:
+        if isinstance(stated, int) and stated != parent and (depth or number not in nodes.found):
             problems = [*problems, f"names {stated:#x} as its parent, but was reached from {parent:#x}"]
         if isinstance(start, int) and isinstance(end, int) and (end < start or end >= kernel.system_start):
             problems = [*problems, "its range is not one of user addresses"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,16 +13,19 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.objects import object_headers
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import READABLE
-from process_anatomy.memory.space import distinct
+from process_anatomy.memory.physical import PAGE
+from process_anatomy.memory.space import Addresses, Octets, distinct
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.crossview.csr_processes import csrss
-from process_anatomy.walk.handles.tables import HandleTable, HandleTables, cid_table, handle_tables
+from process_anatomy.walk.handles.entries import VALUE_STEP, Entries
+from process_anatomy.walk.handles.tables import CidTable, HandleTable, HandleTables, cid_table, handle_tables
 from process_anatomy.walk.processes.listed import Process, ProcessTable, read_processes
 from process_anatomy.walk.processes.memberships import Membership, job_lists, session_lists
 from process_anatomy.walk.processes.objects_in_memory import LOCK_MASK, PROCESS, THREAD, proved
 from process_anatomy.walk.processes.scan import Scan, scan
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
+from structs.handle import HANDLE_TABLE_ENTRY
 
 FORWARD, BACKWARD, SCAN, THREADS = "Forward", "Backward", "psscan", "thrdscan"
 CID, HANDLES, CSRSS_HANDLES, CSR, SESSION, JOB, WIN32 = (
@@ -37,6 +40,9 @@ CID, HANDLES, CSRSS_HANDLES, CSR, SESSION, JOB, WIN32 = (
 VIEWS = (FORWARD, BACKWARD, SCAN, THREADS, CSRSS_HANDLES, CID, HANDLES, CSR, SESSION, JOB, WIN32)
 """The views, by their column."""
 
+LEAST_LOST = 3
+"""Processes and threads that a page of the table of ids must lack, and hold none, to be taken for another's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ids:
@@ -48,6 +54,7 @@ class Ids:
         absent: why there is no table, else ``None``.
         broken: parts of the table could not be read.
         problems: what is odd or could not be read, one line each.
+        lost: addresses of processes whose ids belong to a page of the table that has nothing of what it should hold.
     """
 
     processes: dict[int, tuple[int, ...]]
@@ -55,6 +62,7 @@ class Ids:
     absent: Absent | None
     broken: bool
     problems: tuple[str, ...]
+    lost: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +134,10 @@ class Sightings:
 def sightings(kernel: Kernel, listed: ProcessTable) -> Sightings:
     """What every view sees, starting from the active list."""
     swept = scan(kernel)
-    ids = _ids(kernel, listed.rows)
+    table = cid_table(kernel, listed.rows)
+    ids = _ids(kernel, table)
+    if ids.absent is None:
+        ids = replace(ids, lost=_lost_ids(kernel, listed.rows, swept, table.entries))
     owners = _owners(kernel, swept, ids)
     unproved: dict[int, str] = {}
     known = [row.address for row in listed.rows]
@@ -181,22 +192,29 @@ def beside_the_list(kernel: Kernel, listed: ProcessTable) -> tuple[Process, ...]
     """
     if not isinstance(kernel.space, AddressSpace):
         return ()
-    ids = _ids(kernel, listed.rows)
+    table = cid_table(kernel, listed.rows)
     known = [row.address for row in listed.rows]
-    rows = _read(kernel, _proved(kernel, known, {CID: ids.processes.keys()}, {}))
+    others = ~np.isin(table.entries.object, addresses_of(known))
+    if not (others & (_kinds(kernel, table.entries.object) != THREAD.number)).any():
+        return ()  # all but threads are on the list; what type the headers tell need not be asked
+    rows = _read(kernel, _proved(kernel, known, {CID: _ids(kernel, table).processes.keys()}, {}))
     return tuple(row for row in rows if row.lives)
 
 
-def _ids(kernel: Kernel, listed: Sequence[Process]) -> Ids:
+def _kinds(kernel: Kernel, bodies: Addresses) -> Octets:
+    """What the dispatcher header of each object says that it is; 0 where it cannot be read."""
+    place = kernel.build[EPROCESS].place("HeaderType")
+    data, there = kernel.space.read_many(bodies + np.uint64(place.offset), 1)
+    return np.where(there, data[:, 0] & LOCK_MASK, 0).astype(np.uint8)
+
+
+def _ids(kernel: Kernel, table: CidTable) -> Ids:
     """The table of client ids, its entries told apart by what they lead to."""
-    table = cid_table(kernel, listed)
     if isinstance(table.address, Absent):
         return Ids({}, frozenset(), table.address, True, table.problems)
     bodies = table.entries.object
     headers = object_headers(kernel, bodies)
-    place = kernel.build[EPROCESS].place("HeaderType")
-    data, there = kernel.space.read_many(bodies + np.uint64(place.offset), 1)
-    kinds = np.where(there, data[:, 0] & LOCK_MASK, 0)
+    kinds = _kinds(kernel, bodies)
     untold = headers.index < 0
     process = headers.are("Process") | (untold & (kinds == PROCESS.number))
     thread = headers.are("Thread") | (untold & (kinds == THREAD.number))
@@ -210,6 +228,26 @@ def _ids(kernel: Kernel, listed: Sequence[Process]) -> Ids:
     return Ids(
         {at: tuple(v) for at, v in ids.items()}, frozenset(bodies[thread].tolist()), None, broken, tuple(problems)
     )
+
+
+def _lost_ids(kernel: Kernel, listed: Sequence[Process], swept: Scan, entries: Entries) -> frozenset[int]:
+    """Processes whose ids belong to a page of the table that has none of the processes and threads that it should.
+
+    Whoever hides a process takes its own entries away; a page without all others was read when it was something else.
+    """
+    running = {row.address: row.pid for row in listed if row.lives and isinstance(row.pid, int)}
+    threads = [found.address for found in swept.threads if found.in_place and found.owner in running]
+    records = kernel.view.records(ETHREAD, addresses_of(threads))
+    told = zip(threads, records.values("UniqueThread"), records.values("Terminated"), strict=True)
+    known = [*running.items(), *((at, tid) for at, tid, over in told if isinstance(tid, int) and over == 0)]
+    held = set(zip(entries.value.tolist(), entries.object.tolist(), strict=True))
+    reach = PAGE // kernel.build[HANDLE_TABLE_ENTRY].sizeof * VALUE_STEP
+    full = {number // reach for at, number in known if (number, at) in held}
+    members: dict[int, list[int]] = {}
+    for at, number in known:
+        members.setdefault(number // reach, []).append(at)
+    lost = [ats for page, ats in members.items() if page not in full and len(ats) >= LEAST_LOST]
+    return frozenset(at for ats in lost for at in ats if at in running)
 
 
 def _owners(kernel: Kernel, swept: Scan, ids: Ids) -> dict[int, frozenset[int]]:
@@ -231,7 +269,10 @@ def _holders(kernel: Kernel, rows: Sequence[Process]) -> Holders:
     tables: HandleTables = handle_tables(kernel, rows)
     entries = tables.entries
     objects, back = distinct(entries.object)
-    process = object_headers(kernel, objects).are("Process")[back]
+    headers = object_headers(kernel, objects)
+    # what a header cannot tell, as no type is known, the address does: that of a process that is known
+    known = (headers.index < 0) & np.isin(objects, addresses_of([row.address for row in rows]))
+    process = (headers.are("Process") | known)[back]
     of: dict[int, set[int]] = {}
     for owner, target in zip(entries.owner[process].tolist(), entries.object[process].tolist(), strict=True):
         of.setdefault(target, set()).add(rows[owner].address)

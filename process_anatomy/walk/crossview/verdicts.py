@@ -189,7 +189,7 @@ class Judge:
                 return "no-threads", MEDIUM
             whole = self._has_thread(row) and not self.seen.ids.broken
             return (UNEXPLAINED, HIGH) if whole else ("unreadable", MEDIUM)
-        if view == CID and self.seen.ids.broken:
+        if view == CID and (self.seen.ids.broken or row.address in self.seen.ids.lost):
             return "unreadable", LOW
         if view in (SESSION, JOB):
             groups = self.seen.sessions if view == SESSION else self.seen.jobs
@@ -226,14 +226,17 @@ class Judge:
 
     def _forgotten(self) -> set[int]:
         """Programs on the active list that no csrss.exe holds: then its handles alone are no witness."""
-        both = set(LISTS.values())
         return {
             row.address
             for row in self.rows.values()
-            if both == set(row.seen_by) and row.lives and row.address not in self.csrss
+            if self._is_listed(row) and row.lives and row.address not in self.csrss
             if not self._stands_outside(row) and not self._is_starting(row)
             if not self.seen.holders.of.get(row.address, frozenset()) & self.csrss.keys()
         }
+
+    def _is_listed(self, row: Process) -> bool:
+        """Whether the active list holds a process, each way that the list could be followed to its end."""
+        return bool(row.seen_by) and set(row.seen_by) >= set(LISTS.values()) - set(self.seen.listed.broken)
 
     def _has_thread(self, row: Process) -> bool:
         """Whether the first thread on a process's own list is in memory."""
@@ -246,12 +249,12 @@ class Judge:
         return row.threads == 0 and row.lives and row.address not in self.seen.owners
 
     def _ending(self, rows: Sequence[Process]) -> frozenset[int]:
-        """Processes on the list, both ways, that are ending: so they say, or all of their threads have ended.
+        """Processes on the list that are ending: so they say, or all of their threads have ended.
 
         Between the end of the last thread and the time of the process's own end csrss.exe forgets it and its session
         gives it up; the list and the table of ids hold it until its object goes.
         """
-        running = [row for row in rows if row.lives and set(row.seen_by) == set(LISTS.values())]
+        running = [row for row in rows if row.lives and self._is_listed(row)]
         said = self.kernel.view.records(EPROCESS, addresses_of([row.address for row in running]))
         threads = [(row.address, thread) for row in running for thread in self.seen.owners.get(row.address, ())]
         records = self.kernel.view.records(ETHREAD, addresses_of([thread for _, thread in threads]))

@@ -11,7 +11,7 @@ from process_anatomy.filetime import written
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.lists import DIRECTIONS, follow
 from process_anatomy.memory.small_dump import SmallDump
-from process_anatomy.memory.view import addresses_of, unreadable
+from process_anatomy.memory.view import addresses_of, as_name, unreadable
 from process_anatomy.walk.processes.contradictions import contradictions, lacking, odd_id, wrong_headers
 from structs.eprocess import EPROCESS
 from structs.handle import HANDLE_TABLE
@@ -324,5 +324,5 @@ def _image_paths(kernel: Kernel, pointers: list[int | Absent]) -> list[str | Abs
         elif pointer == 0:
             found.append(NOT_APPLICABLE)
         else:
-            found.append(NOT_APPLICABLE if name == "" else name)
+            found.append(NOT_APPLICABLE if name == "" else as_name(name))
     return found

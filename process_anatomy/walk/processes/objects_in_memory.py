@@ -209,7 +209,7 @@ class Judge:
         where = roots & np.uint64(mask)
         here = (rest <= np.uint64(ROOT_BITS if self.space.pointer_size == 8 else 0)) & (where > 0)
         here &= (where | rest) == roots
-        here &= self.space.memory.locate(where, self.space.mode.table_size(0)) >= 0
+        here &= holds_root(self.space, where)
         maps: Mask = here.copy()
         probe = np.full(int(here.sum()), self.kernel.base, dtype=np.uint64)
         own, readable, _ = self.space.translate(probe[:1])
@@ -295,6 +295,13 @@ def kernel_address(space: Space, values: Addresses) -> Mask:
     """Which values can be the address of something in system space, at a multiple of a pointer's size."""
     found: Mask = (values >= np.uint64(space.system_start)) & (values % np.uint64(space.pointer_size) == 0)
     return found
+
+
+def holds_root(space: AddressSpace, values: Addresses) -> Mask:
+    """Which page-table roots lie in memory that the image holds: between its first and its last byte may be nothing."""
+    where = values & np.uint64(space.mode.root_mask)
+    held: Mask = space.memory.locate(where, space.mode.table_size(0)) >= 0
+    return held
 
 
 def is_id(values: Addresses) -> Mask:

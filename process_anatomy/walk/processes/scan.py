@@ -32,6 +32,7 @@ from process_anatomy.walk.processes.objects_in_memory import (
     Judge,
     Kind,
     Numbers,
+    holds_root,
     is_id,
     kernel_address,
     size_place,
@@ -204,9 +205,11 @@ class _Finder:
     def _plausible_start(self, block: Octets, places: Numbers) -> Mask:
         """Of places in a block, those where a process with threads can begin, whatever its empty lists say."""
         table = self._word(block, places, self.structure.offset("DirectoryTableBase"))
-        plausible = (table >> np.uint64(12) > 0) & (table < np.uint64(min(self.space.memory.end, 1 << 52)))
+        plausible = (table >> np.uint64(12) > 0) & (table < np.uint64(1 << 52))
         for side in (0, self.width):
             plausible &= kernel_address(self.space, self._word(block, places, self.entries[0] + side))
+        rows = np.flatnonzero(plausible)
+        plausible[rows] = holds_root(self.space, table[rows])
         return plausible
 
     def _plausible_thread(self, block: Octets, places: Numbers) -> Mask:

@@ -175,7 +175,7 @@ def tokens(kernel: Kernel, processes: Sequence[Process], threads: Sequence[Threa
         holders += [(process, thread, thread.client_token) for thread in acting.get(process.address, ())]
     where = [pointer if isinstance(pointer, int) and pointer >= kernel.system_start else 0 for _, _, pointer in holders]
     columns = token_facts(kernel, kernel.view.records(TOKEN, addresses_of(where)))
-    shared = _shared(holders)
+    shared = _shared(holders, columns["token_type"])
     rows: list[Token] = []
     for row, (process, thread, pointer) in enumerate(holders):
         gone = _no_token(pointer, columns["token_type"][row], kernel)
@@ -194,11 +194,13 @@ def tokens(kernel: Kernel, processes: Sequence[Process], threads: Sequence[Threa
     return rows
 
 
-def _shared(holders: Sequence[tuple[Process, Thread | None, int | Absent]]) -> dict[int, list[int | Absent]]:
-    """Token address to the processes that have it as their primary token."""
+def _shared(
+    holders: Sequence[tuple[Process, Thread | None, int | Absent]], kinds: Sequence[str | Absent]
+) -> dict[int, list[int | Absent]]:
+    """Token address to the processes that have it as their primary token; where no token is, nobody shares one."""
     found: dict[int, list[int | Absent]] = {}
-    for process, thread, pointer in holders:
-        if thread is None and isinstance(pointer, int) and pointer:
+    for (process, thread, pointer), kind in zip(holders, kinds, strict=True):
+        if thread is None and isinstance(pointer, int) and isinstance(kind, str):
             found.setdefault(pointer, []).append(process.pid)
     return found
 

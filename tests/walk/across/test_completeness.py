@@ -27,6 +27,7 @@ from process_anatomy.walk.across.completeness import (
 from process_anatomy.walk.across.tables import Tables
 from structs.eprocess import EPROCESS
 from structs.handle import HANDLE_TABLE
+from structs.object import POOL_HEADER
 from tests.walk.damaged import PAGE, Editor, kernel_of, listed_truth, process_truth
 
 FOREIGN = ["win10-19041", "srv2019-17763", "srv2016-14393", "winxp-2600-pae", "win7-7601-x86-pae"]
@@ -82,15 +83,23 @@ def test_what_the_forge_leaves_out_is_told(image: Image) -> None:
 
 
 def test_vad_nodes_that_are_not_in_memory_are_counted(image: Image) -> None:
-    """Children of a node that is gone are gone with it, and the kernel's count tells how many."""
+    """Children of a node that is gone are gone with it where no pool tag tells them; the kernel counts how many.
+
+    Where pool tags tell them they are read, and the tree is broken all the same.
+    """
     edit = Editor(image)
     victim = process_truth(image, "explorer.exe")
     root = victim["vad_root"]
     children = [int.from_bytes(edit.space.read(root + at, 8) or b"", "little") for at in (0, 8)]
     edit.write(root, (0).to_bytes(8, "little"))
     lost = subtree(edit, children[0])
-    part = rows_of(image, edit)[victim["pid"]].components[ADDRESS_SPACE]
     count = len(victim["vads"])
+    part = rows_of(image, edit)[victim["pid"]].components[ADDRESS_SPACE]
+    assert (part.state, part.found, part.expected) == (PART, count, count)
+    assert f"broken, {count - lost} of {count} nodes, {lost} more found" in part.obstacles[0]
+    for vad in victim["vads"]:
+        edit.set(POOL_HEADER, vad["node"] - edit.build[POOL_HEADER].sizeof, "PoolTag", 0)
+    part = rows_of(image, edit)[victim["pid"]].components[ADDRESS_SPACE]
     assert part.state == PART
     assert (part.found, part.expected) == (count - lost, count)
     assert part.obstacles[0] == f"{lost} of {count} VAD nodes could not be read"

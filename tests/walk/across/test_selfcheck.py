@@ -67,7 +67,9 @@ def test_the_right_layout_fits_a_foreign_image_in_every_field(name: str, opened:
     proof = selfcheck(kernel)
     assert proof.verdict is (Verdict.EXACT if name in EXACT else Verdict.CONSISTENT)
     assert trust(kernel).verdict is proof.verdict
-    assert {check.id for check in proof.checks if check.outcome is not Outcome.FITS} <= {"vad-order"}
+    unsure = {check.id: check for check in proof.checks if check.outcome is not Outcome.FITS}
+    assert unsure.keys() <= {"vad-order", "kernel-code"}  # there is no code in these kernels
+    assert not any(check.failed for check in proof.checks if check.id == "kernel-code")
     assert proof.failed <= 1
     assert proof.passed > 1500
     assert {"system-id", "self-map", "sid-revision", "vad-parent", "handle-object"} <= {c.id for c in proof.checks}
@@ -212,13 +214,12 @@ def test_the_checks_end_where_lists_never_do(image: Image) -> None:
 
 
 WITHOUT_LAYOUT = {"triage-x64-26100-082325-12593-01-trimmed.dmp"}
-"""Dumps of kernels whose layout is not known: an estimated one is consistent."""
+"""Dumps of kernels whose layout is known by the size of a structure alone: an estimated one is consistent."""
 FAILING = {
     "triage-x64-19041-ef-trimmed.dmp": {"exit-status"},
-    "triage-x64-26100-082325-12593-01-trimmed.dmp": {"debugger-size"},
 }
-"""Checks that fail: of five processes of the first, one had an exit status and no time of its end when the machine
-stopped; the kernel of the second has threads of 0x798 bytes, 16 more than the layout knows, at their end.
+"""Checks that fail: of five processes of this one, one had an exit status and no time of its end when the machine
+stopped.
 """
 REAL = sorted(path.name for path in (SHARED / "real").glob("triage-x64-*.dmp"))
 
