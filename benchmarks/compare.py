@@ -116,7 +116,7 @@ from process_anatomy.walk.address_space.sections import sections
 from process_anatomy.walk.address_space.vads import vads
 def walk():
     trees = vads(kernel, listed).rows
-    return len(pages(kernel, listed, trees, regions(kernel, listed, trees), sections(kernel, trees)).rows)
+    return len(pages(kernel, listed, trees, regions(kernel, listed, trees).rows, sections(kernel, trees)).rows)
 """
 ENGINE_ENTRIES = """
 from process_anatomy.memory.view import addresses_of

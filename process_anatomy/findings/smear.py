@@ -18,6 +18,10 @@ MISSING = frozenset(f.name for f in fields(Process))
 """How problems begin that tell of a fact that is not there, and of nothing that contradicts another."""
 
 
+OF_OTHER_RULES = ("its name is ", "it has an exit time, but counts ")
+"""How problems begin that rules of their own judge: a program renamed, a process that ended and runs."""
+
+
 @rule("smear", Severity.LOW)
 def smear(tables: Tables) -> Iterator[Clue]:
     """Records that contradict one another in a way that a change during the capture explains."""
@@ -37,6 +41,7 @@ def smear(tables: Tables) -> Iterator[Clue]:
             told[step.handle.process.address].append(f"handle {step.handle.value:#x} to {step.target.label}: {DOUBT}")
     for process in tables.processes:
         own = [line for line in process.problems if line.partition(":")[0] not in MISSING]
+        own = [line for line in own if not line.startswith(OF_OTHER_RULES)]
         if len(process.seen_by) == 1 and not tables.listed.broken:
             own.append(f"the list of active processes holds it in one direction only ({process.seen_by[0]})")
         lines = [f"_EPROCESS {process.address:#x}: {line}" for line in own]

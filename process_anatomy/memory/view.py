@@ -22,6 +22,8 @@ STRING_LIMIT = 0xFFFE
 """The longest _UNICODE_STRING, in bytes."""
 FEW = 8
 """Structures that are read one by one rather than in a batch."""
+CLEARED = 2
+"""Characters of a string that are all zeros, at the least, before it is taken for memory that was cleared."""
 SHORT_TEXT = 128
 """Bytes of a string that are read in one step with all other strings."""
 
@@ -157,6 +159,13 @@ def unreadable(space: Space, address: int, size: int) -> Absent:
     return Absent(kind, f"{address:#x}: {space.why(address, size) or 'not readable'}")
 
 
+def _text(address: int, text: str) -> str | Absent:
+    """A string; absent where it is nothing but zeros, as where memory was cleared."""
+    if len(text) < CLEARED or text.strip("\0"):
+        return text
+    return Absent(Kind.IMPLAUSIBLE, f"{address:#x}: all {len(text)} characters of a string are zeros")
+
+
 class View:
     """Structures of one build in one space.
 
@@ -231,7 +240,7 @@ class View:
         data = where.read(buffer, length)
         if data is None:
             return unreadable(where, buffer, length)
-        return data.decode("utf-16-le", "replace")
+        return _text(buffer, data.decode("utf-16-le", "replace"))
 
     def strings(
         self,
@@ -283,7 +292,7 @@ class View:
     def _decoded(self, one: tuple[int, int, int], octets: bytes | None, encoding: str) -> str | Absent:
         buffer, length, root = one
         if octets is not None:
-            return octets[:length].decode(encoding, "replace")
+            return _text(buffer, octets[:length].decode(encoding, "replace"))
         space = self.space
         if root:
             space = space.through(root)

@@ -17,6 +17,7 @@ def rows(request: Request) -> Iterator[Row]:
     request.progress(20, "Walking VAD trees")
     request.report(tables.vads.problems)
     request.progress(40, "Reading page tables")
+    request.report(tables.regions.problems)
     request.report(tables.pages.problems)
     for row in tables.pages.rows:
         yield (

@@ -17,8 +17,9 @@ def rows(request: Request) -> Iterator[Row]:
     request.progress(40, "Walking VAD trees")
     trees = tables.vads
     request.report(trees.problems)
+    request.report(tables.regions.problems)
     request.progress(70, "Reading sections")
-    beside = (tables.regions, tables.sections, tables.vad_checks)
+    beside = (tables.regions.rows, tables.sections, tables.vad_checks)
     for row, names, section, check in zip(trees.rows, *beside, strict=True):
         yield (
             min(row.depth, DEPTH_LIMIT),  # a splay tree may be deeper than a renderer can nest

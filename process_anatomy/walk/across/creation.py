@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import SYSTEM_PID, Kernel
 from process_anatomy.memory.view import addresses_of
+from process_anatomy.walk.processes.contradictions import odd_id
 from process_anatomy.walk.processes.kin import Kin, Relative
 from process_anatomy.walk.processes.listed import NOT_READ, Process
 from process_anatomy.walk.program.peb_checks import other_program
 from process_anatomy.walk.program.pebs import Peb, pebs
 from process_anatomy.walk.security.sids import INTEGRITY_AUTHORITY, INTEGRITY_LEVELS
 from process_anatomy.walk.security.token_facts import LOWBOX, RESTRICTED, WRITE_RESTRICTED
-from process_anatomy.walk.security.tokens import Token
+from process_anatomy.walk.security.tokens import SHARED, Token
 from structs.eprocess import EPROCESS
 
 FIRST_CREATOR_BUILD = 10240
@@ -122,9 +123,18 @@ def _owners(kernel: Kernel, processes: Sequence[Process]) -> list[int | Absent]:
         return [NOT_APPLICABLE] * len(processes)
     records = kernel.view.records(EPROCESS, addresses_of([process.address for process in processes]))
     return [
-        value if isinstance(value, Absent) else value & ~OWNER_FLAGS or NOT_APPLICABLE
-        for value in records.values("OwnerProcessId")
+        value if isinstance(value, Absent) else _asker(process, value & ~OWNER_FLAGS)
+        for process, value in zip(processes, records.values("OwnerProcessId"), strict=True)
     ]
+
+
+def _asker(process: Process, pid: int) -> int | Absent:
+    """The id of whom asked for a process; only of what the kernel itself made need there be nobody."""
+    if odd_id(pid):
+        return Absent(Kind.IMPLAUSIBLE, f"no process has the id {pid:#x} of whom asked for it")
+    if not pid and process.runs_program and process.ppid != SYSTEM_PID:
+        return Absent(Kind.IMPLAUSIBLE, "it names nobody who asked for it: that field is zero")
+    return pid or NOT_APPLICABLE
 
 
 def _changes(token: Token, other: Token) -> tuple[str, ...] | Absent:
@@ -329,8 +339,10 @@ class _Case:
 
     def problems(self, peb: Peb) -> Iterator[str]:
         """What does not fit together."""
-        yield from (problem for problem in self.token.problems if problem.startswith("the same token object"))
+        yield from (line if line.startswith(SHARED) else f"its token: {line}" for line in self.token.problems)
         above = self.above
+        if above:
+            yield from (f"the token of its parent: {line}" for line in above.problems if not line.startswith(SHARED))
         if self.parent.state == "newer":
             yield "the parent's id belongs to a later process"
         if self._made_by_other() and self.maker and above:

@@ -66,8 +66,20 @@ class Mark(NamedTuple):
     name: str
 
 
-def regions(kernel: Kernel, processes: Sequence[Process], rows: Sequence[Vad]) -> list[tuple[str, ...]]:
-    """The names of each of these VADs, in their order; at least one each.
+class RegionTable(NamedTuple):
+    """What the ranges of some processes are used for.
+
+    Attributes:
+        rows: the names of each range, in their order; at least one each.
+        problems: why ranges may have names that are not told, one line each.
+    """
+
+    rows: list[tuple[str, ...]]
+    problems: tuple[str, ...]
+
+
+def regions(kernel: Kernel, processes: Sequence[Process], rows: Sequence[Vad]) -> RegionTable:
+    """What each of these VADs is used for.
 
     Args:
         kernel: the kernel.
@@ -75,7 +87,8 @@ def regions(kernel: Kernel, processes: Sequence[Process], rows: Sequence[Vad]) -
         rows: the VADs.
     """
     marks: dict[int, list[Mark]] = {}
-    for mark in (*_peb_marks(kernel, processes), *_thread_marks(kernel, processes)):
+    problems: list[str] = []
+    for mark in (*_peb_marks(kernel, processes), *_thread_marks(kernel, processes, problems)):
         marks.setdefault(mark.process, []).append(mark)
     ranges: dict[int, list[tuple[int, int, int]]] = {}
     for number, row in enumerate(rows):
@@ -89,7 +102,8 @@ def regions(kernel: Kernel, processes: Sequence[Process], rows: Sequence[Vad]) -
             place = bisect_right(starts, mark.address) - 1
             if place >= 0 and mark.address <= found[place][1]:
                 named[found[place][2]].add(mark.name)
-    return [tuple(sorted(_names(row, own), key=REGIONS.index)) for row, own in zip(rows, named, strict=True)]
+    told = [tuple(sorted(_names(row, own), key=REGIONS.index)) for row, own in zip(rows, named, strict=True)]
+    return RegionTable(told, tuple(problems))
 
 
 def _names(row: Vad, own: set[str]) -> set[str]:
@@ -110,17 +124,21 @@ def _names(row: Vad, own: set[str]) -> set[str]:
 
 def _fields(
     kernel: Kernel, build: Build, layout: Layout, addresses: Addresses, roots: Addresses, names: Iterable[str]
-) -> dict[str, list[int]]:
-    """Fields of user structures, each through its own process's tables; 0 where one cannot be read or is not there."""
+) -> dict[str, list[int | None]]:
+    """Fields of user structures, each through its own process's tables; ``None`` where one cannot be read.
+
+    One that the build does not have is 0.
+    """
     structure = build[layout]
-    found: dict[str, list[int]] = {}
+    found: dict[str, list[int | None]] = {}
     for name in names:
         if name not in structure:
             found[name] = [0] * len(addresses)
             continue
         place = structure.place(name)
         data, there = kernel.read_in_process(addresses + np.uint64(place.offset), place.size, roots)
-        found[name] = np.where(there, data.view(f"<u{place.size}").reshape(-1), 0).tolist()
+        values = data.view(f"<u{place.size}").reshape(-1).tolist()
+        found[name] = [value if readable else None for value, readable in zip(values, there.tolist(), strict=True)]
     return found
 
 
@@ -142,15 +160,15 @@ def _peb_marks(kernel: Kernel, processes: Sequence[Process]) -> Iterator[Mark]:
     for number, process in enumerate(owners):
         yield Mark(process.address, int(pebs[number]), "PEB")
         for field, name in POINTERS:
-            if found[field][number]:
-                yield Mark(process.address, found[field][number], name)
+            if at := found[field][number]:
+                yield Mark(process.address, at, name)
     # every heap's address is a record of its own, so that all arrays are read at once, however long each is
     size = kernel.build.pointer_size
-    count = np.minimum(np.array(found["NumberOfHeaps"], dtype=np.int64), HEAP_LIMIT)
+    count = np.minimum(np.array([number or 0 for number in found["NumberOfHeaps"]], dtype=np.int64), HEAP_LIMIT)
     count[np.array([not _user(kernel, v) for v in found["ProcessHeaps"]])] = 0
     owner = np.repeat(np.arange(len(owners)), count)
     step = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-    at = addresses_of(found["ProcessHeaps"])[owner] + (step * size).astype(np.uint64)
+    at = addresses_of([lists or 0 for lists in found["ProcessHeaps"]])[owner] + (step * size).astype(np.uint64)
     data, there = kernel.read_in_process(at, size, roots[owner])
     for which, heap, readable in zip(
         owner.tolist(), data.view(f"<u{size}").reshape(-1).tolist(), there.tolist(), strict=True
@@ -159,24 +177,26 @@ def _peb_marks(kernel: Kernel, processes: Sequence[Process]) -> Iterator[Mark]:
             yield Mark(owners[which].address, heap, "heap")
 
 
-def _thread_marks(kernel: Kernel, processes: Sequence[Process]) -> Iterator[Mark]:
+def _thread_marks(kernel: Kernel, processes: Sequence[Process], problems: list[str]) -> Iterator[Mark]:
     """The TEBs of all threads, and the stacks that they tell of."""
     table = threads(kernel, [p for p in processes if isinstance(p.dtb, int)])
     if not table.rows or TEB not in kernel.build:
         return
     tebs = kernel.view.records(ETHREAD, addresses_of([row.address for row in table.rows])).values("Teb")
     kept = [(row.process, teb) for row, teb in zip(table.rows, tebs, strict=True) if _user(kernel, teb)]
-    yield from _teb_marks(kernel, kernel.build, kept)
+    yield from _teb_marks(kernel, kernel.build, kept, problems)
     both = [(process, teb) for process, teb in kept if process.wow64 is True]
     if both:
         roots = addresses_of([_user(kernel, process.dtb) for process, _ in both])
         small = small_tebs(kernel, addresses_of([teb for _, teb in both]), roots).tolist()
         second = [(process, at) for (process, _), at in zip(both, small, strict=True) if at]
-        yield from _teb_marks(kernel, builds.wow64(kernel.number), second)
+        yield from _teb_marks(kernel, builds.wow64(kernel.number), second, problems)
 
 
-def _teb_marks(kernel: Kernel, build: Build, tebs: Sequence[tuple[Process, int]]) -> Iterator[Mark]:
-    """TEBs in the layout of a build, and the stack that each tells of."""
+def _teb_marks(
+    kernel: Kernel, build: Build, tebs: Sequence[tuple[Process, int]], problems: list[str]
+) -> Iterator[Mark]:
+    """TEBs in the layout of a build, and the stack that each tells of; which of them tell none goes to the problems."""
     addresses = addresses_of([teb for _, teb in tebs])
     roots = addresses_of([_user(kernel, process.dtb) for process, _ in tebs])
     found = _fields(kernel, build, TEB, addresses, roots, ("Self", "StackBase", "StackLimit"))
@@ -185,5 +205,10 @@ def _teb_marks(kernel: Kernel, build: Build, tebs: Sequence[tuple[Process, int]]
     ):
         yield Mark(process.address, teb, "TEB")
         # a TEB that does not know its own address is damaged or none, and its stack would be a guess
+        if own is None or base is None or limit is None:
+            continue
         if own == teb and limit < base <= kernel.system_start:
             yield Mark(process.address, base - 1, "stack")
+        else:
+            what = f"says that it lies at {own:#x}" if own != teb else f"has a stack from {limit:#x} to {base:#x}"
+            problems.append(f"process {process.pid}: the TEB at {teb:#x} {what}, so that a stack is not told")

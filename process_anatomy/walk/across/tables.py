@@ -13,7 +13,7 @@ from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.walk.across.access import AccessTable, access
 from process_anatomy.walk.across.completeness import CompletenessTable, completeness
 from process_anatomy.walk.across.creation import Creation, creations
-from process_anatomy.walk.across.regions import regions
+from process_anatomy.walk.across.regions import RegionTable, regions
 from process_anatomy.walk.across.selfcheck import selfcheck, trust
 from process_anatomy.walk.across.starts import Starts, thread_starts
 from process_anatomy.walk.address_space.code import Code, code
@@ -148,7 +148,7 @@ class Tables:
         return vads(self.kernel, self.processes)
 
     @cached_property
-    def regions(self) -> list[tuple[str, ...]]:
+    def regions(self) -> RegionTable:
         """What each VAD's range is used for, in the order of the VADs."""
         return regions(self.kernel, self.processes, self.vads.rows)
 
@@ -170,7 +170,7 @@ class Tables:
     @cached_property
     def pages(self) -> PageTable:
         """The pages of the chosen processes, compared with their VADs."""
-        return pages(self.kernel, self.processes, self.vads.rows, self.regions, self.sections)
+        return pages(self.kernel, self.processes, self.vads.rows, self.regions.rows, self.sections)
 
     @cached_property
     def working_sets(self) -> list[WorkingSet]:

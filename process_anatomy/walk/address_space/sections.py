@@ -10,7 +10,7 @@ that are global within a session (_LARGE_CONTROL_AREA: four pointers more), Wind
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.space import Addresses, distinct
 from process_anatomy.memory.view import addresses_of
-from process_anatomy.walk.address_space.vad_nodes import SHORT_TAGS
+from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP, SHORT_TAGS, VAD_TYPES
 from process_anatomy.walk.address_space.vads import Vad
 from structs.machines import ARM, ARM64, ARM64EC, ARM64X, X64, X86
 from structs.section import CONTROL_AREA, MMSECTION_FLAGS, SECTION_IMAGE_INFORMATION, SEGMENT, SUBSECTION
@@ -60,6 +60,8 @@ class Section:
 
 
 NO_SECTION = Section()
+PLAIN = VAD_TYPES[0]
+"""Kind of a range that maps a section of data, or is private."""
 
 
 def has_section(vad: Vad) -> bool:
@@ -89,8 +91,11 @@ def sections(kernel: Kernel, rows: Sequence[Vad]) -> list[Section]:
     if direct:
         parts = _first_parts(kernel, parts)
     counts = _lengths(kernel, parts)
+    entries: list[tuple[Any, Any]] = []
     if not direct:
-        areas = kernel.view.records(SUBSECTION, parts).values("ControlArea")
+        held = kernel.view.records(SUBSECTION, parts)
+        areas = held.values("ControlArea")
+        entries = list(zip(held.values("SubsectionBase"), held.values("PtesInSubsection"), strict=True))
     control, control_of = distinct(addresses_of([_kernel(kernel, v) for v in areas]))
     shared = _control_areas(kernel, control)
     firsts, lasts = nodes.values("FirstPrototypePte"), nodes.values("LastContiguousPte")
@@ -100,20 +105,54 @@ def sections(kernel: Kernel, rows: Sequence[Vad]) -> list[Section]:
         if not _kernel(kernel, stated):
             if stated == 0 and rows[number].private == 1:
                 continue  # a node with room for a section (_MMVAD_LONG, of Windows XP's TEBs) that needs none
-            gone = _gone(stated, "control area" if direct else "subsection")
+            gone = _gone(stated, "control area" if direct else "subsection", _needed(rows[number]))
             found[number] = Section(gone, gone, gone, gone, gone, gone, firsts[step], lasts[step])
             continue
         if not _kernel(kernel, area):
-            gone = _gone(area, "control area")
+            gone = _gone(area, "control area", needed=True)
             found[number] = Section(
                 gone, counts[part], gone, gone, gone, gone, firsts[step], lasts[step], (f"its section: {gone}",)
             )
             continue
-        flags, views, references, file_object, problems = shared[int(control_of[part])]
+        flags, views, references, file_object, problems, prototypes = shared[int(control_of[part])]
+        problems += tuple(_against(rows[number], flags, file_object))
+        if entries and _needed(rows[number]) and _beside(firsts[step], *entries[part]):
+            problems += ("its first prototype entry is none of the part of the section that it maps",)
+        # an image is mapped from its first part on, and the prototype entries of all parts begin with that one's
+        if entries and rows[number].vad_type == IMAGE_MAP and _differ(prototypes, entries[part][0]):
+            problems += ("the part of the section that it maps is not of the section that this part names",)
         found[number] = Section(
             area, counts[part], flags, views, references, file_object, firsts[step], lasts[step], problems
         )
     return found
+
+
+def _needed(vad: Vad) -> bool:
+    """Whether a node of this kind maps a section, so that the way to it cannot be zero."""
+    return vad.vad_type == IMAGE_MAP or (vad.vad_type == PLAIN and vad.private == 0)
+
+
+def _against(vad: Vad, flags: str | Absent, file_object: int | Absent) -> Iterator[str]:
+    """What a control area says otherwise than the node that maps it."""
+    if vad.vad_type != IMAGE_MAP or not isinstance(flags, str):
+        return
+    named = flags.split(",")
+    if "Image" not in named:
+        yield "an image is mapped, but its section is not flagged as one"
+    if file_object == NOT_APPLICABLE and "FilePointerNull" not in named:
+        yield "an image is mapped, but its section names no file"
+
+
+def _differ(one: Any, other: Any) -> bool:
+    """Whether two addresses are known, and not the same."""
+    return isinstance(one, int) and isinstance(other, int) and bool(one and other) and one != other
+
+
+def _beside(first: Any, base: Any, count: Any) -> bool:
+    """Whether a prototype entry is none of a subsection's; an entry has at most eight bytes."""
+    if not (isinstance(first, int) and isinstance(base, int) and isinstance(count, int) and first and base):
+        return False
+    return not base <= first < base + 8 * count
 
 
 def _first_parts(kernel: Kernel, areas: Addresses) -> Addresses:
@@ -150,14 +189,16 @@ def file_headers(kernel: Kernel, backing: Sequence[Section]) -> list[FileHeader 
         return [Absent(Kind.NOT_IN_BUILD, "the layout has no _SECTION_IMAGE_INFORMATION")] * len(backing)
     found: list[Any] = [section.control_area for section in backing]
     steps = (
-        (CONTROL_AREA, "Segment", "segment"),
-        (SEGMENT, "ImageInformation", "record of an image file"),
+        (CONTROL_AREA, "Segment", "segment", True),
+        (SEGMENT, "ImageInformation", "record of an image file", False),  # data has none
     )
-    for layout, field, what in steps:
+    for layout, field, what, needed in steps:
         rows = [row for row, value in enumerate(found) if _kernel(kernel, value)]
         values = kernel.view.records(layout, addresses_of([found[row] for row in rows])).values(field)
         for row, value in zip(rows, values, strict=True):
-            found[row] = value if _kernel(kernel, value) else _gone(value, what)
+            found[row] = value if _kernel(kernel, value) else _gone(value, what, needed)
+        if layout is CONTROL_AREA:
+            _prove(kernel, found, rows, [backing[row].control_area for row in rows])
     rows = [row for row, value in enumerate(found) if _kernel(kernel, value)]
     records = kernel.view.records(SECTION_IMAGE_INFORMATION, addresses_of([found[row] for row in rows]))
     names = ("Machine", "DllCharacteristics", "ImageFileSize", "CheckSum")
@@ -175,29 +216,41 @@ def _kernel(kernel: Kernel, value: Any) -> int:
     return value if isinstance(value, int) and value >= kernel.system_start else 0
 
 
-def _gone(value: Any, what: str) -> Absent:
-    """Why there is nothing at the end of a pointer."""
+def _prove(kernel: Kernel, found: list[Any], rows: Sequence[int], areas: Sequence[Any]) -> None:
+    """Keep of segments only those that name the control area that led to them."""
+    places = addresses_of([_kernel(kernel, found[row]) for row in rows])
+    for row, area, back in zip(rows, areas, kernel.view.records(SEGMENT, places).values("ControlArea"), strict=True):
+        if isinstance(found[row], int) and isinstance(back, int) and back != area:
+            found[row] = Absent(Kind.IMPLAUSIBLE, f"the segment at {found[row]:#x} is of another control area")
+
+
+def _gone(value: Any, what: str, needed: bool) -> Absent:
+    """Why there is nothing at the end of a pointer, which is zero only where nothing is needed there."""
     if isinstance(value, Absent):
         return value
+    if value == 0 and needed:
+        return Absent(Kind.IMPLAUSIBLE, f"the address of its {what} is zero, though there must be one")
     return NOT_APPLICABLE if value == 0 else Absent(Kind.IMPLAUSIBLE, f"{value:#x} is no address of a {what}")
 
 
-def _control_areas(kernel: Kernel, addresses: Addresses) -> list[tuple[Any, Any, Any, Any, tuple[str, ...]]]:
-    """Flags, views, references, file object and problems of control areas."""
+def _control_areas(kernel: Kernel, addresses: Addresses) -> list[tuple[Any, Any, Any, Any, tuple[str, ...], Any]]:
+    """Flags, views, references, file object, problems and prototype entries of control areas."""
     records = kernel.view.records(CONTROL_AREA, addresses)
-    rows: list[tuple[Any, Any, Any, Any, tuple[str, ...]]] = []
-    for flags, views, references, pointer in zip(
+    segments = addresses_of([_kernel(kernel, value) for value in records.values("Segment")])
+    rows: list[tuple[Any, Any, Any, Any, tuple[str, ...], Any]] = []
+    for flags, views, references, pointer, prototypes in zip(
         records.values("Flags"),
         records.values("NumberOfMappedViews"),
         records.values("NumberOfSectionReferences"),
         records.values("FilePointer"),
+        kernel.view.records(SEGMENT, segments).values("PrototypePte"),
         strict=True,
     ):
         file_object = pointer if isinstance(pointer, Absent) else pointer & ~kernel.build.fast_ref or NOT_APPLICABLE
         problems: tuple[str, ...] = ()
         if isinstance(views, int) and views == 0:
             problems = ("its section counts no view, though this is one",)
-        rows.append((_flag_names(kernel, flags), views, references, file_object, problems))
+        rows.append((_flag_names(kernel, flags), views, references, file_object, problems, prototypes))
     return rows
 
 

@@ -17,7 +17,7 @@ from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.address_space.page_entries import user_half
 from process_anatomy.walk.address_space.vad_nodes import TYPE_BITS
-from process_anatomy.walk.address_space.vad_shape import BALANCES
+from process_anatomy.walk.address_space.vad_shape import BALANCES, overlapping
 from process_anatomy.walk.address_space.vad_trees import is_splay_tree
 from process_anatomy.walk.address_space.vads import Vad
 from structs.vad import MMVAD_SHORT
@@ -65,7 +65,7 @@ def checks(kernel: Kernel, rows: Sequence[Vad]) -> list[Check]:
     splay = is_splay_tree(records.structure)
     heights = {} if splay else _heights(rows)
     ends = _top(kernel)
-    overlaps = _overlaps(rows)
+    overlaps = overlapping([(row.process.address, row.start, row.end) for row in rows])
     found: list[Check] = []
     for number, row in enumerate(rows):
         problems = list(overlaps.get(number, ()))
@@ -143,23 +143,3 @@ def _heights(rows: Sequence[Vad]) -> dict[int, int]:
         if row.process.address not in broken
         for left, right in [sides.get(number, (0, 0))]
     }
-
-
-def _overlaps(rows: Sequence[Vad]) -> dict[int, list[str]]:
-    """For each row whose range overlaps an earlier one of its process: both say so."""
-    ranges: dict[int, list[tuple[int, int, int]]] = {}
-    for number, row in enumerate(rows):
-        if isinstance(row.start, int) and isinstance(row.end, int) and row.start <= row.end:
-            ranges.setdefault(row.process.address, []).append((row.start, row.end, number))
-    found: dict[int, list[str]] = {}
-    for own in ranges.values():
-        own.sort()
-        furthest = own[0]
-        for here in own[1:]:
-            if here[0] <= furthest[1]:
-                found.setdefault(here[2], []).append(f"its range overlaps the one at {furthest[0]:#x}")
-                found.setdefault(furthest[2], []).append(f"its range overlaps the one at {here[0]:#x}")
-            if here[1] > furthest[1]:
-                furthest = here
-    # a range that spans many others says so a few times, not thousands of times
-    return {number: lines[:3] for number, lines in found.items()}

@@ -61,6 +61,30 @@ def _heights(nodes: Nodes) -> list[int]:
     return [high - low for low, high in zip(left, right, strict=True)]
 
 
+def overlapping(rows: Sequence[tuple[int, int | Absent, int | Absent]]) -> dict[int, list[str]]:
+    """Of each row whose range overlaps another one of its process, which; both say so.
+
+    Args:
+        rows: address of the process, first and last address of the range.
+    """
+    ranges: dict[int, list[tuple[int, int, int]]] = {}
+    for number, (owner, start, end) in enumerate(rows):
+        if isinstance(start, int) and isinstance(end, int) and start <= end:
+            ranges.setdefault(owner, []).append((start, end, number))
+    found: dict[int, list[str]] = {}
+    for own in ranges.values():
+        own.sort()
+        furthest = own[0]
+        for here in own[1:]:
+            if here[0] <= furthest[1]:
+                found.setdefault(here[2], []).append(f"its range overlaps the one at {furthest[0]:#x}")
+                found.setdefault(furthest[2], []).append(f"its range overlaps the one at {here[0]:#x}")
+            if here[1] > furthest[1]:
+                furthest = here
+    # a range that spans many others says so a few times, not thousands of times
+    return {number: lines[:3] for number, lines in found.items()}
+
+
 def lacking(found: Sequence[int], counts: Sequence[int | None]) -> dict[int, str]:
     """How many nodes of each tree were reached, in words, by number of the tree; of those that have fewer than counted.
 

@@ -26,7 +26,7 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.address_space.lost_nodes import with_lost
-from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP, facts_of
+from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP, SHORT_TAGS, facts_of
 from process_anatomy.walk.address_space.vad_shape import counted, lacking, misshapen, told
 from process_anatomy.walk.address_space.vad_trees import Nodes, is_splay_tree, table_root, tree_order, walk
 from process_anatomy.walk.processes.listed import NOT_READ, Process
@@ -150,6 +150,8 @@ def _reasons(kernel: Kernel, processes: Sequence[Process], nodes: Nodes, rows: S
     for row in rows:
         if isinstance(row.start, Absent) or isinstance(row.end, Absent):
             reasons.setdefault(numbers[row.process.address], "a node could not be read")
+        elif row.end < row.start or row.end >= kernel.system_start:
+            reasons.setdefault(numbers[row.process.address], "a node has a range that cannot be")
     for owner, process in enumerate(processes):
         if isinstance(process.vad_root, Absent):
             reasons.setdefault(owner, f"its root is not known ({process.vad_root})")
@@ -187,6 +189,8 @@ def _rows(kernel: Kernel, processes: Sequence[Process], nodes: Nodes, order: lis
             problems = [*problems, f"names {stated:#x} as its parent, but was reached from {parent:#x}"]
         if isinstance(start, int) and isinstance(end, int) and (end < start or end >= kernel.system_start):
             problems = [*problems, "its range is not one of user addresses"]
+        if facts[2] in SHORT_TAGS and facts[6] == 0:
+            problems = [*problems, f"it says that it maps a section, but a node of tag {facts[2]} has no room for one"]
         problems = problems + [str(v) for v in facts if isinstance(v, Absent) and v.kind in NOT_READ]
         rows.append(Vad(*(processes[owner], at, depth, *facts, tuple(dict.fromkeys(problems)))))
     return rows

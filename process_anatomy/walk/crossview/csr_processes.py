@@ -8,7 +8,7 @@ and read through its page tables.  Fields whose places the memory does not prove
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ from process_anatomy.walk.crossview.csr_ties import (
     targets_of,
     tied,
 )
+from process_anatomy.walk.processes.contradictions import odd_id
 from process_anatomy.walk.processes.listed import NOT_READ, Process
 from structs.csr import CSR_PROCESS
 
@@ -219,6 +220,7 @@ def _rows(
             for name, value in (("client id", pid), *facts.items())
             if isinstance(value, Absent) and value.kind in NOT_READ and value.kind is not Kind.NOT_PROVED
         ]
+        problems += _odd_threads(tid, threads, rooted=row == 0)
         target = targets[row] if "handle" in proved else not_proved("ProcessHandle")
         problems += contradictions(root, pid, process, counts, facts, logon_sessions[row], usual, own)
         problems += against_handle(ties[row][1], process, target)
@@ -240,3 +242,12 @@ def _rows(
             )
         )
     return rows
+
+
+def _odd_threads(tid: int | Absent, threads: Sequence[CsrThread], rooted: bool) -> Iterator[str]:
+    """Ids of a node's threads that no thread has; csrss.exe's own node need not name a client's."""
+    if isinstance(tid, int) and (odd_id(tid) or (tid == 0 and not rooted)):
+        yield f"no thread has the id {tid:#x}, which it names as its client's"
+    for thread in threads:
+        if isinstance(thread.tid, int) and (odd_id(thread.tid) or not thread.tid):
+            yield f"no thread has the id {thread.tid:#x} of the CSR_THREAD at {thread.address:#x}"

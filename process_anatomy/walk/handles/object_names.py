@@ -25,6 +25,8 @@ DEPTH_LIMIT = 64
 """Directories inside one another at the most; Windows' own are five deep."""
 KEY_DEPTH_LIMIT = 513
 """Keys below one another at the most: the registry allows 512 levels."""
+ROOT_KEY = "\\REGISTRY"
+"""Where every key's path begins."""
 KEY_BODY = int.from_bytes(b"20yk", "little")
 """Type of every _CM_KEY_BODY."""
 HIVE_ENTRY = 0x4
@@ -77,7 +79,7 @@ def _own_names(kernel: Kernel, bodies: Addresses) -> tuple[list[Name], Addresses
             if isinstance(mask, Absent) and headers.addresses[row]:
                 found[row] = mask
     for row, name in zip(rows.tolist(), _texts(kernel, records, "Name"), strict=True):
-        found[row] = NOT_APPLICABLE if name == "" else name
+        found[row] = Absent(Kind.IMPLAUSIBLE, "its name has no characters") if name == "" else name
     above = np.zeros(len(bodies), dtype=np.uint64)
     above[rows] = records.array("Directory")
     return found, np.where(above >= np.uint64(kernel.system_start), above, np.uint64(0))
@@ -188,8 +190,15 @@ def keys_named(kernel: Kernel, objects: Addresses) -> list[Name]:
         if isinstance(kind, int) and kind != KEY_BODY:
             found.append(Absent(Kind.IMPLAUSIBLE, f"no open key: its type is {kind:#x}"))
         else:
-            found.append(start if isinstance(start, Absent) else _key_path(kernel, start, blocks, paths))
+            found.append(start if isinstance(start, Absent) else _rooted(_key_path(kernel, start, blocks, paths)))
     return found
+
+
+def _rooted(path: Name) -> Name:
+    """A key's path, which begins at the root of the registry."""
+    if isinstance(path, Absent) or path == ROOT_KEY or path.startswith(ROOT_KEY + "\\"):
+        return path
+    return Absent(Kind.IMPLAUSIBLE, f"the keys above {path} end before {ROOT_KEY}, where every key begins")
 
 
 KEY_LAYOUTS = (CM_KEY_BODY, CM_KEY_CONTROL_BLOCK, CM_NAME_CONTROL_BLOCK)
@@ -226,7 +235,9 @@ def _block_names(kernel: Kernel, addresses: Addresses) -> list[Name]:
     wide = kernel.view.strings(places, [0 if s else n for n, s in zip(known, small, strict=True)])
     return [
         Absent(Kind.IMPLAUSIBLE, f"{at:#x} is no address of a key's name") if not good
-        else length if isinstance(length, Absent) else n if s else w
+        else length if isinstance(length, Absent)
+        else Absent(Kind.IMPLAUSIBLE, f"the key's name at {at:#x} is empty") if length == 0
+        else n if s else w
         for at, good, length, s, n, w in zip(
             addresses.tolist(), possible.tolist(), lengths, small, narrow, wide, strict=True
         )
@@ -237,6 +248,8 @@ def _key_path(kernel: Kernel, start: int, blocks: dict[int, Block], paths: dict[
     """The path of a key, of the blocks that were read."""
     chain: list[int] = []
     here = start
+    if not start:
+        return Absent(Kind.IMPLAUSIBLE, "an open key without a key: the address of its control block is zero")
     while here and here not in paths:
         if here in chain:
             paths[start] = Absent(Kind.IMPLAUSIBLE, f"the keys above {start:#x} loop at {here:#x}")

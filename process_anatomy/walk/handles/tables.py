@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -99,6 +100,7 @@ def handle_tables(kernel: Kernel, processes: Sequence[Process]) -> HandleTables:
     found = np.bincount(entries.owner, minlength=len(processes)).tolist()
     # Windows 8 packed the entries and gave each list of free ones a count of its own, both at once
     exact = not lack and not EntryForm(kernel.build[HANDLE_TABLE_ENTRY]).packed
+    users = Counter(code for code, at in {(code, at) for code, at in zip(codes, where, strict=True) if at})
     tables = []
     for row, process in enumerate(processes):
         why, code, count = gone[row], codes[row], counts[row]
@@ -111,6 +113,10 @@ def handle_tables(kernel: Kernel, processes: Sequence[Process]) -> HandleTables:
         problems += [f"handle table: {value}" for value in (code, count) if isinstance(value, Absent)]
         if isinstance(ids[row], int) and isinstance(process.pid, int) and ids[row] != process.pid:
             problems.append(f"its handle table says that it belongs to process {ids[row]}")
+        if isinstance(code, int) and code and where[row] and users[code] > 1:
+            problems.append(f"another process's table has its entries at {code & ~LEVELS:#x} too")
+        if code == 0:
+            problems.append("its handle table has no page of entries: that field is zero")
         if isinstance(count, int) and count > found[row]:  # else they may be pages that nobody has used yet
             problems += walk.blank[row]
         levels = code if isinstance(code, Absent) else (code & LEVELS) + 1

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import Records, addresses_of
 from process_anatomy.walk.handles.object_names import Name, files_named, keys_named, objects_named
+from process_anatomy.walk.processes.contradictions import odd_id
 from process_anatomy.walk.processes.listed import NOT_READ
 from process_anatomy.walk.security.logons import logon_sessions
 from process_anatomy.walk.security.sid_arrays import read_sids
@@ -25,7 +26,8 @@ from structs.object import OBJECT_SYMBOLIC_LINK
 from structs.section import CONTROL_AREA, SECTION, SECTION_OBJECT, SEGMENT
 from structs.token import SID_AND_ATTRIBUTES, TOKEN
 
-ROOT_KEY = "\\REGISTRY"
+LOWEST_LETTER = 0x20
+"""Characters below control something, and stand in no usual name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +98,14 @@ def _links(kernel: Kernel, addresses: Addresses) -> list[Target]:
             value.Buffer, value.Length
         )  # fmt: skip
         full = target.full if isinstance(target.full, str) else "(unnamed)"
-        told.append(
-            Target(target.name, f"{full} -> {text}", problems=target.problems)
-            if isinstance(text, str) and text
-            else target
-        )
+        if isinstance(text, str) and text:
+            told.append(replace(target, full=f"{full} -> {text}"))
+        else:
+            gone = value if isinstance(value, Absent) else text if isinstance(text, Absent) else None
+            if gone is None and not value.Buffer:
+                gone = Absent(Kind.IMPLAUSIBLE, "it has no name and no callback")
+            lines = () if gone is None else (f"what it stands for: {gone}",)
+            told.append(replace(target, problems=(*target.problems, *lines)))
     return told
 
 
@@ -116,7 +121,9 @@ def _keys(kernel: Kernel, addresses: Addresses) -> list[Target]:
     found = []
     for path in keys_named(kernel, addresses):
         name = path if isinstance(path, Absent) else path.lstrip("\\").partition("\\")[2] or NOT_APPLICABLE
-        found.append(Target(name, path, problems=_told(path)))
+        odd = isinstance(path, str) and any(ord(letter) < LOWEST_LETTER for letter in path)
+        lines = ("its path holds characters that cannot be typed",) if odd else ()
+        found.append(Target(name, path, problems=(*_told(path), *lines)))
     return found
 
 
@@ -135,7 +142,8 @@ def _processes(kernel: Kernel, addresses: Addresses) -> list[Target]:
         gone = next((v for v in (pid, program) if isinstance(v, Absent)), None)
         name: Name = gone if gone is not None else f"{program} Pid {pid}"
         full: Name = gone if gone is not None else f"{program} ({pid})"
-        found.append(Target(name, full, pid, process=at, problems=_told(pid, program)))
+        problems = [*_told(pid, program), *_odd_ids(process=pid)]
+        found.append(Target(name, full, pid, process=at, problems=tuple(problems)))
     return found
 
 
@@ -143,18 +151,30 @@ def _threads(kernel: Kernel, addresses: Addresses) -> list[Target]:
     records = kernel.view.records(ETHREAD, addresses)
     owners = records.array("Process").astype(np.uint64)
     owners = np.where(owners >= np.uint64(kernel.system_start), owners, np.uint64(0))
-    programs = [_program(value) for value in kernel.view.records(EPROCESS, owners).values("ImageFileName")]
+    holders = kernel.view.records(EPROCESS, owners)
+    programs = [_program(value) for value in holders.values("ImageFileName")]
     found = []
-    for tid, pid, owner, program in zip(
-        records.values("UniqueThread"), records.values("UniqueProcess"), owners.tolist(), programs, strict=True
-    ):
+    for tid, pid, owner, program, other in zip(
+        records.values("UniqueThread"), records.values("UniqueProcess"), owners.tolist(), programs,
+        holders.values("UniqueProcessId"), strict=True,
+    ):  # fmt: skip
         gone = next((v for v in (tid, pid) if isinstance(v, Absent)), None)
         name: Name = gone if gone is not None else f"Tid {tid} Pid {pid}"
         whose = program if isinstance(program, str) else "process"
         full: Name = gone if gone is not None else f"thread {tid} of {whose} ({pid})"
         process = owner or Absent(Kind.IMPLAUSIBLE, "the thread names no process")
-        found.append(Target(name, full, pid, tid, process, _told(tid, pid, program, process)))
+        problems = [*_told(tid, pid, program, process), *_odd_ids(thread=tid, process=pid)]
+        if owner and isinstance(other, int) and isinstance(pid, int) and other != pid:
+            problems.append(f"the thread is of process {pid} by its id, but of process {other} by its owner")
+        found.append(Target(name, full, pid, tid, process, tuple(problems)))
     return found
+
+
+def _odd_ids(**ids: int | Absent) -> Iterator[str]:
+    """Ids that no process and no thread has; those of idle ones are 0, and no handle leads to them."""
+    for what, number in ids.items():
+        if isinstance(number, int) and (odd_id(number) or not number):
+            yield f"no {what} has the id {number:#x}"
 
 
 def _tokens(kernel: Kernel, addresses: Addresses) -> list[Target]:
@@ -210,6 +230,8 @@ def _sections(kernel: Kernel, addresses: Addresses) -> list[Target]:
                 full = f"{path}, {file}" if isinstance(path, str) else file
         elif stated and not isinstance(path, str):
             full = "memory that the page file backs"
+        elif not stated and SECTION in kernel.build:
+            problems.append("nothing stands behind the section: the address of its control area is zero")
         found.append(Target(name, full, problems=tuple(dict.fromkeys(problems))))
     return found
 

@@ -9,10 +9,10 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.errors import RequestError
 from process_anatomy.filetime import written
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.kernel.kernel import PID_LIMIT
 from process_anatomy.kernel.lists import DIRECTIONS, follow
 from process_anatomy.memory.small_dump import SmallDump
 from process_anatomy.memory.view import addresses_of, as_name, unreadable
+from process_anatomy.walk.processes.contradictions import contradictions, lacking, odd_id, wrong_headers
 from structs.eprocess import EPROCESS
 from structs.handle import HANDLE_TABLE
 from structs.object import OBJECT_NAME_INFORMATION
@@ -187,16 +187,11 @@ def _implausible(kernel: Kernel, link: int, links: int) -> str:
     if facts["UniqueProcessId"] is None and facts["DirectoryTableBase"] is None:
         return f"cannot be read: {kernel.space.why(link, 16) or 'its process is not there'}"
     pid, dtb = facts["UniqueProcessId"], facts["DirectoryTableBase"]
-    if pid is not None and _odd(pid) and not _linked(kernel, link):
+    if pid is not None and odd_id(pid) and not _linked(kernel, link):
         return f"is no process: id {pid:#x}"
     if dtb is not None and not 0 < kernel.root_in(dtb) < 1 << 52:
         return f"is no process: page-table root {dtb:#x}"
     return ""
-
-
-def _odd(pid: int) -> bool:
-    """Whether Windows gives no process such an id."""
-    return pid % 4 != 0 or pid >= PID_LIMIT
 
 
 def _linked(kernel: Kernel, link: int) -> bool:
@@ -247,20 +242,20 @@ def read_processes(
         "program": get("SectionBaseAddress"),
     }
     sequences = get("SequenceNumber")  # its absence is nobody's problem: it only helps to order processes
+    headers = wrong_headers(records)
     rows = []
     for row, address in enumerate(addresses):
         facts = {name: column[row] for name, column in columns.items()}
         problems = notes[row] + [
             f"{name}: {value}" for name, value in facts.items() if isinstance(value, Absent) and value.kind in NOT_READ
         ]
-        problems += _contradictions(facts, owners[row])
+        problems += contradictions(facts, owners[row], necessary["program"][row])
+        problems += [headers[row]] if headers[row] else []
         process = Process(
             address=address, seen_by=seen[row], problems=tuple(problems), sequence=sequences[row], **facts
         )
         if process.runs_program:
-            lacking = [what for what, values in necessary.items() if values[row] == 0]
-            problems += [f"it runs, but has no {what}: that field is zero" for what in lacking]
-            process = replace(process, problems=tuple(problems)) if lacking else process
+            process = replace(process, problems=(*process.problems, *lacking(necessary, row)))
         rows.append(process)
     return rows
 
@@ -277,19 +272,6 @@ def _peb(kernel: Kernel, value: int | Absent) -> int | Absent:
     if isinstance(value, int) and value >= kernel.system_start:
         return Absent(Kind.IMPLAUSIBLE, f"a PEB at {value:#x}, which is no user address")
     return NOT_APPLICABLE if value == 0 else value
-
-
-def _contradictions(facts: dict[str, Any], owner: Any) -> list[str]:
-    """Facts of a process that cannot be true together."""
-    found = []
-    pid, created, ended = facts["pid"], facts["create_time"], facts["exit_time"]
-    if isinstance(pid, int) and _odd(pid):
-        found.append(f"no process has the id {pid:#x}, but the list holds it")
-    if isinstance(owner, int) and isinstance(pid, int) and owner != pid:
-        found.append(f"its handle table says that it belongs to process {owner}")
-    if isinstance(created, int) and isinstance(ended, int) and ended < created:
-        found.append("it ended before it was created")
-    return found
 
 
 def _pointed(pointer: int | Absent, value: Any) -> Any:

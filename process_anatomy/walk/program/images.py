@@ -220,6 +220,9 @@ def _image(own: Space, wanted: _Wanted, vad: Vad | None, file: FileHeader | Abse
                 )
     if vad is not None and isinstance(vad.file, str):
         name = vad.file.rsplit("\\", 1)[-1]
+        made = process.image_path if role == PROGRAM else NOT_APPLICABLE
+        if isinstance(made, str) and made.rpartition("\\")[2].lower() != name.lower():
+            problems.append(f"the file that is mapped is {vad.file}, but the process was made from {made}")
     if isinstance(name, Absent) and name.kind in NOT_READ:
         problems.append(f"name: {name}")
     missing = sum(int((~there).sum()) for _, there in _pages(own, base, size))

@@ -201,7 +201,10 @@ def _read(kernel: Kernel, build: Build, owners: Sequence[Owner], everyone: Seque
             for parts in zip(*map(records.values, ("OSMajorVersion", "OSMinorVersion", "OSBuildNumber")), strict=True)
         ],
         "service_pack": [NOT_APPLICABLE if words == "" else words for words in records.texts("CSDVersion")],
-        "parameters": [_pointer(space, value) for value in records.values("ProcessParameters")],
+        "parameters": [
+            Absent(Kind.IMPLAUSIBLE, "its PEB names no process parameters") if value == 0 else _pointer(space, value)
+            for value in records.values("ProcessParameters")
+        ],
     }
     lists = records.values("ProcessHeaps")
     places = addresses_of([at if isinstance(at, int) else 0 for at in columns["parameters"]])
@@ -221,6 +224,9 @@ def _read(kernel: Kernel, build: Build, owners: Sequence[Owner], everyone: Seque
             facts[fact] = at if isinstance(at, Absent) else _string(own, told[field][row], at)
         for fact, field in (("environment", "Environment"), ("environment_size", "EnvironmentSize")):
             facts[fact] = at if isinstance(at, Absent) else _pointer(space, told[field][row])
+        if facts["environment"] == NOT_APPLICABLE and isinstance(facts["environment_size"], int):
+            size = facts["environment_size"]
+            facts["environment"] = Absent(Kind.IMPLAUSIBLE, f"an environment of {size} bytes without an address")
         problems = (*_unread(facts), *contradictions(kernel, own, owner, facts))
         rows.append(Peb(owner.process, bits, where, int(roots[row]), others[row], problems=problems, **facts))
     return rows

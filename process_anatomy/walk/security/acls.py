@@ -196,7 +196,18 @@ def _parse(address: int, data: bytes, here: int, count: int) -> Acl:
         else:
             problems.append(f"entry {number + 1} of {count} is of type {ace.AceType}, which is not decoded")
         here += ace.AceSize
+    if not problems and _entry(data[here:]):
+        problems.append(f"it counts {count} entries, but behind them stands another")
     return Acl(address, tuple(entries), tuple(problems))
+
+
+def _entry(data: bytes) -> bool:
+    """Whether these bytes, behind the entries that are counted, begin with one more: its size is its SID's."""
+    if len(data) < SID_OFFSET:
+        return False
+    ace = ACE.parse(data[:SID_OFFSET])
+    sid = data[SID_OFFSET : ace.AceSize]
+    return ace.AceType in ACE_TYPES and len(sid) >= 8 and len(sid) == 8 + 4 * sid[1] and isinstance(_sid(sid), str)
 
 
 def _sid(data: bytes) -> str | Absent:

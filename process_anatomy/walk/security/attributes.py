@@ -161,7 +161,7 @@ def _read(kernel: Kernel, sources: Sequence[tuple[Token, str, int, bool]]) -> li
     heads = kernel.view.records(SECURITY_ATTRIBUTES_INFORMATION, addresses_of([at for _, _, at, _ in sources]))
     head = np.uint64(kernel.build[SECURITY_ATTRIBUTES_INFORMATION].offset("SecurityAttributesList"))
     counts = heads.values("SecurityAttributeCount")
-    plausible = np.array([isinstance(n, int) and 0 < n <= ATTRIBUTE_LIMIT for n in counts], dtype=np.bool_)
+    plausible = np.array([isinstance(n, int) and 0 <= n <= ATTRIBUTE_LIMIT for n in counts], dtype=np.bool_)
     rings = follow_heads(kernel.space, np.where(plausible, heads.addresses + head, np.uint64(0)), ATTRIBUTE_LIMIT)
     links = [link if link >= kernel.system_start else 0 for ring in rings for link in ring.links]
     found = iter(_attributes(kernel, links))

@@ -18,7 +18,7 @@ from process_anatomy.walk.security.sids import INTEGRITY_AUTHORITY, integrity_na
 from process_anatomy.walk.security.token_privileges import token_privileges
 from structs.attributes import SECURITY_ATTRIBUTES_INFORMATION
 from structs.layout import Layout
-from structs.token import LOWBOX_NUMBER_ENTRY
+from structs.token import LOGON_SESSION, LOWBOX_NUMBER_ENTRY
 
 NO_INTEGRITY = 0xFFFFFFFF
 NEVER = 0x7FFFFFFF_FFFFFFFF, 0x06207526_B64CEB90
@@ -26,6 +26,8 @@ NEVER = 0x7FFFFFFF_FFFFFFFF, 0x06207526_B64CEB90
 WRITE_RESTRICTED, RESTRICTED, VIRTUALIZE_ALLOWED, VIRTUALIZE_ENABLED = 0x8, 0x10, 0x200, 0x400
 FILTERED, UI_ACCESS, LOWBOX = 0x800, 0x1000, 0x4000
 """Flags of a token that decide what it is."""
+UNREFERENCED = 0x20
+"""Flag of a token that holds no reference to its logon session."""
 PRIMARY, IMPERSONATION = 1, 2
 TOKEN_TYPES = {PRIMARY: "Primary", IMPERSONATION: "Impersonation"}
 IMPERSONATION_LEVELS = {0: "Anonymous", 1: "Identification", 2: "Impersonation", 3: "Delegation"}
@@ -78,7 +80,7 @@ def token_facts(kernel: Kernel, records: Records) -> dict[str, list[Any]]:
     get = records.values
     sessions = logon_sessions(kernel, records.array("LogonSession").tolist())
     flags, pointers = get("TokenFlags"), get("LogonSession")
-    logons = [p if isinstance(p, Absent) else sessions.get(p, NOT_APPLICABLE) for p in pointers]
+    logons = [_logon(kernel, *each, sessions) for each in zip(pointers, flags, strict=True)]
     sids = _array(kernel, records, "UserAndGroups", "UserAndGroupCount")
     owners = get("DefaultOwnerIndex")
     restricted = _array(kernel, records, "RestrictedSids", "RestrictedSidCount")
@@ -133,6 +135,17 @@ def token_facts(kernel: Kernel, records: Records) -> dict[str, list[Any]]:
         "audit_policy": _audit_policies(records),
         "logon": logons,
     }
+
+
+def _logon(kernel: Kernel, pointer: Any, flags: Any, sessions: Mapping[int, LogonSession]) -> LogonSession | Absent:
+    """The logon session behind a token's pointer; every token has one, but those flagged as without a reference."""
+    if isinstance(pointer, Absent):
+        return pointer
+    if pointer in sessions:
+        return sessions[pointer]
+    if LOGON_SESSION not in kernel.build or (pointer == 0 and (isinstance(flags, Absent) or flags & UNREFERENCED)):
+        return NOT_APPLICABLE
+    return Absent(Kind.IMPLAUSIBLE, f"{pointer:#x} is no address of a logon session")
 
 
 def _of(logon: LogonSession | Absent, fact: str) -> Any:

@@ -27,6 +27,9 @@ from process_anatomy.walk.security.token_facts import (
 from process_anatomy.walk.threads.listed import Thread
 from structs.token import TOKEN
 
+SHARED = "the same token object"
+"""How the problem of a token begins that another process has too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -186,7 +189,7 @@ def tokens(kernel: Kernel, processes: Sequence[Process], threads: Sequence[Threa
         problems = _problems(facts, thread) if gone is None else [str(gone)] if gone.kind in NOT_READ else []
         if isinstance(pointer, int) and thread is None and len(shared.get(pointer, ())) > 1:
             others = ", ".join(str(pid) for pid in shared[pointer] if pid != process.pid)
-            problems.append(f"the same token object as process {others}, although each process gets its own")
+            problems.append(f"{SHARED} as process {others}, although each process gets its own")
         rows.append(Token(process=process, thread=thread, address=pointer, problems=tuple(problems), **facts))
     return rows
 
@@ -246,6 +249,9 @@ def _problems(facts: Mapping[str, Any], thread: Thread | None) -> list[str]:
         found.append("privileges are enabled that the token does not have")
     if isinstance(facts["dacl"], Acl):
         found += [f"default access list: {problem}" for problem in facts["dacl"].problems]
+    source = facts["source"]
+    if isinstance(source, str) and (not source or not source.isascii() or not source.isprintable()):
+        found.append(f"its source is called {source!r}, though whoever makes a token names itself")
     flags, package = facts["flags"], facts["package"]
     if isinstance(flags, int) and flags & LOWBOX and package == NOT_APPLICABLE:
         found.append("flagged as an AppContainer's, but without a package")

@@ -13,8 +13,11 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.filetime import written
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.view import Records, addresses_of
+from process_anatomy.walk.processes.contradictions import LOCK_MASK, PROCESS_TYPE
 from process_anatomy.walk.processes.listed import NOT_READ
 from process_anatomy.walk.threads.listed import Thread, ThreadTable
+from process_anatomy.walk.threads.tebs import LOWEST_START
+from structs.eprocess import EPROCESS
 from structs.ethread import CROSS_THREAD_FLAGS, ETHREAD
 from structs.object import OBJECT_NAME_INFORMATION
 
@@ -158,15 +161,26 @@ def thread_facts(kernel: Kernel, table: ThreadTable) -> list[ThreadFacts]:
     gone = columns["flags"], columns["state_number"], columns["exit_time"]
     columns["exit_time"] = [_exit_time(kernel, *one) for one in zip(*gone, strict=True)]
     columns["create_time"] = [written(v) for v in columns["create_time"]]
-    odd = _suspects(threads, records, columns).tolist()
+    odd = _suspects(threads, records, columns)
+    strays = _strays(kernel, threads, columns["attached"])
+    odd[list(strays)] = True
     names = [field.name for field in fields(ThreadFacts)[1:-1]]
     rows: list[ThreadFacts] = []
-    for thread, suspect, facts in zip(threads, odd, zip(*(columns[name] for name in names), strict=True), strict=True):
+    for thread, suspect, facts in zip(
+        threads, odd.tolist(), zip(*(columns[name] for name in names), strict=True), strict=True
+    ):
         problems = thread.problems
         if suspect:
             told = dict(zip(names, facts, strict=True))
             problems = tuple(
-                dict.fromkeys((*problems, *_unread(told), *_contradictions(thread, told, records.space.system_start)))
+                dict.fromkeys(
+                    (
+                        *problems,
+                        *_unread(told),
+                        *_contradictions(thread, told, records.space.system_start),
+                        *strays.get(len(rows), ()),
+                    )
+                )
             )
         rows.append(ThreadFacts(*(thread, *facts, problems)))
     return rows
@@ -179,7 +193,9 @@ def _suspects(threads: Sequence[Thread], records: Records, columns: dict[str, li
         get("Process") != addresses_of([t.process.address for t in threads])
     )
     found |= (get("UniqueThread") & 3 != 0) | (get("UniqueThread") >= 1 << 31)
-    found |= get("Teb") >= np.uint64(records.space.system_start)
+    system_start = np.uint64(records.space.system_start)
+    found |= (get("Teb") >= system_start) | (get("Teb") == 0) | (get("UniqueThread") == 0)
+    found |= (get("StartAddress") == 0) | (get("Win32StartAddress") == 0)
     found |= (get("State") >= len(STATES)) | (get("WaitReason") >= len(WAIT_REASONS))
     found |= (get("State") == STATES.index(TERMINATED)) | (get("Terminated") != 0)
     for field in ("Priority", "BasePriority"):
@@ -190,6 +206,21 @@ def _suspects(threads: Sequence[Thread], records: Records, columns: dict[str, li
         odd = [isinstance(value, Absent) and value.kind in NOT_READ for value in columns[fact]]
         found |= np.array(odd, dtype=np.bool_)
     return found
+
+
+def _strays(kernel: Kernel, threads: Sequence[Thread], attached: Sequence[Any]) -> dict[int, tuple[str, ...]]:
+    """By number, the threads that use the address space of something that is no process."""
+    rows = [
+        row
+        for row, (thread, at) in enumerate(zip(threads, attached, strict=True))
+        if isinstance(at, int) and at != thread.process.address
+    ]
+    types = kernel.view.records(EPROCESS, addresses_of([attached[row] for row in rows])).array("HeaderType")
+    return {
+        row: (f"it uses the address space of a process at {attached[row]:#x}, where none lies",)
+        for row, kind in zip(rows, types.tolist(), strict=True)
+        if kind & LOCK_MASK != PROCESS_TYPE
+    }
 
 
 def _flag_names(records: Records, flags: list[Any]) -> list[Any]:
@@ -241,6 +272,14 @@ def _beyond(reason: int | Absent) -> bool:
     return isinstance(reason, int) and reason >= len(WAIT_REASONS)
 
 
+def _in_user_mode(thread: Thread, facts: dict[str, Any], system_start: int) -> bool:
+    """Whether a thread was made to run in user mode, and neither has ended nor is about to."""
+    flags, start = facts["flag_names"], facts["win32_start"]
+    if not isinstance(flags, tuple) or {"Terminated", "SystemThread"} & set(flags) or not thread.process.lives:
+        return False
+    return isinstance(start, int) and not facts["win32_reused"] and LOWEST_START <= start < system_start
+
+
 def _contradictions(thread: Thread, facts: dict[str, Any], system_start: int) -> Iterator[str]:
     """Facts of a thread that cannot be true together, or that no thread has."""
     owner, state, reason = facts["owner"], facts["state_number"], facts["reason_number"]
@@ -263,6 +302,14 @@ def _contradictions(thread: Thread, facts: dict[str, Any], system_start: int) ->
         yield "it ended before it was created"
     if isinstance(facts["teb"], int) and facts["teb"] >= system_start:
         yield f"its TEB at {facts['teb']:#x} is no user address"
+    if facts["teb"] == 0 and _in_user_mode(thread, facts, system_start):
+        yield "it runs in user mode, but has no TEB: that field is zero"
+    if facts["start"] == 0 and not facts["start_reused"]:
+        yield "it starts nowhere: that field is zero"
+    if facts["win32_start"] == 0 and not facts["win32_reused"] and thread.process.runs_program:
+        yield "its creator asked for no start: that field is zero"
+    if isinstance(thread.tid, int) and thread.tid == 0 and thread.process.pid != 0:
+        yield "no thread but the idle ones has the id 0"
     top, low, pointer = facts["initial_stack"], facts["stack_limit"], facts["kernel_stack"]
     if isinstance(top, int) and isinstance(low, int) and isinstance(pointer, int) and pointer:
         if not low < top:

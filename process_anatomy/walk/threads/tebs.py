@@ -26,6 +26,8 @@ from structs.teb import TEB
 
 LOWEST_START = 0x10000
 """No code lies below: the first 64 KB of user space are kept free."""
+TERMINATED = 4
+"""_KTHREAD_STATE of a thread that has ended."""
 FACTS = {
     "stack_base": "StackBase",
     "stack_limit": "StackLimit",
@@ -84,6 +86,8 @@ def tebs(kernel: Kernel, threads: Sequence[Thread]) -> list[Teb]:
     rows = _read(kernel, kernel.build, threads, [_address(kernel, pointer) for pointer in pointers])
     begun = zip(rows, _user_starts(kernel, records), strict=True)
     rows = [replace(row, user_start=True) if user and isinstance(row.address, Absent) else row for row, user in begun]
+    over = (records.array("Terminated") != 0) | (records.array("State") == TERMINATED)
+    rows = [row if ended else _robbed(row) for row, ended in zip(rows, over.tolist(), strict=True)]
     both = [row for row in rows if row.thread.process.wow64 is True and isinstance(row.address, int)]
     tables = addresses_of([_number(row.thread.process.dtb) for row in both])
     small = small_tebs(kernel, addresses_of([_number(row.address) for row in both]), tables).tolist()
@@ -93,6 +97,13 @@ def tebs(kernel: Kernel, threads: Sequence[Thread]) -> list[Teb]:
     second = _read(kernel, builds.wow64(kernel.number), [thread for thread, _ in found], [at for _, at in found])
     behind = {row.thread.address: row for row in second}
     return [each for row in rows for each in (row, behind.get(row.thread.address)) if each is not None]
+
+
+def _robbed(row: Teb) -> Teb:
+    """The row of a thread that has not ended; one that was made to run in user mode has a TEB until then."""
+    if row.user_start and row.address == NOT_APPLICABLE and row.thread.process.runs_program:
+        return replace(row, problems=(*row.problems, "it runs in user mode, but has no TEB: that field is zero"))
+    return row
 
 
 def _user_starts(kernel: Kernel, records: Records) -> list[bool]:

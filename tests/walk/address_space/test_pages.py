@@ -53,7 +53,7 @@ def table_of(kernel: Kernel) -> PageTable:
     """The pages of all processes."""
     listed = processes(kernel).rows
     trees = vads(kernel, listed).rows
-    return pages(kernel, listed, trees, regions(kernel, listed, trees), sections(kernel, trees))
+    return pages(kernel, listed, trees, regions(kernel, listed, trees).rows, sections(kernel, trees))
 
 
 def span(row: PageRow) -> int:
@@ -137,7 +137,7 @@ def test_regions_are_those_of_the_answer_key(image: Image) -> None:
     kernel = kernel_of(image)
     listed = processes(kernel).rows
     trees = vads(kernel, listed).rows
-    names = dict(zip([(t.process.pid, t.start) for t in trees], regions(kernel, listed, trees), strict=True))
+    names = dict(zip([(t.process.pid, t.start) for t in trees], regions(kernel, listed, trees).rows, strict=True))
     seen: set[str] = set()
     for process in listed_truth(image.truth):
         if process.get("memory") != "all":

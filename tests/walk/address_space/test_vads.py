@@ -149,7 +149,7 @@ def test_sections_are_told_of_every_generation(kernel: Kernel, rows: tuple[Vad, 
 def page_rows(kernel: Kernel, rows: Sequence[Vad]) -> tuple[PageRow, ...]:
     """The pages of all processes."""
     listed = processes(kernel).rows
-    table = pages(kernel, listed, rows, regions(kernel, listed, rows), sections(kernel, rows))
+    table = pages(kernel, listed, rows, regions(kernel, listed, rows).rows, sections(kernel, rows))
     assert table.problems == ()
     return table.rows
 
@@ -271,4 +271,4 @@ def test_damaged_frames_of_32_bit_windows_end_and_give_reasons(splay_image: Imag
     assert len(checks(kernel, table.rows)) == len(backing) == len(table.rows)
     assert len(file_headers(kernel, backing)) == len(table.rows)
     assert len(working_sets(kernel, listed)) == len(listed)
-    pages(kernel, listed, table.rows, regions(kernel, listed, table.rows), backing)
+    pages(kernel, listed, table.rows, regions(kernel, listed, table.rows).rows, backing)

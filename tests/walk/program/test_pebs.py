@@ -191,11 +191,11 @@ def test_a_thread_of_a_32_bit_process_has_two_tebs_and_two_named_stacks(build: s
     small = [row for row in rows if row.bits == 32]
     assert {(row.own_address == row.address, row.peb, row.problems) for row in small} == {(True, truth["peb32"], ())}
     nodes = vads(kernel, listed).rows
-    for row, names in zip(nodes, regions(kernel, listed, nodes), strict=True):
+    for row, names in zip(nodes, regions(kernel, listed, nodes).rows, strict=True):
         held = [teb for teb in rows if row.start < teb.stack_base <= row.end + 1]
         assert ("stack" in names) is bool(held)
         assert "TEB" not in names or any(row.start <= teb.address <= row.end for teb in rows)
-    assert sum("stack" in names for names in regions(kernel, listed, nodes)) == 2 * len(truth["threads"])
+    assert sum("stack" in names for names in regions(kernel, listed, nodes).rows) == 2 * len(truth["threads"])
 
 
 def test_the_same_address_means_something_else_in_another_process(undamaged: Callable[[], Everything]) -> None:
