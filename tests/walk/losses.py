@@ -53,7 +53,7 @@ KEYS: dict[str, tuple[str, ...]] = {
 """Every view of processes, and the columns that tell its rows apart."""
 TELLING = ("completeness",)
 """Views that tell of what others lack."""
-TOLD = frozenset({"Problems", "Obstacles"})
+TOLD = frozenset({"Problems", "Obstacles", "Absences"})
 NOT_COMPARED = TOLD | {"Explanation"}
 """Columns that tell of the walk, or only say in words what others say."""
 RULES = "smear,not-judged"
