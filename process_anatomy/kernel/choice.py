@@ -170,10 +170,7 @@ def best(fitting: Sequence[Kernel], servicing: Servicing) -> Kernel:
         return fitting[0]
 
     def misfit(kernel: Kernel) -> tuple[int, int, int, int]:
-        shipped = (
-            builds.load(kernel.build.name) if kernel.build.sources else kernel.build
-        )  # as it was before it was mended
-        against = sum(check.failed for check in code_checks(servicing.code, shipped))
+        against = sum(check.failed for check in code_checks(servicing.code, kernel.build))
         proof = proof_of(kernel, servicing)
         failed = sum(check.failed for check in proof.checks if check.id != "debugger-size")
         sizes = sum(check.failed for check in proof.checks if check.id == "debugger-size")
