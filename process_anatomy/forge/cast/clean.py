@@ -6,7 +6,7 @@ No rule tells anything above information of any of them.
 from __future__ import annotations
 
 from process_anatomy.forge.cast.holdings import SHELL
-from process_anatomy.forge.cast.paths import CALCULATOR, SERVICE_HOST
+from process_anatomy.forge.cast.paths import CALCULATOR, SERVICE_HOST, TEMP
 from process_anatomy.forge.ground.actors import (
     PAGED_OUT,
     REGISTRY,
@@ -84,8 +84,9 @@ CORE: tuple[Actor, ...] = (
 """A machine on which one person works."""
 
 
-def _clean(name: str, *more: Actor, powers: tuple[Power, ...] = (), cast: tuple[Actor, ...] = CORE) -> Scenario:
-    return Scenario(name, (*cast, *more), powers=(Power(EXPLORER, "Process", 4400, EVERYTHING), *powers))
+def _clean(name: str, *more: Actor, powers: tuple[Power, ...] = (), megabytes: int = 64) -> Scenario:
+    held = (Power(EXPLORER, "Process", 4400, EVERYTHING), *powers)
+    return Scenario(name, (*CORE, *more), memory_size=megabytes << 20, powers=held)
 
 
 def _contained(pid: int, parent: int, path: str, started: int, context: str = "system", protection: int = 0) -> Actor:
@@ -120,12 +121,64 @@ REMOTE_DESKTOP = _clean(
 )
 TERMINAL_SERVER = _clean(
     "clean-terminal-server",
-    *(actor for number in (2, 3, 4) for actor in _session(number, 4600 + 200 * number, 200 * number)),
-    Actor(5124, 5040, SYSTEM32 + "LogonUI.exe", started=401, session=2, threads=1, memory=PAGED_OUT),
+    *(actor for number in range(2, 41) for actor in _session(number, 4604 + 200 * number, 200 * number)),
+    *(
+        Actor(
+            4728 + 200 * number, 4724 + 200 * number, "C:\\Windows\\explorer.exe", "bob", 200 * number + 40, number,
+            threads=1, memory=PAGED_OUT,
+        )
+        for number in range(5, 41)
+    ),
+    Actor(5124, 5044, SYSTEM32 + "LogonUI.exe", started=401, session=2, threads=1, memory=PAGED_OUT),
     Actor(5324, 5320, "C:\\Windows\\explorer.exe", "bob", 640, 3, threads=1, memory=TRIMMED),
     Actor(5524, 5520, "C:\\Windows\\explorer.exe", "full", 840, 4, threads=1, memory=TRIMMED),
     Actor(5564, 5524, SYSTEM32 + "mmc.exe", "full", 850, 4, threads=1, memory=PAGED_OUT),
+    megabytes=128,
+)  # fmt: skip
+DOMAIN_CONTROLLER = _clean(
+    "clean-domain-controller",
+    Actor(
+        5000, 716, "C:\\Windows\\ADWS\\Microsoft.ActiveDirectory.WebServices.exe", started=30, session=0, compiles=True
+    ),
+    Actor(5040, 716, SYSTEM32 + "dns.exe", started=31, session=0, threads=2, memory=TRIMMED),
+    Actor(5080, 716, SYSTEM32 + "dfsrs.exe", started=31, session=0, threads=2, memory=TRIMMED),
+    Actor(5124, 716, SYSTEM32 + "ismserv.exe", started=32, session=0, threads=1, memory=TRIMMED),
+    Actor(5160, 716, SYSTEM32 + "dfssvc.exe", started=32, session=0, threads=1, memory=PAGED_OUT),
+    Actor(5200, SCHEDULES, SYSTEM32 + "wbengine.exe", started=900, session=0, threads=1, memory=TRIMMED),
 )
+VIRTUAL_MACHINES = _clean(
+    "clean-virtual-machines",
+    Actor(5000, 4, "Secure System", started=-6, protection=0x72, minimal=True, since=FIRST_WITH_ALL),
+    Actor(5040, 716, SYSTEM32 + "vmms.exe", started=40, session=0, threads=2, memory=TRIMMED),
+    Actor(5080, 716, SYSTEM32 + "vmcompute.exe", started=41, session=0, threads=2, memory=TRIMMED),
+    Actor(5124, 5040, SYSTEM32 + "vmwp.exe", started=300, session=0, threads=2, memory=TRIMMED),
+    Actor(5160, 5124, "vmmem", started=301, minimal=True, threads=1),
+    Actor(5200, 5080, SYSTEM32 + "vmwp.exe", started=310, session=0, threads=2, memory=PAGED_OUT),
+    Actor(5240, 5200, "vmmemWSL", started=311, minimal=True, threads=1),
+)
+PUBLISHED_DESKTOP = _clean(
+    "clean-published-desktop",
+    *_session(2, 5000, 400),
+    Actor(5160, 716, "C:\\Program Files\\Meridian\\Desktop\\BrokerAgent.exe", started=35, session=0, compiles=True),
+    Actor(5200, 5040, SYSTEM32 + "userinit.exe", "bob", 420, 2, threads=1, ended=425),
+    Actor(5240, 5200, "C:\\Program Files\\Meridian\\Desktop\\shell.exe", "bob", 421, 2, threads=1, memory=TRIMMED),
+    Actor(5280, 5240, SYSTEM32 + "notepad.exe", "bob", 430, 2, threads=1, memory=TRIMMED),
+    Actor(5320, 5160, "C:\\Program Files\\Meridian\\Desktop\\SessionHelper.exe", started=422, session=2, threads=1),
+)
+INSTALLERS = _clean(
+    "clean-installers",
+    Actor(
+        5000, EXPLORER, "C:\\Users\\student\\Downloads\\ledger-setup.exe", "limited", 500, 1, threads=1,
+        memory=TRIMMED,
+    ),
+    Actor(
+        5040, 5000, TEMP + "is-4K2QJ.tmp\\ledger-setup.tmp", "full", 503, 1, threads=1, compiles=True,
+        asked_by=SCHEDULES,
+    ),
+    Actor(5080, 716, SYSTEM32 + "msiexec.exe", started=510, session=0, arguments="/V", threads=2, memory=TRIMMED),
+    Actor(5124, 5080, SYSTEM32 + "msiexec.exe", "limited", 511, 1, "-Embedding 4C1F", threads=1, memory=TRIMMED),
+    Actor(5160, EXPLORER, TEMP + "7zS8E1B\\packed.exe", "limited", 520, 1, threads=1, compiles=True),
+)  # fmt: skip
 LINUX_PROGRAMS = _clean(
     "clean-linux-programs",
     Actor(5000, EXPLORER, SYSTEM32 + "wsl.exe", "limited", 500, 1, console=True, threads=1, memory=TRIMMED),
@@ -193,9 +246,10 @@ CLEAN = {
     scenario.name: scenario
     for scenario in (
         CONTAINER_HOST, REMOTE_DESKTOP, TERMINAL_SERVER, LINUX_PROGRAMS, SECURITY_PRODUCTS, COMPILERS, BROWSERS,
-        CLOCK_SET_BACK, BROKERS, SPLIT_SERVICES,
+        CLOCK_SET_BACK, BROKERS, SPLIT_SERVICES, DOMAIN_CONTROLLER, VIRTUAL_MACHINES, PUBLISHED_DESKTOP, INSTALLERS,
     )
 }  # fmt: skip
-"""Every clean machine by its name: a host of a container, two who work by remote desktop, a terminal server with four
+"""Every clean machine by its name: a host of a container, two who work by remote desktop, a terminal server with forty
 sessions, programs of Linux (pico processes), protected products of two vendors, just-in-time compilers, a browser with
-its sandboxes, a clock that was set back, brokers that start programs for others, services in processes of their own."""
+its sandboxes, a clock that was set back, brokers that start programs for others, services in processes of their own, a
+domain controller, a host of virtual machines, a published desktop with a shell of its own, and packed installers."""

@@ -13,9 +13,8 @@ from typing import Any
 from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.kernel.kernel import PID_LIMIT
 from process_anatomy.memory.view import Records
+from process_anatomy.walk.processes.objects_in_memory import LOCK_MASK, PROCESS
 
-PROCESS_TYPE, LOCK_MASK = 3, 0x7F
-"""Type of the dispatcher header of every process, and the bits of it that are no lock."""
 FIRST = frozenset({0, 4})
 """Ids of the processes that nobody started: Idle and System."""
 NAME_LENGTH = 14
@@ -37,8 +36,8 @@ def wrong_headers(records: Records) -> list[str]:
     found = []
     for kind, size in zip(types, sizes, strict=True):
         line = ""
-        if isinstance(kind, int) and kind & LOCK_MASK != PROCESS_TYPE:
-            line = f"its dispatcher header is of type {kind & LOCK_MASK}, a process's is of type {PROCESS_TYPE}"
+        if isinstance(kind, int) and kind & LOCK_MASK != PROCESS.number:
+            line = f"its dispatcher header is of type {kind & LOCK_MASK}, a process's is of type {PROCESS.number}"
         elif isinstance(size, int) and votes >= MANY and size != usual:
             line = f"its dispatcher header states the size {size}, those of other processes {usual}"
         found.append(line)

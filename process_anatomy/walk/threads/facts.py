@@ -13,8 +13,8 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.filetime import written
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.view import Records, addresses_of
-from process_anatomy.walk.processes.contradictions import LOCK_MASK, PROCESS_TYPE
 from process_anatomy.walk.processes.listed import NOT_READ
+from process_anatomy.walk.processes.objects_in_memory import LOCK_MASK, PROCESS
 from process_anatomy.walk.threads.listed import Thread, ThreadTable
 from process_anatomy.walk.threads.tebs import LOWEST_START
 from structs.eprocess import EPROCESS
@@ -219,7 +219,7 @@ def _strays(kernel: Kernel, threads: Sequence[Thread], attached: Sequence[Any]) 
     return {
         row: (f"it uses the address space of a process at {attached[row]:#x}, where none lies",)
         for row, kind in zip(rows, types.tolist(), strict=True)
-        if kind & LOCK_MASK != PROCESS_TYPE
+        if kind & LOCK_MASK != PROCESS.number
     }
 
 
