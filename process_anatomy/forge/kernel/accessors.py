@@ -9,8 +9,8 @@ from structs.layout import Build, Place
 
 STEP = 0x30
 """Bytes from one function to the next; padding between them."""
-ADMINISTRATOR = 0x4000
-"""Bit of TokenFlags that SeTokenIsAdmin tests."""
+ADMINISTRATOR, OLD_ADMINISTRATOR = 0x4000, 0x08
+"""Bit of TokenFlags that SeTokenIsAdmin tests; and where TokenFlags is one byte, before Windows Vista."""
 FLAG_BITS = {"SeTokenIsRestricted": 4, "SeTokenIsWriteRestricted": 3}
 """Bits of TokenFlags that these functions test."""
 LOADS = {1: b"\x8a", 2: b"\x0f\xb7", 4: b"\x8b", 8: b"\x48\x8b"}
@@ -41,6 +41,8 @@ def _body(each: Accessor, place: Place, width: int, operand: bytes) -> bytes:
     if place.size not in LOADS:
         return b"\x48\x8d" + operand if width == 8 else b"\x05" + struct.pack("<i", place.offset)
     load = LOADS[min(place.size, width)] + operand
+    if each.function == "SeTokenIsAdmin" and place.size == 1:
+        return b"\xf6" + operand + bytes([OLD_ADMINISTRATOR]) + b"\x0f\x95\xc0"
     if each.function == "SeTokenIsAdmin":
         return b"\xf7" + operand + struct.pack("<I", ADMINISTRATOR) + b"\x0f\x95\xc0"
     if each.function in FLAG_BITS:
