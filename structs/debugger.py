@@ -109,5 +109,5 @@ def statements(block: Mapping[str, Any], build: Build) -> Iterator[Statement]:
             yield Statement(layout.name, "", block[member], size, later)
     for layout, field, member in KDBG_PLACES:
         if block.get(member):
-            place = build.places.get(layout.name, {}).get(field)
+            place = build.place(layout.name, field)
             yield Statement(layout.name, field, block[member], place.offset if place else None)

@@ -171,6 +171,10 @@ class Build:
     def __contains__(self, layout: Layout) -> bool:
         return layout.name in self.sizes
 
+    def place(self, structure: str, field: str) -> Place | None:
+        """Where a field lies, by the Windows name of its structure; ``None`` where this build has it not."""
+        return self.places.get(structure, {}).get(field)
+
     @property
     def pool_unit(self) -> int:
         """Bytes that the pools count in, at multiples of which their objects lie: two pointers' size."""

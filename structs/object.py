@@ -148,6 +148,8 @@ POOL_HEADER = Layout(
         "PoolTag": at(UInt, "four characters that name the owner"),
     },
 )
+POOL_TAG_MASK = 0x7FFF_FFFF
+"""A pool tag without the bit that marks a protected block (up to Windows 7)."""
 
 EXPORTED_TYPES = {
     "PsProcessType": "Process",

@@ -10,6 +10,7 @@ from process_anatomy.findings.rules import Clue, Severity, rule
 from process_anatomy.findings.standing import Standing
 from process_anatomy.walk.across.access import DOUBT
 from process_anatomy.walk.across.tables import Tables
+from process_anatomy.walk.processes.contradictions import RENAMED, RUNS_ON
 from process_anatomy.walk.processes.listed import NOT_READ, Process
 
 LINES = 4
@@ -18,7 +19,7 @@ MISSING = frozenset(f.name for f in fields(Process))
 """How problems begin that tell of a fact that is not there, and of nothing that contradicts another."""
 
 
-OF_OTHER_RULES = ("its name is ", "it has an exit time, but counts ")
+OF_OTHER_RULES = (RENAMED, RUNS_ON)
 """How problems begin that rules of their own judge: a program renamed, a process that ended and runs."""
 
 

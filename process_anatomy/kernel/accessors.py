@@ -103,7 +103,7 @@ def code_checks(said: Iterable[CodeWitness], build: Build) -> Iterator[Check]:
     is not, for a single function may have been patched.
     """
     for each in said:
-        place = build.places.get(each.accessor.layout.name, {}).get(each.accessor.field)
+        place = build.place(each.accessor.layout.name, each.accessor.field)
         if place is None:
             continue
         passed = int(each.offset is not None and each.agrees(place))

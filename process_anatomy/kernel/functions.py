@@ -186,9 +186,13 @@ class _State:
         base = self.registers.get(RegisterExt.full_register(instruction.memory_base)) if plain else None
         if not isinstance(base, Pointer):
             return None
+        return self._shifted(base, int(instruction.memory_displacement))
+
+    def _shifted(self, pointer: Pointer, by: int) -> Pointer:
+        """A pointer so many bytes further on, or back: numbers are as wide as an address, and have a sign."""
         limit = 1 << 8 * self.width
-        moved = (base.offset + int(instruction.memory_displacement)) % limit
-        return replace(base, offset=moved - limit if moved >= limit // 2 else moved)
+        moved = (pointer.offset + by) % limit
+        return replace(pointer, offset=moved - limit if moved >= limit // 2 else moved)
 
     def value(self, instruction: Instruction, operand: int) -> Value:
         """What an operand holds."""
@@ -253,9 +257,7 @@ class _State:
             old, more = more, old
         if not isinstance(old, Pointer) or not isinstance(more, int):
             return self.set(instruction, None)
-        limit = 1 << 8 * self.width
-        moved = (old.offset + (more if instruction.mnemonic == Mnemonic.ADD else -more)) % limit
-        return self.set(instruction, replace(old, offset=moved - limit if moved >= limit // 2 else moved))
+        return self.set(instruction, self._shifted(old, more if instruction.mnemonic == Mnemonic.ADD else -more))
 
     def mask(self, instruction: Instruction) -> bool:
         value, mask = self.value(instruction, 0), self.value(instruction, 1)
@@ -274,10 +276,9 @@ class _State:
 
     def bit(self, instruction: Instruction) -> bool:
         value, number = self.value(instruction, 0), self.value(instruction, 1)
-        known = isinstance(value, Read) and isinstance(number, int) and number < 64
-        self.carry = (
-            value.masked(1 << number) if known and isinstance(value, Read) and isinstance(number, int) else None
-        )
+        self.carry = None
+        if isinstance(value, Read) and isinstance(number, int) and number < 64:
+            self.carry = value.masked(1 << number)
         return True
 
     def shift(self, instruction: Instruction) -> bool:
@@ -292,9 +293,8 @@ class _State:
     def clear(self, instruction: Instruction) -> bool:
         value, other = self.value(instruction, 0), self.value(instruction, 1)
         self.zero = self.carry = None
-        same = instruction.op1_kind == OpKind.REGISTER and instruction.op0_register == instruction.op1_register
         flipped = isinstance(value, Read) and value.tested and isinstance(other, int)
-        return self.set(instruction, 0 if same else value if flipped else None)
+        return self.set(instruction, 0 if _of_itself(instruction) else value if flipped else None)
 
     def invert(self, instruction: Instruction) -> bool:
         return self.set(instruction, self.value(instruction, 0))
@@ -305,8 +305,7 @@ class _State:
         return self.set(instruction, value if isinstance(value, Read) and value.tested else None)
 
     def borrow(self, instruction: Instruction) -> bool:
-        same = instruction.op1_kind == OpKind.REGISTER and instruction.op0_register == instruction.op1_register
-        return self.set(instruction, _tested(self.carry) if same else None)
+        return self.set(instruction, _tested(self.carry) if _of_itself(instruction) else None)
 
     def when_zero(self, instruction: Instruction) -> bool:
         return self.set(instruction, _tested(self.zero))
@@ -337,6 +336,11 @@ class _State:
         self.registers[Register.RBP] = self.stack.get(frame.offset)
         self.registers[Register.RSP] = replace(frame, offset=frame.offset + self.width)
         return True
+
+
+def _of_itself(instruction: Instruction) -> bool:
+    """Whether both operands are the same register."""
+    return bool(instruction.op1_kind == OpKind.REGISTER and instruction.op0_register == instruction.op1_register)
 
 
 def _tested(value: Value) -> Value:

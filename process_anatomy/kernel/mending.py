@@ -56,7 +56,7 @@ def _anchors(build: Build, said: Iterable[CodeWitness]) -> dict[str, dict[str, i
     anchors: dict[str, dict[str, int]] = {}
     for each in said:
         name, field = each.accessor.layout.name, each.accessor.field
-        place = build.places.get(name, {}).get(field)
+        place = build.place(name, field)
         if place is None or each.offset is None or each.accessor.part:
             continue
         start = 8 * each.offset if each.bits is None else each.bits[0]

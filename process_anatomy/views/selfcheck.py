@@ -30,7 +30,7 @@ def rows(request: Request) -> Iterator[Row]:
         },
     )
     for check in proof.checks:
-        place = build.places.get(check.structure, {}).get(check.field)
+        place = build.place(check.structure, check.field)
         yield (
             1,
             {

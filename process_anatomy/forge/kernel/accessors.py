@@ -19,11 +19,11 @@ LOADS = {1: b"\x8a", 2: b"\x0f\xb7", 4: b"\x8b", 8: b"\x48\x8b"}
 
 def functions(build: Build) -> dict[str, bytes]:
     """The code of each function whose field a layout has, by its name."""
-    return {each.function: _code(each, place, build.pointer_size) for each in ACCESSORS if (place := _of(each, build))}
-
-
-def _of(each: Accessor, build: Build) -> Place | None:
-    return build.places.get(each.layout.name, {}).get(each.field)
+    return {
+        each.function: _code(each, place, build.pointer_size)
+        for each in ACCESSORS
+        if (place := build.place(each.layout.name, each.field))
+    }
 
 
 def _code(each: Accessor, place: Place, width: int) -> bytes:

@@ -35,7 +35,7 @@ from structs.debugger import statements
 from structs.ethread import ETHREAD
 from structs.handle import HANDLE_TABLE_ENTRY
 from structs.layout import Layout, MissingField
-from structs.object import EXPORTED_TYPES, OBJECT_HEADER, OBJECT_TYPE, POOL_HEADER
+from structs.object import EXPORTED_TYPES, OBJECT_HEADER, OBJECT_TYPE, POOL_HEADER, POOL_TAG_MASK
 from structs.peb import PEB
 from structs.section import FILE_OBJECT
 from structs.shared_data import KUSER_SHARED_DATA, KUSER_SHARED_DATA_ADDRESS
@@ -48,8 +48,8 @@ and handles every view looks at.
 """
 HANDLES = 16
 """Handles of each of them that are looked at, so that one damaged page does not outvote all others."""
-PROCESS_TAG, TAG_MASK = int.from_bytes(b"Proc", "little"), 0x7FFF_FFFF
-"""Pool tag of processes, without the bit that marks a protected block (up to Windows 7)."""
+PROCESS_TAG = int.from_bytes(b"Proc", "little")
+"""Pool tag of processes."""
 MAJOR_VERSIONS = range(5, 11)
 
 
@@ -167,7 +167,7 @@ def _pool(sample: Sample) -> Iterator[Check]:
     tags = [kernel.view.records(POOL_HEADER, fronts - np.uint64(step)) for step in steps]
     good = np.zeros(len(fronts), dtype=np.bool_)
     for each in tags:
-        good |= each.array("PoolTag") & TAG_MASK == PROCESS_TAG
+        good |= each.array("PoolTag") & POOL_TAG_MASK == PROCESS_TAG
     yield tally("process-tag", tags[0], "PoolTag", good, sample.known)
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from process_anatomy.kernel.identify import Kernel
+from process_anatomy.kernel.observations import not_blank
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import READABLE
@@ -26,13 +27,11 @@ from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.address_space.page_entries import SIZES
 from process_anatomy.walk.address_space.vad_nodes import HIGH_SHIFT, PAGE_SHIFT, SHORT_TAGS
 from process_anatomy.walk.address_space.vad_trees import is_splay_tree
-from structs.object import POOL_HEADER
+from structs.object import POOL_HEADER, POOL_TAG_MASK
 from structs.vad import MMVAD, MMVAD_SHORT
 
 TAGS = tuple(sorted({*SHORT_TAGS, "Vad ", "Vadl", "Vadm"}))
 """Pool tags of VAD nodes."""
-TAG_MASK = 0x7FFF_FFFF
-"""Without the bit that marks a protected pool block."""
 PAGE_LIMIT = 1 << 22
 """Pages of system space that are looked at: 16 GB."""
 NODE_LIMIT = 1 << 18
@@ -104,7 +103,7 @@ def _pool_nodes(kernel: Kernel) -> PoolNodes:
         offsets = space.memory.locate(physical, PAGE)
         there = offsets >= 0
         block = gather(space.memory.octets(), offsets[there], PAGE).view("<u4")[:, first :: unit // 4]
-        page, place = np.nonzero(np.isin(block & np.uint32(TAG_MASK), numbers))
+        page, place = np.nonzero(np.isin(block & np.uint32(POOL_TAG_MASK), numbers))
         headers = virtual[there][page] + place.astype(np.uint64) * np.uint64(unit)
         kept += len(headers)
         found.append(headers)
@@ -143,7 +142,6 @@ def read_nodes(kernel: Kernel, addresses: Addresses) -> list[Node]:
     bits = np.uint64(0 if splay else BALANCE)
     low, high = (records.array(name).astype(np.uint64) for name in ("StartingVpn", "EndingVpn"))
     more, most = (records.array(name).astype(np.uint64) for name in ("StartingVpnHigh", "EndingVpnHigh"))
-    blank = ~(records.data.view(np.uint8).reshape(-1, records.structure.sizeof) != 0).any(axis=1)
     return [
         Node(*facts)
         for facts in zip(
@@ -154,7 +152,7 @@ def read_nodes(kernel: Kernel, addresses: Addresses) -> list[Node]:
             (low << PAGE_SHIFT | more << HIGH_SHIFT).tolist(),
             (high << PAGE_SHIFT | most << HIGH_SHIFT | np.uint64(PAGE - 1)).tolist(),
             _processes(kernel, addresses),
-            (records.whole & ~blank).tolist(),
+            (records.whole & not_blank(records)).tolist(),
             strict=True,
         )
     ]
@@ -165,7 +163,7 @@ def _processes(kernel: Kernel, addresses: Addresses) -> list[int]:
     if MMVAD not in kernel.build or "VadsProcess" not in kernel.build[MMVAD] or POOL_HEADER not in kernel.build:
         return [0] * len(addresses)
     fronts = addresses - np.uint64(kernel.build[POOL_HEADER].sizeof)
-    tags = kernel.view.records(POOL_HEADER, fronts).array("PoolTag").astype(np.uint32) & np.uint32(TAG_MASK)
+    tags = kernel.view.records(POOL_HEADER, fronts).array("PoolTag").astype(np.uint32) & np.uint32(POOL_TAG_MASK)
     long = np.isin(tags, [int.from_bytes(tag.encode(), "little") for tag in TAGS if tag not in SHORT_TAGS])
     named = kernel.view.records(MMVAD, np.where(long, addresses, np.uint64(0))).array("VadsProcess")
     named = named.astype(np.uint64) & ~np.uint64(FLAGS)

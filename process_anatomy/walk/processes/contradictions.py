@@ -23,6 +23,10 @@ MANY = 3
 """Processes whose headers agree on their size, at the least, before another size is called odd."""
 
 
+RENAMED, RUNS_ON = "its name is ", "it has an exit time, but counts "
+"""How the problems begin of a program under another name, and of a process that ended and runs."""
+
+
 def odd_id(pid: int) -> bool:
     """Whether Windows gives no process such an id."""
     return pid % 4 != 0 or pid >= PID_LIMIT
@@ -60,7 +64,7 @@ def contradictions(facts: Mapping[str, Any], owner: Any, section: Any) -> Iterat
     if isinstance(created, int) and isinstance(ended, int) and ended < created:
         yield "it ended before it was created"
     if isinstance(ended, int) and isinstance(facts["threads"], int) and facts["threads"]:
-        yield f"it has an exit time, but counts {facts['threads']} threads that run"
+        yield f"{RUNS_ON}{facts['threads']} threads that run"
     if isinstance(pid, int) and pid not in FIRST and facts["ppid"] == 0:
         yield "it names no parent, though every process but the first has one"
     if isinstance(facts["ppid"], int) and odd_id(facts["ppid"]):
@@ -70,7 +74,7 @@ def contradictions(facts: Mapping[str, Any], owner: Any, section: Any) -> Iterat
     elif isinstance(facts["name"], str) and isinstance(facts["image_path"], str):
         program = facts["image_path"].rpartition("\\")[2]
         if program.isascii() and program[:NAME_LENGTH].lower() != facts["name"][:NAME_LENGTH].lower():
-            yield f"its name is {facts['name']}, but it was made from {facts['image_path']}"
+            yield f"{RENAMED}{facts['name']}, but it was made from {facts['image_path']}"
     runs = isinstance(facts["peb"], int) and _lives(ended) and facts["minimal"] is not True
     if runs and facts["image_path"] == NOT_APPLICABLE:
         yield "it runs, but names no program that it was made from"

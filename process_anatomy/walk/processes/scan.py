@@ -39,7 +39,7 @@ from process_anatomy.walk.processes.objects_in_memory import (
 )
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
-from structs.object import OBJECT_HEADER, POOL_HEADER
+from structs.object import OBJECT_HEADER, POOL_HEADER, POOL_TAG_MASK
 
 PAGE_LIMIT = 1 << 26
 """Pages that are looked at altogether: 256 GB."""
@@ -53,8 +53,6 @@ LEFT_LIMIT = 1 << 12
 """Objects of one kind that are not in place and are kept: however many there are, they push aside none that is."""
 OPTIONAL_UNITS = 13
 """Units of the pool that the optional headers between a pool header and an object's own header fill: fewer than so."""
-TAG_MASK = 0x7FFF_FFFF
-"""Without the bit that marks a protected pool block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,9 @@ def scan(kernel: Kernel) -> Scan:
             break
         pages += len(first)
         kinds = block[:, ::unit] & np.uint8(LOCK_MASK)
-        tags = block.view("<u4")[:, kernel.build[POOL_HEADER].offset("PoolTag") // 4 :: unit // 4] & np.uint32(TAG_MASK)
+        tags = block.view("<u4")[:, kernel.build[POOL_HEADER].offset("PoolTag") // 4 :: unit // 4] & np.uint32(
+            POOL_TAG_MASK
+        )
         for finder in finders:
             finder.look(first, block, kinds, tags)
     found = {finder.kind.layout.name: finder for finder in finders}
