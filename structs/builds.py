@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
@@ -61,6 +61,15 @@ def load(name: str) -> Build:
         },
     )
     return replace(build, later_sizes=LATER_SIZES.get(name, {}))
+
+
+def offsets(structure: str, fields: Sequence[str]) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Pointer size and offsets of some fields of a structure, of each layout that has them all; it loads none."""
+    for name in names():
+        data = _read(name)
+        places = data["structs"].get(structure, (0, {}))[1]
+        if all(field in places for field in fields):
+            yield data["pointer_size"], tuple(places[field][0] for field in fields)
 
 
 def _build(

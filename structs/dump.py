@@ -47,6 +47,16 @@ SUMMARY_SIGNATURES = frozenset({b"SDMP", b"FDMP"})
 """First four bytes of the header of a bitmap of pages (_SUMMARY_DUMP): of a kernel and of a full dump."""
 SUMMARY_VALID = b"DUMP"
 """The second four."""
+SUMMARY_DUMP = Struct(
+    "Signature" / Bytes(4),
+    "ValidDump" / Bytes(4),
+    "DumpOptions" / Int32ul,
+    Padding(0x20 - 0xC),
+    "HeaderSize" / Int64ul,  # where the first page of memory lies in the file
+    "Pages" / Int64ul,  # pages that the file holds
+    "BitmapSize" / Int64ul,  # bits of the bitmap, which follows: one for each page frame of the machine
+)
+"""_SUMMARY_DUMP, after the header of a bitmap dump: the same in 32-bit dumps."""
 DUMP_TYPE_OFFSET32 = 0xF88
 """Where a 32-bit dump header keeps its DumpType."""
 DUMP_TYPE_OFFSET64 = 0xF98

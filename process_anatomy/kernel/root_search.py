@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -88,14 +88,11 @@ class SystemPlaces:
 @cache
 def system_places() -> tuple[SystemPlaces, ...]:
     """Each place that any layout has, once."""
-    found: dict[SystemPlaces, None] = {}
-    for name in builds.names():
-        build = builds.load(name)
-        places = build[EPROCESS].places
-        if {"ImageFileName", "UniqueProcessId", "DirectoryTableBase"} <= places.keys():
-            here = places["ImageFileName"].offset
-            number, root = places["UniqueProcessId"].offset, places["DirectoryTableBase"].offset
-            found[SystemPlaces(build.pointer_size, number - here, root - here)] = None
+    fields = "ImageFileName", "UniqueProcessId", "DirectoryTableBase"
+    found = {
+        SystemPlaces(pointer_size, number - here, root - here): None
+        for pointer_size, (here, number, root) in builds.offsets(EPROCESS.name, fields)
+    }
     return tuple(found)
 
 
@@ -157,6 +154,18 @@ def roots(memory: PhysicalMemory) -> Iterator[Root]:
             others[where] = candidate
     yield from (candidate for where, candidate in others.items() if where not in given)
     yield from doubtful.values()
+
+
+def system_root(memory: PhysicalMemory, end: int) -> Root | None:
+    """System's own page tables, where they map the page that Windows shares with everybody; ``None`` where not found.
+
+    Args:
+        memory: physical memory.
+        end: physical address at which the search for System ends.
+    """
+    within = (contents for pages, contents in takewhile(lambda step: int(step[0][0]) < end, sweep(memory)))
+    systems = islice(chain.from_iterable(_systems(memory, contents) for contents in within), CANDIDATE_LIMIT)
+    return next((root for root in chain(_by_stub(memory), systems) if shows_windows(memory, root)), None)
 
 
 def shows_windows(memory: PhysicalMemory, candidate: Root) -> bool:

@@ -1,14 +1,17 @@
 """Which bytes of an image file are which physical memory, in forms that Volatility reads only in part.
 
 Source: the ELF specification, chapter 5 (program headers), and QEMU's dump.c, which writes such files for ``virsh dump
---memory-only``; LiME's manual (a header of 32 bytes before each range).
+--memory-only``; LiME's manual (a header of 32 bytes before each range); ReactOS's and Volatility's _SUMMARY_DUMP.
 """
 
 from __future__ import annotations
 
 import struct
 
-from process_anatomy.memory.physical import PageReader, Run
+import numpy as np
+
+from process_anatomy.memory.physical import PAGE, PageReader, Run
+from structs.dump import SUMMARY_DUMP, SUMMARY_SIGNATURES, SUMMARY_VALID
 
 RUN_LIMIT = 1 << 16
 """Ranges of a file at the most; real ones have a few dozen."""
@@ -70,6 +73,31 @@ def lime_runs(read: PageReader, size: int) -> tuple[list[Run], int]:
         found.append(Run(first, last - first + 1, place))
         place += last - first + 1
     return apart(found), max(size - place, 0)
+
+
+def bitmap_runs(read: PageReader, place: int) -> list[Run]:
+    """The pages of a bitmap dump, which lie one after another in the order of their bits.
+
+    Args:
+        read: gives bytes of the file, ``None`` where it has not all of them.
+        place: where the header of the bitmap begins.
+
+    Returns:
+        No run where there is no such header, or not all of its bitmap.
+    """
+    head = read(place, SUMMARY_DUMP.sizeof())
+    if head is None or head[:4] not in SUMMARY_SIGNATURES or head[4:8] != SUMMARY_VALID:
+        return []
+    summary = SUMMARY_DUMP.parse(head)
+    octets = read(place + len(head), -(-summary.BitmapSize // 8))
+    if not octets:
+        return []
+    bits = np.unpackbits(np.frombuffer(octets, dtype=np.uint8), bitorder="little", count=summary.BitmapSize)
+    edges = np.flatnonzero(np.diff(bits.astype(np.int8), prepend=0, append=0))
+    starts, lengths = edges[::2], edges[1::2] - edges[::2]
+    before = np.cumsum(lengths) - lengths
+    found = zip(starts.tolist(), lengths.tolist(), before.tolist(), strict=True)
+    return [Run(start * PAGE, length * PAGE, summary.HeaderSize + earlier * PAGE) for start, length, earlier in found]
 
 
 def apart(runs: list[Run]) -> list[Run]:

@@ -6,10 +6,12 @@ The only package of the engine that imports volatility3.
 from process_anatomy.volatility.cells import grid, safe_text
 from process_anatomy.volatility.opening import open_kernel, open_path
 from process_anatomy.volatility.options import process_ids, repeated_option
+from process_anatomy.volatility.page_tables import KernelTablesStacker
 from process_anatomy.volatility.plugin import Anatomy, PluginError, stock_privilege_descriptions
 
 __all__ = [
     "Anatomy",
+    "KernelTablesStacker",
     "PluginError",
     "grid",
     "open_kernel",

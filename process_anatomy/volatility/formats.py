@@ -1,4 +1,4 @@
-"""Layers over image files that the stock ones do not read: kernel bitmap dumps, 32-bit cores, LiME with a tail."""
+"""Layers over image files that the stock ones do not read, or not well: bitmap dumps, 32-bit cores, cut LiME."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from volatility3.framework import constants, interfaces
 from volatility3.framework.layers import crash, lime, segmented
 from volatility3.framework.layers.physical import FileLayer
 
-from process_anatomy.volatility.layers import dump_type, on_top, peek
-from structs.dump import DUMP_TYPE_BITMAP_FULL, DUMP_TYPES_AS_BITMAP, SUMMARY_SIGNATURES, SUMMARY_VALID, VALID_DUMP32
+from process_anatomy.volatility.layers import CutOffLayer, dump_type, on_top, peek
+from structs.dump import DUMP_TYPE_BITMAP_FULL, DUMP_TYPES_AS_BITMAP, VALID_DUMP32
 
 if TYPE_CHECKING:
     from process_anatomy.memory.physical import Run
@@ -19,29 +19,54 @@ PAGE = 0x1000
 
 
 class _BitmapDump:
-    """A dump that has the form of a full bitmap dump and another type in its header."""
+    """A dump that has the form of a full bitmap dump, whatever the type in its header."""
 
-    supported_dumptypes = sorted(DUMP_TYPES_AS_BITMAP)
-    dump_type: int
+    supported_dumptypes = sorted({DUMP_TYPE_BITMAP_FULL} | DUMP_TYPES_AS_BITMAP)
     name: str
     config: Any
     context: interfaces.context.ContextInterface
     headerpages: int
+    _segments: list[tuple[int, int, int, int]]
 
     def _load_segments(self) -> None:
-        start = peek(self.context.layers[self.config["base_layer"]], self.headerpages * PAGE, 8) or b""
-        if start[:4] not in SUMMARY_SIGNATURES or start[4:] != SUMMARY_VALID:
+        from process_anatomy.memory.image_files import bitmap_runs
+
+        file = self.context.layers[self.config["base_layer"]]
+        self._segments = _segments(bitmap_runs(partial(peek, file), self.headerpages * PAGE))
+        if not self._segments:
             raise crash.WindowsCrashDumpFormatException(self.name, "no bitmap of pages follows the header")
-        self.dump_type = DUMP_TYPE_BITMAP_FULL
-        super()._load_segments()  # type: ignore[misc]  # of the stock layer beside this class
 
 
 class BitmapDump32Layer(_BitmapDump, crash.WindowsCrashDump32Layer):
-    """A 32-bit kernel bitmap dump."""
+    """A 32-bit bitmap dump."""
 
 
 class BitmapDump64Layer(_BitmapDump, crash.WindowsCrashDump64Layer):
-    """A 64-bit kernel bitmap dump, as Windows writes it where dumps are set to "automatic"."""
+    """A 64-bit bitmap dump; Windows writes one where dumps are set to "automatic"."""
+
+
+class BitmapDumpStacker(interfaces.automagic.StackerLayerInterface):
+    """Stacks these before Volatility's own layer, which asks for bit by bit and never ends on some cut files."""
+
+    stack_order = crash.WindowsCrashDumpStacker.stack_order - 1
+    exclusion_list = ["mac", "linux"]
+
+    @classmethod
+    def stack(
+        cls,
+        context: interfaces.context.ContextInterface,
+        layer_name: str,
+        progress_callback: constants.ProgressCallback = None,
+    ) -> interfaces.layers.DataLayerInterface | None:
+        """The layer, a stand-in where the dump is cut off before its first page, ``None`` where the file is no such."""
+        file = context.layers[layer_name]
+        if not isinstance(file, FileLayer) or dump_type(file) not in BitmapDump64Layer.supported_dumptypes:
+            return None
+        wide = peek(file, 4, 4) != VALID_DUMP32
+        try:
+            return on_top(context, layer_name, BitmapDump64Layer if wide else BitmapDump32Layer)
+        except crash.WindowsCrashDumpFormatException:
+            return on_top(context, layer_name, CutOffLayer)
 
 
 class Elf32Layer(segmented.SegmentedLayer):
@@ -94,10 +119,7 @@ class FormatsStacker(interfaces.automagic.StackerLayerInterface):
         kind = _form(base) if isinstance(base, FileLayer) else None
         if kind is None:
             return None
-        try:
-            made = on_top(context, layer_name, kind)
-        except crash.WindowsCrashDumpFormatException:
-            return None
+        made = on_top(context, layer_name, kind)
         return made if made.maximum_address else None
 
 
@@ -106,8 +128,6 @@ def _form(file: FileLayer) -> type[segmented.SegmentedLayer] | None:
     from process_anatomy.memory.image_files import ELF_START, LIME_START
 
     head = peek(file, 0, 8) or b""
-    if dump_type(file) in DUMP_TYPES_AS_BITMAP:
-        return BitmapDump32Layer if head[4:] == VALID_DUMP32 else BitmapDump64Layer
     if head.startswith(ELF_START):
         return Elf32Layer
     return LimePartLayer if head.startswith(LIME_START) else None

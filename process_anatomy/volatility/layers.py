@@ -53,6 +53,13 @@ class UnrecognisedLayer(segmented.SegmentedLayer):
         self._segments = [(0, 0, size, size)] if size > 0 else []
 
 
+class CutOffLayer(UnrecognisedLayer):
+    """A file that ends before the memory that it should hold, of which no stock layer is to try anything."""
+
+    def _load_segments(self) -> None:
+        self._segments = []
+
+
 class SmallDumpStacker(interfaces.automagic.StackerLayerInterface):
     """Stacks :class:`SmallDumpLayer` on files that are small memory dumps."""
 

@@ -9,8 +9,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from process_anatomy.memory.image_files import RUN_LIMIT, apart, elf32_runs, lime_runs
-from process_anatomy.memory.physical import Run
+from process_anatomy.memory.image_files import RUN_LIMIT, apart, bitmap_runs, elf32_runs, lime_runs
+from process_anatomy.memory.physical import PAGE, Run
 
 Reader = Callable[[int, int], bytes | None]
 
@@ -38,6 +38,31 @@ def core(segments: list[tuple[int, int, int, int]], kind: int = 4, count: int | 
 def lime(*ranges: tuple[int, int]) -> bytes:
     """A LiME file of ranges: first address and bytes."""
     return b"".join(struct.pack("<4sIQQQ", b"EMiL", 1, at, at + size - 1, 0) + bytes(size) for at, size in ranges)
+
+
+def bitmap(pages: set[int], bits: int, place: int = PAGE) -> bytes:
+    """A bitmap dump without its dump header: the pages that it holds, and for how many it has a bit."""
+    octets = bytearray(-(-bits // 8))
+    for page in pages:
+        octets[page // 8] |= 1 << page % 8
+    head = b"SDMPDUMP".ljust(0x20, b"\0") + struct.pack("<QQQ", 2 * PAGE, len(pages), bits)
+    return bytes(place) + head + octets
+
+
+@given(st.sets(st.integers(0, 299), min_size=1), st.integers(300, 333))
+def test_each_page_of_a_bitmap_dump_lies_after_those_with_lower_bits(pages: set[int], bits: int) -> None:
+    runs = bitmap_runs(reader(bitmap(pages, bits)), PAGE)
+    places = {
+        (run.start + offset) // PAGE: run.offset + offset for run in runs for offset in range(0, run.length, PAGE)
+    }
+    assert places == {page: 2 * PAGE + number * PAGE for number, page in enumerate(sorted(pages))}
+    assert all(one.start + one.length < other.start for one, other in pairwise(runs))
+
+
+@given(st.integers(0, PAGE + 0x38 + 37))
+def test_a_bitmap_that_is_cut_off_gives_no_page(size: int) -> None:
+    """However many bits its header promises."""
+    assert bitmap_runs(reader(bitmap({1, 2, 299}, 300)[:size]), PAGE) == []
 
 
 def test_a_core_file_holds_its_loaded_segments_by_address() -> None:

@@ -9,10 +9,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from volatility3.framework import contexts
+from volatility3.framework.layers import crash
+from volatility3.framework.layers.physical import FileLayer
 
 from process_anatomy.errors import ImageError, NotWindows, NotYet
 from process_anatomy.forge import LAB, forge, write_lime
-from process_anatomy.volatility import declining, open_path
+from process_anatomy.volatility import declining, formats, open_path
+from process_anatomy.volatility.layers import on_top
 from process_anatomy.walk.processes.listed import processes
 from structs.dump import DUMP_TYPE_OFFSET64
 from tests.conftest import ROOT
@@ -64,6 +68,27 @@ def test_a_cut_kernel_bitmap_dump_is_told_as_truncated(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 4])
     with pytest.raises(NotWindows, match=r"truncated: \d+ bytes that its header promises are not in it"):
         open_path(path)
+
+
+@pytest.mark.parametrize("size", [0x1000, 0x1800, 0x2000, 0x2001, 0x2037, 0x2040])
+def test_a_bitmap_dump_that_ends_before_its_first_page_is_told_as_cut_off(size: int, tmp_path: Path) -> None:
+    """Volatility's own layer of it never ends on some of these."""
+    path = tmp_path / "full.dmp"
+    path.write_bytes(SAMPLE.read_bytes()[:size])
+    with pytest.raises(NotWindows, match="its header, or the list of pages that follows it, is damaged or cut off"):
+        open_path(path)
+
+
+def test_volatility_finds_the_same_pages_in_a_bitmap_dump() -> None:
+    """Its own layer, which asks for each bit by itself."""
+    context = contexts.Context()
+    context.config["file.location"] = SAMPLE.as_uri()
+    context.add_layer(FileLayer(context, "file", "file"))
+    ours, stock = (on_top(context, "file", kind) for kind in (formats.BitmapDump64Layer, crash.WindowsCrashDump64Layer))
+    end = stock.maximum_address
+    assert ours.maximum_address == end
+    assert list(ours.mapping(0, end, ignore_errors=True)) == list(stock.mapping(0, end, ignore_errors=True))
+    context.layers["file"].destroy()
 
 
 @pytest.mark.parametrize(
