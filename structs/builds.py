@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any, cast
 
 from structs.families import LAYOUTS
+from structs.handle import FIVE_LEVEL_PLACES, HANDLE_TABLE_ENTRY
 from structs.later_sizes import LATER_SIZES
 from structs.layout import Build, LayoutError, Place
 from structs.machines import BY_POINTER_SIZE, KERNELS
@@ -179,6 +180,18 @@ def with_entries(build: Build, size: int) -> Build:
     } | {"SegmentPteTemplate": replace(template, size=size)}
     sizes = {**build.sizes, SEGMENT.name: build.sizes[SEGMENT.name] + 2 * more}
     return replace(build, sizes=sizes, places={**build.places, SEGMENT.name: places}, _bound={})
+
+
+def with_five_levels(build: Build) -> Build:
+    """The layout as the kernel for page tables of five levels packs the entries of its handle tables.
+
+    What is published of layouts was taken from kernels for four levels, so that it is an estimate.
+    """
+    entry = build.places.get(HANDLE_TABLE_ENTRY.name, {})
+    if build.pointer_size != 8 or not entry.keys() >= FIVE_LEVEL_PLACES.keys():
+        return build
+    places = {**build.places, HANDLE_TABLE_ENTRY.name: {**entry, **FIVE_LEVEL_PLACES}}
+    return replace(build, places=places, _bound={})
 
 
 def wow64(number: int) -> Build:

@@ -70,6 +70,12 @@ def by_stamp(timestamp: int, size: int) -> KernelFile | None:
     return None if at < 0 else _line(at + 1, "time stamp and size")
 
 
+def by_version(name: str, build: int, revision: int) -> KernelFile | None:
+    """The file with this name and version; ``None`` where it is not known."""
+    at = _table().find(b"\t%s\t%d.%d\t" % (name.encode("ascii", "replace"), build, revision))
+    return None if at < 0 else _line(at, "version")
+
+
 def by_pdb(guid: str, age: int) -> KernelFile | None:
     """The file with this PDB; ``None`` where it is not known.
 

@@ -56,14 +56,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=None,
         help="x86: with or without physical address extension; else what the layout usually has",
     )
+    parser.add_argument(
+        "--five-levels", action="store_true", help="x64 from 26100 on: page tables of five levels (LA57)"
+    )
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="decides every address and frame")
     chosen = parser.parse_args(arguments)
     try:
-        image = forge(EVERY[chosen.scenario], chosen.seed, chosen.build, chosen.pae)
+        image = forge(EVERY[chosen.scenario], chosen.seed, chosen.build, chosen.pae, chosen.five_levels)
     except (ValueError, LayoutError) as error:
         parser.error(str(error))
     number = image.truth["build"]
     name = f"lab-{number}-x86" if image.pointer_size == 4 else NAMES.get(number, f"lab-{number}")
+    name = f"{name}-la57" if chosen.five_levels else name
     name = name.replace("lab", chosen.scenario, 1)
     try:
         written = write_all(image, chosen.output, name, chosen.format)

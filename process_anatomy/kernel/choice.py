@@ -62,6 +62,12 @@ class Servicing:
         return kernel_files.by_stamp(self.image.timestamp, self.image.size) or by_pdb
 
     @cached_property
+    def five_levels(self) -> bool:
+        """Whether it is the kernel for page tables of five levels, of which no layouts are published."""
+        named = self.image is not None and self.image.is_for_five_levels
+        return self.space.mode is paging.LA57 or named or (self.file is not None and self.file.five_levels)
+
+    @cached_property
     def code(self) -> tuple[CodeWitness, ...]:
         """What the kernel's own functions say of where fields lie."""
         return () if self.image is None else tuple(heard(self.image))
@@ -103,6 +109,8 @@ class Servicing:
         doubtful = bool(said.doubt)
         if self.by_pdb is not None and self.by_pdb.estimated and not self._only_pae_differs(self.by_pdb):
             origin, doubtful = f"{origin}; facts of its PDB differ from every layout known", True
+        if self.five_levels:
+            origin, doubtful = f"{origin}, of the kernel for page tables of four levels", True
         return replace(build, estimated=build.estimated or doubtful, origin=origin)
 
     def _only_pae_differs(self, build: Build) -> bool:

@@ -16,6 +16,7 @@ from process_anatomy.errors import Error, ImageError, NotWindows, NotYet
 from process_anatomy.kernel.candidates import IMAGE_RANGE, kernel_images
 from process_anatomy.kernel.choice import Servicing, best, certain, likely, others
 from process_anatomy.kernel.debugger_block import DebuggerBlock, block_without_image, debugger_block
+from process_anatomy.kernel.handle_entries import packed
 from process_anatomy.kernel.image import SIZE_LIMIT, KernelImage, Pdb
 from process_anatomy.kernel.kernel import Crash, Kernel
 from process_anatomy.kernel.lists import pointers_of
@@ -183,7 +184,8 @@ def _chosen(
                 if sure:
                     break
             if fitting:
-                return fitting[-1] if sure else best(fitting, servicing)
+                kernel = fitting[-1] if sure else best(fitting, servicing)
+                return packed(kernel) if servicing.five_levels else kernel
     stated = f"a Windows kernel (build {number or 'unknown'}) is at {base:#x}, but "
     if not doubts:
         raise NotWindows(stated + "neither PsInitialSystemProcess nor a debugger block leads to a process")

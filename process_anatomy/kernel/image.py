@@ -14,6 +14,7 @@ import pefile
 
 from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.space import Space
+from structs import kernel_files
 from structs.machines import ARM64, X64, X86
 
 HEADER_BYTES = PAGE
@@ -25,7 +26,7 @@ SIZE_LIMIT = 1 << 26
 EXPORT_LIMIT = 1 << 16
 CODE_VIEW = struct.Struct("<4s16sI")
 CODE_VIEW_TYPE = 2
-KERNEL_NAMES = {"ntoskrnl.exe", "ntkrnlmp.exe", "ntkrnlpa.exe", "ntkrpamp.exe"}
+KERNEL_NAMES = {"ntoskrnl.exe", "ntkrnlmp.exe", "ntkrnlpa.exe", "ntkrpamp.exe", kernel_files.FIVE_LEVELS}
 PEFILE_TROUBLE = (
     pefile.PEFormatError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, struct.error
 )  # fmt: skip
@@ -168,10 +169,19 @@ class KernelImage(PeImage):
         return self.text(self._exports.Name) if self._exports else ""
 
     def is_kernel(self) -> bool:
-        """Whether it is the Windows kernel: by its export directory's name, or by its PDB's."""
-        if self.export_name.lower() in KERNEL_NAMES:
-            return True
-        return not self.export_name and self.pdb is not None and f"{self.pdb.name[:-4]}.exe".lower() in KERNEL_NAMES
+        """Whether it is the Windows kernel: by its export directory's name, its PDB's, or the marks of a known file."""
+        if self.export_name:
+            return self.export_name.lower() in KERNEL_NAMES
+        if self.pdb is not None:
+            return f"{self.pdb.name[:-4]}.exe".lower() in KERNEL_NAMES
+        return kernel_files.by_stamp(self.timestamp, self.size) is not None
+
+    @property
+    def is_for_five_levels(self) -> bool:
+        """Whether it says that it is the kernel for page tables of five levels: by any of the three."""
+        named = self.export_name, f"{self.pdb.name[:-4]}.exe" if self.pdb else ""
+        file = kernel_files.by_stamp(self.timestamp, self.size)
+        return kernel_files.FIVE_LEVELS in map(str.lower, named) or (file is not None and file.five_levels)
 
     def export(self, name: str) -> int | None:
         """Address of an exported variable or function, or ``None`` where it is not found.

@@ -96,14 +96,16 @@ def system_places() -> tuple[SystemPlaces, ...]:
     return tuple(found)
 
 
-def find_kernel(memory: PhysicalMemory, isf: Build | None = None) -> Kernel | None:
+def find_kernel(memory: PhysicalMemory, isf: Build | None = None, said: int | None = None) -> Kernel | None:
     """The kernel behind the first candidate that proves to have one; ``None`` where none does.
 
     Args:
         memory: physical memory.
         isf: a layout from the user's own symbol table.
+        said: where somebody who reads no tables of five levels took page tables to be; tried first as the top of such.
     """
-    return first_kernel(memory, roots(memory), isf)
+    wide = [] if said is None else [Root(said, LA57, "what Volatility found")]
+    return first_kernel(memory, chain((one for one in wide if shows_windows(memory, one)), roots(memory)), isf)
 
 
 def kernel_at(memory: PhysicalMemory, root: int, isf: Build | None = None) -> Kernel | None:

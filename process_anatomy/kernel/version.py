@@ -41,6 +41,7 @@ FLAVOURS = {
     "ntkrnlmp": "for several processors",
     "ntkrnlpa": "for one processor, PAE",
     "ntkrpamp": "for several processors, PAE",
+    "ntkrla57": "for page tables of five levels",
 }
 """Name that the kernel was linked under, to what it was made for; every one is loaded as ntoskrnl.exe."""
 

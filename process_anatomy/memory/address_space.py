@@ -7,7 +7,7 @@ import numpy as np
 from process_anatomy.memory import paging
 from process_anatomy.memory.physical import END_OF_ADDRESSES, PAGE, PhysicalMemory, gather
 from process_anatomy.memory.software_entries import SoftwareEntries, entry_format
-from process_anatomy.memory.space import SYSTEM_START, Addresses, Mask, Octets
+from process_anatomy.memory.space import Addresses, Mask, Octets
 from structs.layout import Build
 
 
@@ -37,7 +37,7 @@ class AddressSpace:
         self.root = root
         self.mode = mode
         self.pointer_size = mode.pointer_size
-        self.system_start = system_start or SYSTEM_START[self.pointer_size]
+        self.system_start = system_start or mode.system_start
         self.software = software
         self._pages: dict[int, int | None] = {}
 

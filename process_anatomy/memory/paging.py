@@ -105,6 +105,11 @@ class Mode:
         """Lowest address bit that each level's index takes, top level first."""
         return tuple(level.shift for level in self.levels)
 
+    @property
+    def system_start(self) -> int:
+        """Where the upper half of the addresses begins, which is system space unless the kernel says otherwise."""
+        return (1 << 8 * self.pointer_size) - (1 << self.bits - 1)
+
     def table_size(self, level: int) -> int:
         """Bytes of a table of a level."""
         return self.entry_size << self.levels[level].bits

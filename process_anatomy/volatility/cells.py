@@ -52,7 +52,8 @@ TYPES: dict[Any, Any] = {
     TEXTS: str,
 }
 """Kind of a column to the type that Volatility's renderers know."""
-MASK_48 = (1 << 48) - 1
+BITS = 48
+"""Of an address, where Volatility's layers translate no more."""
 SHORT_ADDRESSES: dict[str, frozenset[str]] = {
     "claims": frozenset({"Offset"}),
     "completeness": frozenset({"Offset"}),
@@ -78,7 +79,7 @@ SHORT_ADDRESSES: dict[str, frozenset[str]] = {
     ),
     "tokens": frozenset({"Offset"}),
 }
-"""Columns, by view, whose kernel addresses are printed as stock plugins print them: without their upper 16 bits."""
+"""Columns, by view, whose kernel addresses are printed as stock plugins print them: the bits that are translated."""
 
 
 def column_type(column: Column) -> Any:
@@ -94,17 +95,18 @@ def _moment(value: Any) -> Any:
     return moment(value) or renderers.UnparsableValue()
 
 
-def _short(value: int) -> Any:
-    return format_hints.Hex(value & MASK_48)
-
-
 MAKERS: dict[Any, Callable[[Any], Any]] = {TEXT: _text, TIME: _moment}
 """Kind of a column to what makes a cell of a value that is there; of other kinds the type itself does."""
 
 
-def _converter(column: Column, short: bool) -> Callable[[Any], Any]:
-    """What makes cells of a column of its values."""
-    made = _short if short else MAKERS.get(column.kind) or column_type(column)
+def _converter(column: Column, bits: int | None) -> Callable[[Any], Any]:
+    """What makes cells of a column of its values, of addresses only so many of the lowest bits."""
+    mask = (1 << (bits or 0)) - 1
+
+    def shortened(value: int) -> Any:
+        return format_hints.Hex(value & mask)
+
+    made = shortened if bits else MAKERS.get(column.kind) or column_type(column)
     if column.kind is TEXTS:
         separator, empty = column.separator, column.empty
 
@@ -120,10 +122,16 @@ def _converter(column: Column, short: bool) -> Callable[[Any], Any]:
     return cell
 
 
-def grid(view: View, rows: Iterable[Row]) -> renderers.TreeGrid:
-    """Rows of a view as Volatility's grid."""
+def grid(view: View, rows: Iterable[Row], bits: int = BITS) -> renderers.TreeGrid:
+    """Rows of a view as Volatility's grid.
+
+    Args:
+        view: the view.
+        rows: its rows.
+        bits: of an address that are translated.
+    """
     short = SHORT_ADDRESSES.get(view.name, frozenset())
-    converters = [(column.name, _converter(column, column.name in short)) for column in view.columns]
+    converters = [(column.name, _converter(column, bits if column.name in short else None)) for column in view.columns]
 
     def made(cells: Cells) -> tuple[Any, ...]:
         return tuple([convert(cells[name]) for name, convert in converters])

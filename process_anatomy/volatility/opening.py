@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from structs.layout import Build
 
 
+FIVE_LEVELS = (
+    "the page tables have five levels (LA57), which no layer of Volatility's reads: they are read by ours, and stock"
+    " plugins cannot read this image"
+)
+
+
 def physical_memory(context: interfaces.context.ContextInterface, name: str) -> PhysicalMemory:
     """Physical memory over a layer: a mapped file where its bytes lie in one, else a page cache."""
     import numpy as np
@@ -100,8 +106,15 @@ def open_kernel(
     own = read_isf(isf) if isf else None
     kernel = _opened(context, name, own, dtb)
     other = other_kernel(kernel, own) if own else ""
-    told = (*doubts(context, name), *([other] if other else ()))
+    told = (*doubts(context, name), *([other] if other else ()), *([FIVE_LEVELS] if has_five_levels(kernel) else ()))
     return replace(kernel, doubts=told) if told else kernel
+
+
+def has_five_levels(kernel: Kernel) -> bool:
+    """Whether its page tables have five levels."""
+    from process_anatomy.memory.paging import LA57
+
+    return getattr(kernel.space, "mode", None) is LA57
 
 
 def _opened(context: interfaces.context.ContextInterface, name: str, own: Build | None, dtb: int | None) -> Kernel:
@@ -138,7 +151,7 @@ def _opened(context: interfaces.context.ContextInterface, name: str, own: Build 
     try:
         return identify(memory, int(layer.config["page_map_offset"]), own, mode_of(layer))
     except ImageError as error:
-        found = find_kernel(memory, own)
+        found = find_kernel(memory, own, int(layer.config["page_map_offset"]))
         if found is None:
             raise arm64(memory) or error from None
         return found

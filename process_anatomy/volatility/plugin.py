@@ -15,7 +15,7 @@ from volatility3.framework import constants, interfaces, renderers
 from process_anatomy.errors import Error
 from process_anatomy.views.declaration import Request, View
 from process_anatomy.views.problems import answer
-from process_anatomy.volatility.cells import grid, safe_file_name, safe_text
+from process_anatomy.volatility.cells import BITS, grid, safe_file_name, safe_text
 from process_anatomy.volatility.opening import open_kernel
 from process_anatomy.volatility.options import (
     explain_requirement,
@@ -93,7 +93,7 @@ class Anatomy:
         except (Error, LayoutError, SmallDumpError) as error:
             kind = CommandError if by_command else PluginError
             raise kind(f"windows.anatomy.{self.view.name}: {safe_text(str(error))}") from None
-        return grid(self.view, itertools.chain(first, rows))
+        return grid(self.view, itertools.chain(first, rows), bits_of(request))
 
     def _request(self) -> tuple[Request, str]:
         """What was asked, and why the rows are not to be trusted, empty where they are.
@@ -156,6 +156,12 @@ class Anatomy:
         except BaseException:
             discard(file)
             raise
+
+
+def bits_of(request: Request) -> int:
+    """Bits of an address that the page tables of the image translate, at least those of a stock layer for x64."""
+    space = None if request.tables is None else request.tables.kernel.space
+    return max(BITS, getattr(getattr(space, "mode", None), "bits", BITS))
 
 
 def discard(file: Any) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
+from process_anatomy.kernel.handle_entries import AUDIT, INHERIT, PROTECT
 from process_anatomy.notes import default
 from process_anatomy.notes.explainer import Explainer
 from process_anatomy.notes.handle_rows import KINDS, handle_note, step_note, way_note
 from process_anatomy.walk.across.access import POWERS, READING, Side, Step, Way
-from process_anatomy.walk.handles.entries import AUDIT, INHERIT, PROTECT
 from process_anatomy.walk.handles.opened import Handle
 from process_anatomy.walk.handles.rights import all_rights, rights_text
 from process_anatomy.walk.handles.targets import NO_TARGET, Target

@@ -8,7 +8,7 @@ from typing import Any
 from process_anatomy.forge import Image
 from process_anatomy.kernel.identify import Kernel, identify
 from process_anatomy.memory.address_space import AddressSpace
-from process_anatomy.memory.paging import PAE, X64, X86, Mode, translate_one
+from process_anatomy.memory.paging import LA57, PAE, X64, X86, Mode, translate_one
 from process_anatomy.memory.physical import CachedMemory
 from structs.layout import Layout
 
@@ -58,7 +58,7 @@ def kernel_of(image: Image, frames: Frames | None = None) -> Kernel:
 def mode_of(image: Image) -> Mode:
     """The format of an image's page tables."""
     if image.pointer_size != X86.pointer_size:
-        return X64
+        return LA57 if "five_levels" in image.truth else X64
     return PAE if image.truth["pae"] else X86
 
 

@@ -15,6 +15,7 @@ from process_anatomy.absent import Absent
 from process_anatomy.errors import Error
 from process_anatomy.forge import Image, forge
 from process_anatomy.forge.cast.hiding import HIDING
+from process_anatomy.kernel.handle_entries import EntryForm
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.image import KernelImage
 from process_anatomy.kernel.objects import FIRST_POINTED, object_headers, object_types
@@ -25,7 +26,6 @@ from process_anatomy.walk.across.tables import Tables
 from process_anatomy.walk.crossview.crossings import CrossTable, crossview
 from process_anatomy.walk.crossview.sightings import CSR
 from process_anatomy.walk.crossview.verdicts import HIDDEN, REMNANT
-from process_anatomy.walk.handles.entries import EntryForm
 from process_anatomy.walk.handles.opened import handles
 from process_anatomy.walk.handles.tables import cid_table
 from process_anatomy.walk.processes.listed import processes

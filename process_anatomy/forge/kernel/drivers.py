@@ -9,7 +9,6 @@ from process_anatomy.forge.ground.generations import FIRST_WITH_ALL, version_of
 from process_anatomy.forge.ground.records import pointers, record, ring, text
 from process_anatomy.forge.kernel.files import kernel_folder
 from process_anatomy.forge.kernel.image import KernelImage
-from process_anatomy.forge.memory.modes import X64
 from process_anatomy.forge.memory.pool import Pool
 from structs.peb import LDR_DATA_TABLE_ENTRY
 
@@ -38,7 +37,7 @@ def load_drivers(kernel: KernelImage, pools: tuple[Pool, Pool], dice: Dice) -> l
     build, places = kernel.build, kernel.places
     nonpaged, strings = pools
     folder = kernel_folder(build)
-    whole = version_of(build) >= FIRST_WITH_ALL and kernel.space.mode is X64
+    whole = version_of(build) >= FIRST_WITH_ALL and kernel.space.mode.is_long
     drivers = [each for each in DRIVERS if whole or each[0] not in NEW_DRIVERS]
     named = [(kernel.name, folder, kernel.size), *((n, f.replace(SYSTEM_FOLDER, folder), s) for n, f, s in drivers)]
     entries = [nonpaged.allocate(build[LDR_DATA_TABLE_ENTRY].sizeof, b"MmLd") for _ in named]

@@ -1,19 +1,21 @@
 """Names of the kernel's file: as it was built, as it is installed, and where the list of modules says it lies.
 
 Source: "Windows Internals" (ntoskrnl.exe for one processor, ntkrnlmp.exe for several; ntkrnlpa.exe and ntkrpamp.exe
-with physical address extension).
+with physical address extension); ntkrla57.exe, for page tables of five levels, is loaded as ntoskrnl.exe.
 """
 
 from __future__ import annotations
 
 from process_anatomy.forge.ground.generations import processors, version_of
-from process_anatomy.forge.memory.modes import PAE, X64, Mode
+from process_anatomy.forge.memory.modes import LA57, PAE, Mode
 from structs.layout import Build
 
 
 def kernel_file(build: Build, mode: Mode) -> str:
     """Name, without ending, that the kernel's file was built under; its symbols have it too."""
-    if mode is X64:
+    if mode is LA57:
+        return "ntkrla57"
+    if mode.is_long:
         return "ntkrnlmp"
     if processors(build) == 1:
         return "ntkrnlpa" if mode is PAE else "ntoskrnl"

@@ -15,13 +15,13 @@ from process_anatomy.forge.ground.records import pointers
 from process_anatomy.forge.kernel import accessors
 from process_anatomy.forge.kernel.files import installed_as, kernel_file
 from process_anatomy.forge.memory.frames import KERNEL_CODE, KERNEL_DATA, PAGE, WRITE
-from process_anatomy.forge.memory.modes import PAE, X64
+from process_anatomy.forge.memory.modes import LA57, PAE, Mode
 from process_anatomy.forge.memory.page_tables import Space
 from process_anatomy.forge.memory.protections import PROTECT_TO_VALUE
 from process_anatomy.forge.memory.system_space import SystemSpace
 from process_anatomy.forge.pe import headers as pe
 from process_anatomy.forge.pe.contents import RESOURCES, resources
-from structs import builds
+from structs import builds, kernel_files
 from structs.debugger import KDBG_TAG, KDDEBUGGER_DATA64
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
@@ -196,14 +196,30 @@ SIGN = 0xFFFFFFFF00000000
 """What extends a 32-bit address of the upper half with its sign."""
 
 
-def pdb_of(build: Build) -> tuple[str, int]:
+def pdb_of(build: Build, mode: Mode) -> tuple[str, int]:
     """GUID and age of a PDB that is known to have exactly this layout; else made from the build's name."""
+    if mode is LA57:
+        return five_level_pdb(build)
     return published_pdb(build) or (hashlib.sha256(build.name.encode()).hexdigest()[:32].upper(), 1)
 
 
 def published_pdb(build: Build) -> tuple[str, int] | None:
     """GUID and age of a PDB that is known to have exactly this layout; ``None`` where none is known."""
     return next(builds.published_pdbs(build.name), None)
+
+
+def five_level_pdb(build: Build) -> tuple[str, int]:
+    """GUID and age of the PDB of the kernel for five levels that has the layout's version.
+
+    Raises:
+        ValueError: no such file is known.
+    """
+    _, number, revision = build.name.split("-")[:3]
+    file = kernel_files.by_version(kernel_files.FIVE_LEVELS, int(number), int(revision))
+    if file is None or not file.pdb:
+        raise ValueError(f"no kernel for page tables of five levels is known of version {number}.{revision}")
+    guid, _, age = file.pdb.partition("-")
+    return guid, int(age)
 
 
 def _narrow_places(build: Build) -> dict[str, int]:
@@ -242,9 +258,9 @@ class KernelImage:
 
     def __init__(self, build: Build, space: Space, dice: Dice, places: SystemSpace) -> None:
         self.build, self.space, self.places = build, space, places
-        narrow = space.mode is not X64
+        narrow = not space.mode.is_long
         self.base = places.kernel_base()
-        self.guid, self.age = pdb_of(build)
+        self.guid, self.age = pdb_of(build, space.mode)
         self.pdb = kernel_file(build, space.mode) + ".pdb"
         self.file = installed_as(build, space.mode) if narrow else self.name
         self.absent = _absent(build)
@@ -353,7 +369,7 @@ class KernelImage:
         """KdDebuggerDataBlock (not encoded) and KdVersionBlock; a 32-bit kernel fills the upper halves with zeros."""
         process, thread = self.build[EPROCESS], self.build[ETHREAD]
         block = self.address("KdDebuggerDataBlock")
-        narrow = self.space.mode is not X64
+        narrow = not self.space.mode.is_long
         size = since(DEBUGGER_SIZES, self.build.number)
         data = KDDEBUGGER_DATA64.build(
             {

@@ -24,11 +24,11 @@ from process_anatomy.forge.kernel.symbols import symbol_table
 from process_anatomy.forge.machine.truth import process_facts
 from process_anatomy.forge.memory.entries import FIRST_NEW_PAGEFILE_BUILD, FIRST_SWIZZLED_BUILD, Entries
 from process_anatomy.forge.memory.frames import KERNEL_DATA, PAGE, USER_READ, WRITE, PhysicalMemory
-from process_anatomy.forge.memory.modes import PAE, X64, X86, mode_of
+from process_anatomy.forge.memory.modes import LA57, PAE, X86, mode_of
 from process_anatomy.forge.memory.page_tables import Space
 from process_anatomy.forge.memory.pool import Pool
 from process_anatomy.forge.memory.protections import EXECUTE_WRITE_COPY, READ_WRITE
-from process_anatomy.forge.memory.system_space import NON_PAGED, PAGED, SESSION, system_space
+from process_anatomy.forge.memory.system_space import NON_PAGED, OBJECTS, PAGED, SESSION, system_space
 from process_anatomy.forge.objects.devices import DISK, Devices
 from process_anatomy.forge.objects.namespace import Namespace
 from process_anatomy.forge.objects.object_manager import ObjectManager
@@ -68,7 +68,11 @@ HIVES = ("SYSTEM", "SOFTWARE", "SAM", "SECURITY")
 
 
 def forge(
-    scenario: Scenario = LAB, seed: int = DEFAULT_SEED, build: str | Build = DEFAULT_BUILD, pae: bool | None = None
+    scenario: Scenario = LAB,
+    seed: int = DEFAULT_SEED,
+    build: str | Build = DEFAULT_BUILD,
+    pae: bool | None = None,
+    five_levels: bool = False,
 ) -> Image:
     """Forge a memory image.
 
@@ -80,21 +84,23 @@ def forge(
         seed: decides all addresses and frames.
         build: a layout that ships, by name or loaded.
         pae: x86 only: with physical address extension or without; ``None`` for what the build is usually forged with.
+        five_levels: x64 from build 26100 on: with page tables of five levels (LA57), and the kernel that needs them.
 
     Raises:
         OutOfFramesError: the scenario does not fit its memory.
         ValueError: this kernel does not run in that mode.
     """
-    return _Machine(scenario, seed, builds.load(build) if isinstance(build, str) else build, pae).image()
+    return _Machine(scenario, seed, builds.load(build) if isinstance(build, str) else build, pae, five_levels).image()
 
 
 class _Machine:
     """One forging, from the empty memory to the last link."""
 
-    def __init__(self, scenario: Scenario, seed: int, build: Build, pae: bool | None) -> None:
+    def __init__(self, scenario: Scenario, seed: int, build: Build, pae: bool | None, five_levels: bool) -> None:
         scenario = replace(scenario, cast=cast_for(build, scenario.cast))
-        mode = mode_of(build, pae)
+        mode = mode_of(build, pae, five_levels)
         build = builds.with_entries(complete(build), mode.entry_size)
+        build = builds.with_five_levels(build) if five_levels else build
         self.scenario, self.seed, self.build = scenario, seed, build
         self.dice = dice = Dice(seed)
         self.memory = PhysicalMemory(scenario.memory_size // PAGE, dice, mode.large_frames)
@@ -105,12 +111,13 @@ class _Machine:
         self.kernel_image = KernelImage(build, self.kernel, dice, places)
         nonpaged = Pool(build, self.kernel, dice, NON_PAGED, places, 2, large=True)
         paged = Pool(build, self.kernel, dice, PAGED, places, 2)
+        bodies = Pool(build, self.kernel, dice, OBJECTS, places, 2, large=True) if mode is LA57 else nonpaged
         session = Pool(build, self.kernel, dice, SESSION, places, 1)
-        mask = scenario.invalid_pte_mask if mode is X64 and build.number >= FIRST_SWIZZLED_BUILD else 0
-        index_shift = 12 if mode is X64 and build.number >= FIRST_NEW_PAGEFILE_BUILD else 1
+        mask = scenario.invalid_pte_mask if mode.is_long and build.number >= FIRST_SWIZZLED_BUILD else 0
+        index_shift = 12 if mode.is_long and build.number >= FIRST_NEW_PAGEFILE_BUILD else 1
         low_bits = build[MMPTE_PROTOTYPE].place("ProtoAddressLow").bits or 7 if mode is X86 else 7
         self.entries = Entries(mode, mask, index_shift, paged.start, nonpaged.start, low_bits)
-        if mode is not X64:
+        if not mode.is_long:
             self.kernel_image.point("MmPagedPoolStart", paged.start)
             self.kernel_image.point("MmNonPagedPoolStart", nonpaged.start)
             self.kernel_image.point("MmSubsectionBase", nonpaged.start)
@@ -118,7 +125,7 @@ class _Machine:
             self.kernel.prepare(0, 1)
             self.kernel.prepare(paged.start, paged.start + PREPARED)
         self.pools = nonpaged, paged
-        self.objects = ObjectManager(build, self.kernel, self.kernel_image, self.pools, dice)
+        self.objects = ObjectManager(build, self.kernel, self.kernel_image, (nonpaged, paged, bodies), dice)
         self.namespace = Namespace(self.objects)
         devices = Devices(self.namespace)
         self.sections = Sections(self.objects, self.entries, devices.at(DISK))
@@ -177,7 +184,7 @@ class _Machine:
         self.kernel_image.write_debugger_data()
         self.kernel_image.point("MmPfnDatabase", self.places.pfn_database)
         self.kernel_image.store("KeBootTime", struct.pack("<Q", filetime(self.scenario.boot_time)))
-        if self.kernel.mode is X64:
+        if self.kernel.mode.is_long:
             self._low_stub()
         self.registry.write(next((p for p in processes if p.actor.role == REGISTRY and p.alive), None))
         working_sets = WorkingSets(self.objects, self.places)
@@ -248,8 +255,10 @@ class _Machine:
     def _older_facts(self) -> dict[str, Any]:
         """What is true of the whole machine on some generations only."""
         facts: dict[str, Any] = {}
-        if self.kernel.mode is not X64:
+        if not self.kernel.mode.is_long:
             facts |= {"arch": self.build.arch, "pae": self.kernel.mode is PAE, "pdb": self.kernel_image.pdb}
+        if self.kernel.mode is LA57:
+            facts |= {"five_levels": True, "pdb": self.kernel_image.pdb}
         if service_pack(self.build):
             facts["csd_version"] = service_pack(self.build) << 8
         return facts
@@ -279,7 +288,7 @@ class _Machine:
             "kernel_modules": modules,
             "kernel_size": image.size,
             "logon_sessions": self.tokens.sessions,
-            "low_stub_pa": LOW_STUB * PAGE if self.kernel.mode is X64 else None,
+            "low_stub_pa": LOW_STUB * PAGE if self.kernel.mode.is_long else None,
             "major": major,
             "memory_size": self.memory.size,
             "minor": minor,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from process_anatomy.forge.memory.frames import PAGE, PROTOTYPE, TRANSITION
-from process_anatomy.forge.memory.modes import PAE, PAGE_SHIFT, X64, Mode
+from process_anatomy.forge.memory.modes import PAE, PAGE_SHIFT, Mode
 
 PROTECTION_SHIFT = 5
 FIRST_SWIZZLED_BUILD, FIRST_NEW_PAGEFILE_BUILD = 15063, 17763
@@ -55,7 +55,7 @@ class Entries:
 
     def prototype(self, address: int) -> int:
         """A page that is shared: the entry leads to its prototype entry."""
-        if self.mode is X64:
+        if self.mode.is_long:
             return (address & 0xFFFFFFFFFFFF) << 16 | PROTOTYPE
         if self.mode is PAE:
             return address << 32 | PROTOTYPE
@@ -70,7 +70,7 @@ class Entries:
     def subsection(self, address: int, protection: int) -> int:
         """A prototype entry of a page that lies in its file, which the subsection leads to."""
         rest = PROTOTYPE | protection << PROTECTION_SHIFT
-        if self.mode is X64:
+        if self.mode.is_long:
             return (address & 0xFFFFFFFFFFFF) << 16 | rest
         if self.mode is PAE:
             return address << 32 | rest

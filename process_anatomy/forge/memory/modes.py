@@ -1,7 +1,7 @@
 """The ways in which Windows has translated addresses, and which of them a kernel is forged with.
 
-Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3A, chapter 4 (32-bit, PAE and 4-level
-paging).
+Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3A, chapter 4 (32-bit, PAE, 4-level and
+5-level paging).
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ WITHOUT_PAE = ("x86-2600-2180", "x86-3790-0", "x86-3790-1830", "x86-3790-3959")
 """Layouts that are forged with plain 32-bit paging unless told otherwise."""
 LAST_WITHOUT_PAE = 7601
 """Since Windows 8 a 32-bit kernel always uses physical address extension."""
+FIRST_WITH_FIVE_LEVELS = 26100
+"""Build that is forged with page tables of five levels if asked for; its kernel for them is a file of its own."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,11 @@ class Mode:
     self_map: int = 0
 
     @property
+    def is_long(self) -> bool:
+        """Whether it is one of 64-bit Windows, with four levels or five."""
+        return self.pointer_size == 8
+
+    @property
     def address_mask(self) -> int:
         """The bits of an address that are translated."""
         return (1 << self.shifts[0] + self.bits[0]) - 1
@@ -69,24 +76,28 @@ class Mode:
 
 
 X64 = Mode("x64", 8, 8, (39, 30, 21, 12), (9, 9, 9, 9), 1 << 47, 21, 39)
+LA57 = Mode("5-level", 8, 8, (48, 39, 30, 21, 12), (9, 9, 9, 9, 9), 1 << 56, 21, 39)
 PAE = Mode("PAE", 4, 8, (30, 21, 12), (2, 9, 9), 1 << 31, 21, 21, 0xC0000000)
 X86 = Mode("x86", 4, 4, (22, 12), (10, 10), 1 << 31, 22, 22, 0xC0000000)
 
 
-def mode_of(build: Build, pae: bool | None = None) -> Mode:
+def mode_of(build: Build, pae: bool | None = None, five_levels: bool = False) -> Mode:
     """How the kernel translates addresses.
 
     Args:
         build: the kernel's layout.
         pae: with physical address extension or without; ``None`` for what the layout is usually forged with.
+        five_levels: with page tables of five levels (LA57).
 
     Raises:
         ValueError: this kernel has no such mode.
     """
+    if five_levels and (build.pointer_size != LA57.pointer_size or build.number < FIRST_WITH_FIVE_LEVELS):
+        raise ValueError(f"page tables of five levels are forged for 64-bit kernels from {FIRST_WITH_FIVE_LEVELS} on")
     if build.pointer_size == X64.pointer_size:
         if pae is not None:
             raise ValueError("a 64-bit kernel has no choice of physical address extension")
-        return X64
+        return LA57 if five_levels else X64
     if pae is False and build.number > LAST_WITHOUT_PAE:
         raise ValueError("since Windows 8 a 32-bit kernel always uses physical address extension")
     extended = build.name not in WITHOUT_PAE if pae is None else pae

@@ -7,7 +7,7 @@ from process_anatomy.forge.ground.generations import version_of
 from process_anatomy.forge.ground.records import record, utf16
 from process_anatomy.forge.memory.frames import KERNEL_DATA, PAGE
 from process_anatomy.forge.memory.page_tables import Space
-from process_anatomy.forge.memory.system_space import ARENA, NON_PAGED, SystemSpace
+from process_anatomy.forge.memory.system_space import ARENA, PAGED, SESSION, SystemSpace
 from structs.layout import Build
 from structs.object import POOL_HEADER
 
@@ -25,7 +25,7 @@ class Pool:
         build: for the pool header's places.
         kernel: the space that the pool is mapped in.
         dice: decides gaps and which stretch takes an allocation.
-        kind: non-paged, paged or a session's, as :mod:`process_anatomy.forge.memory.system_space` calls them.
+        kind: non-paged, paged, a session's or of objects, by names of :mod:`process_anatomy.forge.memory.system_space`.
         places: where the stretches lie.
         count: how many places to take, for two stretches each.
         large: map the first stretch with one large page.
@@ -36,7 +36,7 @@ class Pool:
     ) -> None:
         bases = places.pool_bases(kind, count)
         self.build, self.kernel, self.dice = build, kernel, dice
-        self.kind = POOL_TYPES[version_of(build) < (6, 0)][kind != NON_PAGED]
+        self.kind = POOL_TYPES[version_of(build) < (6, 0)][kind in (PAGED, SESSION)]
         self.unit, self.stride = 2 * build.pointer_size, places.stride
         self.start = min(bases)
         self._cursors = [base + index * 5 * ARENA for base in bases for index in range(2)]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from process_anatomy.forge.ground.dice import Dice
 from process_anatomy.forge.ground.generations import version_of
-from process_anatomy.forge.memory.modes import X64, X86, Mode
+from process_anatomy.forge.memory.modes import LA57, X86, Mode
 from structs.layout import Build
 from structs.working_set import FIRST_BUILD_WITHOUT_ENTRIES
 
-NON_PAGED, PAGED, SESSION = "non-paged", "paged", "session"
+NON_PAGED, PAGED, SESSION, OBJECTS = "non-paged", "paged", "session", "objects"
 ARENA = 0x200000
 """Bytes of a stretch of a pool."""
 FIRST_SCATTERED_BUILD = 9600
@@ -75,6 +75,39 @@ class SystemSpace:
                     break
             self._parts.add(index)
             bases.append((0xFFFF << 48 | index << 39) + (self.dice.below(0x100) << 30) + (self.dice.below(0x100) << 21))
+        return bases
+
+
+class WideSpace(SystemSpace):
+    """System space of x64 with page tables of five levels: 64 PB.
+
+    Nothing published says where its parts lie.  Objects and sessions lie here where four levels do not reach; what
+    entries of page tables point at, which have room for 48 bits, and the kernel itself in the last 256 TB.
+    """
+
+    system_start, user_end = 0xFF00000000000000, 0x00FFFFFFFFFF0000
+
+    def first_self_index(self) -> int:
+        """Entry of System's root table that maps the table itself."""
+        self._parts.add(self.pfn_database >> 39 & 511)
+        self._self = self.dice.between(0x100, 0x1FE)
+        self._roots = {self._self}
+        return self._self
+
+    def self_index(self) -> int:
+        """The same in every process: what lies elsewhere in the root table is the kernel's."""
+        return self._self
+
+    def pool_bases(self, kind: str, count: int) -> list[int]:
+        """Places for the stretches of a pool: of objects and sessions, each in an entry of the root table."""
+        if kind in (NON_PAGED, PAGED):
+            return super().pool_bases(kind, count)
+        bases: list[int] = []
+        while len(bases) < count:
+            index = self.dice.between(0x100, 0x1FE)
+            if index not in self._roots:
+                self._roots.add(index)
+                bases.append((0x7F << 57 | index << 48) + (self.dice.below(1 << 15) << 30))
         return bases
 
 
@@ -147,6 +180,8 @@ class NarrowSpace(SystemSpace):
 
 def system_space(build: Build, mode: Mode, dice: Dice) -> SystemSpace:
     """The system space of a kernel."""
-    if mode is not X64:
+    if not mode.is_long:
         return NarrowSpace(build, dice, mode)
+    if mode is LA57:
+        return WideSpace(build, dice)
     return (SystemSpace if build.number >= FIRST_SCATTERED_BUILD else FixedSpace)(build, dice)

@@ -77,12 +77,15 @@ class ObjectManager:
         types: type name to index.
         indexed: headers name their type by its index (since Windows 7), not by its address.
         leaf_entries: entries of a page of a handle table; the first is nobody's handle.
+        bodies: the pool of objects that are always in memory.
         quota_size: bytes of the optional header with what an object costs; processes and threads have it.
     """
 
-    def __init__(self, build: Build, kernel: Space, image: KernelImage, pools: tuple[Pool, Pool], dice: Dice) -> None:
+    def __init__(
+        self, build: Build, kernel: Space, image: KernelImage, pools: tuple[Pool, Pool, Pool], dice: Dice
+    ) -> None:
         self.build, self.kernel, self.image, self.dice = build, kernel, image, dice
-        self.nonpaged, self.paged = pools
+        self.nonpaged, self.paged, self.bodies = pools
         self.encoded = build.number >= FIRST_ENCODED_BUILD
         self.cookie = dice.between(1, 255) if self.encoded else 0
         self.indexed = "TypeIndex" in build[OBJECT_HEADER]
@@ -176,7 +179,7 @@ class ObjectManager:
             name: its name, empty for none.
             directory: the directory that holds it, 0 for none.
         """
-        pool = self.paged if paged else self.nonpaged
+        pool = self.paged if paged else self.bodies
         structure = self.build[OBJECT_HEADER]
         body = structure.offset("Body")
         optional = self.quota_size * quota + self._name_size * bool(name)

@@ -18,6 +18,7 @@ from process_anatomy.absent import Absent, Kind
 from process_anatomy.errors import NotYet
 from process_anatomy.kernel.accessors import code_checks, code_witnesses
 from process_anatomy.kernel.debugger_block import block_without_image, debugger_block
+from process_anatomy.kernel.handle_entries import HANDLE_LIMIT
 from process_anatomy.kernel.image import KernelImage
 from process_anatomy.kernel.kernel import Kernel
 from process_anatomy.kernel.object_headers import OPTIONAL_HEADERS
@@ -28,7 +29,6 @@ from process_anatomy.memory.space import Addresses, Mask
 from process_anatomy.memory.view import Records, addresses_of
 from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
 from process_anatomy.walk.address_space.vads import Vad, vads
-from process_anatomy.walk.handles.entries import HANDLE_LIMIT
 from process_anatomy.walk.handles.tables import handle_tables
 from process_anatomy.walk.processes.listed import Process, read_processes
 from structs.debugger import statements

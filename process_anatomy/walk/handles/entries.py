@@ -4,22 +4,19 @@ A table is a page of entries; a page of pointers to such pages; or a list of poi
 level stands in the two lowest bits of the table's address.  The first entry of each page of entries is the table's
 own and never a handle; a handle's value is four times the number of its entry.
 
-Up to Windows 7 an entry is a pointer with flags in its three lowest bits, and the granted rights, of which one bit says
-that the handle cannot be closed.  Since Windows 8 the pointer shares its word with reference count and flags, without
-the bits that are the same for all objects.
-Source: Russinovich, Solomon and Ionescu, "Windows Internals", part 2, chapter 8 (Object handles), and part 1 of the
-sixth edition, chapter 3 (the entry's bits in Windows 7); _HANDLE_TABLE_ENTRY of the kernels' symbols.
+What the bits of an entry mean is in :mod:`process_anatomy.kernel.handle_entries`.
+Source: Russinovich, Solomon and Ionescu, "Windows Internals", part 2, chapter 8 (Object handles).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from process_anatomy.kernel.handle_entries import HANDLE_LIMIT, LEVELS, EntryForm
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
@@ -31,11 +28,6 @@ from structs.layout import Structure
 
 VALUE_STEP = 4
 """Handle values count in fours: the two lowest bits are the caller's own."""
-HANDLE_LIMIT = 1 << 24
-"""Handles of one process at the most, which is Windows' own limit."""
-LEVELS = 3
-PROTECT, INHERIT, AUDIT = 0x1, 0x2, 0x4
-"""Attributes of an entry: closing it is refused; children get it too; closing it is audited."""
 ENTRY_LIMIT = 1 << 20
 """Entries in use that are read of all tables together; the rest are counted and told."""
 LIST_LIMIT, PAGE_LIMIT = 1 << 13, 1 << 17
@@ -55,7 +47,7 @@ class Entries:
         value: handle value, or process or thread id.
         object: address of the object's body.
         access: GrantedAccess.
-        attributes: a sum of :data:`PROTECT`, :data:`INHERIT` and :data:`AUDIT`.
+        attributes: a sum of PROTECT, INHERIT and AUDIT.
         entry: address of the _HANDLE_TABLE_ENTRY.
     """
 
@@ -75,75 +67,6 @@ class Entries:
             self.owner[rows], self.value[rows], self.object[rows], self.access[rows], self.attributes[rows],
             self.entry[rows],
         )  # fmt: skip
-
-
-def undecodable(kernel: Kernel) -> str:
-    """Why entries of this build's tables cannot be told; empty where they can."""
-    name = kernel.build.name
-    if HANDLE_TABLE_ENTRY not in kernel.build:
-        return f"handles: the layout {name} has no _HANDLE_TABLE_ENTRY"
-    places = kernel.build[HANDLE_TABLE_ENTRY].places
-    if not any(needed <= places.keys() for needed in FORMS):
-        return f"handles: the layout {name} does not say what an entry of a handle table leads to"
-    return ""
-
-
-PACKED = frozenset({"ObjectPointerBits", "GrantedAccessBits", "Attributes"})
-PLAIN = frozenset({"Object", "GrantedAccess"})
-FORMS = (PACKED, PLAIN)
-"""What entries are made of since Windows 8, and before."""
-FLAGS = 0x7
-"""Bits of a plain pointer that are none of the address: the lowest says that nobody is changing the entry."""
-CLOSING_REFUSED = 0x02000000
-"""Bit of GrantedAccess, in plain entries, that is no right but says that the handle cannot be closed."""
-
-
-class EntryForm:
-    """How the entries of a build are read.
-
-    Args:
-        structure: _HANDLE_TABLE_ENTRY of the build.
-
-    Attributes:
-        packed: the pointer shares its word with other things (since Windows 8).
-    """
-
-    def __init__(self, structure: Structure) -> None:
-        self.structure = structure
-        self.packed = structure.places.keys() >= PACKED
-
-    def pointers(self, records: npt.NDArray[Any]) -> Addresses:
-        """What each entry leads to, of the shape of ``records``; 0 for entries that are not in use."""
-        size = self.structure.build.pointer_size
-        if not self.packed:
-            plain: Addresses = self.structure.column(records, "Object").astype(np.uint64)
-            return plain & ~np.uint64(FLAGS)
-        bits = self.structure.column(records, "ObjectPointerBits").astype(np.uint64)
-        kept = self.structure.places["ObjectPointerBits"].bits or 0
-        lacking = (2 * size).bit_length() - 1  # headers lie at multiples of two pointers' size
-        above = np.uint64((1 << 8 * size - lacking) - (1 << kept))  # the highest bit kept stands for all above it
-        high = bits >> np.uint64(kept - 1) & np.uint64(1) != 0
-        whole: Addresses = np.where(high, bits | above, bits) << np.uint64(lacking)
-        return whole
-
-    def access(self, records: npt.NDArray[Any]) -> Numbers:
-        """What each holder may do with the object."""
-        if self.packed:
-            return self.structure.column(records, "GrantedAccessBits").astype(np.int64)
-        return self.structure.column(records, "GrantedAccess").astype(np.int64) & ~CLOSING_REFUSED
-
-    def attributes(self, records: npt.NDArray[Any]) -> Numbers:
-        """A sum of :data:`PROTECT`, :data:`INHERIT` and :data:`AUDIT` for each entry."""
-        if not self.packed:
-            kept = self.structure.column(records, "Object").astype(np.int64) & (INHERIT | AUDIT)
-            refused = self.structure.column(records, "GrantedAccess").astype(np.int64) & CLOSING_REFUSED
-            plain: Numbers = kept | np.where(refused != 0, PROTECT, 0)
-            return plain
-        stored = self.structure.column(records, "Attributes").astype(np.int64)
-        if "ProtectFromClose" not in self.structure:
-            return stored
-        apart: Numbers = stored << 1 | self.structure.column(records, "ProtectFromClose").astype(np.int64)
-        return apart
 
 
 class EntryWalk:

@@ -9,10 +9,10 @@ import numpy as np
 
 from process_anatomy.absent import Absent
 from process_anatomy.errors import RequestError
+from process_anatomy.kernel.handle_entries import AUDIT, INHERIT, PROTECT
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.objects import ObjectHeaders, ObjectTypes, object_headers, object_types
 from process_anatomy.memory.space import Addresses, distinct
-from process_anatomy.walk.handles.entries import AUDIT, INHERIT, PROTECT
 from process_anatomy.walk.handles.known import known_objects
 from process_anatomy.walk.handles.rights import rights_text
 from process_anatomy.walk.handles.tables import HandleTable, HandleTables, handle_tables

@@ -9,21 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from process_anatomy.absent import Absent, Kind
+from process_anatomy.kernel.handle_entries import HANDLE_LIMIT, LEVELS, EntryForm, undecodable
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.variables import variables
 from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.space import Addresses, distinct
 from process_anatomy.memory.view import Records, addresses_of
-from process_anatomy.walk.handles.entries import (
-    HANDLE_LIMIT,
-    LEVELS,
-    NO_ENTRIES,
-    VALUE_STEP,
-    Entries,
-    EntryForm,
-    EntryWalk,
-    undecodable,
-)
+from process_anatomy.walk.handles.entries import NO_ENTRIES, VALUE_STEP, Entries, EntryWalk
 from process_anatomy.walk.processes.listed import Process
 from structs.eprocess import EPROCESS
 from structs.handle import HANDLE_TABLE, HANDLE_TABLE_ENTRY
