@@ -40,7 +40,7 @@ def known(image: Image) -> set[Key]:
     return accusations(judged(kernel_of(image)))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(missing=st.sets(st.integers(0, 1 << 16), min_size=1, max_size=120))
 def test_pages_that_are_missing_never_accuse_anybody(missing: set[int], image: Image, known: set[Key]) -> None:
     """Whatever is left out of an image, nothing above info is told but what the whole image tells, and smear."""
@@ -53,7 +53,7 @@ def test_pages_that_are_missing_never_accuse_anybody(missing: set[int], image: I
     assert accusations(judged(kernel)) <= known
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @example(damage={1186: 0})  # a loader entry of zeros: a module without a name
 @given(damage=st.dictionaries(st.integers(0, 1 << 16), st.sampled_from(range(len(GARBAGE))), min_size=1, max_size=30))
 def test_garbage_never_breaks_a_rule(damage: dict[int, int], image: Image) -> None:

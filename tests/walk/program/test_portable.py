@@ -103,7 +103,7 @@ def test_any_bytes_behind_a_header_give_facts_or_reasons(content: bytes, places:
     assert facts.machine == "x64"
 
 
-@settings(max_examples=300, deadline=2000)
+@settings(max_examples=100, deadline=2000)
 @given(st.dictionaries(st.integers(0x80, 0x300), st.integers(0, 255), max_size=40), st.binary(max_size=0x200))
 def test_any_header_is_an_image_or_is_refused(changes: dict[int, int], start: bytes) -> None:
     """`PeImage` raises `ValueError` alone, over a valid header with changes and over noise."""
