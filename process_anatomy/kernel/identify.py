@@ -48,16 +48,24 @@ SANE_BUILDS = range(2195, 100_000)
 SYSTEM_PID = 4
 
 
-def identify(memory: PhysicalMemory, root: int, isf: Build | None = None, mode: paging.Mode = paging.X64) -> Kernel:
-    """Identify the Windows kernel behind a page-table root.
+class OtherRoot(NotWindows):
+    """System was found, but its own page tables are not those that were said.
 
-    Memory can hold more than one image that is the kernel by its name: decoys, old copies, and the kernel itself
-    mapped a second time.  The one that counts leads to System and holds the head of the active list; where that
-    cannot be read of any, the first that leads to System.
+    Attributes:
+        root: where System says that they are; they map System where it was found.
+    """
+
+    def __init__(self, message: str, root: int) -> None:
+        super().__init__(message)
+        self.root = root
+
+
+def identify(memory: PhysicalMemory, root: int, isf: Build | None = None, mode: paging.Mode = paging.X64) -> Kernel:
+    """Identify the Windows kernel behind a page-table root, System's or another process's.
 
     Args:
         memory: physical memory.
-        root: physical address of the kernel's top page table.
+        root: physical address of a top page table that maps the kernel.
         isf: a layout from the user's own symbol table, which then comes before the shipped ones.
         mode: format of the page tables.
 
@@ -65,14 +73,38 @@ def identify(memory: PhysicalMemory, root: int, isf: Build | None = None, mode: 
         NotWindows: no kernel was found; the message says what was tried.
         NotYet: a Windows of an architecture that is not supported.
     """
+    try:
+        return _behind(memory, root, isf, mode)
+    except OtherRoot as other:
+        kernel = _behind(memory, other.root, isf, mode)
+        line = f"page tables at {other.root:#x}, which are System's, not at {root:#x}"
+        return replace(kernel, evidence=(line, *kernel.evidence))
+
+
+def _behind(memory: PhysicalMemory, root: int, isf: Build | None, mode: paging.Mode) -> Kernel:
+    """The Windows kernel behind System's page-table root.
+
+    Memory can hold more than one image that is the kernel by its name: decoys, old copies, and the kernel itself
+    mapped a second time.  The one that counts leads to System and holds the head of the active list; where that
+    cannot be read of any, the first that leads to System.
+
+    Raises:
+        NotWindows: no kernel was found; the message says what was tried.
+        OtherRoot: the first of them that leads to System needs other page tables.
+        NotYet: a Windows of an architecture that is not supported.
+    """
     space = AddressSpace(memory, root, mode)
     failures: list[Error] = []
+    elsewhere: OtherRoot | None = None
     second_best: Kernel | None = None
     images: list[KernelImage] = []
     rings: dict[int, list[int]] = {}
     for image in kernel_images(space):
         try:
             kernel = _identified(space, image, isf, exported_lead(space, image))
+        except OtherRoot as error:
+            elsewhere = elsewhere or error
+            continue
         except ImageError as error:
             failures.append(error)
             images.append(image)
@@ -82,6 +114,8 @@ def identify(memory: PhysicalMemory, root: int, isf: Build | None = None, mode: 
         second_best = second_best or kernel
     if second_best is not None:
         return second_best
+    if elsewhere is not None:
+        raise elsewhere
     budget = SEARCHED_PAGES
     for place, image in enumerate(images):  # the slow way, only where no image has the quick one
         if image.machine != BY_POINTER_SIZE[mode.pointer_size].name or budget <= 0:
@@ -324,6 +358,9 @@ def proof(view: View, address: int, space: AddressSpace, is_system: bool = True)
 
     Checked: the process id and the name (System's own, or ones that a process can have), the page-table root,
     and that at least one neighbour on the active list points back.
+
+    Raises:
+        OtherRoot: all of this is so but for the root, and the one that it states maps System where it is.
     """
     structure = view.build[EPROCESS]
     found = view.parse(EPROCESS, address)
@@ -335,12 +372,22 @@ def proof(view: View, address: int, space: AddressSpace, is_system: bool = True)
         return f"name {name!r}"
     if not is_system and view.build.estimated:
         return "a layout that is only estimated is not believed without System"
-    if is_system and not isinstance(table, Absent) and space.root_in(table) != space.root_in(space.root):
-        return f"page-table root {table:#x}"
     links = found["ActiveProcessLinks"]
     here = address + structure.offset("ActiveProcessLinks")
     if isinstance(links, Absent):
         return str(links)
     if view.pointer(links.Flink + space.pointer_size) != here and view.pointer(links.Blink) != here:
         return "its neighbours on the active list do not point back"
+    if is_system and not isinstance(table, Absent) and space.root_in(table) != space.root_in(space.root):
+        own, stated = space.root_in(table), f"page-table root {table:#x}"
+        through = AddressSpace(space.memory, own, space.mode, space.system_start)
+        if any(_lies_at(through, at) != _lies_at(space, at) for at in (address, here)):
+            return stated
+        raise OtherRoot(f"System at {address:#x} has page tables of its own at {own:#x}", own)
     return ""
+
+
+def _lies_at(space: AddressSpace, address: int) -> int | None:
+    """Physical address of an address, ``None`` where it has none."""
+    physical, state = paging.translate_one(space.memory, address, space.root, space.mode)
+    return physical if state <= paging.READABLE else None

@@ -60,6 +60,12 @@ class CutOffLayer(UnrecognisedLayer):
         self._segments = []
 
 
+class FiveLevelLayer(UnrecognisedLayer):
+    """An image with page tables of five levels, for which Volatility has no layer: no other stacker need look at it."""
+
+    _direct_metadata = collections.ChainMap({"os": "Windows, five levels"}, UnrecognisedLayer._direct_metadata)
+
+
 class SmallDumpStacker(interfaces.automagic.StackerLayerInterface):
     """Stacks :class:`SmallDumpLayer` on files that are small memory dumps."""
 

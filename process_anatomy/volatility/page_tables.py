@@ -10,7 +10,7 @@ from volatility3.framework import constants, interfaces
 from volatility3.framework.automagic.windows import WindowsIntelStacker
 from volatility3.framework.layers import intel
 
-from process_anatomy.volatility.layers import SmallDumpLayer, UnrecognisedLayer
+from process_anatomy.volatility.layers import FiveLevelLayer, SmallDumpLayer, UnrecognisedLayer, on_top
 from process_anatomy.volatility.opening import physical_memory
 
 LAYERS: dict[str, type[intel.Intel]] = {
@@ -36,7 +36,10 @@ class KernelTablesStacker(interfaces.automagic.StackerLayerInterface):
         layer_name: str,
         progress_callback: constants.ProgressCallback = None,
     ) -> interfaces.layers.DataLayerInterface | None:
-        """The layer, or ``None`` where the format of the image says the root itself, or the search is not sure."""
+        """The layer, or ``None`` where the format of the image says the root itself, or the search is not sure.
+
+        Of page tables of five levels, which Volatility has no layer for, it is the stand-in that our plugins take.
+        """
         base = context.layers[layer_name]
         if isinstance(base, (intel.Intel, SmallDumpLayer, UnrecognisedLayer)):
             return None
@@ -46,8 +49,10 @@ class KernelTablesStacker(interfaces.automagic.StackerLayerInterface):
 
         root = system_root(physical_memory(context, layer_name), LOOKED_AT)
         kind = LAYERS.get(root.mode.name) if root else None
-        if root is None or kind is None:
+        if root is None:
             return None
+        if kind is None:  # what Volatility's stacker would look for is not there
+            return on_top(context, layer_name, FiveLevelLayer)
         name = context.layers.free_layer_name("IntelLayer")
         path = interfaces.configuration.path_join("IntelHelper", name)
         context.config[interfaces.configuration.path_join(path, "memory_layer")] = layer_name

@@ -18,6 +18,7 @@ from process_anatomy.forge import LAB, forge
 from process_anatomy.kernel import root_search
 from process_anatomy.kernel.candidates import arm64_kernel
 from process_anatomy.kernel.debugger_block import debugger_block
+from process_anatomy.kernel.identify import identify
 from process_anatomy.kernel.image import KernelImage
 from process_anatomy.kernel.root_search import Root, find_kernel, kernel_at, roots, shows_windows
 from process_anatomy.memory.address_space import AddressSpace
@@ -27,6 +28,7 @@ from process_anatomy.memory.software_entries import PAGED_POOL
 from process_anatomy.memory.space import Octets
 from process_anatomy.walk.processes.listed import processes
 from structs import builds
+from structs.eprocess import EPROCESS
 from tests.walk import damaged
 
 PAGE = 0x1000
@@ -284,3 +286,93 @@ def test_where_paged_pool_starts_is_what_the_kernel_says() -> None:
         edit.write(variable, start.to_bytes(4, "little"))
         found = damaged.kernel_of(image, edit.frames)
         assert found.space.software.format.base == believed  # type: ignore[attr-defined]
+
+
+ABOVE_16_GB = 0x4_8765_4000
+LOW_STUB = 0x13
+
+
+def moved_root(five_levels: bool, lost: str) -> tuple[MappedMemory, dict[str, Any]]:
+    """A machine whose root moved above 16 GB; a table that maps nothing but itself stands where it was.
+
+    Args:
+        five_levels: its page tables have five levels, else four.
+        lost: what does not lead to the root: ``stub`` (the start block of processors names the old place), ``process``
+            (System's name is spoiled, so that it is found by no search).
+    """
+    image = forge(SMALL, 29, "x64-26100-1742", five_levels=five_levels)
+    old, own = image.truth["dtb"], image.truth["self_map_index"]
+    edit = damaged.Editor(image)
+    system = damaged.process_truth(image, "System")["eprocess"]
+    edit.set(EPROCESS, system, "DirectoryTableBase", ABOVE_16_GB)
+    if lost == "process":
+        edit.write(system + edit.build[EPROCESS].offset("ImageFileName"), b"Sxstem")
+    frames = {frame: bytearray(page) for frame, page in edit.frames.items()}
+    root, decoy = frames[old // PAGE][:], bytearray(PAGE)
+    for table, place in ((root, ABOVE_16_GB), (decoy, old)):
+        struct.pack_into("<Q", table, 8 * own, place | 0x8000_0000_0000_0063)
+    frames[old // PAGE] = decoy
+    if lost != "stub":
+        struct.pack_into("<Q", frames[LOW_STUB], root_search.STUB_ROOT, ABOVE_16_GB)
+    octets = np.zeros(image.memory_size + PAGE, dtype=np.uint8)
+    for frame, page in frames.items():
+        octets[frame * PAGE : (frame + 1) * PAGE] = np.frombuffer(bytes(page), dtype=np.uint8)
+    octets[image.memory_size :] = np.frombuffer(bytes(root), dtype=np.uint8)
+    runs = [Run(0, image.memory_size, 0), Run(ABOVE_16_GB, PAGE, image.memory_size)]
+    return MappedMemory(octets, runs), image.truth
+
+
+@pytest.mark.parametrize("lost", ["nothing", "stub"])
+@pytest.mark.parametrize("mode", [X64, LA57], ids=lambda mode: mode.name)
+def test_a_table_that_maps_nothing_but_itself_does_not_stand_for_a_root_that_moved_above_16_gb(
+    mode: Mode, lost: str
+) -> None:
+    """Where the root was, and where the start block may still say that it is: the true one is found by System."""
+    memory, truth = moved_root(mode is LA57, lost)
+    old = truth["dtb"]
+    with pytest.raises(root_search.ImageError):
+        identify(memory, old, mode=mode)
+    for said in (None, old):  # as Volatility's search takes the decoy, which is the lowest
+        kernel = find_kernel(memory, said=said)
+        assert kernel is not None
+        assert (kernel.space.root, kernel.space.mode) == (ABOVE_16_GB, mode)  # type: ignore[attr-defined]
+        assert {row.pid for row in processes(kernel).rows} == {p["pid"] for p in truth["processes"]}
+
+
+def test_of_such_tables_those_that_show_windows_come_first_whatever_leads_to_them() -> None:
+    """System's name is spoiled and the start block names the decoy: what is left are tables that map themselves."""
+    memory, truth = moved_root(False, "process")
+    low = memory.octets()
+    low[LOW_STUB * PAGE : (LOW_STUB + 1) * PAGE] = 0
+    found = list(roots(memory))
+    places = [(one.address, one.mode) for one in found]
+    assert set(places) >= {(ABOVE_16_GB, X64), (truth["dtb"], X64)}
+    assert places.index((ABOVE_16_GB, X64)) < places.index((truth["dtb"], X64))
+
+
+def test_many_decoys_do_not_use_up_the_tries() -> None:
+    """More tables that map nothing but themselves than are tried, all in front of the true root."""
+    memory, truth = moved_root(False, "stub")
+    own, free = truth["self_map_index"], 0
+    low = memory.octets()[: truth["memory_size"]].reshape(-1, PAGE)
+    for page in np.flatnonzero(~low.any(axis=1)).tolist()[1 : 2 * root_search.TRIED]:
+        low[page].view("<u8")[own] = page * PAGE | 0x63
+        free += 1
+    assert free > root_search.TRIED
+    kernel = find_kernel(memory)
+    assert kernel is not None
+    assert kernel.space.root == ABOVE_16_GB  # type: ignore[attr-defined]
+
+
+def test_another_processs_tables_lead_to_those_that_system_says_are_its_own() -> None:
+    """If these map System where it is; where what System says is false, it is not believed."""
+    image = forge(SMALL, 29, "x64-26100-1742")
+    memory, own = damaged.memory_of(image.physical, image.memory_size), image.truth["dtb"]
+    other = next(p["dtb"] for p in image.truth["processes"] if p["pid"] == 5212)
+    kernel = identify(memory, other)
+    assert kernel.space.root == own  # type: ignore[attr-defined]
+    assert kernel.evidence[0] == f"page tables at {own:#x}, which are System's, not at {other:#x}"
+    edit = damaged.Editor(image)
+    edit.set(EPROCESS, damaged.process_truth(image, "System")["eprocess"], "DirectoryTableBase", 0x1000)
+    false = identify(damaged.memory_of(edit.frames, image.memory_size), other)
+    assert false.space.root == other, "by the last process of the list"  # type: ignore[attr-defined]

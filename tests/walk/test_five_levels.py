@@ -14,7 +14,7 @@ import pytest
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.errors import ImageError
 from process_anatomy.findings import Severity, judged
-from process_anatomy.forge import Image, forge, write_bitmap_dump
+from process_anatomy.forge import Image, forge, write_bitmap_dump, write_raw
 from process_anatomy.forge.cast.intrusion import INTRUSION
 from process_anatomy.forge.kernel.image import EXPORT_RVA
 from process_anatomy.kernel.candidates import NAME_PLACE
@@ -132,11 +132,12 @@ def test_where_system_has_no_handles_another_process_tells() -> None:
 
 def test_opening_says_in_one_line_that_stock_plugins_cannot_read_it(tmp_path: Path) -> None:
     """Through the stackers of Volatility, which take its top table for one of four levels; addresses have 57 bits."""
-    path = tmp_path / "wide.dmp"
-    write_bitmap_dump(wide(), path)
-    kernel = open_path(path)
-    assert FIVE_LEVELS in kernel.doubts
-    assert kernel.space.mode is LA57  # type: ignore[attr-defined]
+    for ending, write in ((".raw", write_raw), (".dmp", write_bitmap_dump)):
+        path = tmp_path / f"wide{ending}"
+        write(wide(), path)
+        kernel = open_path(path)
+        assert FIVE_LEVELS in kernel.doubts
+        assert kernel.space.mode is LA57  # type: ignore[attr-defined]
     asked = opened.Image(kernel).view("processes", pid=4)
     shown: list[int] = []
     grid(asked.view, asked.rows(), LA57.bits).populate(lambda node, _: shown.append(node.values[3]), None)
