@@ -60,6 +60,7 @@ EPROCESS = Layout(
         "PriorityClass": at(UInt, "priority class of the process"),
         "ThreadListHead": at(ListEntry, "head of the list of threads"),
         "ActiveThreads": at(UInt, "number of threads that have not ended"),
+        "MmHotPatchContext": at(Pointer, "the memory manager's record of its hot-patched images, zero for none"),
         "HighestUserAddress": at(Pointer, "end of the user address space"),
         "VirtualSize": at(UInt, "bytes of address space in use"),
         "PeakVirtualSize": at(UInt, "most bytes of address space ever in use"),

@@ -31,6 +31,7 @@ PEB = Layout(
         "ProcessUsingVEH": at(UInt, "1: has vectored exception handlers"),
         "ProcessUsingVCH": at(UInt, "1: has vectored continue handlers"),
         "ProcessUsingFTH": at(UInt, "1: uses the fault tolerant heap"),
+        "ProcessImagesHotPatched": at(UInt, "1: modules of the process were hot-patched"),
         "NumberOfProcessors": at(UInt, "processors of the machine"),
         "NtGlobalFlag": at(UInt, "debugging aids that are switched on"),
         "NumberOfHeaps": at(UInt, "heaps in use"),
@@ -117,6 +118,8 @@ LDR_DATA_TABLE_ENTRY = Layout(
         "OriginalBase": at(Pointer, "base that the linker chose for it"),
         "LoadTime": at(FileTime, "when it was loaded"),
         "LoadReason": at(Int, "why it was loaded"),
+        "ActivePatchImageBase": at(Pointer, "where the image is mapped that patches it, zero for none"),
+        "HotPatchState": at(UInt, "whether it was hot-patched while it was in use"),
     },
 )
 

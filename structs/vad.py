@@ -73,6 +73,11 @@ MMVAD = Layout(
         "ControlArea": at(Pointer, "control area of the section (before Windows Vista)", "ControlArea"),
         "FirstPrototypePte": at(Pointer, "first prototype page-table entry of the range"),
         "LastContiguousPte": at(Pointer, "last prototype page-table entry that follows on"),
+        "ImageMappingExtended": at(
+            UInt,
+            "1: pages behind the image's end are mapped with it (since Windows 11 24H2)",
+            "VadFlags2.ImageMappingExtended",
+        ),
         "ViewLinks": at(ListEntry, "link in the control area's list of views"),
         "VadsProcess": at(Pointer, "the process the node belongs to, flags in the lowest bits"),
         "FileObject": at(Pointer, "file object kept with the node"),

@@ -150,7 +150,7 @@ def mistold_module(tables: Tables) -> Iterator[Clue]:
     for row in _modules(tables):
         if row.entry is None or row.base == tables.programs[row.process.address].base:
             continue
-        lines = list(against_mapping(row.entry, row.vad))
+        lines = list(against_mapping(row.entry, row.vad, row.section))
         if isinstance(row.header, Header):
             lines += against_header(row.entry, row.header)
         if lines:

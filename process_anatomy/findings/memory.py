@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from process_anatomy.absent import Absent
@@ -10,6 +11,7 @@ from process_anatomy.findings.rules import Clue, Severity, rule
 from process_anatomy.walk.across.tables import Tables
 from process_anatomy.walk.address_space.code import Code
 from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
+from process_anatomy.walk.program.system_calls import is_ntdll
 
 PAYLOADS = {
     "fc4883e4f0e8": "clears the direction flag, aligns the stack and calls past data, as generated x64 payloads begin",
@@ -25,6 +27,8 @@ HEAP_SIGNATURE, SIGNATURE_AT = bytes.fromhex("ffeeffee"), (0x8, 0x10)
 """_HEAP.Signature, and where it lies in a heap of 32 and of 64 bits."""
 SUBSYSTEM, VISTA = "csrss.exe", 6000
 SHORT_STUB = bytes.fromhex("fce8")
+MANY = 4
+"""Processes in which the same hook is no loader's work any more."""
 TOLD = 4
 """Addresses that one line of evidence names at the most."""
 
@@ -142,3 +146,23 @@ def patched_code(tables: Tables) -> Iterator[Clue]:
             f"not the section's pages any more: {_told(places)}",
         )
         yield row.process, f"{file.rsplit(chr(92), 1)[-1]} at {places[0]:#x}", lines
+
+
+@rule("blinded-loader", Severity.HIGH, rests=("vads", "pages"))
+def blinded_loader(tables: Tables) -> Iterator[Clue]:
+    """A function of ntdll.dll that asks the kernel about images, and that does something else in this process."""
+    calls = [each for each in tables.changed_calls if not each.hooked]
+    leading = Counter(each.function for each in calls if each.answers is None)
+    processes = sum(row.vad is not None and is_ntdll(row.vad) for row in tables.pages.rows)
+    for each in calls:
+        # what is so in half of all processes is a product's hook by way of its own memory; patched-code tells of it
+        if each.answers is None and leading[each.function] >= MANY and 2 * leading[each.function] >= processes:
+            continue
+        now, was = (octets if isinstance(octets, Absent) else octets.hex(" ") for octets in (each.code, each.shared))
+        lines = [f"{each.function} at {each.address:#x} is {now}", f"all others have {was}"]
+        if each.answers is not None:
+            lines.append(f"it answers {each.answers:#x} and does not ask the kernel")
+        if each.target is not None:
+            where = "an unknown range" if each.into is None else f"{each.into.vad_type}, VAD {each.into.address:#x}"
+            lines.append(f"it leads to {each.target:#x} ({where})")
+        yield each.process, each.function, tuple(lines)

@@ -47,6 +47,7 @@ FAMILIES: dict[str, str] = {
     "parent-state": "creation",
     "module-row": "modules",
     "load-reason": "modules",
+    "hot-patch": "modules",
     "image-row": "images",
     "mitigation": "images",
     "integrity": "tokens",

@@ -11,6 +11,7 @@ from process_anatomy.notes.library import Library, NoteError
 from process_anatomy.notes.process_rows import count, file_words, who, word
 from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
 from process_anatomy.walk.program.images import PEB_PROGRAM, PROGRAM, Image
+from process_anatomy.walk.program.loader import APPLIED
 from process_anatomy.walk.program.modules import LISTED, Module
 
 Fact = tuple[str, dict[str, object]]
@@ -35,12 +36,17 @@ def module_note(row: Module, library: Library) -> Fact:
         "mapped": file_words(row.mapped_path),
         "loaded": moment_text(row.told("load_time")) or "an unknown time",
         "why": why,
+        "behind": count(row.extension, "page"),
     }
     kind = row.state
     if kind == LISTED and row.disputed:
         kind = "contradicted"
     elif kind == LISTED and row.bits == "32" and row.process.wow64 is True:
         kind = "listed-32"
+    elif kind == LISTED and row.told("hot_patch") in APPLIED:
+        kind = "listed-patched"
+    elif kind == LISTED and row.vad is not None and row.vad.extended == 1:
+        kind = "listed-extended"
     return f"module-row/{kind}", facts
 
 

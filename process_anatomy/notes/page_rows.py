@@ -23,6 +23,7 @@ def page_note(row: PageRow, library: Library) -> tuple[str, dict[str, object]]:
         "private": count(row.private, "page"),
         "guard": count(row.guard, "page"),
         "disagreement": row.disagreement,
+        "behind": count(row.extension, "page"),
         "name": file.rsplit("\\", 1)[-1] or "a section without a file",
         "meaning": library[f"region/{region_key(row.region[0])}"].brief,
     }
@@ -49,4 +50,6 @@ def _kind(row: PageRow) -> str:
         return "private-copy"
     if row.guard:
         return "guarded"
+    if row.resident and isinstance(row.extension, int):
+        return "extended"
     return "agreeing" if row.resident else "empty"

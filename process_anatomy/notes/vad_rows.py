@@ -12,7 +12,9 @@ from process_anatomy.notes.library import Library
 from process_anatomy.notes.page_rows import region_key
 from process_anatomy.notes.process_rows import count, file_words, who, word
 from process_anatomy.walk.across.regions import PRIVATE, UNKNOWN
+from process_anatomy.walk.address_space.extensions import extension
 from process_anatomy.walk.address_space.fixed_ranges import HYPERVISOR_PAGE_NAME, SHARED_DATA_NAME
+from process_anatomy.walk.address_space.sections import NO_SECTION, Section
 from process_anatomy.walk.address_space.vads import Vad
 from process_anatomy.walk.processes.listed import NOT_READ
 
@@ -31,13 +33,16 @@ VAD_ROWS = {
 """MI_VAD_TYPE to the row that tells of it; the others are told by what backs them."""
 
 
-def vad_note(vad: Vad, library: Library, names: Sequence[str] = ()) -> tuple[str, dict[str, object]]:
+def vad_note(
+    vad: Vad, library: Library, names: Sequence[str] = (), section: Section = NO_SECTION
+) -> tuple[str, dict[str, object]]:
     """The note of a VAD row.
 
     Args:
         vad: the row.
         library: the notes.
         names: what the range is used for, by :data:`process_anatomy.walk.across.regions.REGIONS`.
+        section: what stands behind it.
     """
     file = file_words(vad.file)
     facts = who(vad.process) | {
@@ -50,8 +55,11 @@ def vad_note(vad: Vad, library: Library, names: Sequence[str] = ()) -> tuple[str
         "meaning": _meaning(vad.protection, library),
         "committed": word(vad.commit),
         "use": _use(names, library),
+        "behind": count(extension(vad, section), "page"),
     }
     kind = _vad_kind(vad)
+    if kind == "image" and vad.extended == 1:
+        kind = "image-extended"
     return "vad-row/shared-data" if kind == "private" and names and names[0] in FIXED else f"vad-row/{kind}", facts
 
 

@@ -34,6 +34,9 @@ def rows(request: Request) -> Iterator[Row]:
                 "TimeDateStamp": row.told("timestamp"),
                 "LoadReason": row.told("load_reason"),
                 "References": row.told("references"),
+                "HotPatch": row.told("hot_patch"),
+                "PatchBase": row.told("patch_base"),
+                "Extension": row.extension,
                 "Bits": row.bits or None,
                 "State": row.state,
                 "Header": row.compared,
@@ -129,6 +132,27 @@ VIEW = View(
             "how often the loader's graph refers to the module; -1 for one that stays for good",
             "_LDR_DDAG_NODE.LoadCount",
             signed=True,
+        ),
+        Column(
+            "HotPatch",
+            TEXT,
+            "what hot-patching did with the module while it was in use; `windows.anatomy.explain --about hot-patch` "
+            "explains each",
+            "_LDR_DATA_TABLE_ENTRY.HotPatchState",
+        ),
+        Column(
+            "PatchBase",
+            ADDRESS,
+            "where the image is mapped that patches the module; empty where none does",
+            "_LDR_DATA_TABLE_ENTRY.ActivePatchImageBase",
+        ),
+        Column(
+            "Extension",
+            INTEGER,
+            "pages behind the image's end that Windows mapped with it, for control-flow guard (since Windows 11 24H2); "
+            "empty for images without any",
+            "_MMVAD_FLAGS2.ImageMappingExtended, _SEGMENT.TotalNumberOfPtes",
+            unit="pages",
         ),
         Column(
             "Bits",

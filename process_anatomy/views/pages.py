@@ -44,6 +44,7 @@ def rows(request: Request) -> Iterator[Row]:
                 "NoAccess": row.no_access,
                 "Hardware": row.hardware or None,
                 "Private": row.private,
+                "Extension": row.extension,
                 "Disagreement": row.disagreement or None,
                 "Problems": row.problems,
                 "Explanation": explain(page_note, row, explain.library),
@@ -159,6 +160,13 @@ VIEW = View(
             INTEGER,
             "valid pages of a section's view that are copies of this process alone",
             "_MMVAD.FirstPrototypePte against PageFrameNumber",
+            unit="pages",
+        ),
+        Column(
+            "Extension",
+            INTEGER,
+            "pages behind an image's end that Windows mapped with it (since Windows 11 24H2); empty for other ranges",
+            "_MMVAD_FLAGS2.ImageMappingExtended, _SEGMENT.TotalNumberOfPtes",
             unit="pages",
         ),
         Column(

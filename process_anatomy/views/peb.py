@@ -49,6 +49,7 @@ def rows(request: Request) -> Iterator[Row]:
                 "ApiSetMap": row.api_set_map,
                 "ReadOnlySharedMemoryBase": row.shared_memory,
                 "ShimData": row.shim_data,
+                "HotPatchContext": row.hot_patch_context,
                 "Problems": row.problems,
                 "Explanation": explain(peb_row, row, explain.library),
             },
@@ -99,7 +100,8 @@ VIEW = View(
         Column(
             "Flags",
             TEXT,
-            "the PEB's own marks: large pages, protected, relocated, packaged, AppContainer, in a job",
+            "the PEB's own marks: large pages, protected, relocated, packaged, AppContainer, in a job, "
+            "hot-patched images",
             "_PEB.BitField, _PEB.CrossProcessFlags",
         ),
         Column(
@@ -187,6 +189,12 @@ VIEW = View(
             ADDRESS,
             "data of the shims that keep an old program running; empty without any",
             "_PEB.pShimData",
+        ),
+        Column(
+            "HotPatchContext",
+            ADDRESS,
+            "where the kernel keeps which images of the process were patched while they were in use; empty for none",
+            "_EPROCESS.MmHotPatchContext",
         ),
         Column(
             "Problems",

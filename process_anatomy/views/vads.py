@@ -10,6 +10,7 @@ from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Col
 def rows(request: Request) -> Iterator[Row]:
     """One row for each node of each tree."""
     from process_anatomy.notes.vad_rows import vad_note
+    from process_anatomy.walk.address_space.extensions import extension
     from process_anatomy.walk.address_space.vads import DEPTH_LIMIT
 
     tables, explain = request.tables, request.explain
@@ -38,6 +39,7 @@ def rows(request: Request) -> Iterator[Row]:
                 "VadType": row.vad_type,
                 "Depth": row.depth,
                 "Pages": row.pages,
+                "Extension": extension(row, section),
                 "Region": names,
                 "Flags": or_none(check.flags),
                 "Balance": check.balance,
@@ -48,7 +50,7 @@ def rows(request: Request) -> Iterator[Row]:
                 "SectionReferences": section.references,
                 "FileObject": section.file_object,
                 "Problems": (*row.problems, *check.problems, *section.problems),
-                "Explanation": explain(vad_note, row, explain.library, names),
+                "Explanation": explain(vad_note, row, explain.library, names, section),
             },
         )
 
@@ -130,6 +132,14 @@ VIEW = View(
             unit="pages",
         ),
         Column(
+            "Extension",
+            INTEGER,
+            "of these, pages behind the end of an image that Windows mapped with it (since Windows 11 24H2); empty for "
+            "other ranges",
+            "_MMVAD_FLAGS2.ImageMappingExtended, _SEGMENT.TotalNumberOfPtes",
+            unit="pages",
+        ),
+        Column(
             "Region",
             TEXTS,
             "what the range is used for, as the PEB, the TEBs and the node itself tell: stack, heap, TEB, image and "
@@ -141,9 +151,9 @@ VIEW = View(
         Column(
             "Flags",
             TEXT,
-            "names of the bits that are set in the node, such as NoChange, DeleteInProgress, MemCommit or, before "
-            "there was a VadType, ImageMap",
-            "_MMVAD_FLAGS, _MM_PRIVATE_VAD_FLAGS",
+            "names of the bits that are set in the node, such as NoChange, DeleteInProgress, MemCommit, "
+            "ImageMappingExtended or, before there was a VadType, ImageMap",
+            "_MMVAD_FLAGS, _MMVAD_FLAGS2, _MM_PRIVATE_VAD_FLAGS",
         ),
         Column(
             "Balance",

@@ -21,7 +21,13 @@ from process_anatomy.forge import INTRUSION, LAB, Image, Scenario, forge
 from process_anatomy.forge.__main__ import write_all
 from process_anatomy.forge.cast.clean import CONTAINER_HOST
 from process_anatomy.forge.cast.hiding import HIDING
-from process_anatomy.forge.traces.findings import NEED_CREATOR, NEED_EXECUTE_BIT, NEED_PROTECTION, NEED_VISTA
+from process_anatomy.forge.traces.findings import (
+    NEED_CREATOR,
+    NEED_EXECUTE_BIT,
+    NEED_HOT_PATCHES,
+    NEED_PROTECTION,
+    NEED_VISTA,
+)
 from process_anatomy.volatility import open_path
 from process_anatomy.walk.across.tables import Tables
 from structs.eprocess import EPROCESS
@@ -42,11 +48,12 @@ BUILDS = [PLAIN_PAGING, "x64-3790-3959", "x86-6000-16386", "x64-7601-24540", "x6
 UNSHOWN = {"impossible-privileges", "inconsistent-token"}
 """Rules whose misfits are forged in what came later: bitmaps of privileges, and AppContainers."""
 LACKING = {
-    PLAIN_PAGING: NEED_CREATOR | NEED_PROTECTION | NEED_VISTA | NEED_EXECUTE_BIT | UNSHOWN,
-    "x64-3790-3959": NEED_CREATOR | NEED_PROTECTION | NEED_VISTA | UNSHOWN,
-    "x86-6000-16386": NEED_CREATOR | NEED_PROTECTION | {"inconsistent-token"},
-    "x64-7601-24540": NEED_CREATOR | NEED_PROTECTION | {"inconsistent-token"},
-    "x64-9600-16384": NEED_CREATOR,
+    "x64-17763-0": NEED_HOT_PATCHES,
+    PLAIN_PAGING: NEED_CREATOR | NEED_PROTECTION | NEED_VISTA | NEED_EXECUTE_BIT | UNSHOWN | NEED_HOT_PATCHES,
+    "x64-3790-3959": NEED_CREATOR | NEED_PROTECTION | NEED_VISTA | UNSHOWN | NEED_HOT_PATCHES,
+    "x86-6000-16386": NEED_CREATOR | NEED_PROTECTION | NEED_HOT_PATCHES | {"inconsistent-token"},
+    "x64-7601-24540": NEED_CREATOR | NEED_PROTECTION | NEED_HOT_PATCHES | {"inconsistent-token"},
+    "x64-9600-16384": NEED_CREATOR | NEED_HOT_PATCHES,
 }
 """Build to the rules that nothing can be told by in it, or that its intrusion does not show."""
 INFORMATION = {rule.id for rule in RULES.values() if rule.severity is Severity.INFO}

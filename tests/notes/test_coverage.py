@@ -59,7 +59,7 @@ from process_anatomy.walk.processes.listed import Process
 from process_anatomy.walk.program.environments import Variable
 from process_anatomy.walk.program.global_flags import GLOBAL_FLAGS
 from process_anatomy.walk.program.images import MODULE, PEB_PROGRAM, PROGRAM, Image
-from process_anatomy.walk.program.loader import LOAD_REASONS, LoaderEntry
+from process_anatomy.walk.program.loader import HOT_PATCH_STATES, LOAD_REASONS, LoaderEntry
 from process_anatomy.walk.program.modules import LISTED, NO_IMAGE, NO_LOADER, NOT_LISTED, UNREADABLE, Module
 from process_anatomy.walk.program.pebs import FACTS, Peb
 from process_anatomy.walk.program.portable import MITIGATIONS, PeFacts
@@ -242,6 +242,7 @@ def test_every_kind_of_vad_row_is_reached_and_has_its_note() -> None:
         replace(VAD, vad_type="VadImageMap", file=NOT_APPLICABLE),
         replace(VAD, vad_type="VadImageMap", file=Absent(Kind.UNREADABLE)),
         replace(VAD, private=0, file=Absent(Kind.UNREADABLE)),
+        replace(VAD, vad_type="VadImageMap", private=0, file="\\a.dll", extended=1),
     ]
     reached = {vad_rows.vad_note(vad, default())[0] for vad in kinds}
     reached.add(vad_rows.vad_note(VAD, default(), ("KUSER_SHARED_DATA",))[0])
@@ -260,6 +261,7 @@ def test_every_kind_of_page_row_is_reached_and_has_its_note() -> None:
         row,
         replace(row, resident=0),
         replace(row, guard=1),
+        replace(row, extension=1),
         replace(row, private=1),
         replace(row, beyond=1, disagreement="RWX 1"),
         replace(row, strange=1, disagreement="1 not the section's"),
@@ -311,6 +313,7 @@ def test_every_token_flag_has_its_note_with_its_value() -> None:
         ("ace-flag", ACE_FLAGS),
         ("access-right", RIGHTS),
         ("load-reason", LOAD_REASONS),
+        ("hot-patch", HOT_PATCH_STATES),
         ("mitigation", MITIGATIONS),
     ],
 )
@@ -460,12 +463,14 @@ def test_every_kind_of_module_row_is_reached_and_has_its_note() -> None:
     listed = [
         Module(entry.process, entry, None, vad, base, NO, state, NO, problems, bool(problems))
         for entry in entries
-        for vad in (VAD, None)
+        for vad in (VAD, replace(VAD, extended=1), None)
         for base in (0x1000, GONE)
         for state in (LISTED, NO_IMAGE, UNREADABLE)
         for problems in ((), ("odd",))
     ]
     listed += [Module(PROCESS, None, None, VAD, 0x1000, NO, state, NO, ()) for state in (NOT_LISTED, NO_LOADER)]
+    patched = replace(entries[0], hot_patch=HOT_PATCH_STATES[3], patch_base=0x2000)
+    listed.append(Module(PROCESS, patched, None, VAD, 0x1000, NO, LISTED, NO, ()))
     assert told(module_rows.module_note(row, default()) for row in listed) == set(default().ids("module-row/"))
 
 

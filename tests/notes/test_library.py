@@ -34,6 +34,7 @@ ALLOWED: dict[str, set[str]] = {
         "meaning",
         "committed",
         "use",
+        "behind",
     },
     "token-row": WHO
     | {"user", "name", "account", "integrity", "elevation", "session", "level", "restricting", "capabilities"},
@@ -53,7 +54,7 @@ ALLOWED: dict[str, set[str]] = {
         "changes",
         "confidence",
     },
-    "module-row": {"process", "pid", "name", "base", "path", "mapped", "loaded", "why"},
+    "module-row": {"process", "pid", "name", "base", "path", "mapped", "loaded", "why", "behind"},
     "image-row": {"process", "pid", "name", "base", "path", "machine", "page_count", "missing", "protection"},
     "process-row": {
         "process",
@@ -98,6 +99,7 @@ ALLOWED: dict[str, set[str]] = {
         "private",
         "guard",
         "disagreement",
+        "behind",
         "name",
         "meaning",
     },
@@ -137,8 +139,8 @@ NAMES = {
     "privilege-state": "enabled enabled-by-default present absent enabled-not-present unknown",
     "protection": "PAGE_NOACCESS PAGE_READONLY PAGE_EXECUTE PAGE_EXECUTE_READ PAGE_READWRITE PAGE_WRITECOPY"
     " PAGE_EXECUTE_READWRITE PAGE_EXECUTE_WRITECOPY PAGE_GUARD PAGE_NOCACHE PAGE_WRITECOMBINE",
-    "vad-row": "image image-unreadable image-without-file mapped-unreadable file pagefile private shared-data"
-    " private-executable large-pages awe write-watch physical rotate enclave"
+    "vad-row": "image image-extended image-unreadable image-without-file mapped-unreadable file pagefile private"
+    " shared-data private-executable large-pages awe write-watch physical rotate enclave"
     " unreadable",
     "working-set-row": "resident own-list nothing-resident minimal system exited small-dump unreadable",
     "token-row": "system-user service user elevated limited ui-access app-container restricted write-restricted"
@@ -170,9 +172,11 @@ NAMES = {
     "creation-row": "kernel create-process restricted as-user with-logon service elevation app-container orphan"
     " other-creator session-start reused-parent unreadable",
     "confidence": "high medium low",
-    "module-row": "listed listed-32 contradicted not-listed no-image no-loader unreadable",
+    "module-row": "listed listed-32 listed-extended listed-patched contradicted not-listed no-image no-loader"
+    " unreadable",
     "load-reason": "Unknown StaticDependency StaticForwarderDependency DynamicForwarderDependency DelayloadDependency"
     " DynamicLoad AsImageLoad AsDataLoad EnclavePrimary EnclaveDependency PatchImage",
+    "hot-patch": "BaseImage NotApplied AppliedReverse AppliedForward FailedToPatch",
     "image-row": "program module peb-program not-mapped unreadable",
     "mitigation": "HIGH_ENTROPY_VA DYNAMIC_BASE FORCE_INTEGRITY NX_COMPAT NO_ISOLATION NO_SEH NO_BIND APPCONTAINER"
     " WDM_DRIVER GUARD_CF TERMINAL_SERVER_AWARE",
@@ -226,7 +230,7 @@ NAMES = {
     "csr-row": "client root no-process ended contradicted unreadable no-ring",
     "csr-flag": "Terminating SkipShutdown NormalPriority IdlePriority HighPriority RealtimePriority"
     " CreateNewGroup Terminated LastThreadTerminated IsConsoleApp",
-    "page-row": "agreeing empty guarded private-copy beyond strange uncovered shared-data unreadable",
+    "page-row": "agreeing empty guarded extended private-copy beyond strange uncovered shared-data unreadable",
     "region": "KUSER_SHARED_DATA hypervisor-shared-page PEB TEB stack heap process-parameters API-set-map"
     " subsystem-shared-memory image mapped-file shared-memory private unknown",
     "page-state": "valid large transition prototype pagefile demand-zero invalid not-in-image",
@@ -372,7 +376,7 @@ def test_each_token_flag_is_one_bit_of_its_own() -> None:
     assert default()["token-flag/TOKEN_HAS_ADMIN_GROUP"].value is None
 
 
-@pytest.mark.parametrize("name", ["attribute", "privilege", "global-flag", "load-reason"])
+@pytest.mark.parametrize("name", ["attribute", "privilege", "global-flag", "load-reason", "hot-patch"])
 def test_a_brief_that_other_texts_hold_continues_their_sentence(name: str) -> None:
     for key in default().ids(f"{name}/"):
         brief = default()[key].brief

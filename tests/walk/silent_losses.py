@@ -56,6 +56,7 @@ SILENT_BECAUSE: dict[str, tuple[str, ...]] = {
                 "ProcessUsingVEH",
                 "ProcessUsingVCH",
                 "ProcessUsingFTH",
+                "ProcessImagesHotPatched",
             )
         ),
         *(

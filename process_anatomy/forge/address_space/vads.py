@@ -139,7 +139,7 @@ class VadTrees:
         if region.section is None:
             return
         area = region.section.subsection - self.build[CONTROL_AREA].sizeof
-        pages = region.size // PAGE
+        pages = region.size // PAGE - region.extension
         views = node.address + self.build[MMVAD].offset("ViewLinks") if "ViewLinks" in self.build[MMVAD] else 0
         whole = record(
             self.build,
@@ -148,6 +148,7 @@ class VadTrees:
             ControlArea=area,
             FirstPrototypePte=region.section.prototypes,
             LastContiguousPte=region.section.prototypes + self.kernel.mode.entry_size * (pages - 1),
+            ImageMappingExtended=int(region.extension > 0),
             ViewLinks=link(views, views),
             VadsProcess=process | 1,
         )
@@ -159,6 +160,7 @@ class VadTrees:
         return {
             "commit": region.commit,
             "end": region.start + region.size - 1,
+            "extension": region.extension,
             "file": region.section.file if region.section else None,
             "mem_commit": region.mem_commit,
             "node": node.address,

@@ -241,15 +241,31 @@ SPLIT_SERVICES = _clean(
     *(_service(5004 + 40 * number, f"-k netsvcs -p -s Service{number:02}") for number in range(24)),
     *(_service(6004 + 40 * number, "-k UnistackSvcGroup", "limited", 80) for number in range(3)),
 )
+HOT_PATCHED = _clean(
+    "clean-hot-patched",
+    Actor(
+        5000, 716, SERVICE_HOST, "system", 21, 0, "-k netsvcs -p -s Appinfo", console=True, threads=2,
+        libraries=("appinfo.dll",), patches=("appinfo.dll",),
+    ),
+    Actor(
+        5040, EXPLORER, "C:\\Program Files\\Ledger\\ledger.exe", "limited", 500, 1, threads=2, compiles=True,
+        patches=("kernel32.dll",),
+    ),
+    Actor(5080, EXPLORER, SYSTEM32 + "cmd.exe", "limited", 510, 1, console=True, threads=1, wow64=True),
+    Actor(5124, EXPLORER, SYSTEM32 + "calc.exe", "limited", 520, 1, threads=1, memory=TRIMMED),
+    Actor(5160, EXPLORER, SYSTEM32 + "write.exe", "limited", 530, 1, threads=1, memory=PAGED_OUT),
+)  # fmt: skip
 
 CLEAN = {
     scenario.name: scenario
     for scenario in (
         CONTAINER_HOST, REMOTE_DESKTOP, TERMINAL_SERVER, LINUX_PROGRAMS, SECURITY_PRODUCTS, COMPILERS, BROWSERS,
         CLOCK_SET_BACK, BROKERS, SPLIT_SERVICES, DOMAIN_CONTROLLER, VIRTUAL_MACHINES, PUBLISHED_DESKTOP, INSTALLERS,
+        HOT_PATCHED,
     )
 }  # fmt: skip
 """Every clean machine by its name: a host of a container, two who work by remote desktop, a terminal server with forty
 sessions, programs of Linux (pico processes), protected products of two vendors, just-in-time compilers, a browser with
 its sandboxes, a clock that was set back, brokers that start programs for others, services in processes of their own, a
-domain controller, a host of virtual machines, a published desktop with a shell of its own, and packed installers."""
+domain controller, a host of virtual machines, a published desktop with a shell of its own, packed installers, and a
+machine whose libraries were patched while they were in use, which takes build 26100 to show it."""

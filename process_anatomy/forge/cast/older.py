@@ -1,4 +1,6 @@
-"""The cast of an older Windows: what its generation did not have yet is left out, of the image and of its truth.
+"""The cast of another Windows: what its generation did not have yet is left out, of the image and of its truth.
+
+What a later one no longer lets pass is made as intruders make it there.
 
 Which program came with which Windows, and who started it before Windows Vista, the actors say themselves.
 
@@ -11,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from process_anatomy.forge.ground.actors import Actor, Impersonation
-from process_anatomy.forge.ground.generations import FIRST_WITH_ALL, one_desktop, version_of
+from process_anatomy.forge.ground.generations import FIRST_WITH_ALL, hot_patches, one_desktop, version_of
 from process_anatomy.forge.ground.paths import then_path
 from process_anatomy.forge.traces.table import TRACES
 from structs.eprocess import EPROCESS
@@ -27,9 +29,16 @@ MANY_HANDLES = 200
 def cast_for(build: Build, cast: tuple[Actor, ...]) -> tuple[Actor, ...]:
     """The actors that this Windows can show, with what it can show of them."""
     version = version_of(build)
+    if hot_patches(build):
+        return tuple(_blinded(actor) for actor in cast)
     if version >= FIRST_WITH_ALL and build.pointer_size == 8:
         return cast
     return tuple(_as_then(build, actor) for actor in cast if actor.since <= version)
+
+
+def _blinded(actor: Actor) -> Actor:
+    """A program that private memory replaced starts in Windows 11 24H2 only if the loader is kept from asking."""
+    return replace(actor, misfits=(*actor.misfits, "blinded loader")) if "emptied program" in actor.misfits else actor
 
 
 def _as_then(build: Build, actor: Actor) -> Actor:

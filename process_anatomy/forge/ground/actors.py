@@ -125,6 +125,7 @@ class Actor:
         old_parent: process id of the parent before Windows Vista, where it was another.
         silo: name of the server silo (container) that it runs in.
         volume: device that its program lies on, where that is not the machine's own.
+        patches: libraries that it has loaded and that Windows patched while they were in use, in builds that can do it.
     """
 
     pid: int
@@ -170,6 +171,7 @@ class Actor:
     old_parent: int | None = None
     silo: str = ""
     volume: str = ""
+    patches: tuple[str, ...] = ()
 
     @property
     def creator(self) -> int:

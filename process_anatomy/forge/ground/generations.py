@@ -12,6 +12,7 @@ from structs import builds
 from structs.layout import Build
 from structs.object import POOL_HEADER
 from structs.token import TOKEN
+from structs.vad import MMVAD
 
 VERSIONS = {2600: (5, 1), 3790: (5, 2), 6000: (6, 0), 7600: (6, 1), 9200: (6, 2), 9600: (6, 3), 10240: (10, 0)}
 """First build number to major and minor version."""
@@ -71,6 +72,11 @@ def processors(build: Build) -> int:
 def has_integrity(build: Build) -> bool:
     """Tokens have an integrity level (since Windows Vista)."""
     return "IntegrityLevelIndex" in build[TOKEN]
+
+
+def hot_patches(build: Build) -> bool:
+    """Images can be patched while they are in use, and have pages behind their end for it (since Windows 11 24H2)."""
+    return "ImageMappingExtended" in build[MMVAD]
 
 
 def one_desktop(build: Build) -> bool:

@@ -27,7 +27,7 @@ from process_anatomy.forge.memory.frames import KERNEL_DATA, PAGE, USER_READ, WR
 from process_anatomy.forge.memory.modes import LA57, PAE, X86, mode_of
 from process_anatomy.forge.memory.page_tables import Space
 from process_anatomy.forge.memory.pool import Pool
-from process_anatomy.forge.memory.protections import EXECUTE_WRITE_COPY, READ_WRITE
+from process_anatomy.forge.memory.protections import READ_WRITE
 from process_anatomy.forge.memory.system_space import NON_PAGED, OBJECTS, PAGED, SESSION, system_space
 from process_anatomy.forge.objects.devices import DISK, Devices
 from process_anatomy.forge.objects.namespace import Namespace
@@ -242,7 +242,7 @@ class _Machine:
     def _minimal_regions(self, actor: Actor) -> list[Region]:
         if actor.role == SYSTEM:
             ntdll = self.users.images.at(SYSTEM32 + LIBRARIES[0], library=True)
-            return [Region(ntdll.base, ntdll.program.size, EXECUTE_WRITE_COPY, ntdll.name, ntdll.section, 2, 4)]
+            return [ntdll.region(4)]
         zone = self.dice.between(0x100, 0x1FF) << (20 if self.build.pointer_size == 4 else 32)
         return [
             Region(

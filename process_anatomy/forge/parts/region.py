@@ -21,6 +21,7 @@ class Region:
         commit: committed pages.
         mem_commit: committed as a whole when it was reserved.
         long: described by a longer node where this Windows has such: the kernel made the range for the process.
+        extension: pages at the end of an image's range that are not the image's.
     """
 
     start: int
@@ -32,3 +33,4 @@ class Region:
     commit: int = 0
     mem_commit: bool = False
     long: bool = False
+    extension: int = 0

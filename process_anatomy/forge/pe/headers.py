@@ -78,6 +78,10 @@ class Program:
         """Where the last section ends in the file."""
         return 0x600 + sum(part.end - part.start for part in self.sections)
 
+    def is_code(self, at: int) -> bool:
+        """Whether a relative address lies in a part that is code."""
+        return any(part.start <= at < part.end and part.characteristics == CODE for part in self.sections)
+
     def headers(self, base: int) -> bytes:
         """The first page of the image, loaded at ``base``."""
         dos = b"MZ" + struct.pack("<HHHHHHH", 0x90, 3, 0, 4, 0, 0xFFFF, 0)

@@ -9,7 +9,7 @@ from typing import Any
 from process_anatomy.forge.address_space.vads import close_tree
 from process_anatomy.forge.ground.actors import SYSTEM, Actor
 from process_anatomy.forge.ground.clock import filetime
-from process_anatomy.forge.ground.generations import version_of
+from process_anatomy.forge.ground.generations import hot_patches, version_of
 from process_anatomy.forge.ground.records import pointers, record, ring, signed, text, utf16, waiting
 from process_anatomy.forge.memory.pool import Pool
 from process_anatomy.forge.objects.devices import DISK
@@ -31,6 +31,8 @@ PROCESS_OBJECT = 3
 """Type of dispatcher object."""
 WITHOUT_STRUCTURE = (6, 1)
 """Windows 7 to 8.1 keep the address of the 32-bit PEB itself."""
+HOT_PATCH_SIZE = 0x60
+"""Bytes of the memory manager's record of hot-patched images."""
 PSEUDO_SESSION_SIZE = 0x100
 DEBUG_OBJECT_SIZE = 0x68
 
@@ -153,7 +155,9 @@ class ProcessTable:
         virtual = sum(region.size for region in process.regions)
         commit = sum(region.commit for region in process.regions)
         quota = [16 * dice.between(100, 4000), 64 * dice.between(100, 9000)]  # pool that is not paged, paged pool
+        patched = hot_patches(self.build) and process.alive and bool(actor.patches)
         values: dict[str, Any] = {
+            "MmHotPatchContext": self.objects.paged.put(bytes(HOT_PATCH_SIZE), b"MmHp") if patched else 0,
             **waiting(self.build, EPROCESS, process.eprocess, PROCESS_OBJECT),
             "DirectoryTableBase": process.space.dtb,
             "BasePriority": 8,

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from process_anatomy.forge.ground.actors import Actor
-from process_anatomy.forge.ground.generations import processors, service_pack, service_pack_words, version_of
+from process_anatomy.forge.ground.generations import (
+    hot_patches,
+    processors,
+    service_pack,
+    service_pack_words,
+    version_of,
+)
 from process_anatomy.forge.ground.records import link, pointers, record, text, utf16
 from process_anatomy.forge.memory.frames import PAGE
 from structs.layout import Build
@@ -74,6 +80,7 @@ def process_block(
         ProcessHeaps=at + size,
         NumberOfHeaps=len(heaps),
         MaximumNumberOfHeaps=(HEAP_LIST if words else PAGE - size) // build.pointer_size,
+        ProcessImagesHotPatched=int(hot_patches(kernel) and bool(actor.patches)),
         NumberOfProcessors=processors(kernel),
         OSMajorVersion=major,
         OSMinorVersion=minor,
@@ -159,6 +166,10 @@ def loader_lists(build: Build, at: int, modules: list[dict[str, Any]]) -> tuple[
             EntryPoint=module["entry"],
             SizeOfImage=module["size"],
             TimeDateStamp=module["timestamp"],
+            Flags=module["flags"],
+            LoadReason=module["reason"],
+            HotPatchState=module["hot_patch"],
+            ActivePatchImageBase=module["patch_base"],
             **{name: members[place] for name, members in links.items() if place in members},
             **names,
         ).ljust(step, b"\0")

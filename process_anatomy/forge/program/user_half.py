@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from process_anatomy.forge.address_space.sections import Sections
 from process_anatomy.forge.ground.actors import ALL, PAGED_OUT, Actor, Scenario
-from process_anatomy.forge.ground.generations import one_desktop, version_of
+from process_anatomy.forge.ground.generations import hot_patches, one_desktop, version_of
 from process_anatomy.forge.ground.paths import SYSTEM32, then_path
 from process_anatomy.forge.memory.entries import PROTECTION_SHIFT, Entries
 from process_anatomy.forge.memory.frames import COPY_ON_WRITE, NO_EXECUTE, PAGE, USER_CODE, USER_DATA, USER_READ
@@ -12,7 +12,6 @@ from process_anatomy.forge.memory.page_tables import Space
 from process_anatomy.forge.memory.protections import (
     EXECUTE_READ,
     EXECUTE_READ_WRITE,
-    EXECUTE_WRITE_COPY,
     GUARD,
     NO_ACCESS,
     READ_ONLY,
@@ -24,7 +23,7 @@ from process_anatomy.forge.parts.user_half import UserHalf
 from process_anatomy.forge.pe.headers import BITS_32
 from process_anatomy.forge.program.blocks import ParameterBlock, loader_lists, process_block, thread_block
 from process_anatomy.forge.program.environment import environment
-from process_anatomy.forge.program.images import Images
+from process_anatomy.forge.program.images import Images, patch_path, tell_patches
 from process_anatomy.forge.program.wow64 import (
     FIRST_TEB,
     NATIVE_LIBRARIES,
@@ -42,6 +41,8 @@ SHARED_PAGE = 0x7FFE0000
 LIBRARIES = ("ntdll.dll", "kernel32.dll", "KernelBase.dll")
 OLD_LIBRARIES = ("ntdll.dll", "kernel32.dll", "advapi32.dll")
 """What every program has loaded, since Windows 7 and before."""
+GUARD_CODE = bytes.fromhex("48ffe0cccccccccc") * 8
+"""Code that dispatches checked calls, as the kernel maps it behind the end of images."""
 LOCALE = "\\Windows\\System32\\locale.nls"
 LOCALE_PAGES = 0xA9
 LOW_AREAS = 0x10, 0x100
@@ -65,6 +66,8 @@ class UserHalves:
         self.shared_frame = objects.kernel.memory.take()
         self.shared_page_2 = SHARED_PAGE + PAGE * self.dice.between(1, 14)
         self.images = Images(self.build, sections, self.dice)
+        if hot_patches(self.build):
+            self.extension_frame = objects.kernel.memory.take(GUARD_CODE)
 
     def make(self, actor: Actor, space: Space, first_tid: int) -> UserHalf:
         """Fill the user half of a process."""
@@ -77,6 +80,8 @@ class UserHalves:
         libraries = [self.images.at(SYSTEM32 + name, library=True) for name in names]
         program = self.images.at(actor.path, bits=BITS_32 if actor.wow64 else None)
         user.modules = [program, *libraries]
+        if hot_patches(self.build):
+            user.modules += [self.images.at(patch_path(name), library=True) for name in actor.patches]
         user.unlisted = [self.images.at(path, library=True) for path in (actor.unlisted,) if path]
         add = user.regions.append
         add(Region(SHARED_PAGE, PAGE, READ_ONLY, "shared data", commit=1, mem_commit=True))
@@ -84,13 +89,16 @@ class UserHalves:
             add(Region(self.shared_page_2, PAGE, READ_ONLY, "hypervisor shared data", commit=1, mem_commit=True))
         small = small_libraries(self.images) if actor.wow64 else []
         for module in [*user.modules, *small, *user.unlisted]:
-            commit = self.dice.between(2, 16)
-            add(Region(module.base, module.program.size, EXECUTE_WRITE_COPY, module.name, module.section, 2, commit))
+            add(module.region(self.dice.between(2, 16)))
         for module in [*user.modules[:2], *user.modules[4:], *small, *user.unlisted] if whole else []:
             for page, frame in module.section.frames.items():
                 if page or not (actor.headless and module is program):
-                    space.map(module.base + page * PAGE, frame, USER_READ | COPY_ON_WRITE)
+                    rights = USER_CODE if module.program.is_code(page * PAGE) else USER_READ
+                    space.map(module.base + page * PAGE, frame, rights | COPY_ON_WRITE)
                     user.note(module.base + page * PAGE, "valid", module.name, space.memory.pages[frame])
+            if module.extension:
+                space.map(module.end, self.extension_frame, USER_CODE | COPY_ON_WRITE)
+                user.note(module.end, "valid", f"behind {module.name}", space.memory.pages[self.extension_frame])
         if whole and not actor.wow64 and not self.narrow:
             area = (self.dice.between(0x10, 0xFF) << 32) + (self.dice.below(0x400) << 21)
             zone = (self.dice.between(0x100, 0x1FF) << 32) + (self.dice.below(0x400) << 21)
@@ -218,6 +226,7 @@ class UserHalves:
         written = block.build(self.build)
         lists_at = (block.address + len(written) + 0x4F) & -16
         user.listed = told_modules(actor, user)
+        tell_patches(user.listed, actor.patches)
         user.ldr, data = loader_lists(self.build, lists_at, user.listed)
         end = lists_at + len(data)
         for page in range(heap + PAGE, end, PAGE):

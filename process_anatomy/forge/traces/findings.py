@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from process_anatomy.forge.ground.actors import INJECTED, NOWHERE, Actor, ThreadPlan
-from process_anatomy.forge.ground.generations import has_integrity
+from process_anatomy.forge.ground.generations import has_integrity, hot_patches
 from process_anatomy.forge.memory.modes import X86, Mode
 from process_anatomy.forge.traces.table import TRACES
 from structs.eprocess import EPROCESS
@@ -28,6 +28,8 @@ NEED_PROTECTION = {"weak-protection", "foreign-protection"}
 """Rules about protected processes."""
 NEED_VISTA = {"power-over-higher", "raised-integrity", "foreign-impersonation", "wrong-session"}
 """Rules that compare integrity levels, and rules about what only administrators had not, or not all, before Vista."""
+NEED_HOT_PATCHES = {"blinded-loader"}
+"""Rules about what Windows asks since 11 24H2."""
 NEED_EXECUTE_BIT = {"beyond-vad", "patched-code"}
 """Rules about pages that the page tables let run, which plain 32-bit page tables do not tell."""
 
@@ -45,6 +47,7 @@ def unknowable(build: Build, mode: Mode, creator_kept: bool) -> frozenset[str]:
         (NEED_PROTECTION, "ProtectionType" not in build[EPROCESS]),
         (NEED_VISTA, not has_integrity(build)),
         (NEED_EXECUTE_BIT, mode is X86),
+        (NEED_HOT_PATCHES, not hot_patches(build)),
     )
     return frozenset().union(*(rules for rules, lacking in lacks if lacking))
 

@@ -19,6 +19,7 @@ EMPTIED = ("hollowed-program", "injected-image", "module-without-image", "thread
 TRACES: dict[str, Trace] = {
     "copied image": Trace(("injected-image",), memory=programs.copy_image),
     "emptied program": Trace(EMPTIED, memory=programs.empty_program),
+    "blinded loader": Trace(("blinded-loader", "patched-code"), memory=programs.blind_loader),
     "overwritten program": Trace(("hollowed-program", "patched-code"), memory=programs.overwrite_program),
     "moved program": Trace(("hollowed-program",), written=programs.move_program),
     "image without a file": Trace(("image-without-file", "unlisted-module"), memory=programs.map_nameless),

@@ -36,6 +36,7 @@ from process_anatomy.walk.program.images import ImageTable, images
 from process_anatomy.walk.program.modules import ModuleTable, modules
 from process_anatomy.walk.program.pebs import Peb, pebs
 from process_anatomy.walk.program.programs import Program, programs
+from process_anatomy.walk.program.system_calls import ChangedCall, changed_calls
 from process_anatomy.walk.security.contexts import Security, security
 from process_anatomy.walk.security.tokens import Token, tokens
 from process_anatomy.walk.threads.facts import thread_facts
@@ -181,6 +182,11 @@ class Tables:
     def code(self) -> list[Code]:
         """What stands in the executable pages that no file gave."""
         return code(self.kernel, [row for row in self.pages.rows if row.own_code])
+
+    @cached_property
+    def changed_calls(self) -> list[ChangedCall]:
+        """The system calls, of those that the loader asks with, that the chosen processes changed for themselves."""
+        return changed_calls(self.kernel, self.pages.rows, self.vads.rows)
 
     @cached_property
     def pebs(self) -> list[Peb]:

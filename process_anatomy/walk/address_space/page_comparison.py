@@ -21,6 +21,7 @@ from process_anatomy.memory.paging import PageState
 from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.space import Addresses, Mask
 from process_anatomy.memory.view import addresses_of
+from process_anatomy.walk.address_space.extensions import ends_of_images, extension, only_here
 from process_anatomy.walk.address_space.fixed_ranges import fixed_name
 from process_anatomy.walk.address_space.page_entries import (
     PAGE_SHIFT,
@@ -79,8 +80,10 @@ class PageRow:
         strange: valid pages of a section's view that are not the section's and no copies either.
         disagreement: the last two in words, empty for none.
         own_code: addresses of its first pages in memory that can be executed and come from no file: private copies of
-            an image's pages, as the prototype entries prove, and pages of ranges that map no image.
+            an image's pages, as the prototype entries prove, pages behind an image's end that this process wrote to,
+            and pages of ranges that map no image.
         own_header: whether the first page of a mapped image is proved to be a private copy.
+        extension: pages behind the image's end that Windows mapped with it; not applicable to most ranges.
         problems: what could not be had, one line each.
     """
 
@@ -108,6 +111,7 @@ class PageRow:
     disagreement: str = ""
     own_code: tuple[int, ...] = ()
     own_header: bool = False
+    extension: int | Absent = NOT_APPLICABLE
     problems: tuple[str, ...] = ()
 
 
@@ -212,6 +216,7 @@ class Comparison:
                 disagreement=told,
                 own_code=tuple(code.get(number, ())),
                 own_header=number in headers,
+                extension=extension(vad, self.backing[number]),
                 problems=self._problems(number, unknown),
             )
             found.append((process, vad.start if isinstance(vad.start, int) else 0, row))
@@ -289,8 +294,9 @@ class Comparison:
         )
         place = prototype_addresses(self.space, picked, firsts[owner], starts[owner])
         compare = (state == PageState.VALID) & inside & (firsts[owner] >= np.uint64(self.space.system_start))
-        # behind the last entry that follows on, the next subsection's begin elsewhere
-        reach = (lasts[owner] == 0) | (place <= lasts[owner])
+        behind = (picked.place - starts[owner]) >> PAGE_SHIFT >= ends_of_images(self.vads, self.backing)[owner]
+        # behind the last entry that follows on, the next subsection's begin elsewhere; behind an image's end, none are
+        reach = ((lasts[owner] == 0) | (place <= lasts[owner])) & ~behind
         ask = (place != 0) & ((compare & reach) | ((state == PageState.PROTOTYPE) & inside))
         frame = np.zeros(len(pick), dtype=np.uint64)
         there, known = np.zeros(len(pick), dtype=np.bool_), np.zeros(len(pick), dtype=np.bool_)
@@ -300,10 +306,12 @@ class Comparison:
         frame[rows], there[rows], known[rows] = prototypes(self.space, place[rows], root)
         shared = there & (frame == picked.physical)
         by_bits = (self.entry & COPY_ON_WRITE == 0) & ((self.rights & 2 != 0) | (self.entry & DIRTY != 0))
+        extended = compare & behind
+        by_bits &= ~extended | only_here(picked.physical, extended)
         other = compare & np.where(known, ~shared, by_bits)
         resident = picked.readable | ((state == PageState.PROTOTYPE) & there)
         private = other & copying[owner]
-        return resident, private, other & there & ~copying[owner], private & known
+        return resident, private, other & there & ~copying[owner], private & (known | extended)
 
     def _exceeds(self, private: Mask) -> Mask:
         """Whether an entry lets through what the VAD's protection does not."""

@@ -46,6 +46,7 @@ class Section:
         first_prototype: address of the prototype entry of the first page.
         last_prototype: address of the last prototype entry that follows on without a gap.
         problems: what is odd, one line each.
+        pages: pages of the whole section, as its segment says.
     """
 
     control_area: int | Absent = NOT_APPLICABLE
@@ -57,6 +58,7 @@ class Section:
     first_prototype: int | Absent = NOT_APPLICABLE
     last_prototype: int | Absent = NOT_APPLICABLE
     problems: tuple[str, ...] = ()
+    pages: int | Absent = NOT_APPLICABLE
 
 
 NO_SECTION = Section()
@@ -114,7 +116,7 @@ def sections(kernel: Kernel, rows: Sequence[Vad]) -> list[Section]:
                 gone, counts[part], gone, gone, gone, gone, firsts[step], lasts[step], (f"its section: {gone}",)
             )
             continue
-        flags, views, references, file_object, problems, prototypes = shared[int(control_of[part])]
+        flags, views, references, file_object, problems, prototypes, pages = shared[int(control_of[part])]
         problems += tuple(_against(rows[number], flags, file_object))
         if entries and _needed(rows[number]) and _beside(firsts[step], *entries[part]):
             problems += ("its first prototype entry is none of the part of the section that it maps",)
@@ -122,7 +124,7 @@ def sections(kernel: Kernel, rows: Sequence[Vad]) -> list[Section]:
         if entries and rows[number].vad_type == IMAGE_MAP and _differ(prototypes, entries[part][0]):
             problems += ("the part of the section that it maps is not of the section that this part names",)
         found[number] = Section(
-            area, counts[part], flags, views, references, file_object, firsts[step], lasts[step], problems
+            area, counts[part], flags, views, references, file_object, firsts[step], lasts[step], problems, pages
         )
     return found
 
@@ -233,24 +235,32 @@ def _gone(value: Any, what: str, needed: bool) -> Absent:
     return NOT_APPLICABLE if value == 0 else Absent(Kind.IMPLAUSIBLE, f"{value:#x} is no address of a {what}")
 
 
-def _control_areas(kernel: Kernel, addresses: Addresses) -> list[tuple[Any, Any, Any, Any, tuple[str, ...], Any]]:
-    """Flags, views, references, file object, problems and prototype entries of control areas."""
+_Area = tuple[Any, Any, Any, Any, tuple[str, ...], Any, Any]
+
+
+def _control_areas(kernel: Kernel, addresses: Addresses) -> list[_Area]:
+    """Flags, views, references, file object, problems, prototype entries and pages of control areas."""
     records = kernel.view.records(CONTROL_AREA, addresses)
-    segments = addresses_of([_kernel(kernel, value) for value in records.values("Segment")])
-    rows: list[tuple[Any, Any, Any, Any, tuple[str, ...], Any]] = []
-    for flags, views, references, pointer, prototypes in zip(
+    segments = kernel.view.records(SEGMENT, addresses_of([_kernel(kernel, v) for v in records.values("Segment")]))
+    rows: list[_Area] = []
+    for area, flags, views, references, pointer, prototypes, back, pages in zip(
+        addresses.tolist(),
         records.values("Flags"),
         records.values("NumberOfMappedViews"),
         records.values("NumberOfSectionReferences"),
         records.values("FilePointer"),
-        kernel.view.records(SEGMENT, segments).values("PrototypePte"),
+        segments.values("PrototypePte"),
+        segments.values("ControlArea"),
+        segments.values("TotalNumberOfPtes"),
         strict=True,
     ):
         file_object = pointer if isinstance(pointer, Absent) else pointer & ~kernel.build.fast_ref or NOT_APPLICABLE
         problems: tuple[str, ...] = ()
         if isinstance(views, int) and views == 0:
             problems = ("its section counts no view, though this is one",)
-        rows.append((_flag_names(kernel, flags), views, references, file_object, problems, prototypes))
+        other = isinstance(back, int) and back != area
+        size = Absent(Kind.IMPLAUSIBLE, "its segment is of another control area") if other else pages
+        rows.append((_flag_names(kernel, flags), views, references, file_object, problems, prototypes, size))
     return rows
 
 

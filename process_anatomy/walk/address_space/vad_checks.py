@@ -20,6 +20,7 @@ from process_anatomy.walk.address_space.vad_nodes import TYPE_BITS
 from process_anatomy.walk.address_space.vad_shape import BALANCES, overlapping
 from process_anatomy.walk.address_space.vad_trees import is_splay_tree
 from process_anatomy.walk.address_space.vads import Vad
+from process_anatomy.walk.processes.listed import NOT_READ
 from structs.vad import MMVAD_SHORT
 
 NO_BALANCE = Absent(Kind.NOT_IN_BUILD, "a splay tree keeps no balance (Windows XP)")
@@ -90,7 +91,11 @@ def checks(kernel: Kernel, rows: Sequence[Vad]) -> list[Check]:
             for name, values in flags.items()
             if values[number] == 1 and (name != "PrivateFixup" or row.private == 0)  # else the bit says write watch
         ]
+        if row.extended == 1:
+            names.append("ImageMappingExtended")
         unread = next((v[number] for v in flags.values() if isinstance(v[number], Absent)), None)
+        if unread is None and isinstance(row.extended, Absent) and row.extended.kind in NOT_READ:
+            unread = row.extended
         found.append(
             Check(",".join(names) if unread is None else unread, doubt if balance is None else balance, tuple(problems))
         )

@@ -79,9 +79,10 @@ NO_SECTION = Absent(Kind.IMPLAUSIBLE, "its node has no room for a section, thoug
 
 
 def facts_of(kernel: Kernel, records: Records) -> Iterator[tuple[Any, ...]]:
-    """Of each node what :class:`~process_anatomy.walk.address_space.vads.Vad` has from ``start`` to ``enclave``."""
+    """Of each node what ``Vad`` has from ``start`` to ``enclave``, and ``extended``."""
     tags = _tags(kernel, records.addresses)
     types = _types(records)
+    images = [kind == IMAGE_MAP for kind in types]
     columns: list[list[Any]] = [
         _vpn(records, "StartingVpn", "StartingVpnHigh", 0),
         _vpn(records, "EndingVpn", "EndingVpnHigh", 0xFFF),
@@ -91,8 +92,9 @@ def facts_of(kernel: Kernel, records: Records) -> Iterator[tuple[Any, ...]]:
         _numbers(records, "CommitCharge"),
         _numbers(records, "PrivateMemory"),
         _parents(records),
-        _files(kernel, records, tags, [kind == IMAGE_MAP for kind in types]),
+        _files(kernel, records, tags, images),
         (records.array("Enclave") & records.array("PrivateMemory") != 0).tolist(),
+        _extended(kernel, records.addresses, images),
     ]
     return zip(*columns, strict=True)
 
@@ -202,6 +204,20 @@ def _files(kernel: Kernel, records: Records, tags: list[Any], images: list[bool]
     ]
     for row, which in zip(rows.tolist(), back.tolist(), strict=True):
         found[row] = names[which]
+    return found
+
+
+def _extended(kernel: Kernel, addresses: Addresses, images: list[bool]) -> list[Any]:
+    """Whether pages behind the end of each image are mapped with it; no build before Windows 11 24H2 does that."""
+    found: list[Any] = [NOT_APPLICABLE] * len(images)
+    rows = np.flatnonzero(np.array(images, dtype=np.bool_))
+    if len(rows) and "ImageMappingExtended" in kernel.build[MMVAD]:
+        place = kernel.build[MMVAD].place("ImageMappingExtended")
+        where = addresses[rows] + np.uint64(place.offset)
+        data, there = kernel.space.read_many(where, place.size)
+        bits = (data.view(f"<u{place.size}").reshape(-1) >> (place.bit or 0) & 1).tolist()
+        for row, bit, readable, at in zip(rows.tolist(), bits, there.tolist(), where.tolist(), strict=True):
+            found[row] = bit if readable else unreadable(kernel.space, at, place.size)
     return found
 
 

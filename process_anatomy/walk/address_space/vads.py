@@ -57,6 +57,7 @@ class Vad:
         file: name of the mapped file within its device, not applicable without one.
         enclave: whether the private range belongs to an enclave; false in builds that do not say.
         problems: what is odd or could not be read, one line each.
+        extended: of an image, 1 where the kernel mapped pages behind its end with it; not applicable to other ranges.
     """
 
     process: Process
@@ -73,6 +74,7 @@ class Vad:
     file: str | Absent
     enclave: bool
     problems: tuple[str, ...]
+    extended: int | Absent = NOT_APPLICABLE
 
     @property
     def pages(self) -> int | Absent:
@@ -192,7 +194,7 @@ def _rows(kernel: Kernel, processes: Sequence[Process], nodes: Nodes, order: lis
         if facts[2] in SHORT_TAGS and facts[6] == 0:
             problems = [*problems, f"it says that it maps a section, but a node of tag {facts[2]} has no room for one"]
         problems = problems + [str(v) for v in facts if isinstance(v, Absent) and v.kind in NOT_READ]
-        rows.append(Vad(*(processes[owner], at, depth, *facts, tuple(dict.fromkeys(problems)))))
+        rows.append(Vad(*(processes[owner], at, depth, *facts[:-1], tuple(dict.fromkeys(problems)), facts[-1])))
     return rows
 
 

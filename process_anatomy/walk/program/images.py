@@ -19,7 +19,8 @@ from process_anatomy.kernel.image import SIZE_LIMIT, PeImage
 from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.space import Space
 from process_anatomy.memory.view import addresses_of, unreadable
-from process_anatomy.walk.address_space.sections import FileHeader, file_headers, sections
+from process_anatomy.walk.address_space.extensions import of_other_size
+from process_anatomy.walk.address_space.sections import NO_SECTION, FileHeader, Section, file_headers, sections
 from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
 from process_anatomy.walk.address_space.vads import Vad, VadTable, vad_around, vads
 from process_anatomy.walk.processes.listed import NOT_READ, Process
@@ -132,13 +133,15 @@ def images(
     spaces: dict[int, Space] = {}
     around = [vad_around(places.get(each.process.address, ()), each.base) for each in wanted]
     mapped = [vad for vad in around if vad is not None]
-    headers = iter(file_headers(kernel, sections(kernel, mapped)))
+    backing = sections(kernel, mapped)
+    behind = iter(zip(file_headers(kernel, backing), backing, strict=True))
     rows = []
     for each, vad in zip(wanted, around, strict=True):
         root = each.process.dtb if isinstance(each.process.dtb, int) else 0
         own = spaces.setdefault(root, space.through(root))
         told = each.process.address not in walked.broken  # else no range need be missing where none was seen
-        rows.append(_image(own, each, vad, NOT_APPLICABLE if vad is None else next(headers), told))
+        header, section = (NOT_APPLICABLE, NO_SECTION) if vad is None else next(behind)
+        rows.append(_image(own, each, vad, header, section, told))
     return ImageTable(tuple(rows), tuple(problems))
 
 
@@ -180,7 +183,9 @@ def _programs(kernel: Kernel, space: Space, processes: Sequence[Process]) -> tup
     return wanted, problems
 
 
-def _image(own: Space, wanted: _Wanted, vad: Vad | None, file: FileHeader | Absent, whole: bool) -> Image:
+def _image(
+    own: Space, wanted: _Wanted, vad: Vad | None, file: FileHeader | Absent, section: Section, whole: bool
+) -> Image:
     process, role, base, name, told = wanted
     problems = list(told)
     facts: PeFacts | Absent
@@ -207,7 +212,7 @@ def _image(own: Space, wanted: _Wanted, vad: Vad | None, file: FileHeader | Abse
         problems.append(f"no image is mapped there: its memory is {_memory(vad)}")
     elif isinstance(vad.start, int) and vad.start != base:
         problems.append(f"it does not start where the mapped image does ({vad.start:#x})")
-    elif isinstance(facts, PeFacts) and isinstance(vad.pages, int) and -(-facts.size // PAGE) != vad.pages:
+    elif isinstance(facts, PeFacts) and isinstance(vad.pages, int) and of_other_size(facts.size, vad, section):
         problems.append(f"its header says {facts.size:#x} bytes, but {vad.pages * PAGE:#x} are mapped")
     if isinstance(facts, PeFacts) and isinstance(file, FileHeader):
         for what, here, noted in (

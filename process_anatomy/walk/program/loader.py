@@ -42,11 +42,21 @@ LOAD_REASONS = {
     9: "PatchImage",
 }
 """_LDR_DLL_LOAD_REASON by value, without its prefix (ntdll's public symbols)."""
+HOT_PATCH_STATES = {
+    0: "BaseImage",
+    1: "NotApplied",
+    2: "AppliedReverse",
+    3: "AppliedForward",
+    4: "FailedToPatch",
+}
+"""_LDR_HOT_PATCH_STATE by value, without its prefix (ntdll's public symbols)."""
+APPLIED = {HOT_PATCH_STATES[2], HOT_PATCH_STATES[3]}
+"""States of a module whose functions were replaced."""
 MODULE_LIMIT = 1 << 13
 """Entries of one list at the most."""
 WANTED = (
     "DllBase", "EntryPoint", "SizeOfImage", "FullDllName", "BaseDllName", "Flags", "ObsoleteLoadCount",
-    "TimeDateStamp", "DdagNode", "LoadTime", "LoadReason",
+    "TimeDateStamp", "DdagNode", "LoadTime", "LoadReason", "HotPatchState", "ActivePatchImageBase",
 )  # fmt: skip
 
 
@@ -72,6 +82,8 @@ class LoaderEntry:
         orders: which of :data:`ORDERS` hold it.
         problems: what is odd or could not be read, one line each.
         astray: whether a link of the lists leads to it that it does not answer.
+        hot_patch: what hot-patching did with it, of :data:`HOT_PATCH_STATES`.
+        patch_base: where the image is mapped that patches it, not applicable for none.
     """
 
     process: Process
@@ -91,6 +103,8 @@ class LoaderEntry:
     orders: tuple[str, ...]
     problems: tuple[str, ...]
     astray: bool = False
+    hot_patch: str | Absent = NOT_APPLICABLE
+    patch_base: int | Absent = NOT_APPLICABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +245,10 @@ def _of(space: Space, build: Build, loaders: list[_Loader]) -> _Found:
     columns["DdagNode"] = _references(space, build, columns["DdagNode"], through)
     columns["LoadTime"] = [NOT_APPLICABLE if v == 0 else written(v) for v in columns["LoadTime"]]
     columns["LoadReason"] = [v if isinstance(v, Absent) else LOAD_REASONS.get(v, str(v)) for v in columns["LoadReason"]]
+    columns["HotPatchState"] = [
+        v if isinstance(v, Absent) else HOT_PATCH_STATES.get(v, str(v)) for v in columns["HotPatchState"]
+    ]
+    columns["ActivePatchImageBase"] = [NOT_APPLICABLE if v == 0 else v for v in columns["ActivePatchImageBase"]]
     for row, (loader, address) in enumerate(places):
         get = {name: column[row] for name, column in columns.items()}
         problems = notes[row] + [f"{n}: {v}" for n, v in get.items() if isinstance(v, Absent) and v.kind in NOT_READ]
@@ -239,7 +257,7 @@ def _of(space: Space, build: Build, loaders: list[_Loader]) -> _Found:
                 loader.process, loader.bits, address, get["DllBase"], get["EntryPoint"], get["SizeOfImage"],
                 get["FullDllName"], get["BaseDllName"], get["Flags"], get["ObsoleteLoadCount"], get["TimeDateStamp"],
                 get["LoadTime"], get["LoadReason"], get["DdagNode"], orders[row], tuple(dict.fromkeys(problems)),
-                bool(notes[row]),
+                bool(notes[row]), get["HotPatchState"], get["ActivePatchImageBase"],
             )
         )  # fmt: skip
     return result

@@ -17,6 +17,8 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.view import addresses_of, unreadable
+from process_anatomy.walk.address_space.extensions import extension, of_other_size
+from process_anatomy.walk.address_space.sections import NO_SECTION, Section, sections
 from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
 from process_anatomy.walk.address_space.vads import Vad, VadTable, vads
 from process_anatomy.walk.processes.listed import NOT_READ, Process
@@ -57,6 +59,7 @@ class Module:
         compared: ``agrees`` or ``differs``, of header and entry; absent where there are not both.
         problems: what is odd or could not be read, one line each.
         disputed: whether lists, mapped file and header say different things; what could not be read is no dispute.
+        section: the section behind a mapped image whose view is longer than the image.
     """
 
     process: Process
@@ -69,6 +72,12 @@ class Module:
     compared: str | Absent
     problems: tuple[str, ...]
     disputed: bool = False
+    section: Section = NO_SECTION
+
+    @property
+    def extension(self) -> int | Absent:
+        """Pages behind the image's end that Windows mapped with it."""
+        return NOT_APPLICABLE if self.vad is None else extension(self.vad, self.section)
 
     def told(self, name: str) -> Any:
         """A fact of the loader's entry, by the name of its attribute."""
@@ -140,8 +149,17 @@ def modules(kernel: Kernel, processes: Sequence[Process], trees: VadTable | None
     grouped = _grouped(loaded, processes)
     cases = [case for process, entries in grouped for case in _cases(process, entries, mapped, loaded.bits)]
     headers = _headers(kernel, [(process, base) for process, base, _, _, _ in cases])
+    longer = {vad.address: vad for *_, vad in cases if vad is not None and vad.extended == 1}
+    behind = dict(zip(longer, sections(kernel, list(longer.values())), strict=True))
     rows = tuple(
-        _row(*case, header, loaded, case[0].address in rooted, case[0].address in broken)
+        _row(
+            *case,
+            header,
+            loaded,
+            case[0].address in rooted,
+            case[0].address in broken,
+            NO_SECTION if case[4] is None else behind.get(case[4].address, NO_SECTION),
+        )
         for case, header in zip(cases, headers, strict=True)
     )
     told = {(row.process.address) for row in rows}
@@ -227,6 +245,7 @@ def _row(
     loaded: LoaderTable,
     rooted: bool,
     broken: bool,
+    section: Section,
 ) -> Module:
     problems: list[str] = []
     disputes: list[str] = []
@@ -253,7 +272,7 @@ def _row(
             problems.append("a list holds it, but no image is mapped at its base")
         for one in (entry, entry32):
             if one is not None:
-                disputes += [*against_lists(one), *against_mapping(one, vad)]
+                disputes += [*against_lists(one), *against_mapping(one, vad, section)]
                 problems += [*one.problems, *disputes]
         if isinstance(header, Header):
             wrong = list(against_header(entry, header))
@@ -268,7 +287,8 @@ def _row(
     if vad is not None and isinstance(vad.file, Absent) and vad.file.kind in NOT_READ:
         problems.append(f"MappedPath: {vad.file}")
     disputed = bool(disputes) or any(one.astray for one in (entry, entry32) if one is not None)
-    return Module(process, entry, entry32, vad, base, header, state, compared, tuple(dict.fromkeys(problems)), disputed)
+    told = tuple(dict.fromkeys(problems))
+    return Module(process, entry, entry32, vad, base, header, state, compared, told, disputed, section)
 
 
 def against_lists(entry: LoaderEntry) -> Iterator[str]:
@@ -281,7 +301,7 @@ def against_lists(entry: LoaderEntry) -> Iterator[str]:
         yield f"the {entry.bits}-bit loader's lists do not agree: it is not in {' and '.join(without)} order"
 
 
-def against_mapping(entry: LoaderEntry, vad: Vad | None) -> Iterator[str]:
+def against_mapping(entry: LoaderEntry, vad: Vad | None, section: Section = NO_SECTION) -> Iterator[str]:
     """What the loader says otherwise than the VAD of the mapped image."""
     path, name = entry.path, entry.name
     if isinstance(path, str) and isinstance(name, str) and path.rsplit("\\", 1)[-1].lower() != name.lower():
@@ -290,7 +310,7 @@ def against_mapping(entry: LoaderEntry, vad: Vad | None) -> Iterator[str]:
         return
     if isinstance(path, str) and isinstance(vad.file, str) and not same_file(path, vad.file, entry.bits):
         yield f"the loader says {path}, but the file that is mapped is {vad.file}"
-    if isinstance(entry.size, int) and isinstance(vad.pages, int) and -(-entry.size // PAGE) != vad.pages:
+    if isinstance(entry.size, int) and isinstance(vad.pages, int) and of_other_size(entry.size, vad, section):
         yield f"the loader says {entry.size:#x} bytes, but {vad.pages * PAGE:#x} are mapped"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from process_anatomy.absent import Absent
+from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.view import View
 from process_anatomy.walk.processes.listed import Process
@@ -21,12 +21,14 @@ class Owner:
         address: of the PEB.
         section: where the kernel mapped the program.
         debug_port: of the debugger, 0 where none is attached.
+        hot_patch: where the kernel keeps which of its images were hot-patched, not applicable for none.
     """
 
     process: Process
     address: int | Absent
     section: int | Absent
     debug_port: int | Absent
+    hot_patch: int | Absent = NOT_APPLICABLE
 
 
 def contradictions(kernel: Kernel, own: View, owner: Owner, facts: Mapping[str, Any]) -> Iterator[str]:

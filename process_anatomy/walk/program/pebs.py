@@ -41,6 +41,7 @@ FLAGS = (
     "ProcessUsingVEH",
     "ProcessUsingVCH",
     "ProcessUsingFTH",
+    "ProcessImagesHotPatched",
 )
 """Bit-fields of a PEB that tell something of the process, by Windows' names."""
 HEAP_LIMIT = 1 << 12
@@ -122,6 +123,7 @@ class Peb:
         environment: address of the environment block.
         environment_size: bytes of the environment block.
         problems: what is odd or could not be read, one line each.
+        hot_patch_context: where the kernel keeps which of its images were hot-patched, not applicable for none.
     """
 
     process: Process
@@ -154,6 +156,7 @@ class Peb:
     environment: int | Absent
     environment_size: int | Absent
     problems: tuple[str, ...]
+    hot_patch_context: int | Absent = NOT_APPLICABLE
 
 
 def pebs(kernel: Kernel, processes: Sequence[Process], everyone: Sequence[Process] = ()) -> list[Peb]:
@@ -166,9 +169,10 @@ def pebs(kernel: Kernel, processes: Sequence[Process], everyone: Sequence[Proces
     """
     records = kernel.view.records(EPROCESS, addresses_of([process.address for process in processes]))
     sections, ports = records.values("SectionBaseAddress"), records.values("DebugPort")
+    patched = [NOT_APPLICABLE if context == 0 else context for context in records.values("MmHotPatchContext")]
     native = [
-        Owner(process, process.peb, section, port)
-        for process, section, port in zip(processes, sections, ports, strict=True)
+        Owner(process, process.peb, section, port, context)
+        for process, section, port, context in zip(processes, sections, ports, patched, strict=True)
     ]
     second = {
         index: Owner(processes[index], address, sections[index], ports[index])
@@ -228,7 +232,11 @@ def _read(kernel: Kernel, build: Build, owners: Sequence[Owner], everyone: Seque
             size = facts["environment_size"]
             facts["environment"] = Absent(Kind.IMPLAUSIBLE, f"an environment of {size} bytes without an address")
         problems = (*_unread(facts), *contradictions(kernel, own, owner, facts))
-        rows.append(Peb(owner.process, bits, where, int(roots[row]), others[row], problems=problems, **facts))
+        context = owner.hot_patch
+        if isinstance(context, Absent) and context.kind in NOT_READ:
+            problems = (*problems, f"hot-patch context: {context}")
+        own_facts = {"problems": problems, "hot_patch_context": context, **facts}
+        rows.append(Peb(owner.process, bits, where, int(roots[row]), others[row], **own_facts))
     return rows
 
 
@@ -242,7 +250,10 @@ def _without(owner: Owner, bits: int, gone: Absent) -> Peb:
     """The row of a process without a PEB that could be read."""
     facts: dict[str, Any] = dict.fromkeys(FACTS, gone)
     problems = (f"the PEB: {gone}",) if gone.kind in NOT_READ else ()
-    return Peb(owner.process, bits, owner.address, owner.process.dtb, None, problems=problems, **facts)
+    if isinstance(owner.hot_patch, Absent) and owner.hot_patch.kind in NOT_READ:
+        problems = (*problems, f"hot-patch context: {owner.hot_patch}")
+    facts |= {"problems": problems, "hot_patch_context": owner.hot_patch}
+    return Peb(owner.process, bits, owner.address, owner.process.dtb, None, **facts)
 
 
 def _pointer(space: Space, value: int | Absent) -> int | Absent:
