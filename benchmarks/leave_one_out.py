@@ -16,10 +16,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from process_anatomy.errors import Error
 from process_anatomy.forge import LAB, forge
-from process_anatomy.kernel.mending import SOURCES
 from process_anatomy.walk.across.selfcheck import trust
 from structs import builds
 from structs.layout import MissingField
+from structs.mending import SOURCES
 from tests.kernel.hidden_builds import STRUCTURES, compared, hidden
 
 HEAD = (

@@ -4,8 +4,9 @@
 
 FACTS_FOLDER holds ``layouts/<arch>-<build>-<ubr>.json`` (sizes, offsets and bit positions of kernel
 structures, with ``inherits`` for later servicing levels), ``index.json``, ``pdb_index.json`` and ``kernels.tsv``.
-Written: one compact file for each layout, ``builds.json`` (which layout serves which build number and
-revision), ``pdbs.json`` (which layout serves which kernel PDB) and ``kernels.tsv`` (which file has which version).
+Written: one compact file for each layout, ``published.z`` (every structure of all of them, see
+:mod:`structs.published`), ``builds.json`` (which layout serves which build number and revision), ``pdbs.json`` (which
+layout serves which kernel PDB) and ``kernels.tsv`` (which file has which version).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from structs.families import LAYOUTS
 from structs.layout import Place
+from structs.published import FILE, packed
 from structs.symbols import collect
 
 SAME_KERNEL = {"x64": {"18363": "18362", "26200": "26100"}, "x86": {"18363": "18362"}}
@@ -61,8 +63,8 @@ def write(path: Path, lines: dict[str, Any], head: dict[str, Any]) -> None:
 def main(facts: Path) -> None:
     """Write every layout, the build index and the PDB index."""
     OFFSETS.mkdir(exist_ok=True)
-    for old in (*OFFSETS.glob("*.json"), *OFFSETS.glob("*.tsv")):
-        old.unlink()
+    for old in (*OFFSETS.glob("*.json"), *OFFSETS.glob("*.tsv"), OFFSETS / FILE):
+        old.unlink(missing_ok=True)
     cache: dict[str, dict[str, Any]] = {}
     shapes: dict[str, str] = {}
     names = sorted(p.stem for p in (facts / "layouts").glob("x*.json"))
@@ -77,6 +79,9 @@ def main(facts: Path) -> None:
             structs,
             {"arch": own["arch"], "build": own["build"], "pointer_size": own["pointer_size"]},
         )
+
+    whole = packed({name: cache[name] for name in names})
+    (OFFSETS / FILE).write_bytes(whole)
 
     index = json.loads((facts / "index.json").read_text())
     builds = {
@@ -127,7 +132,7 @@ def main(facts: Path) -> None:
     body = ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in sorted(pdbs.items()))
     (OFFSETS / "pdbs.json").write_text("{\n" + body + "\n}\n")
     known = kernel_files(facts)
-    print(f"{len(names)} layouts, {len(pdbs)} kernel PDBs, {known} kernel files")
+    print(f"{len(names)} layouts, all their structures in {len(whole)} bytes, {len(pdbs)} PDBs, {known} kernel files")
 
 
 def kernel_files(facts: Path) -> int:

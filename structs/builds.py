@@ -20,6 +20,8 @@ from structs.symbols import Types, collect
 UNPUBLISHED = [layout for layout in LAYOUTS.values() if layout.widths]
 SIZE_LIMIT = 0x10000
 """Bytes of a structure at the most; the largest that is declared has a few thousand."""
+POINTERS = 8
+"""Pointers to pointers, and arrays of arrays, that the name of a type is made of at the most."""
 UNNAMED_LIMIT = 1 << 12
 """Unnamed unions of one structure that are opened; a table that nests them in a circle ends here."""
 
@@ -78,10 +80,17 @@ def _build(
 ) -> Build:
     """A build of what its symbols tell, and of the structures that no kernel's public symbols describe."""
     pointer_size = KERNELS[arch].pointer_size
-    for layout in UNPUBLISHED:
-        if layout.name not in sizes:
-            sizes[layout.name], places[layout.name] = layout.natural(pointer_size)
-    return Build(name, arch, number, pointer_size, sizes, places, origin=origin)
+    missing = [layout for layout in UNPUBLISHED if layout.name not in sizes]
+    for layout in missing:
+        sizes[layout.name], places[layout.name] = layout.natural(pointer_size)
+    natural = frozenset(layout.name for layout in missing)
+    return Build(name, arch, number, pointer_size, sizes, places, origin=origin, natural=natural)
+
+
+def base_of(build: Build) -> Build:
+    """The layout that ships which a layout was mended from; the layout itself where it is none of these."""
+    name = build.base or build.name
+    return load(name) if name in names() else build
 
 
 def by_pdb(guid: str, age: int) -> Build | None:
@@ -169,6 +178,7 @@ def with_entries(build: Build, size: int) -> Build:
     Source: the two kernels of Windows 7 among the layouts (x86-7601-23418 without PAE, x86-7601-24000 with it), which
     differ in nothing else that is declared; a C compiler's alignment.
     """
+    build = replace(build, other_entries=size == 8 and build.pointer_size == 4 and without_pae(build))
     segment = build.places.get(SEGMENT.name, {})
     template = segment.get("SegmentPteTemplate")
     if template is None or template.size == size:
@@ -211,7 +221,7 @@ def from_types(types: Types, arch: str, number: int, origin: str) -> Build:
     sizes, places = collect(types, LAYOUTS.values(), KERNELS[arch].pointer_size)
     if "_EPROCESS" not in sizes:
         raise LayoutError(f"{origin} describes no _EPROCESS, so it is not a Windows kernel's symbol table")
-    return _build(origin, arch, number, sizes, places, origin)
+    return replace(_build(origin, arch, number, sizes, places, origin), types=types)
 
 
 def from_isf(isf: Mapping[str, Any], origin: str) -> Build:
@@ -228,7 +238,8 @@ def from_isf(isf: Mapping[str, Any], origin: str) -> Build:
         types = {
             name: {
                 "size": user["size"],
-                "fields": {f: _isf_field(m, sizes, pointer) for f, m in user["fields"].items()},
+                "kind": "u" if user.get("kind") == "union" else "s",
+                "fields": {f: _isf_field(m, sizes, pointer, isf["base_types"]) for f, m in user["fields"].items()},
             }
             for name, user in isf["user_types"].items()
         }
@@ -263,17 +274,37 @@ def _refuse_absurd(build: Build) -> None:
             raise LayoutError(f"{build.name} gives {name} sizes or offsets that no structure has")
 
 
-def _isf_field(member: Mapping[str, Any], sizes: Mapping[str, int], pointer: int) -> dict[str, Any]:
+def _isf_field(
+    member: Mapping[str, Any], sizes: Mapping[str, int], pointer: int, base: Mapping[str, Any]
+) -> dict[str, Any]:
     kind = member["type"]
-    plain: dict[str, Any] = {"offset": member["offset"], "type": kind.get("name", "")}
-    if kind["kind"] == "array":
-        plain["type"] = f"{kind['subtype'].get('name', '')}[{int(kind['count'])}]"
+    plain: dict[str, Any] = {"offset": member["offset"]}
     if kind["kind"] == "bitfield":
-        base = kind["type"]
-        plain |= {"bit": kind["bit_position"], "bits": kind["bit_length"], "type": base.get("name", "")}
-        kind = base
-    plain["size"] = _isf_size(kind, sizes, pointer)
-    return plain
+        plain |= {"bit": kind["bit_position"], "bits": kind["bit_length"]}
+        kind = kind["type"]
+    return plain | {"type": _isf_type(kind, base), "size": _isf_size(kind, sizes, pointer)}
+
+
+def _isf_type(kind: Mapping[str, Any], base: Mapping[str, Any]) -> str:
+    """A type as the published facts write it: u32, _LIST_ENTRY, void*, enum:_NAME, u8[15]."""
+    after = ""
+    for _ in range(POINTERS):  # of pointers to pointers, arrays of arrays
+        if kind["kind"] == "pointer":
+            after, kind = "*" + after, kind["subtype"]
+        elif kind["kind"] == "array":
+            after, kind = f"[{int(kind['count'])}]{after}", kind["subtype"]
+        else:
+            break
+    name = str(kind.get("name", ""))
+    known = base.get(name)
+    if kind["kind"] == "function":
+        name = "func" if after else "func*"
+    elif kind["kind"] == "enum":
+        name = f"enum:{name}"
+    elif kind["kind"] == "base" and known is not None and known.get("kind") in ("int", "char", "bool", "float"):
+        letter = "f" if known["kind"] == "float" else "i" if known.get("signed") else "u"
+        name = f"{letter}{8 * int(known['size'])}"
+    return name + after
 
 
 def _isf_size(kind: Mapping[str, Any], sizes: Mapping[str, int], pointer: int) -> int:

@@ -21,6 +21,10 @@ import numpy as np
 import numpy.typing as npt
 
 from structs.field_types import LITTLE_ENDIAN, Bytes, FieldType, ListEntry, Luid, UInt, UnicodeString, Words
+from structs.mending import Mending
+from structs.places import ALIGNMENT, FACTS, NEIGHBOUR, SYMBOLS, Place
+
+__all__ = ["Build", "Field", "Layout", "LayoutError", "MissingField", "Place", "Structure", "at"]
 
 
 class LayoutError(Exception):
@@ -43,23 +47,6 @@ class MissingField(LayoutError):
 
     def __reduce__(self) -> tuple[type[MissingField], tuple[str, str, str]]:
         return type(self), (self.structure, self.field, self.build)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where one build keeps one field.
-
-    Attributes:
-        offset: bytes from the start of the structure to the field's storage unit.
-        size: bytes of the storage unit.
-        bit: lowest bit of a bit-field within the storage unit, else ``None``.
-        bits: number of bits of a bit-field, else ``None``.
-    """
-
-    offset: int
-    size: int
-    bit: int | None = None
-    bits: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +124,16 @@ class Build:
         places: structure name to (field name to :class:`Place`).
         estimated: the layout was not made for this very kernel; readers must be told.
         origin: how the layout was chosen, in words for the reader.
+        natural: the structures that no kernel's public symbols describe; see :meth:`Layout.natural`.
         pdb: name, GUID and age of the PDB that a user's symbol table was made of, empty where it tells none.
-        sources: structure name to (field name to what its place rests on), of the structures that were mended by what
-            the kernel's own code says; empty where one source has all of a layout.
+        sources: structure name to (field name to what its place rests on), of the structures that were mended; see
+            :meth:`source`.
+        mendings: how the fields of these moved, those that are not declared as well.
+        base: name of the layout that ships which this one was mended from; empty where that is its own name.
+        other_entries: it was made for page-table entries of another size than this kernel's.
         later_sizes: structure name to the other sizes that updates are known to have given it, at its end.
+        types: every structure that a user's symbol table has, in the shape of :data:`structs.symbols.Types`; ``None``
+            where the layout ships with the suite (see :mod:`structs.published`).
     """
 
     name: str
@@ -151,9 +144,14 @@ class Build:
     places: Mapping[str, Mapping[str, Place]]
     estimated: bool = False
     origin: str = ""
+    natural: frozenset[str] = frozenset()
     pdb: str = ""
     sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    mendings: Mapping[str, Mending] = field(default_factory=dict, repr=False, compare=False)
+    base: str = ""
+    other_entries: bool = False
     later_sizes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    types: Mapping[str, Mapping[str, Any]] | None = field(default=None, repr=False, compare=False)
     _bound: dict[str, Structure] = field(default_factory=dict, repr=False, compare=False)
 
     def __getitem__(self, layout: Layout) -> Structure:
@@ -174,6 +172,15 @@ class Build:
     def place(self, structure: str, field: str) -> Place | None:
         """Where a field lies, by the Windows name of its structure; ``None`` where this build has it not."""
         return self.places.get(structure, {}).get(field)
+
+    def source(self, structure: str, field: str) -> str:
+        """What the place of a field rests on, in words."""
+        told = self.sources.get(structure, {}).get(field)
+        if told is not None:
+            return told
+        if structure in self.natural:
+            return ALIGNMENT
+        return (NEIGHBOUR if self.estimated else FACTS) if self.number else SYMBOLS
 
     @property
     def pool_unit(self) -> int:

@@ -59,16 +59,25 @@ def places_of(types: Types, layout: Layout, pointer_size: int) -> dict[str, Plac
         return None
     found: dict[str, Place] = {}
     for field in layout.fields:
-        for path in layout.paths(field):
-            member = member_of(types, layout.name, path)
-            if member is not None and layout.fields[field].type != Bytes:
-                member = _first_element(member)
-            if member is not None and _readable(member, layout.fields[field].type, pointer_size):
-                if layout.fields[field].type is FileTime:
-                    member = _above_bits(types[layout.name]["fields"], member)
-                found[field] = _place(member)
-                break
+        named = declared_member(types, layout, field, pointer_size)
+        if named is not None:
+            found[field] = _place(named[1])
     return found or None
+
+
+def declared_member(types: Types, layout: Layout, field: str, pointer_size: int) -> tuple[str, dict[str, Any]] | None:
+    """The path under which the types keep a declared field, and the member as it is read; ``None`` where they do not.
+
+    The types have the structure.
+    """
+    kind = layout.fields[field].type
+    for path in layout.paths(field):
+        member = member_of(types, layout.name, path)
+        if member is not None and kind != Bytes:
+            member = _first_element(member)
+        if member is not None and _readable(member, kind, pointer_size):
+            return path, _above_bits(types[layout.name]["fields"], member) if kind is FileTime else member
+    return None
 
 
 def _above_bits(fields: Mapping[str, Any], member: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from volatility3.framework import interfaces
 from volatility3.framework.configuration import requirements
 
 from process_anatomy.errors import RequestError
-from process_anatomy.views.declaration import ADDRESS, BOOLEAN, TEXTS, Option
+from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXTS, Option
 from process_anatomy.volatility.cells import safe_text
 from process_anatomy.volatility.layers import ARCHITECTURES, local_path
 from process_anatomy.volatility.terminal import on_command_line
@@ -195,7 +195,8 @@ def requirement(option: Option) -> interfaces.configuration.RequirementInterface
         return requirements.BooleanRequirement(default=option.default, **said)
     if option.kind is TEXTS:
         return GivenListRequirement(element_type=str, **said)
-    return requirements.StringRequirement(default=option.default, **said)
+    default = None if option.kind is INTEGER else option.default  # one of Volatility's strings is no number
+    return requirements.StringRequirement(default=default, **said)
 
 
 def given(option: Option, value: Any) -> Any:
@@ -208,4 +209,4 @@ def given(option: Option, value: Any) -> Any:
         return option.default
     if option.kind is TEXTS:
         return tuple(sorted(names_given(f"--{option.name}", value)))
-    return integer(f"--{option.name}", value) if option.kind is ADDRESS else value
+    return integer(f"--{option.name}", value) if option.kind in (ADDRESS, INTEGER) else value

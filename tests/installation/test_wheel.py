@@ -34,5 +34,12 @@ def test_every_plugin_is_in_the_wheel(names: list[str]) -> None:
     assert {name.removeprefix(INSIDE) for name in names if name.startswith(INSIDE)} == plugins
 
 
+def test_every_layout_is_in_the_wheel(names: list[str]) -> None:
+    """And what `dt` reads of all structures, in one small file."""
+    data = {path.relative_to(ROOT).as_posix() for path in (ROOT / "structs" / "offsets").iterdir()}
+    assert data <= set(names)
+    assert "structs/offsets/published.z" in data
+
+
 def test_no_package_of_plugins_hides_those_of_volatility() -> None:
     assert list((ROOT / "plugins").rglob("__init__.py")) == []

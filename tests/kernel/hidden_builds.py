@@ -8,7 +8,6 @@ from unittest import mock
 
 from process_anatomy.forge import Image
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.kernel.mending import SOURCES
 from structs import builds
 from structs.layout import Build
 from tests.walk.damaged import kernel_of
@@ -42,5 +41,5 @@ def compared(build: Build, truth: Build) -> tuple[int, Counter[str]]:
             if (place.offset, place.bit) == (expected.offset, expected.bit):
                 right += 1
             else:
-                wrong[build.sources.get(structure, {}).get(field, SOURCES[-1])] += 1
+                wrong[build.source(structure, field)] += 1
     return right, wrong

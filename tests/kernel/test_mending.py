@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from process_anatomy.kernel.accessors import CodeWitness, code_checks, code_witnesses
-from process_anatomy.kernel.mending import SOURCES, mended
+from process_anatomy.kernel.mending import mended
 from process_anatomy.kernel.observations import Outcome
 from process_anatomy.kernel.selfproof import Verdict
 from process_anatomy.walk.across.selfcheck import trust
@@ -16,12 +16,12 @@ from structs import builds
 from structs.accessors import ACCESSORS
 from structs.families import LAYOUTS
 from structs.layout import Build
+from structs.mending import BETWEEN, CODE, NEIGHBOUR
 from tests.generations import lab
 from tests.kernel.hidden_builds import compared, hidden
 from tests.walk.damaged import listed_truth
 
 OWN = builds.load("x64-19041-3324")
-BY_CODE, BETWEEN, GUESSED = SOURCES
 
 
 def said(build: Build, by: dict[str, int]) -> list[CodeWitness]:
@@ -36,9 +36,16 @@ def said(build: Build, by: dict[str, int]) -> list[CodeWitness]:
 
 
 def test_a_layout_that_the_code_bears_out_stays_as_it_is() -> None:
-    """The very same, so that it is estimated no more than before."""
-    assert mended(OWN, said(OWN, {})) is OWN
-    assert mended(OWN, []) is OWN
+    """It is estimated no more than before, and what the code bears out is kept."""
+    found = mended(OWN, said(OWN, {}))
+    assert (found.places, found.sizes, found.estimated, found.origin) == (
+        OWN.places,
+        OWN.sizes,
+        OWN.estimated,
+        OWN.origin,
+    )
+    assert found.source("_EPROCESS", "Peb") == CODE
+    assert mended(OWN, []) == OWN
 
 
 def test_what_lies_between_two_fields_that_moved_alike_moves_with_them() -> None:
@@ -50,7 +57,7 @@ def test_what_lies_between_two_fields_that_moved_alike_moves_with_them() -> None
     assert new["Token"].offset == own["Token"].offset + 0x10
     assert new["DirectoryTableBase"] == own["DirectoryTableBase"]
     told = found.sources["_EPROCESS"]
-    assert (told["Peb"], told["Token"], told["DirectoryTableBase"]) == (BY_CODE, BETWEEN, GUESSED)
+    assert (told["Peb"], told["Token"], told["DirectoryTableBase"]) == (CODE, BETWEEN, NEIGHBOUR)
     assert found.estimated
     assert "moved to where the kernel's own code looks" in found.origin
     assert found.places["_TOKEN"] == OWN.places["_TOKEN"]
@@ -70,7 +77,7 @@ def test_whatever_the_code_says_the_layout_can_be_read_with(by: dict[str, int]) 
         structure = found[LAYOUTS[name]]
         assert structure.sizeof >= OWN.sizes[name]
         for field, source in found.sources[name].items():
-            if source == BY_CODE:
+            if source == CODE:
                 assert found.places[name][field].offset == OWN.places[name][field].offset + by.get(field, 0)
 
 
@@ -82,7 +89,7 @@ def test_a_build_that_nobody_knows_is_read_right_where_its_code_says_so(name: st
     before, _ = compared(builds.load(kernel.build.name), truth)
     after, wrong = compared(kernel.build, truth)
     assert after > before + 20
-    assert wrong[BY_CODE] == wrong[BETWEEN] == 0
+    assert wrong[CODE] == wrong[BETWEEN] == 0
     assert {check.outcome for check in code_checks(code_witnesses(kernel), kernel.build)} == {Outcome.FITS}
     assert trust(kernel).verdict is Verdict.CONSISTENT
     rows = processes(kernel).rows

@@ -103,7 +103,7 @@ ALLOWED: dict[str, set[str]] = {
         "name",
         "meaning",
     },
-    "field-row": {"structure", "what", "field", "address", "value", "meaning"},
+    "field-row": {"structure", "what", "field", "address", "offset", "value", "meaning", "type"},
     "peb-row": {"process", "pid", "peb", "root", "other", "there"},
     "environment-row": {"process", "pid", "name", "block"},
     "teb-row": {"process", "pid", "tid", "teb", "root", "low", "high"},

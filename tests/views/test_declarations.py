@@ -73,7 +73,7 @@ COLUMNS = {
     "images": "PID Process Base Size Name Path Role TimeDateStamp Machine Subsystem Checksum FileSize Overlay"
     " EntryPoint EntrySection Sections VadProtection Imphash Imports Exports PdbPath PdbGuid CompanyName FileVersion"
     " OriginalFilename RichHash Mitigations Pages PagesMissing File_output Problems Explanation",
-    "dt": "Structure Offset Field Type Value Address Meaning Problems Explanation",
+    "dt": "Structure Offset Field Type Value Address Meaning Symbol Size Source Problems Explanation",
     "selfcheck": "Check Result Structure Field Place Space Passed Failed Unreadable FirstFailure Problems Explanation",
     "explain": "Term Kind Title Explanation Analogy Command Source",
 }

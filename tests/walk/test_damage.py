@@ -31,7 +31,6 @@ from process_anatomy.notes.structure_rows import field_note
 from process_anatomy.notes.vad_rows import vad_note
 from process_anatomy.walk.across.creation import creations
 from process_anatomy.walk.across.structures import fields as structure_fields
-from process_anatomy.walk.across.structures import layout_named
 from process_anatomy.walk.across.tables import Tables
 from process_anatomy.walk.address_space.broken_trees import BY_TAG
 from process_anatomy.walk.address_space.vads import VadTable, vads
@@ -43,6 +42,7 @@ from process_anatomy.walk.security.logons import LogonSession
 from process_anatomy.walk.security.privileges import privileges
 from process_anatomy.walk.security.tokens import Token
 from structs.eprocess import EPROCESS
+from structs.members import Asked
 from structs.vad import MMVAD_SHORT
 from tests.walk.damaged import GARBAGE, PAGE, Editor, kernel_of, listed_truth, process_truth, spoiled, without
 
@@ -216,7 +216,7 @@ def everything(kernel: Kernel) -> tuple[ProcessTable, VadTable, list[Token]]:
     for creation in creations(kernel, table.rows, table.rows, contexts):
         assert explain(creation_note, creation)
         assert creation.evidence or creation.parent.state in ("none", "unknown")
-    for field in structure_fields(kernel.view, layout_named("EPROCESS"), table.rows[0].address):
+    for field in structure_fields(kernel.view, Asked("_EPROCESS"), table.rows[0].address):
         assert explain(field_note, field)
     return table, trees, contexts
 
