@@ -13,6 +13,7 @@ from process_anatomy.walk.processes.listed import NOT_READ
 from process_anatomy.walk.security.acls import Ace, Acl
 from process_anatomy.walk.security.attributes import Attribute
 from process_anatomy.walk.security.groups import Group
+from process_anatomy.walk.security.managed import managed
 from process_anatomy.walk.security.privileges import Privilege
 from process_anatomy.walk.security.token_facts import FILTERED, LOWBOX, RESTRICTED, WRITE_RESTRICTED
 from process_anatomy.walk.security.tokens import Token
@@ -27,6 +28,8 @@ LOOKING = ("Anonymous", "Identification")
 """Levels at which a thread may at most learn who its client is."""
 SESSION_STARTED = {"csrss.exe", "wininit.exe", "winlogon.exe"}
 """Programs that the Session Manager of a new session starts before it ends."""
+MANAGEABLE = {"user", "elevated"}
+"""Kinds of tokens that may be of an account that Windows manages for an administrator."""
 OTHERS = {"create-process", "restricted", "as-user"}
 """Ways of creation whose notes name the parent as the one that made the process."""
 
@@ -52,8 +55,13 @@ def privilege_title(row: Privilege, library: Library) -> str:
     return library[f"privilege/{row.name}"].title if row.name else ""
 
 
-def token_note(token: Token) -> Fact:
-    """The note of a token row."""
+def token_note(token: Token, number: int = 0) -> Fact:
+    """The note of a token row.
+
+    Args:
+        token: the token.
+        number: build number of the Windows that runs.
+    """
     facts = _holder(token) | {
         "user": word(token.user),
         "name": word(token.user_name),
@@ -65,7 +73,10 @@ def token_note(token: Token) -> Fact:
         "restricting": count(_size(token.restricted), "restricting SID"),
         "capabilities": count(_size(token.capabilities), "capability SID"),
     }
-    return f"token-row/{_token_kind(token)}", facts
+    kind = _token_kind(token)
+    if kind in MANAGEABLE and managed(token, number):
+        kind = "managed-administrator"
+    return f"token-row/{kind}", facts
 
 
 def _size(array: tuple[object, ...] | Absent) -> int | Absent:
@@ -92,12 +103,13 @@ def _token_kind(token: Token) -> str:
     return "user"
 
 
-def group_note(row: Group, name: str) -> Fact:
+def group_note(row: Group, name: str, number: int = 0) -> Fact:
     """The note of a SID of a token.
 
     Args:
         row: the SID.
         name: its name, empty where none is known.
+        number: build number of the Windows that runs.
     """
     sid = word(row.sid)
     facts = _holder(row.token) | {
@@ -107,7 +119,10 @@ def group_note(row: Group, name: str) -> Fact:
         "roles": " and ".join(row.roles) or "nothing else",
     }
     looked_at = row.token.thread is not None and row.token.level in LOOKING and row.state == "enabled"
-    return f"group-row/{'looked-at' if looked_at else row.state}", facts
+    state = "looked-at" if looked_at else row.state
+    if state == "user" and managed(row.token, number):
+        state = "managed-administrator"
+    return f"group-row/{state}", facts
 
 
 def attribute_note(row: Attribute, index: int, library: Library) -> Fact:

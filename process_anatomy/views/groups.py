@@ -29,7 +29,10 @@ def rows(request: Request) -> Iterator[Row]:
                 VIEW.all(None)
                 | dict.fromkeys(("SID", "Name", "Attributes"), gone)
                 | who
-                | {"Problems": token.problems or (str(gone),), "Explanation": explain(token_note, token)},
+                | {
+                    "Problems": token.problems or (str(gone),),
+                    "Explanation": explain(token_note, token, request.tables.number),
+                },
             )
             continue
         sid = row.sid
@@ -45,7 +48,7 @@ def rows(request: Request) -> Iterator[Row]:
                 "Attributes": row.attributes,
                 "Role": row.roles,
                 "Problems": row.problems,
-                "Explanation": explain(group_note, row, name),
+                "Explanation": explain(group_note, row, name, request.tables.number),
             },
         )
 

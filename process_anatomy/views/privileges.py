@@ -31,7 +31,7 @@ def rows(request: Request) -> Iterator[Row]:
                     "TID": row.tid,
                     "Token": row.address,
                     "Problems": problems or (str(gone),),
-                    "Explanation": explain(token_note, row),
+                    "Explanation": explain(token_note, row, tables.number),
                 },
             )
             continue

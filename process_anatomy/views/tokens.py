@@ -68,7 +68,7 @@ def rows(request: Request) -> Iterator[Row]:
                 "LogonReferences": row.logon if isinstance(row.logon, Absent) else row.logon.references,
                 "ExpirationTime": row.expires,
                 "Problems": row.problems,
-                "Explanation": explain(token_note, row),
+                "Explanation": explain(token_note, row, request.tables.number),
             },
         )
 

@@ -28,6 +28,7 @@ OTHER_BUILDS = [
     ("clean-container-host", "x64-17763-0"),
     ("clean-brokers", "x64-26100-1742"),
     ("clean-hot-patched", "x64-26100-1742"),
+    ("clean-administrator-protection", "x64-26100-1742"),
     ("clean-security-products", "x64-9600-16384"),
     ("clean-remote-desktop", "x86-6000-16386"),
     ("clean-browsers", "x64-7601-24540"),

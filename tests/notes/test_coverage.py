@@ -83,6 +83,7 @@ from process_anatomy.walk.security.groups import (
     Group,
     groups,
 )
+from process_anatomy.walk.security.managed import FIRST_BUILD
 from process_anatomy.walk.security.privileges import PRIVILEGES, Privilege, privileges
 from process_anatomy.walk.security.sids import INTEGRITY_LEVELS
 from process_anatomy.walk.security.token_facts import (
@@ -122,6 +123,9 @@ TOKEN = Token(
     lowbox_number=NO, trust=NO, attribute_count=0, attributes_at=0, claims_at=0, audit_policy="none", logon=NO,
     problems=(),
 )  # fmt: skip
+MANAGED = replace(
+    TOKEN, account="b\\ADMIN_1A2B3C", integrity="high", sids=((USER, 0), ("S-1-5-32-544", 0xF)), authentication_id=9
+)
 THREAD = Thread(
     process=PROCESS, address=1, tid=12, client_token=1, level=2, effective_only=False, problems=()
 )  # fmt: skip
@@ -292,7 +296,10 @@ def test_every_kind_of_token_row_is_reached_and_has_its_note() -> None:
         replace(TOKEN, user=GONE),
         replace(ACTING, user=GONE),
     ]
-    assert told(security_rows.token_note(token) for token in kinds) == set(default().ids("token-row/"))
+    reached = [security_rows.token_note(token) for token in kinds]
+    reached.append(security_rows.token_note(MANAGED, FIRST_BUILD))
+    assert told(reached) == set(default().ids("token-row/"))
+    assert security_rows.token_note(MANAGED, FIRST_BUILD - 1)[0] == "token-row/user"
 
 
 def test_every_token_flag_has_its_note_with_its_value() -> None:
@@ -340,6 +347,8 @@ def test_every_kind_of_group_row_is_reached_and_has_its_note() -> None:
     clients = [replace(ACTING, level=level) for level in ("Identification", "Impersonation")]
     listed += [replace(row, token=client) for row in listed for client in (ACTING, *clients)]
     chosen = [security_rows.group_note(row, name) for row in listed for name in ("", "A name")]
+    managed = [row for row in groups([MANAGED], Claims((), ())) if isinstance(row, Group)]
+    chosen += [security_rows.group_note(row, "", FIRST_BUILD) for row in managed]
     assert told(chosen) == set(default().ids("group-row/"))
 
 
@@ -426,12 +435,17 @@ def creations() -> list[Creation]:
         (process, replace(token, user="S-1-5-21-1-2-3-1002", authentication_id=9, origin=1), alive, above),
         (process, replace(token, user="S-1-5-21-1-2-3-1002", authentication_id=9), alive, above),
     ]
+    host = replace(parent, address=3, pid=4008, name="svchost.exe", session=0)
+    service = replace(system, process=host), Relative(4008, host, "alive")
     found = []
+    managed = replace(MANAGED, process=process, user="S-1-5-21-1-2-3-1004")
+    cases.append((process, managed, alive, above))
     for made, own, origin, over in cases:
         changes = creation._changes(own, over) if over else NO
         different = changes if isinstance(changes, tuple) else ()
         compared = isinstance(changes, tuple)
-        case = creation._Case(made, own, origin, nobody, over, None, compared, different, {})
+        maker, creator = service if own is managed else (None, nobody)
+        case = creation._Case(made, own, origin, creator, over, maker, compared, different, {}, FIRST_BUILD)
         method, confidence, evidence = case.judge()
         found.append(
             Creation(made, own, origin, nobody, over, method, confidence, tuple(evidence), changes, PEB, ())

@@ -134,7 +134,8 @@ NAMES = {
     "component": "private-address-space executable-program open-handles security-context process-id threads",
     "term": "process access-token privilege sid integrity-level elevation logon-session vad vad-tree vad-node eprocess"
     " ethread peb client-id csr-process working-set create-process create-process-as-user system-address-space"
-    " process-address-space small-dump estimated-layout smear linked-logon impersonation restricted-token appcontainer"
+    " process-address-space small-dump estimated-layout smear linked-logon"
+    " administrator-protection impersonation restricted-token appcontainer"
     " capability claim security-attribute default-dacl uac-virtualization creator-and-parent",
     "privilege-state": "enabled enabled-by-default present absent enabled-not-present unknown",
     "protection": "PAGE_NOACCESS PAGE_READONLY PAGE_EXECUTE PAGE_EXECUTE_READ PAGE_READWRITE PAGE_WRITECOPY"
@@ -143,12 +144,12 @@ NAMES = {
     " shared-data private-executable large-pages awe write-watch physical rotate enclave"
     " unreadable",
     "working-set-row": "resident own-list nothing-resident minimal system exited small-dump unreadable",
-    "token-row": "system-user service user elevated limited ui-access app-container restricted write-restricted"
-    " impersonation identification unreadable",
+    "token-row": "system-user service user elevated managed-administrator limited ui-access app-container restricted"
+    " write-restricted impersonation identification unreadable",
     "impersonation-level": "Anonymous Identification Impersonation Delegation",
     "mandatory-policy": "NO_WRITE_UP NEW_PROCESS_MIN",
-    "group-row": "user enabled looked-at disabled deny-only integrity logon-id restricted capability"
-    " device-group package trust-level unreadable",
+    "group-row": "user managed-administrator enabled looked-at disabled deny-only integrity logon-id restricted"
+    " capability device-group package trust-level unreadable",
     "group-attribute": "Mandatory Default Enabled Owner DenyOnly Integrity IntegrityEnabled Resource LogonId",
     "attribute-row": "security-attribute user-claim device-claim restricted-claim unproved",
     "attribute": "WIN://SYSAPPID WIN://PKG WIN://PKGHOSTID WIN://BGKD WIN://NOALLAPPPKG TSA://ProcUnique"
@@ -169,7 +170,8 @@ NAMES = {
     " unreadable incomplete broken-list left-over unexplained",
     "view": "Forward Backward psscan thrdscan csrss CID Handles CsrProcess Session Job Win32Process",
     "verdict": "consistent hidden ended remnant smeared",
-    "creation-row": "kernel create-process restricted as-user with-logon service elevation app-container orphan"
+    "creation-row": "kernel create-process restricted as-user with-logon service elevation"
+    " administrator-protection app-container orphan"
     " other-creator session-start reused-parent unreadable",
     "confidence": "high medium low",
     "module-row": "listed listed-32 listed-extended listed-patched contradicted not-listed no-image no-loader"

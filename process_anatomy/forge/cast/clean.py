@@ -255,17 +255,29 @@ HOT_PATCHED = _clean(
     Actor(5124, EXPLORER, SYSTEM32 + "calc.exe", "limited", 520, 1, threads=1, memory=TRIMMED),
     Actor(5160, EXPLORER, SYSTEM32 + "write.exe", "limited", 530, 1, threads=1, memory=PAGED_OUT),
 )  # fmt: skip
+ADMINISTRATOR_PROTECTION = _clean(
+    "clean-administrator-protection",
+    Actor(
+        5000, EXPLORER, SYSTEM32 + "cmd.exe", "managed-administrator", 655, 1, console=True, threads=1,
+        asked_by=SCHEDULES,
+    ),
+    Actor(5040, 5000, SYSTEM32 + "net.exe", "managed-administrator", 670, 1, console=True, threads=1, memory=TRIMMED),
+    Actor(5080, EXPLORER, SYSTEM32 + "Taskmgr.exe", "managed-again", 700, 1, threads=2, asked_by=SCHEDULES),
+    Actor(5124, EXPLORER, "C:\\Program Files\\Ledger\\ledger.exe", "limited", 710, 1, threads=1, memory=TRIMMED),
+    powers=(Power(5080, "Process", LSASS, READS),),
+)  # fmt: skip
 
 CLEAN = {
     scenario.name: scenario
     for scenario in (
         CONTAINER_HOST, REMOTE_DESKTOP, TERMINAL_SERVER, LINUX_PROGRAMS, SECURITY_PRODUCTS, COMPILERS, BROWSERS,
         CLOCK_SET_BACK, BROKERS, SPLIT_SERVICES, DOMAIN_CONTROLLER, VIRTUAL_MACHINES, PUBLISHED_DESKTOP, INSTALLERS,
-        HOT_PATCHED,
+        HOT_PATCHED, ADMINISTRATOR_PROTECTION,
     )
 }  # fmt: skip
 """Every clean machine by its name: a host of a container, two who work by remote desktop, a terminal server with forty
 sessions, programs of Linux (pico processes), protected products of two vendors, just-in-time compilers, a browser with
 its sandboxes, a clock that was set back, brokers that start programs for others, services in processes of their own, a
-domain controller, a host of virtual machines, a published desktop with a shell of its own, packed installers, and a
-machine whose libraries were patched while they were in use, which takes build 26100 to show it."""
+domain controller, a host of virtual machines, a published desktop with a shell of its own, packed installers, and two
+that take build 26100 to be what they are: one whose libraries were patched while they were in use, and one on which
+Administrator Protection elevates."""

@@ -174,6 +174,8 @@ FULL_LOGON = Logon(0x2A1C4, "student", "LABWIN11", buddy=0x2A1E9)
 LIMITED_LOGON = Logon(0x2A1E9, "student", "LABWIN11", buddy=0x2A1C4)
 MARIA_LOGON = Logon(0x5D3F0, "maria", "CONTOSO")
 BOB_LOGON = Logon(0x91F3A, "bob", "LABWIN11")
+MANAGED_LOGONS = (Logon(0xA4C61, "ADMIN_Q7VX2KM9TB", "LABWIN11"), Logon(0xB1D27, "ADMIN_Q7VX2KM9TB", "LABWIN11"))
+"""Two elevations under Administrator Protection: one account, which is logged on anew each time."""
 
 _SERVICE_GROUPS = (
     ("S-1-1-0", MANDATORY), ("S-1-5-32-545", MANDATORY), ("S-1-5-6", MANDATORY), ("S-1-2-1", MANDATORY),
@@ -278,6 +280,17 @@ CONTEXTS = {
         named("ChangeNotify Impersonate CreateGlobal Debug"), TRAVERSE | BACKUP | RESTORE | IMPERSONATE | NOT_LOW,
         "User32", f"{MACHINE}-513", defaults=named("ChangeNotify Impersonate CreateGlobal"), elevation=2,
     ),
+    **{
+        name: Context(
+            logon, f"{MACHINE}-1004",
+            tuple((f"S-1-5-5-0-{logon.luid + 9}" if mask == LOGON_ID else sid, mask)
+                  for sid, mask in _interactive(MANDATORY, ADMINISTRATORS, HIGH)),
+            ADMIN_PRESENT, named("ChangeNotify Impersonate CreateGlobal Debug"),
+            TRAVERSE | BACKUP | RESTORE | IMPERSONATE | NOT_LOW, "User32", f"{MACHINE}-513",
+            defaults=named("ChangeNotify Impersonate CreateGlobal"),
+        )
+        for name, logon in zip(("managed-administrator", "managed-again"), MANAGED_LOGONS, strict=True)
+    },
     "low-box": replace(
         _LIMITED, groups=_at_level(_LIMITED, LOW), flags=TRAVERSE | VIRTUALIZE_ALLOWED | FILTERED | LOW_BOX,
         package="S-1-15-2-466767348-3739614953-2700836392-1801644223-4227750657-1087833535-2488631167",

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import SYSTEM_PID, Kernel
 from process_anatomy.memory.view import addresses_of
+from process_anatomy.walk.across.administrator_protection import contradictions
 from process_anatomy.walk.processes.contradictions import odd_id
 from process_anatomy.walk.processes.kin import Kin, Relative
 from process_anatomy.walk.processes.listed import NOT_READ, Process
 from process_anatomy.walk.program.peb_checks import other_program
 from process_anatomy.walk.program.pebs import Peb, pebs
+from process_anatomy.walk.security.managed import managed, named_so
 from process_anatomy.walk.security.sids import INTEGRITY_AUTHORITY, INTEGRITY_LEVELS
 from process_anatomy.walk.security.token_facts import LOWBOX, RESTRICTED, WRITE_RESTRICTED
 from process_anatomy.walk.security.tokens import SHARED, Token
@@ -56,7 +58,8 @@ class Creation:
         creator: who asked for it, where the build keeps that.
         parent_token: the parent's primary token, if there is one.
         method: ``kernel``, ``create-process``, ``restricted``, ``as-user``, ``with-logon``, ``service``,
-            ``elevation``, ``app-container``, ``orphan``, ``reused-parent`` or ``unreadable``.
+            ``elevation``, ``administrator-protection``, ``app-container``, ``orphan``, ``reused-parent`` or
+            ``unreadable``.
         confidence: ``high``, ``medium`` or ``low``.
         evidence: what the judgement rests on, one line each.
         changes: parts of the token that differ from the parent's; not applicable where they cannot be compared.
@@ -109,7 +112,9 @@ def creations(
         maker = primary.get(creator.process.address) if creator.process else None
         changes = _changes(token, above) if above else NOT_APPLICABLE
         different = changes if isinstance(changes, tuple) else ()
-        case = _Case(process, token, parent, creator, above, maker, isinstance(changes, tuple), different, by_id)
+        case = _Case(
+            process, token, parent, creator, above, maker, isinstance(changes, tuple), different, by_id, kernel.number
+        )
         method, confidence, evidence = case.judge()
         yield Creation(
             process, token, parent, creator, above, method, confidence, tuple(evidence), changes, peb,
@@ -185,6 +190,7 @@ class _Case:
     compared: bool
     changes: tuple[str, ...]
     by_id: dict[int, Token]
+    number: int = 0
 
     def judge(self) -> tuple[str, str, list[str]]:
         """Method, confidence and evidence."""
@@ -215,6 +221,13 @@ class _Case:
         if self._elevated(above):
             linked = f"its logon session {token.authentication_id:#x} is the one linked to the parent's"
             return "elevation", HIGH if self._made_by_other() else MEDIUM, [*evidence, linked]
+        if named_so(token) and "user" in self.changes:
+            against = next(contradictions(token, above, self.maker, self.creator, self.parent, self.number), None)
+            if against is None:
+                own = f"the system logged {token.account} on for it, in a logon session of its own, linked to none"
+                sure = HIGH if managed(token, self.number) and token.linked_session == NOT_APPLICABLE else MEDIUM
+                return "administrator-protection", sure, [*evidence, own]
+            evidence.append(f"its account is named as those of Administrator Protection, but {against}")
         if not {"user", "logon session", "session", "AppContainer"} & set(self.changes):
             return self._same_logon(evidence)
         return self._other_token(evidence, above)
