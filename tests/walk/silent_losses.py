@@ -79,7 +79,6 @@ SILENT_BECAUSE: dict[str, tuple[str, ...]] = {
         "_PEB.ProcessHeaps",
         "_SECTION.ControlArea",
         "_OBJECT_SYMBOLIC_LINK.LinkTarget",
-        "_TOKEN.DefaultDacl",
     ),
     "characters; any may stand there": (
         "_CM_NAME_CONTROL_BLOCK.Name",

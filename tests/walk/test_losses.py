@@ -60,6 +60,7 @@ TOLD = [
     "_RTL_USER_PROCESS_PARAMETERS.Environment: zero",
     "_SECTION.ControlArea: zero",
     "_TEB.Self: zero",
+    "_TOKEN.DefaultDacl: zero",
     "_TOKEN.LogonSession: zero",
     "_TOKEN.PrivilegesPresent: zero",
     "_TOKEN.TokenSourceName: zero",

@@ -11,7 +11,7 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.filetime import written
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.view import Records
-from process_anatomy.walk.security.acls import read_acls
+from process_anatomy.walk.security.default_lists import default_lists
 from process_anatomy.walk.security.logons import LogonSession, logon_sessions
 from process_anatomy.walk.security.sid_arrays import SidArray, read_sid_arrays, read_sids
 from process_anatomy.walk.security.sids import INTEGRITY_AUTHORITY, integrity_name
@@ -86,6 +86,7 @@ def token_facts(kernel: Kernel, records: Records) -> dict[str, list[Any]]:
     restricted = _array(kernel, records, "RestrictedSids", "RestrictedSidCount")
     present, enabled, default, odd_privileges = token_privileges(kernel, records)
     leveled = _leveled(records, flags)
+    primary_groups = _pointed(get("PrimaryGroup"), read_sids(kernel, _numbers(records, "PrimaryGroup")))
     return {
         "token_id": _ids(kernel, get("TokenId")),
         "authentication_id": _ids(kernel, get("AuthenticationId")),
@@ -117,8 +118,8 @@ def token_facts(kernel: Kernel, records: Records) -> dict[str, list[Any]]:
         "modified_id": _ids(kernel, get("ModifiedId")),
         "expires": [written(value) for value in _unless(get("ExpirationTime"), 0, *NEVER)],
         "owner": [_member(array, index, "owner") for array, index in zip(sids, owners, strict=True)],
-        "primary_group": _pointed(get("PrimaryGroup"), read_sids(kernel, _numbers(records, "PrimaryGroup"))),
-        "dacl": _pointed(get("DefaultDacl"), read_acls(kernel, _numbers(records, "DefaultDacl"))),
+        "primary_group": primary_groups,
+        "dacl": default_lists(kernel, records, primary_groups),
         "mandatory_policy": [
             v if isinstance(v, Absent) else flag_text(v, MANDATORY_POLICIES) or "none" for v in get("MandatoryPolicy")
         ],

@@ -8,12 +8,14 @@ import pytest
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.kernel.identify import Kernel
+from process_anatomy.memory.view import addresses_of
 from process_anatomy.volatility import open_path
 from process_anatomy.walk.across.creation import creations
 from process_anatomy.walk.processes.listed import processes
 from process_anatomy.walk.security.privileges import PRIVILEGES
 from process_anatomy.walk.security.tokens import Token, tokens
 from process_anatomy.walk.threads.listed import threads
+from structs.token import TOKEN
 
 SYSTEM_LOGON, LOCAL_SERVICE_LOGON = 0x3E7, 0x3E5
 """Logon sessions with numbers that Microsoft documents."""
@@ -108,3 +110,16 @@ def test_windows_8_1_names_no_creator(shared: Path) -> None:
     rows = processes(kernel).rows
     (made,) = creations(kernel, rows, rows, tokens(kernel, rows))
     assert isinstance(made.creator.pid, Absent)
+
+
+@pytest.mark.parametrize("name", WITH_TOKENS)
+@pytest.mark.proves("real")
+def test_the_default_list_of_a_real_token_stands_behind_its_primary_group(name: str, shared: Path) -> None:
+    """In one block, whose place the token keeps; the group's SID has one part or five."""
+    kernel = opened(shared, name)
+    places = [token.address for token in tokens_of(kernel).values() if isinstance(token.address, int)]
+    records = kernel.view.records(TOKEN, addresses_of(places))
+    blocks, groups, lists = (records.values(field) for field in ("DynamicPart", "PrimaryGroup", "DefaultDacl"))
+    assert places
+    assert blocks == groups
+    assert {at - group for at, group in zip(lists, groups, strict=True)} <= {12, 28}
