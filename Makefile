@@ -6,7 +6,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SAMPLE := samples/lab-win11-22621.dmp
-VOL := $(BIN)/vol -q --offline
 
 .PHONY: demo test check bench sample layouts clean
 
@@ -29,9 +28,9 @@ install: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --no-deps --force-reinstall .
 
 demo: install
-	$(VOL) -f $(SAMPLE) windows.anatomy.processes
-	$(VOL) -f $(SAMPLE) windows.anatomy.vads --pid 5212
-	$(VOL) -f $(SAMPLE) windows.anatomy.privileges --pid 5212
+	$(BIN)/anatomy show $(SAMPLE) findings
+	$(BIN)/anatomy show $(SAMPLE) crossview --pid 7148
+	$(BIN)/anatomy show $(SAMPLE) --pid 5212
 
 test: $(VENV)/.dev install
 	$(BIN)/python -m pytest -n auto --dist worksteal

@@ -6,16 +6,20 @@
 A generated part follows a marker and is a code block or a table:
 
     <!-- vol: -f samples/... windows.anatomy.processes -->     the command and what it prints
+    <!-- anatomy: show samples/... findings -->                 the same of the command anatomy
     <!-- columns: processes -->                                 the view's columns and what they mean
     <!-- options: handles -->                                   the view's own options
     <!-- python: samples/open_image.py -->                      a program, without its first line
     <!-- python-output: samples/open_image.py -->               what it prints
     <!-- rules -->                                              all rules of findings with their notes
     <!-- samples -->                                            the catalogue of public memory images
+    <!-- leading columns -->                                    the columns in front of those of every view
+    <!-- flat views -->                                         of each view what is named alike in all
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -32,17 +36,23 @@ from process_anatomy.command.samples import row
 from process_anatomy.findings import RULES
 from process_anatomy.notes import default
 from process_anatomy.samples.catalogue import PublicImage, load
+from process_anatomy.views.all import exported
 from process_anatomy.views.declaration import BOOLEAN
+from process_anatomy.views.flat import LEADING
 
 ROOT = Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"<!-- vol: (?P<arguments>.+?) -->\n```text\n.*?```\n", re.DOTALL)
+COMMAND = re.compile(r"<!-- anatomy: (?P<arguments>.+?) -->\n```text\n.*?```\n", re.DOTALL)
 TABLE = re.compile(r"<!-- columns: (?P<plugin>\w+) -->\n(?:\|.*\n)+")
 OPTION_TABLE = re.compile(r"<!-- options: (?P<plugin>\w+) -->\n(?:\|.*\n)+")
 PROGRAM = re.compile(r"<!-- python: (?P<path>\S+) -->\n```python\n(?:.*\n)*?```\n")
 PROGRAM_OUTPUT = re.compile(r"<!-- python-output: (?P<path>\S+) -->\n```text\n(?:.*\n)*?```\n")
 RULE_TABLE = re.compile(r"<!-- rules -->\n(?:\|.*\n)+")
+LEADING_TABLE = re.compile(r"<!-- leading columns -->\n(?:\|.*\n)+")
+FLAT_TABLE = re.compile(r"<!-- flat views -->\n(?:\|.*\n)+")
 SAMPLE_TABLE = re.compile(r"<!-- samples -->\n(?:\|.*\n)+")
 ATTACK = "https://attack.mitre.org/techniques/"
+WIDTH = "110"
 BANNER = "Volatility 3 Framework"
 
 
@@ -61,6 +71,15 @@ def fence(found: re.Match[str], run: Callable[[list[str]], str]) -> str:
     kept = [line.rstrip() for line in lines if not line.startswith(BANNER)]
     output = "\n".join(kept).strip("\n")
     return f"<!-- vol: {arguments} -->\n```text\n$ vol -q {arguments}\n{output}\n```\n"
+
+
+def command(found: re.Match[str]) -> str:
+    """A code block with the command ``anatomy`` and its output, on a page's width."""
+    arguments = found["arguments"]
+    asked = [sys.executable, "-m", "process_anatomy.command", *shlex.split(arguments)]
+    width = os.environ | {"COLUMNS": WIDTH}
+    done = subprocess.run(asked, cwd=ROOT, env=width, capture_output=True, text=True, encoding="utf-8", check=False)
+    return f"<!-- anatomy: {arguments} -->\n```text\n$ anatomy {arguments}\n{done.stdout}```\n"
 
 
 def program(found: re.Match[str]) -> str:
@@ -83,6 +102,22 @@ def table(found: re.Match[str]) -> str:
     for column in views.view(found["plugin"]).columns:
         kind = f"{column.kind.value}, {column.unit}" if column.unit else column.kind.value
         rows.append(f"| {column.name} | {kind} | {column.meaning} |")
+    return "\n".join(rows) + "\n"
+
+
+def leading_table(_: re.Match[str]) -> str:
+    """A table of the columns in front of those of every view."""
+    rows = ["<!-- leading columns -->", "| column | kind | what it says |", "|---|---|---|"]
+    rows += [f"| {column.name} | {column.kind.value} | {column.meaning} |" for column in LEADING]
+    return "\n".join(rows) + "\n"
+
+
+def flat_table(_: re.Match[str]) -> str:
+    """A table of the views that are written, and of what is named alike in all of them."""
+    rows = ["<!-- flat views -->", "| view | version | `process` is | `address` is |", "|---|---|---|---|"]
+    for view in map(views.view, exported()):
+        version = ".".join(map(str, view.version))
+        rows.append(f"| [{view.name}]({view.name}.md) | {version} | {view.process} | {view.address} |")
     return "\n".join(rows) + "\n"
 
 
@@ -150,7 +185,9 @@ def main(check: bool, run: Callable[[list[str]], str] = run_vol) -> int:
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         text = page.read_text("utf-8")
         fresh = RULE_TABLE.sub(rule_table, TABLE.sub(table, FENCE.sub(partial(fence, run=run), text)))
+        fresh = COMMAND.sub(command, fresh)
         fresh = OPTION_TABLE.sub(option_table, SAMPLE_TABLE.sub(sample_table, fresh))
+        fresh = LEADING_TABLE.sub(leading_table, FLAT_TABLE.sub(flat_table, fresh))
         fresh = PROGRAM_OUTPUT.sub(program_output, PROGRAM.sub(program, fresh))
         if fresh != text:
             stale += 1

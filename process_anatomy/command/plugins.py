@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
-from typing import Any
+
+import click
 
 import process_anatomy
 from process_anatomy.command.statuses import DONE
 from process_anatomy_startup import plugin_folder
 
-WHAT = """\
-Print the folder with the plugins windows.anatomy.*, for Volatility's option -p:
 
-  vol -p "$(anatomy plugins)" -f IMAGE windows.anatomy.processes
+@click.command(short_help='The folder for vol -p "$(anatomy plugins)".')
+def plugins() -> int:
+    """Print the folder with the plugins windows.anatomy.*, for Volatility's option -p.
 
-Needed only where plain vol does not list them.  Volatility must run in the same environment: the plugins
-import this package.
-"""
+    \b
+      vol -p "$(anatomy plugins)" -f IMAGE windows.anatomy.processes
 
-
-def add(commands: Any) -> None:
-    """Add the command."""
-    printing = commands.add_parser(
-        "plugins",
-        help='the folder for vol -p "$(anatomy plugins)"',
-        description=WHAT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    printing.set_defaults(run=_print)
-
-
-def _print(_: argparse.Namespace) -> int:
-    print(folder())
+    Needed only where plain vol does not list them.  Volatility must run in the same environment: the plugins import
+    this package.
+    """  # noqa: D301  # click's mark for lines that stay as they are
+    click.echo(folder())
     return DONE
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+
+import click
 
 from process_anatomy.command.statuses import DONE
 from process_anatomy.errors import RequestError, SampleError
@@ -22,49 +22,47 @@ from process_anatomy.samples.verify import OURS, check_file, digests, is_downloa
 WHAT = "The public memory images that courses use, fetched and compared with what is published of them."
 SIZES = ("bytes", "KB", "MB", "GB", "TB")
 SECONDS_LIMIT = 1e6
+KEPT = "what was downloaded is kept, and the same command goes on from there"
+Command = Callable[..., int]
 HEADINGS = ("NAME", "WINDOWS", "DOWNLOAD", "CHECKED BY", "FETCHED", "FACTS")
 
 
-def add(commands: Any) -> None:
-    """Add the command and what it can do."""
-    samples = commands.add_parser("samples", help="public memory images", description=WHAT)
-    actions = samples.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="what there is")
-    listing.add_argument("--json", action="store_true", help="all that is known, with the pages it is from")
-    listing.set_defaults(run=_list)
-    fetching = actions.add_parser("fetch", help="download, check and unpack an image")
-    fetching.add_argument("name", metavar="NAME", help="as the list has it")
-    fetching.add_argument("--to", type=Path, default=Path(), metavar="FOLDER", help="where its folder is made (here)")
-    fetching.add_argument("--archive", type=Path, metavar="FILE", help="its download, where you have it already")
-    fetching.add_argument("--keep-archive", action="store_true", help="keep the download beside the image")
-    fetching.add_argument(
-        "--timeout", type=_seconds, default=TIMEOUT, metavar="SECONDS", help="how long a server may stay silent (60)"
+def catalogued(command: Command) -> Command:
+    """The option of every command that looks into the catalogue."""
+    option: Callable[[Command], Command] = click.option(
+        "--catalogue", type=click.Path(path_type=Path), metavar="FILE", help="Another catalogue, of the same form."
     )
-    fetching.set_defaults(run=_fetch)
-    verifying = actions.add_parser("verify", help="compare an image with what is published of it")
-    verifying.add_argument("what", metavar="NAME|FILE", help="an image that was fetched, or any file")
-    verifying.add_argument("--to", type=Path, default=Path(), metavar="FOLDER", help="where it was fetched to (here)")
-    verifying.add_argument("--as", dest="name", metavar="NAME", help="what the file is, where it does not say so")
-    verifying.add_argument("--json", action="store_true", help="the verdicts, with the pages that published them")
-    verifying.set_defaults(run=_verify)
-    for action in (listing, fetching, verifying):
-        action.add_argument("--catalogue", type=Path, metavar="FILE", help="another catalogue, of the same form")
+    return option(command)
 
 
-def _seconds(text: str) -> float:
+def _seconds(_context: click.Context, _option: click.Parameter, text: str) -> float:
     """A time that can pass."""
     try:
         value = float(text)
     except ValueError:
         value = 0
     if not 0 < value < SECONDS_LIMIT:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+        raise click.BadParameter(f"{text!r} is no number of seconds")
     return value
 
 
-def _list(chosen: argparse.Namespace) -> int:
-    images = load(chosen.catalogue)
-    if chosen.json:
+TO = click.option(
+    "--to", type=click.Path(path_type=Path), default=Path(), metavar="FOLDER", help="Where its folder is (here)."
+)
+
+
+@click.group(help=WHAT, short_help="Public memory images.")
+def samples() -> None:
+    """The public memory images."""
+
+
+@samples.command("list")
+@click.option("--json", "as_json", is_flag=True, help="All that is known, with the pages it is from.")
+@catalogued
+def list_(as_json: bool, catalogue: Path | None) -> int:
+    """Tell what there is."""
+    images = load(catalogue)
+    if as_json:
         print(json.dumps([asdict(image) for image in images], indent=1))
     else:
         _print_table([HEADINGS, *map(row, images)])
@@ -100,15 +98,32 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
 
 
-def _fetch(chosen: argparse.Namespace) -> int:
-    image = named(load(chosen.catalogue), chosen.name)
-    if chosen.archive is not None and not chosen.archive.is_file():
-        raise RequestError(f"{chosen.archive} is not a file")
-    fetching = Fetching(
-        chosen.to, keep_archive=chosen.keep_archive, timeout=chosen.timeout, progress=watched(), tell=_tell
-    )
+@samples.command()
+@click.argument("name")
+@TO
+@click.option(
+    "--archive", type=click.Path(path_type=Path), metavar="FILE", help="Its download, where you have it already."
+)
+@click.option("--keep-archive", is_flag=True, help="Keep the download beside the image.")
+@click.option(
+    "--timeout",
+    callback=_seconds,
+    default=str(TIMEOUT),
+    metavar="SECONDS",
+    help="How long a server may stay silent (60).",
+)
+@catalogued
+def fetch(name: str, to: Path, archive: Path | None, keep_archive: bool, timeout: float, catalogue: Path | None) -> int:
+    """Download, check and unpack an image."""
+    image = named(load(catalogue), name)
+    if archive is not None and not archive.is_file():
+        raise RequestError(f"{archive} is not a file")
+    fetching = Fetching(to, keep_archive=keep_archive, timeout=timeout, progress=watched(), tell=_tell)
     there = fetching.place(image).exists()
-    path = fetching.fetch(image, chosen.archive)
+    try:
+        path = fetching.fetch(image, archive)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(KEPT) from None
     verdicts = [*(_of_file(image, path) if there else ()), *check_facts(image, path)]
     for verdict in verdicts:
         _tell(f"{path.name}: {verdict}")
@@ -117,13 +132,19 @@ def _fetch(chosen: argparse.Namespace) -> int:
     return DONE
 
 
-def _verify(chosen: argparse.Namespace) -> int:
-    images = load(chosen.catalogue)
-    image, path = _meant(chosen, images)
+@samples.command()
+@click.argument("what", metavar="NAME|FILE")
+@TO
+@click.option("--as", "name", metavar="NAME", help="What the file is, where it does not say so.")
+@click.option("--json", "as_json", is_flag=True, help="The verdicts, with the pages that published them.")
+@catalogued
+def verify(what: str, to: Path, name: str | None, as_json: bool, catalogue: Path | None) -> int:
+    """Compare an image, one that was fetched or any file, with what is published of it."""
+    image, path = _meant(load(catalogue), what, to, name)
     verdicts = _of_file(image, path)
     if image.download is None or image.download.form == "none" or not is_download(image, path):
         verdicts += check_facts(image, path)
-    if chosen.json:
+    if as_json:
         print(
             json.dumps({"name": image.name, "file": str(path), "verdicts": [_plain(one) for one in verdicts]}, indent=1)
         )
@@ -149,19 +170,19 @@ def _judge(path: Path, verdicts: Sequence[Verdict]) -> None:
         raise SampleError(f"{path}: {len(wrong)} of {len(verdicts)} published data: {words}, {wrong[0].subject} first")
 
 
-def _meant(chosen: argparse.Namespace, images: tuple[PublicImage, ...]) -> tuple[PublicImage, Path]:
+def _meant(images: tuple[PublicImage, ...], what: str, to: Path, name: str | None) -> tuple[PublicImage, Path]:
     """The entry and the file that are meant: a name means what was fetched by it, all else is a file."""
-    path = Path(chosen.what)
-    if chosen.name is None and any(image.name == chosen.what for image in images):
-        image = named(images, chosen.what)
-        place = Fetching(chosen.to).place(image)
+    path = Path(what)
+    if name is None and any(image.name == what for image in images):
+        image = named(images, what)
+        place = Fetching(to).place(image)
         if not place.is_file():
             raise SampleError(f"{place} is not there; anatomy samples fetch {image.name} brings it")
         return image, place
     if not path.is_file():
-        raise RequestError(f"{chosen.what} is neither the name of a public image nor a file")
-    if chosen.name is not None:
-        return named(images, chosen.name), path
+        raise RequestError(f"{what} is neither the name of a public image nor a file")
+    if name is not None:
+        return named(images, name), path
     found = recognised(images, path, watched())
     if found is None:
         raise SampleError(

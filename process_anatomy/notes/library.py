@@ -78,6 +78,7 @@ FAMILIES: dict[str, str] = {
     "verdict": "crossview",
     "completeness-row": "completeness",
     "component-state": "completeness",
+    "view-file": "files",
     "handle-row": "handles",
     "access-row": "handles",
     "object-right": "rights",

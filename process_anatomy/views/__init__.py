@@ -38,6 +38,7 @@ NAMES = (
     "threads",
     "csrss",
     "selfcheck",
+    "all",
 )
 """Every view, in the order in which their columns are explained."""
 

@@ -139,4 +139,5 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    address="",
 )

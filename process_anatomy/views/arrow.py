@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from process_anatomy.errors import RequestError
 from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, Column, View
+from process_anatomy.views.flat import DEPTH as FLAT_DEPTH
 from process_anatomy.views.records import Record
+from process_anatomy.views.schema import ABSENT
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ABSENT = "absent"
-"""Column of the reasons why others hold no fact, by name of the column."""
 DEPTH = "depth"
 """Column that says how deep a row lies below its parent."""
 
@@ -54,8 +54,9 @@ def schema(view: View) -> pa.Schema:
         if column.unit:
             about["unit"] = column.unit
         fields.append(arrow.field(column.name, _type(column), metadata=about))
-    told = {"description": "how deep the row lies below its parent, where rows form a tree"}
-    fields.append(arrow.field(DEPTH, arrow.uint16(), nullable=False, metadata=told))
+    if FLAT_DEPTH not in view.names:  # rows for programs have it among their columns
+        told = {"description": "how deep the row lies below its parent, where rows form a tree"}
+        fields.append(arrow.field(DEPTH, arrow.uint16(), nullable=False, metadata=told))
     told = {"description": "the columns of the row without a fact, each with the reason"}
     fields.append(arrow.field(ABSENT, arrow.map_(arrow.string(), arrow.string()), nullable=False, metadata=told))
     version = ".".join(map(str, view.version))
@@ -82,9 +83,27 @@ def table(view: View, rows: Iterable[Record]) -> pa.Table:
                 absent[column.name] = f"{value} does not fit 64 bits as they are meant here"
                 value = None
             data[column.name].append(_utf8(value))
-        data[DEPTH].append(min(row.depth, 0xFFFF))
+        if DEPTH in data:
+            data[DEPTH].append(min(row.depth, 0xFFFF))
         data[ABSENT].append(list(absent.items()))
     return arrow.table(data, schema=form)
+
+
+def parquet(view: View, parts: Iterable[list[Record]], file: BinaryIO) -> int:
+    """Records of a view, part by part, as a Parquet file; gives their number.
+
+    Raises:
+        RequestError: pyarrow is not installed.
+    """
+    _pyarrow()
+    from pyarrow.parquet import ParquetWriter
+
+    count = 0
+    with ParquetWriter(file, schema(view), compression="zstd") as writer:
+        for part in parts:
+            writer.write_table(table(view, part))
+            count += len(part)
+    return count
 
 
 def _fits(value: int, column: Column) -> bool:

@@ -142,4 +142,6 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    process="ImageFileName",
+    address="Offset(V)",
 )

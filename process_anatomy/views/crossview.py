@@ -145,4 +145,6 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    process="Name",
+    address="Offset(Virtual)",
 )

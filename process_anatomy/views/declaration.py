@@ -24,6 +24,8 @@ Cells = dict[str, Any]
 """Name of each column of a view to its value: as its kind says, ``None`` where there is nothing to tell, or absent."""
 Row = tuple[int, Cells]
 """A row: how deep it lies below its parent, where rows form a tree (else 0), and its cells."""
+Output = Callable[[str, object, str], AbstractContextManager[Any]]
+"""Opens a file to be written, as :class:`Request` says."""
 NAMED = 8
 """Processes that are left out and named."""
 
@@ -125,7 +127,7 @@ class Request:
     options: Mapping[str, Any] = field(default_factory=dict)
     report: Callable[[Iterable[str]], None] = _unsaid
     progress: Callable[[float, str], None] = _no_progress
-    output: Callable[[str, object, str], AbstractContextManager[Any]] | None = None
+    output: Output | None = None
     privilege_descriptions: Callable[[], Mapping[int, str]] = _no_descriptions
 
     def chosen(self) -> Sequence[Process]:
@@ -183,6 +185,8 @@ class View:
         by_process: it can be asked for single processes.
         doubt: why its rows are not to be trusted, in words, empty where they are; from the tables.  What all views do
             where it is left out.
+        process: the column with the name of the process that a row is about, empty where no column has it.
+        address: the column with the address of what a row is about, empty where no column has one.
     """
 
     name: str
@@ -195,6 +199,8 @@ class View:
     of_image: bool = True
     by_process: bool = True
     doubt: Callable[[Tables], str] | None = None
+    process: str = "Process"
+    address: str = "Offset"
 
     @property
     def names(self) -> tuple[str, ...]:

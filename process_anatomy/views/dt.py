@@ -137,4 +137,6 @@ VIEW = View(
         Option("address", ADDRESS, "Address of the structure"),
         Option("depth", INTEGER, "Levels of nested structures that are opened", 0),
     ),
+    process="",
+    address="Address",
 )

@@ -66,4 +66,5 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    address="",
 )

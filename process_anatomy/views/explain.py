@@ -49,4 +49,6 @@ VIEW = View(
     options=(Option("about", TEXT, "What to explain"),),
     of_image=False,
     by_process=False,
+    process="",
+    address="",
 )

@@ -102,4 +102,5 @@ VIEW = View(
         ),
         Option("rule", TEXT, "Rules to run, whatever their severity: one,another"),
     ),
+    address="",
 )

@@ -110,4 +110,5 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    address="Token",
 )

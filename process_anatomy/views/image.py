@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from process_anatomy.errors import RequestError
 from process_anatomy.views import NAMES, view
-from process_anatomy.views.declaration import Request, Row, View
+from process_anatomy.views.declaration import Output, Request, Row, View
 from process_anatomy.views.problems import answer
 from process_anatomy.views.records import Record, records
 
@@ -96,13 +96,23 @@ class Image:
         wanted = frozenset(pids)
         return self._tables.setdefault(wanted, Tables(self.kernel, wanted))
 
-    def view(self, name: str, *, pid: int | Iterable[int] = (), explain: str = "brief", **options: Any) -> Answer:
+    def view(
+        self,
+        name: str,
+        *,
+        pid: int | Iterable[int] = (),
+        explain: str = "brief",
+        output: Output | None = None,
+        **options: Any,
+    ) -> Answer:
         """What a view says of the image.
 
         Args:
             name: of the view, as :attr:`views` has it.
             pid: ids of processes; all where none is named.
             explain: how much each row explains about itself: ``off``, ``brief``, ``full`` or ``analogy``.
+            output: opens a file to be written, where the view writes any; see
+                :class:`process_anatomy.views.declaration.Request`.
             options: of the view, as its declaration names them.
 
         Raises:
@@ -127,7 +137,12 @@ class Image:
 
         def request(report: Callable[[Iterable[str]], None]) -> Request:
             return Request(
-                self.tables(pids), explainer, known | options, report, privilege_descriptions=self._descriptions
+                self.tables(pids),
+                explainer,
+                known | options,
+                report,
+                output=output,
+                privilege_descriptions=self._descriptions,
             )
 
         return Answer(asked, request)

@@ -280,4 +280,5 @@ VIEW = View(
         Option("all", BOOLEAN, "All modules", False),
         Option("dump", BOOLEAN, "Write each image to a file as it lies in memory", False),
     ),
+    address="Base",
 )

@@ -189,4 +189,5 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    address="Start",
 )

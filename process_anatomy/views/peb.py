@@ -210,4 +210,5 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    address="PEB",
 )

@@ -97,4 +97,5 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    address="Token",
 )

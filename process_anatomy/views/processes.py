@@ -147,4 +147,6 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    process="ImageFileName",
+    address="Offset(V)",
 )

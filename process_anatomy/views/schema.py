@@ -9,6 +9,8 @@ from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, T
 from process_anatomy.views.records import Record
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+ABSENT = "absent"
+"""Name of what holds the reasons of the cells without a fact, by column, beside the columns of a row."""
 UNSIGNED, LOWEST, HIGHEST = (1 << 64) - 1, -(1 << 63), (1 << 63) - 1
 TYPES: dict[Any, dict[str, Any]] = {
     INTEGER: {"type": ["integer", "null"], "minimum": 0, "maximum": UNSIGNED},
@@ -21,15 +23,28 @@ TYPES: dict[Any, dict[str, Any]] = {
 """Kind of a column to what JSON holds of it."""
 
 
-def json_schema(view: View) -> dict[str, Any]:
-    """The JSON Schema of one row of a view, as :func:`json_record` gives it."""
+def json_schema(view: View, *, absent: bool = False) -> dict[str, Any]:
+    """The JSON Schema of one row of a view, as :func:`json_record` gives it.
+
+    Args:
+        view: the view.
+        absent: the row has the reasons of its cells without a fact too, by column, as rows in files have.
+    """
+    reasons = {
+        ABSENT: {
+            "description": "the columns of the row without a fact, each with the reason",
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+        }
+    }
     return {
         "$schema": DIALECT,
         "title": f"windows.anatomy.{view.name}",
         "description": view.title,
+        "x-version": ".".join(map(str, view.version)),
         "type": "object",
-        "properties": {column.name: _property(column) for column in view.columns},
-        "required": list(view.names),
+        "properties": {column.name: _property(column) for column in view.columns} | (reasons if absent else {}),
+        "required": [*view.names, *((ABSENT,) if absent else ())],
         "additionalProperties": False,
     }
 

@@ -123,4 +123,6 @@ VIEW = View(
     rows=rows,
     by_process=False,
     doubt=doubt,
+    process="",
+    address="",
 )

@@ -93,4 +93,5 @@ VIEW = View(
         Column("Explanation", TEXT, "what this TEB is, at the level that --explain asks for", "notes, teb-row"),
     ),
     rows=rows,
+    address="TEB",
 )

@@ -217,4 +217,5 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    address="WorkingSetList",
 )

@@ -20,9 +20,7 @@ def test_the_folder_is_that_of_the_plugins(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_help_shows_how_it_is_given_to_vol(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["plugins", "--help"])
-    assert caught.value.code == DONE
+    assert main(["plugins", "--help"]) == DONE
     assert 'vol -p "$(anatomy plugins)" -f IMAGE' in capsys.readouterr().out
 
 

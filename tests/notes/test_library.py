@@ -109,6 +109,7 @@ ALLOWED: dict[str, set[str]] = {
     "teb-row": {"process", "pid", "tid", "teb", "root", "low", "high"},
     "finding": {"process", "pid", "about"},
     "completeness-row": {"process", "pid", "whole", "partly", "obstacles"},
+    "view-file": {"title", "rows", "reason"},
     "crossview-row": {"process", "pid", "seen", "missed", "missing", "confidence", "offset", "physical"},
     "handle-row": {"process", "pid", "value", "type", "address", "target", "rights", "kept"},
     "access-row": {
@@ -164,6 +165,7 @@ NAMES = {
     "access-right": "GENERIC_READ GENERIC_WRITE GENERIC_EXECUTE GENERIC_ALL MAXIMUM_ALLOWED ACCESS_SYSTEM_SECURITY"
     " SYNCHRONIZE WRITE_OWNER WRITE_DAC READ_CONTROL DELETE",
     "completeness-row": "whole part ended lost",
+    "view-file": "written not-written",
     "component-state": "whole part not none",
     "crossview-row": "consistent idle hidden hidden-one-way hidden-from-subsystem ended remnant elsewhere smeared",
     "absence": "idle system minimal no-session csrss ended ending starting no-threads no-windows not-listed"
@@ -243,7 +245,7 @@ BRIEF_ONLY = {"object-right", "layout-check"}
 """Families whose notes may say no more than one phrase."""
 
 
-IMAGE_WIDE = {"field-row", "check-outcome", "layout-verdict"}
+IMAGE_WIDE = {"field-row", "check-outcome", "layout-verdict", "view-file"}
 """Families whose rows are about a structure or the layout, not about a process."""
 
 
@@ -294,7 +296,7 @@ def test_placeholders_are_plain_names_that_the_family_allows() -> None:
 def test_every_row_template_speaks_of_its_own_process() -> None:
     for key in [key for key in IDS if family(key) in ALLOWED]:
         note = default()[key]
-        subjects = {"field", "layout"} if family(key) in IMAGE_WIDE else {"process", "holder"}
+        subjects = {"field", "layout", "title"} if family(key) in IMAGE_WIDE else {"process", "holder"}
         for text in (note.brief, note.full, note.analogy):
             assert placeholders(text) & subjects, key
 

@@ -16,6 +16,7 @@ from process_anatomy import Error, open_image, views
 from process_anatomy.absent import Absent
 from process_anatomy.errors import RequestError
 from process_anatomy.kernel.identify import Kernel
+from process_anatomy.views.all import exported
 from process_anatomy.views.arrow import schema as arrow_schema
 from process_anatomy.views.arrow import table
 from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, View
@@ -26,7 +27,7 @@ from tests.conftest import SAMPLE, Vol
 
 TYPES: dict[Any, type] = {INTEGER: int, ADDRESS: int, TEXT: str, BOOLEAN: bool, TIME: datetime, TEXTS: list}
 SMALL_DUMP = "triage-x64-9600-111217-27671-criticalrocket.dmp"
-OVER_IMAGES = [name for name in views.NAMES if views.view(name).of_image]
+OVER_IMAGES = [*exported(), "dt"]
 
 
 @pytest.fixture(scope="module")

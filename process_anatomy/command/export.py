@@ -1,0 +1,68 @@
+"""``anatomy export``: everything in an image, in files or a database that programs read."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from process_anatomy.command.opened import of_image, of_rows, opened, status_of, tell
+from process_anatomy.command.statuses import DONE, PARTLY
+
+FORMATS = ("jsonl", "csv", "parquet", "sqlite")
+
+
+@click.command()
+@of_image
+@click.option("-o", "--output", "folder", type=click.Path(path_type=Path), required=True, help="The folder to be made.")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="jsonl", help="What the files are (jsonl).")
+@click.option("--view", "views", multiple=True, metavar="VIEW", help="Only this view; may be repeated.")
+@of_rows
+@click.option("--no-hash", is_flag=True, help="Name the image in each row by its path, not by its SHA-256.")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier export.")
+def export(
+    image: Path,
+    isf: str | None,
+    dtb: int | None,
+    folder: Path,
+    form: str,
+    views: tuple[str, ...],
+    pids: list[int],
+    explain: str | None,
+    fail_on: str | None,
+    no_hash: bool,
+    overwrite: bool,
+) -> int:
+    """Write every view of an image into a folder, in one run: a file for each, or one database, and manifest.json.
+
+    \b
+      anatomy export memory.raw -o case
+      anatomy export memory.raw -o case --format parquet --view processes --view vads
+
+    Rows are flat and of one form (docs/schema.md); they say nothing of themselves unless --explain asks for it.
+    """  # noqa: D301  # click's mark for lines that stay as they are
+    from process_anatomy.fleet.export import Asked, free
+    from process_anatomy.fleet.export import export as write
+    from process_anatomy.views.all import exported
+
+    names = exported(views)
+    free(folder, overwrite)
+    found = opened(image, isf, dtb)
+    asked = Asked(names, form, explain or "off", pids, not no_hash, overwrite)
+    done = write(found, image, folder, asked, _shown if sys.stderr is not None and sys.stderr.isatty() else None)
+    told: dict[str, None] = {}
+    for one in done:
+        new = [line for line in one.problems if line not in told]
+        told.update(dict.fromkeys(new))
+        tell(f"{one.view}: {line}" for line in new)
+    lost = [one.view for one in done if one.file is None]
+    views_done = len(done) - len(lost)
+    rows = sum(one.rows for one in done)
+    click.echo(f"{folder}: {rows} rows of {views_done} view{'' if views_done == 1 else 's'}, {form}")
+    return status_of(found, fail_on, PARTLY if lost else DONE)
+
+
+def _shown(name: str, number: int, count: int) -> None:
+    """A line that the next one replaces."""
+    print(f"\r{number + 1}/{count} {name:<16}", end="\r", file=sys.stderr, flush=True)

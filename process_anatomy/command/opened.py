@@ -1,0 +1,136 @@
+"""What every command over an image takes, and the image that it opens."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from process_anatomy.command.statuses import DONE, FOUND, NOT_TRUSTED
+from process_anatomy.errors import RequestError
+
+if TYPE_CHECKING:
+    from process_anatomy.views.image import Image
+
+Command = Callable[..., int]
+SEVERITIES = ("info", "low", "medium", "high", "critical")
+
+
+def _number(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
+    """A number, hexadecimal behind ``0x``."""
+    if text is None:
+        return None
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no number") from None
+
+
+def _pids(context: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> list[int]:
+    """Process ids of an option that may be repeated, and takes several with commas between them."""
+    found = [_number(context, option, each) for text in texts for each in text.split(",")]
+    return [number for number in found if number is not None]
+
+
+def of_image(command: Command) -> Command:
+    """The image, and what somebody may know better of it."""
+    for option in (
+        click.option(
+            "--dtb", callback=_number, metavar="ADDRESS", help="Physical address of the kernel's page tables."
+        ),
+        click.option("--isf", metavar="FILE", help="Your own Volatility symbol table, to take the layout from."),
+        click.argument("image", type=click.Path(path_type=Path)),
+    ):
+        command = option(command)
+    return command
+
+
+def of_rows(command: Command) -> Command:
+    """What is asked of rows."""
+    for option in (
+        click.option(
+            "--fail-on", type=click.Choice(SEVERITIES), help="End with status 5 where a finding is as severe, or more."
+        ),
+        click.option(
+            "--explain", type=click.Choice(["off", "brief", "full", "analogy"]), help="How much rows say of themselves."
+        ),
+        click.option(
+            "--pid", "pids", callback=_pids, multiple=True, metavar="PID[,PID…]", help="Only these processes."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def opened(image: Path, isf: str | None, dtb: int | None) -> Image:
+    """The image, after what has to be known of it was told.
+
+    Raises:
+        Error: it cannot be analysed.
+    """
+    from process_anatomy import open_image
+
+    found = open_image(image, isf, dtb)
+    tell(found.kernel.doubts)
+    return found
+
+
+def tell(lines: Iterable[str]) -> None:
+    """Each of these on standard error, as a line of its own."""
+    from process_anatomy.volatility.cells import safe_text
+
+    for line in lines:
+        print(f"anatomy: {safe_text(line)}", file=sys.stderr)
+
+
+def status_of(image: Image, fail_on: str | None, status: int = DONE) -> int:
+    """The status after an image's rows were given.
+
+    Args:
+        image: the image.
+        fail_on: the severity from which on a finding counts, ``None`` where none does.
+        status: what it is where nothing else is to be said.
+    """
+    if image.doubt:
+        tell([f"do not trust the rows: {image.doubt}"])
+        return NOT_TRUSTED
+    if status == DONE and fail_on is not None and any(True for _ in image.view("findings", severity=fail_on)):
+        return FOUND
+    return status
+
+
+def own_options(name: str, given: Iterable[str]) -> dict[str, Any]:
+    """Options of a view from NAME=VALUE.
+
+    Raises:
+        RequestError: it has no such option, or the value is none that it takes.
+    """
+    from process_anatomy.views import view
+    from process_anatomy.views.declaration import ADDRESS, BOOLEAN, TEXTS
+
+    known = {option.name: option for option in view(name).options}
+    found: dict[str, Any] = {}
+    for each in given:
+        key, parted, value = each.partition("=")
+        option = known.get(key)
+        if option is None or not parted:
+            raise RequestError(
+                f"{each!r} is no NAME=VALUE that {name} takes; it has {', '.join(known) or 'no options'}"
+            )
+        if option.kind is TEXTS:
+            found.setdefault(key, []).append(value)
+        elif option.kind is BOOLEAN:
+            if value not in ("yes", "no"):
+                raise RequestError(f"{key} is yes or no, not {value!r}")
+            found[key] = value == "yes"
+        elif option.kind is ADDRESS:
+            try:
+                found[key] = int(value, 0)
+            except ValueError:
+                raise RequestError(f"{key} takes a number, not {value!r}") from None
+        else:
+            found[key] = value
+    return found

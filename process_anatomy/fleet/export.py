@@ -1,0 +1,212 @@
+"""All views of an image in one folder: a file for each, or one database, and a manifest that says what they are of.
+
+The folder appears when all of it is written: it is made under another name beside its place, and renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from process_anatomy.errors import Error, RequestError
+from process_anatomy.filetime import moment
+from process_anatomy.fleet.facts import facts
+from process_anatomy.fleet.sqlite import write_table
+from process_anatomy.fleet.versions import versions
+from process_anatomy.views.files import WRITERS
+from process_anatomy.views.flat import Origin, flat, flat_records
+from process_anatomy.views.image import Image
+from process_anatomy.walk.processes.captured import captured
+
+SQLITE = "sqlite"
+FORMATS = (*WRITERS, SQLITE)
+MANIFEST = "manifest.json"
+CHUNK = 1 << 22
+Step = Callable[[str, int, int], None]
+"""Told the name of a view, its number, and how many there are, before it is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A view's rows in a file.
+
+    Attributes:
+        view: its name.
+        file: the file's name, ``None`` where it could not be made.
+        rows: how many rows.
+        problems: what was wrong with lists and trees as a whole, and why there is no file.
+    """
+
+    view: str
+    file: str | None
+    rows: int
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is exported, and how.
+
+    Attributes:
+        views: names of views.
+        form: one of :data:`FORMATS`.
+        explain: how much rows say of themselves.
+        pids: of processes, all where there is none.
+        hashed: rows name the image by its SHA-256, else by that of its path.
+        overwrite: an earlier export in the same place is replaced.
+    """
+
+    views: Sequence[str]
+    form: str
+    explain: str = "off"
+    pids: Sequence[int] = ()
+    hashed: bool = True
+    overwrite: bool = False
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(CHUNK):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def image_id(path: Path, hashed: bool) -> str:
+    """What rows call an image: by the hash of its content, or of its path, which costs nothing."""
+    if hashed:
+        return f"sha256:{sha256(path)}"
+    return f"path:{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:32]}"
+
+
+def export(image: Image, path: Path, folder: Path, asked: Asked, step: Step | None = None) -> list[Written]:
+    """Write views of an image into a folder.
+
+    Args:
+        image: the image.
+        path: its file.
+        folder: is made.
+        asked: what is written.
+        step: is told how far the work is.
+
+    Raises:
+        RequestError: the folder is there and holds something, or the format needs a library that is not installed.
+        OSError: it cannot be written; nothing is left behind.
+    """
+    free(folder, asked.overwrite)
+    origin = Origin(image_id(path, asked.hashed), _moment(image))
+    with replaced(folder) as place:
+        done = list(_views(image, place, asked, origin, step))
+        manifest = {
+            "image": {"path": str(path.absolute()), "size": path.stat().st_size, "id": origin.image},
+            "facts": facts(image),
+            "versions": versions(),
+            "options": {
+                "views": list(asked.views),
+                "format": asked.form,
+                "explain": asked.explain,
+                "pid": [*asked.pids],
+            },
+            "views": {one.view: {"file": one.file, "rows": one.rows, "problems": list(one.problems)} for one in done},
+        }
+        (place / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+    return done
+
+
+def _moment(image: Image) -> datetime | None:
+    return moment(captured(image.kernel))
+
+
+def _views(image: Image, place: Path, asked: Asked, origin: Origin, step: Step | None) -> Iterator[Written]:
+    database = sqlite3.connect(place / f"anatomy.{SQLITE}", isolation_level=None) if asked.form == SQLITE else None
+    try:
+        for number, name in enumerate(asked.views):
+            if step is not None:
+                step(name, number, len(asked.views))
+            yield _written(image, name, place, asked, origin, database)
+    finally:
+        if database is not None:
+            database.close()
+
+
+def _written(
+    image: Image, name: str, place: Path, asked: Asked, origin: Origin, database: sqlite3.Connection | None
+) -> Written:
+    answer = image.view(name, pid=asked.pids if _by_process(name) else (), explain=asked.explain)
+    view, rows = flat(answer.view), flat_records(answer.view, answer, origin)
+    file = f"{name}.{asked.form}" if database is None else f"anatomy.{SQLITE}"
+    try:
+        if database is not None:
+            database.execute("BEGIN")
+            count = write_table(view, rows, database)
+        else:
+            with (place / file).open("xb") as out:
+                count = WRITERS[asked.form](view, rows, out)
+    except RequestError:
+        raise
+    except Error as error:
+        (place / file).unlink(missing_ok=True) if database is None else database.rollback()
+        return Written(name, None, 0, (*answer.problems, str(error)))
+    if database is not None:
+        database.commit()
+    return Written(name, file, count, answer.problems)
+
+
+def _by_process(name: str) -> bool:
+    from process_anatomy.views import view
+
+    return view(name).by_process
+
+
+def free(folder: Path, overwrite: bool) -> None:
+    """See that a folder can be made, or replaced.
+
+    Raises:
+        RequestError: something is there that may not be replaced.
+    """
+    if not folder.exists() and not folder.is_symlink():
+        return
+    if folder.is_symlink() or not folder.is_dir():
+        raise RequestError(f"{folder} is there and is no folder")
+    if any(folder.iterdir()) and not (overwrite and (folder / MANIFEST).is_file()):
+        advice = "--overwrite replaces an earlier export" if not overwrite else "it is no earlier export"
+        raise RequestError(f"{folder} is not empty; {advice}")
+
+
+@contextmanager
+def replaced(folder: Path) -> Iterator[Path]:
+    """A folder to be filled, which takes its place when all is well, and is gone otherwise."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        yield made
+        made.chmod(0o777 & ~_umask())
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+            folder.rename(old / folder.name)
+            made.rename(folder)
+            shutil.rmtree(old)
+        else:
+            made.rename(folder)
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+__all__ = ["FORMATS", "Asked", "Written", "export", "free", "image_id", "replaced"]

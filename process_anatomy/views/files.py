@@ -1,0 +1,97 @@
+"""Rows of a view written to a file that programs read: JSON lines, CSV or Parquet, row by row as they come.
+
+Text is written in UTF-8 whatever the console's encoding is; half a surrogate pair, which Windows allows in names,
+becomes an escape.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, BinaryIO
+
+from process_anatomy.views.declaration import ADDRESS, Column, View
+from process_anatomy.views.records import Record
+from process_anatomy.views.schema import ABSENT, json_record
+
+ROWS_AT_ONCE = 1 << 14
+"""Rows that are gathered before a part of a Parquet file is written."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What a spreadsheet takes for the beginning of a formula, or cells of its own."""
+
+
+def write_json_lines(view: View, rows: Iterable[Record], file: BinaryIO) -> int:
+    """One JSON object a line, as :func:`process_anatomy.views.schema.json_schema` has it; gives the number of rows."""
+    count = 0
+    for row in rows:
+        line = json.dumps(json_record(row) | {ABSENT: row.absent}, ensure_ascii=False)
+        file.write(line.encode("utf-8", "backslashreplace") + b"\n")
+        count += 1
+    return count
+
+
+def write_csv(view: View, rows: Iterable[Record], file: BinaryIO) -> int:
+    """A line of names and one for each row, in which no spreadsheet finds a formula; gives the number of rows.
+
+    Addresses, and numbers that are read by their bits, are hexadecimal; lists are one text.
+    """
+    text = io.TextIOWrapper(file, "utf-8", "backslashreplace", newline="", write_through=True)
+    count = 0
+    try:
+        lines = csv.writer(text)
+        lines.writerow([*view.names, ABSENT])
+        for row in rows:
+            cells = [_cell(row[column.name], column) for column in view.columns]
+            lines.writerow([*cells, harmless("; ".join(f"{name}: {why}" for name, why in row.absent.items()))])
+            count += 1
+    finally:
+        with suppress(OSError):
+            text.detach()  # the file is whoever's gave it
+    return count
+
+
+def write_parquet(view: View, rows: Iterable[Record], file: BinaryIO) -> int:
+    """A Parquet file with the schema of :mod:`process_anatomy.views.arrow`; gives the number of rows.
+
+    Raises:
+        RequestError: pyarrow is not installed.
+    """
+    from process_anatomy.views.arrow import parquet
+
+    return parquet(view, _parts(rows), file)
+
+
+def _parts(rows: Iterable[Record]) -> Iterator[list[Record]]:
+    part: list[Record] = []
+    for row in rows:
+        part.append(row)
+        if len(part) == ROWS_AT_ONCE:
+            yield part
+            part = []
+    yield part
+
+
+def _cell(value: Any, column: Column) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return harmless(column.separator.join(value))
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, int) and (column.kind is ADDRESS or column.hexadecimal):
+        return f"{value:#x}"
+    return harmless(value) if isinstance(value, str) else str(value)
+
+
+def harmless(text: str) -> str:
+    """Text that no spreadsheet takes for a formula: behind an apostrophe where it begins like one."""
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+Writer = Callable[[View, Iterable[Record], BinaryIO], int]
+WRITERS: dict[str, Writer] = {"jsonl": write_json_lines, "csv": write_csv, "parquet": write_parquet}
+"""Name of a format, and ending of its files, to what writes one."""
