@@ -7,6 +7,7 @@ import json
 import lzma
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from process_anatomy.forge.cast.scenarios import EVERY
@@ -59,10 +60,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--five-levels", action="store_true", help="x64 from 26100 on: page tables of five levels (LA57)"
     )
+    parser.add_argument("--compressed", type=float, default=0, metavar="SHARE",
+                        help="share of the private pages that are in the compression store, from 0 to 1")  # fmt: skip
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="decides every address and frame")
     chosen = parser.parse_args(arguments)
     try:
-        image = forge(EVERY[chosen.scenario], chosen.seed, chosen.build, chosen.pae, chosen.five_levels)
+        scenario = replace(EVERY[chosen.scenario], compressed=chosen.compressed)
+        image = forge(scenario, chosen.seed, chosen.build, chosen.pae, chosen.five_levels)
     except (ValueError, LayoutError) as error:
         parser.error(str(error))
     number = image.truth["build"]

@@ -15,6 +15,7 @@ from process_anatomy.absent import Absent
 from process_anatomy.errors import Error, ImageError, NotWindows, NotYet
 from process_anatomy.kernel.candidates import IMAGE_RANGE, kernel_images
 from process_anatomy.kernel.choice import Servicing, best, certain, likely, others
+from process_anatomy.kernel.compression import attach
 from process_anatomy.kernel.debugger_block import DebuggerBlock, block_without_image, debugger_block
 from process_anatomy.kernel.handle_entries import packed
 from process_anatomy.kernel.image import SIZE_LIMIT, KernelImage, Pdb
@@ -74,11 +75,11 @@ def identify(memory: PhysicalMemory, root: int, isf: Build | None = None, mode: 
         NotYet: a Windows of an architecture that is not supported.
     """
     try:
-        return _behind(memory, root, isf, mode)
+        return attach(_behind(memory, root, isf, mode))
     except OtherRoot as other:
         kernel = _behind(memory, other.root, isf, mode)
         line = f"page tables at {other.root:#x}, which are System's, not at {root:#x}"
-        return replace(kernel, evidence=(line, *kernel.evidence))
+        return attach(replace(kernel, evidence=(line, *kernel.evidence)))
 
 
 def _behind(memory: PhysicalMemory, root: int, isf: Build | None, mode: paging.Mode) -> Kernel:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from process_anatomy.kernel.identify import Kernel
+from process_anatomy.kernel.kernel import Kernel
 from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.space import Addresses, distinct
 from process_anatomy.memory.view import addresses_of

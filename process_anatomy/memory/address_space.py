@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from process_anatomy.memory import paging
+from process_anatomy.memory.entry_format import entry_format
+from process_anatomy.memory.page_files import PageFiles
 from process_anatomy.memory.physical import END_OF_ADDRESSES, PAGE, PhysicalMemory, gather
-from process_anatomy.memory.software_entries import SoftwareEntries, entry_format
+from process_anatomy.memory.software_entries import SoftwareEntries
 from process_anatomy.memory.space import Addresses, Mask, Octets
 from structs.layout import Build
 
@@ -62,8 +64,9 @@ class AddressSpace:
             paged_pool: where paged pool starts, if the kernel says it.
         """
         kept = entry_format(build, self.mode, paged_pool)
-        software = SoftwareEntries(self.memory, self.root, self.mode, kept, self.system_start)
-        return AddressSpace(self.memory, self.root, self.mode, self.system_start, software)
+        memory = self.memory if isinstance(self.memory, PageFiles) else PageFiles(self.memory, {})
+        software = SoftwareEntries(memory, self.root, self.mode, kept, self.system_start)
+        return AddressSpace(memory, self.root, self.mode, self.system_start, software)
 
     def translate(self, addresses: Addresses, roots: Addresses | None = None) -> paging.Translation:
         """Physical address and page state of each virtual address (see :func:`paging.translate`).

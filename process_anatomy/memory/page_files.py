@@ -1,8 +1,12 @@
-"""Physical memory with the page files that belong to it: their pages have addresses beyond all of memory."""
+"""Physical memory with the page files that belong to it, and with the compression store.
+
+Their pages have addresses beyond all of memory.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +20,21 @@ FILE_BITS = 4
 """Bits of an entry that number the page file."""
 FILE_SHIFT = 48
 """Each file has 2**48 octets of addresses: 2**32 pages and some."""
+STORE = 1 << FILE_BITS
+"""The compression store, as if it were one more page file; its pages are numbered by their keys."""
+
+
+class KeyedPages(Protocol):
+    """Pages of the compression store, by their keys."""
+
+    def keys(self, files: Addresses, pages: Addresses) -> tuple[Addresses, Mask]:
+        """Page keys of places in page files, and whether they can be in the store at all."""
+
+    def holds(self, keys: Addresses) -> Mask:
+        """Whether the store manager has pages with these keys, whether they can be read or not."""
+
+    def page(self, key: int) -> bytes | str:
+        """The page with a key, or why it cannot be had."""
 
 
 class PageFiles:
@@ -30,12 +49,14 @@ class PageFiles:
     Attributes:
         end: one past the highest address of memory itself.
         lost: bytes that the image's header promises and the file does not hold.
+        store: the compression store, once it was found.
     """
 
     def __init__(self, memory: PhysicalMemory, files: Mapping[int, PhysicalMemory]) -> None:
         self.memory, self.files = memory, dict(files)
         self.end, self.lost = memory.end, memory.lost
-        self._mixed = CachedMemory(self._fetch, FIRST + (max(self.files, default=0) + 1 << FILE_SHIFT))
+        self.store: KeyedPages | None = None
+        self._mixed = CachedMemory(self._fetch, FIRST + (STORE + 1 << FILE_SHIFT))
         self._last: PhysicalMemory = memory
 
     def holds(self, files: Addresses, pages: Addresses) -> Mask:
@@ -51,12 +72,26 @@ class PageFiles:
         start = np.uint64(FIRST) + (files << np.uint64(FILE_SHIFT))
         return start + pages * np.uint64(PAGE)
 
+    def stored(self, keys: Addresses) -> tuple[Addresses, Mask]:
+        """Where the pages of the compression store are, and whether they are there: those are decompressed now."""
+        addresses = self.addresses(np.full(len(keys), STORE, dtype=np.uint64), keys)
+        self._last = self._mixed
+        return addresses, self._mixed.locate(addresses, 1) >= 0
+
     def _fetch(self, address: int, size: int) -> bytes | None:
         if address < FIRST:
             return self.memory.read(address, size)
         number, inside = divmod(address - FIRST, 1 << FILE_SHIFT)
+        if number == STORE:
+            return self._decompressed(inside, size)
         file = self.files.get(number)
         return None if file is None else file.read(inside, size)
+
+    def _decompressed(self, inside: int, size: int) -> bytes | None:
+        """Octets of a page of the compression store."""
+        key, start = divmod(inside, PAGE)
+        page = None if self.store is None else self.store.page(key)
+        return page[start : start + size] if isinstance(page, bytes) else None
 
     def octets(self) -> Octets:
         """The buffer that :meth:`locate` points into; valid until the next call of ``locate``."""
@@ -76,4 +111,6 @@ class PageFiles:
 
     def read(self, address: int, size: int) -> bytes | None:
         """Octets at one address, or ``None`` where not all of them are there."""
+        if address >= FIRST + (STORE << FILE_SHIFT):  # decompressed once, not for every read
+            return self._mixed.read(address, size)
         return self._fetch(address, size)

@@ -47,9 +47,11 @@ class PageState(IntEnum):
     DEMAND_ZERO = 7
     INVALID = 8
     NOT_IN_IMAGE = 9
+    COMPRESSED = 10
+    """In the compression store: only who knows the store can tell, to the page tables it is in a page file."""
 
 
-SMALL, _, _, _, MOVING, SHARED, IN_FILE, NEVER_TOUCHED, NOTHING, MISSING = np.array(PageState, dtype=np.uint8)
+SMALL, _, _, _, MOVING, SHARED, IN_FILE, NEVER_TOUCHED, NOTHING, MISSING, _ = np.array(PageState, dtype=np.uint8)
 """The states as numpy numbers, in their order: to look up a member of an enumeration takes longer than to compare."""
 READABLE = int(PageState.TRANSITION)
 """States up to this one have their octets in physical memory."""
@@ -60,6 +62,7 @@ WHY = {
     PageState.DEMAND_ZERO: "the page was never touched (demand zero)",
     PageState.INVALID: "no page is mapped here",
     PageState.NOT_IN_IMAGE: "the image does not hold the page",
+    PageState.COMPRESSED: "the page is in the compression store",
 }
 """In words, why a page in such a state cannot be read."""
 

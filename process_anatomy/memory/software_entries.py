@@ -1,4 +1,6 @@
-"""Where the page behind an entry is that only the memory manager reads: in a page file, or behind a prototype entry.
+"""Where the page is behind an entry that only the memory manager reads.
+
+It is in a page file, in the compression store, or behind a prototype entry.
 
 Source: Windows Internals, memory management, invalid PTEs and prototype PTEs; _MMPTE_SOFTWARE, _MMPTE_PROTOTYPE and
 _MMPTE_TRANSITION of the kernel's symbols for the bits of each generation.
@@ -6,18 +8,17 @@ _MMPTE_TRANSITION of the kernel's symbols for the bits of each generation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from process_anatomy.memory import paging
-from process_anatomy.memory.page_files import PageFiles
+from process_anatomy.memory.entry_format import EntryFormat
+from process_anatomy.memory.page_files import KeyedPages, PageFiles
 from process_anatomy.memory.paging import Mode, PageState
 from process_anatomy.memory.physical import PhysicalMemory, words
-from process_anatomy.memory.space import SYSTEM_START, Addresses, Mask
-from structs.layout import Build, Layout, Structure
-from structs.page_entry import MMPTE_PROTOTYPE, MMPTE_SOFTWARE
+from process_anatomy.memory.space import Addresses, Mask
 
 SAMPLE = 16
 """Transition entries that the mask of invalid entries is read off; one would do if none were damaged."""
@@ -25,115 +26,6 @@ SEARCH_LIMIT = 1 << 20
 """Entries that are looked through for them."""
 TRIES = 8
 """How often samples are looked for in further processes, while there are too few."""
-NO_BIT = np.uint64(0)
-PAGED_POOL = 0xE100_0000
-"""Where paged pool starts in XP and Server 2003 for x86, from which entries without PAE count (MmPagedPoolStart)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bits:
-    """Some bits of an entry.
-
-    Attributes:
-        shift: the lowest of them.
-        count: how many.
-        to: the bit that the lowest of them becomes.
-    """
-
-    shift: int
-    count: int
-    to: int = 0
-
-    @property
-    def mask(self) -> np.uint64:
-        """The bits in their place in the entry."""
-        return np.uint64((1 << self.count) - 1 << self.shift)
-
-    def of(self, entries: Addresses) -> Addresses:
-        """Their value in each entry."""
-        return ((entries & self.mask) >> np.uint64(self.shift)) << np.uint64(self.to)
-
-
-@dataclass(frozen=True, slots=True)
-class EntryFormat:
-    """Where one build keeps what in the entries that only the memory manager reads.
-
-    Attributes:
-        file: number of the page file.
-        page: number of the page in it.
-        pointer: the address of a prototype entry, in pieces.
-        base: what is added to it.
-        swizzle: the bit that says that no bits are flipped; 0 where none ever are.
-        reserved: the bit that says that a place in the page file is kept; 0 where there is none.
-        allocated: the bit that says that the page file holds the page; 0 where there is none.
-        store: the bit that says that the page is in a store; 0 where there is none.
-    """
-
-    file: Bits
-    page: Bits
-    pointer: tuple[Bits, ...]
-    base: int = 0
-    swizzle: np.uint64 = NO_BIT
-    reserved: np.uint64 = NO_BIT
-    allocated: np.uint64 = NO_BIT
-    store: np.uint64 = NO_BIT
-
-    def pointers(self, entries: Addresses, mode: Mode) -> Addresses:
-        """Addresses of prototype entries that these entries refer to."""
-        found = np.full(len(entries), self.base, dtype=np.uint64)
-        for bits in self.pointer:
-            found += bits.of(entries)
-        if mode.pointer_size == 8:  # the upper 16 bits are those of the highest that is kept
-            found = ((found << np.uint64(16)).astype(np.int64) >> np.int64(16)).astype(np.uint64)
-        return found
-
-
-def entry_format(build: Build | None, mode: Mode, paged_pool: int | None = None) -> EntryFormat:
-    """The format that a build uses with a mode of paging.
-
-    A layout that was made of a kernel without PAE says nothing of one with PAE, and the other way round: then, and
-    where the layout has nothing of these entries, the format is that of the mode's first generation.
-
-    Args:
-        build: the layout; ``None`` where it is not known.
-        mode: format of the tables.
-        paged_pool: where paged pool starts, if the kernel says it; only the first generation without PAE needs it.
-    """
-    paged_pool = paged_pool or PAGED_POOL
-    software = _structure(build, mode, MMPTE_SOFTWARE)
-    prototype = _structure(build, mode, MMPTE_PROTOTYPE)
-    if software is None:
-        file, page = Bits(1, 4), Bits(mode.page_file_shift, 8 * mode.entry_size - mode.page_file_shift)
-        flags: dict[str, np.uint64] = {}
-    else:
-        file, page = _bits(software, "PageFileLow"), _bits(software, "PageFileHigh")
-        names = {"swizzle": "SwizzleBit", "reserved": "PageFileReserved", "allocated": "PageFileAllocated"}
-        names["store"] = "InStore"
-        flags = {name: _bits(software, field).mask for name, field in names.items() if field in software}
-    base = 0
-    if prototype is not None and "ProtoAddress" in prototype:
-        pointer: tuple[Bits, ...] = (_bits(prototype, "ProtoAddress"),)
-    elif prototype is not None:  # addresses are multiples of four, and the two parts follow one another
-        low = _bits(prototype, "ProtoAddressLow", 2)
-        pointer = low, _bits(prototype, "ProtoAddressHigh", low.count + 2)
-        base = paged_pool if "WhichPool" in prototype else SYSTEM_START[4]
-    elif mode.entry_size == 4:
-        pointer, base = (Bits(1, 7, 2), Bits(11, 21, 9)), paged_pool
-    else:
-        pointer = (Bits(16, 48) if mode.pointer_size == 8 else Bits(32, 32),)
-    return EntryFormat(file, page, pointer, base, **flags)
-
-
-def _structure(build: Build | None, mode: Mode, layout: Layout) -> Structure | None:
-    if build is None or layout not in build:
-        return None
-    bound = build[layout]
-    return bound if bound.sizeof == mode.entry_size else None
-
-
-def _bits(structure: Structure, field: str, to: int = 0) -> Bits:
-    place = structure.place(field)
-    return Bits(place.bit or 0, place.bits or 8 * place.size, to)
 
 
 @dataclass(slots=True)
@@ -151,6 +43,33 @@ class Flips:
     tries: int = TRIES
 
 
+@dataclass(slots=True)
+class Stores:
+    """The compression store of a kernel, which is looked for when the first page is met that may be in it.
+
+    Attributes:
+        find: looks for it: the store, why it cannot be read, or ``None`` for a Windows that has none; ``None`` here
+            once it was asked.
+        found: the store.
+        why: why it cannot be read; empty where it can, or where there is none.
+    """
+
+    find: Callable[[], KeyedPages | str | None] | None = None
+    found: KeyedPages | None = None
+    why: str = ""
+
+    def ask(self) -> KeyedPages | None:
+        """The store, if there is one that can be read."""
+        if self.find is not None:
+            find, self.find = self.find, None  # what is read while it is looked for is read without it
+            told = find()
+            if isinstance(told, str):
+                self.why = told
+            else:
+                self.found = told
+        return self.found
+
+
 class SoftwareEntries:
     """Finds the page behind entries that the processor does not follow.
 
@@ -165,6 +84,7 @@ class SoftwareEntries:
         system_start: lowest address of system space, where prototype entries are.
         flips: what another one has learned of this kernel already.
         prototypes: whether entries that refer to prototype entries are followed.
+        stores: the kernel's compression store, where another one has it already.
     """
 
     def __init__(
@@ -177,16 +97,19 @@ class SoftwareEntries:
         flips: Flips | None = None,
         *,
         prototypes: bool = True,
+        stores: Stores | None = None,
     ) -> None:
         self.memory, self.root, self.mode, self.format = memory, root, mode, entry_format
         self.system_start, self.prototypes = system_start, prototypes
         self.files = memory if isinstance(memory, PageFiles) else None
-        self.flips = flips or Flips()
+        self.flips, self.stores = flips or Flips(), stores or Stores()
         if not entry_format.swizzle:
             self.flips.mask, self.flips.prototypes = np.uint64(0), False
         # a prototype entry may be in a page file, but not behind another prototype entry
         self._below = (
-            SoftwareEntries(memory, root, mode, entry_format, system_start, self.flips, prototypes=False)
+            SoftwareEntries(
+                memory, root, mode, entry_format, system_start, self.flips, prototypes=False, stores=self.stores
+            )
             if prototypes and self.files is not None
             else None
         )
@@ -201,10 +124,11 @@ class SoftwareEntries:
         """
         found = np.full(len(entries), paging.NOWHERE)
         shared = entries & paging.PROTOTYPE != 0
-        if self.files is None and not (lowest and self.prototypes and shared.any()):
+        filed = self.files is not None and not shared.all() and self._kept_elsewhere(self.files)
+        if not filed and not (lowest and self.prototypes and shared.any()):
             return found
         self.learn(roots)
-        if self.files is not None and not shared.all():
+        if filed:
             rows = np.flatnonzero(~shared)
             found[rows] = self._in_files(entries[rows])
         if lowest and self.prototypes and shared.any():
@@ -213,6 +137,33 @@ class SoftwareEntries:
             found[rows[there]] = self.pages(value[there])
         return found
 
+    def _kept_elsewhere(self, files: PageFiles) -> bool:
+        """Whether there is any page file, or a compression store, to read."""
+        files.store = self.stores.ask()
+        return bool(files.files) or files.store is not None
+
+    def places(self, entries: Addresses) -> tuple[Addresses, Addresses]:
+        """Number of the page file, and of the page in it, of those entries whose page is in one for certain."""
+        outside = entries & (paging.VALID | paging.PROTOTYPE | paging.TRANSITION) == 0
+        plain, certain = self.plain(entries[outside])
+        page = self.format.page.of(plain)
+        kept = certain & (page != 0)
+        return self.format.file.of(plain)[kept], page[kept]
+
+    def keys(self, entries: Addresses) -> tuple[Addresses, Mask]:
+        """Keys of pages in the compression store, and which entries' pages are there, whether they can be read or not.
+
+        Args:
+            entries: as :meth:`plain` gives them.
+        """
+        store = self.stores.ask()
+        if store is None:
+            return np.zeros(len(entries), dtype=np.uint64), np.zeros(len(entries), dtype=np.bool_)
+        keys, can = store.keys(self.format.file.of(entries), self.format.page.of(entries))
+        can &= entries & (paging.VALID | paging.PROTOTYPE | paging.TRANSITION) == 0
+        keys = np.where(can, keys, np.uint64(0))
+        return keys, can & store.holds(keys)
+
     def pages(self, values: Addresses) -> Addresses:
         """Where the pages of prototype entries are, :data:`paging.NOWHERE` where nothing that is there holds them."""
         plain, certain = self.plain(values)
@@ -220,7 +171,7 @@ class SoftwareEntries:
         frame = np.where(state == paging.MOVING, plain & paging.transition_frames(self.memory), values & paging.FRAME)
         found = np.where((state == paging.SMALL) | ((state == paging.MOVING) & certain), frame, paging.NOWHERE)
         filed = np.flatnonzero(state == paging.IN_FILE)
-        if len(filed) and self.files is not None:
+        if len(filed) and self.files is not None and self._kept_elsewhere(self.files):
             found[filed] = self._in_files(values[filed])
         return found
 
@@ -262,7 +213,13 @@ class SoftwareEntries:
         there = certain & (page != 0) & (entries & (kept.store | paging.TRANSITION | paging.VALID) == 0)
         there &= (entries & kept.allocated != 0) | (entries & kept.reserved == 0)
         there &= self.files.holds(file, page)
-        return np.where(there, self.files.addresses(file, page), paging.NOWHERE)
+        found = np.where(there, self.files.addresses(file, page), paging.NOWHERE)
+        if self.files.store is not None:
+            keys, held = self.keys(entries)
+            rows = np.flatnonzero(held & certain)
+            where, there = self.files.stored(keys[rows])
+            found[rows] = np.where(there, where, paging.NOWHERE)
+        return found
 
     def pointers(self, entries: Addresses) -> Addresses:
         """Addresses of the prototype entries that entries refer to; 0 where that is not known."""
@@ -323,11 +280,26 @@ class SoftwareEntries:
         page, number = int(self.format.page.of(entries)[0]), int(self.format.file.of(entries)[0])
         if not certain[0] or not page:
             return told if page else paging.WHY[PageState.DEMAND_ZERO]
+        stored = self._why_not_in_store(entries, number)
+        if stored:
+            return stored
         if int(entries[0] & self.format.store):
             return "the page is in a store of the memory manager"
         if self.files is None or number not in self.files.files:
-            return f"{told}: page {page:#x} of number {number}"
+            other = f", or in the compression store: {self.stores.why}" if self.stores.why else ""
+            return f"{told}: page {page:#x} of number {number}{other}"
         return f"{told}: page {page:#x} of number {number}, which was given but does not hold it"
+
+    def _why_not_in_store(self, entries: Addresses, number: int) -> str:
+        """Why a page of the compression store cannot be read; empty where it is in no such store."""
+        store = self.stores.ask()
+        if store is None:
+            return ""
+        keys, can = store.keys(self.format.file.of(entries), self.format.page.of(entries))
+        if not can[0] or (self.files is not None and number in self.files.files):
+            return ""
+        why = store.page(int(keys[0]))
+        return f"{paging.WHY[PageState.COMPRESSED]} (key {int(keys[0]):#x}): {why}" if isinstance(why, str) else ""
 
     def learn(self, roots: Addresses) -> None:
         """Find out which bits are flipped, from entries of some processes and of the kernel.

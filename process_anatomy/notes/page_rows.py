@@ -18,6 +18,7 @@ def page_note(row: PageRow, library: Library) -> tuple[str, dict[str, object]]:
         "end": "an unknown address" if isinstance(row.end, Absent) else f"{row.end:#x}",
         "page_count": count(pages, "page"),
         "resident": row.resident,
+        "compressed": count(row.compressed, "page"),
         "hardware": row.hardware or "none",
         "protection": word(row.vad.protection) if row.vad else "no protection",
         "private": count(row.private, "page"),
@@ -52,4 +53,6 @@ def _kind(row: PageRow) -> str:
         return "guarded"
     if row.resident and isinstance(row.extension, int):
         return "extended"
+    if not row.resident and row.compressed:
+        return "compressed"
     return "agreeing" if row.resident else "empty"

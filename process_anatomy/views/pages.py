@@ -36,6 +36,7 @@ def rows(request: Request) -> Iterator[Row]:
                 "Transition": row.transition,
                 "Prototype": row.prototype,
                 "Pagefile": row.pagefile,
+                "Compressed": row.compressed,
                 "DemandZero": row.demand_zero,
                 "Untouched": row.untouched,
                 "Unknown": row.unknown,
@@ -109,6 +110,13 @@ VIEW = View(
         ),
         Column(
             "Pagefile", INTEGER, "pages whose content is in a page file", "_MMPTE_SOFTWARE.PageFileHigh", unit="pages"
+        ),
+        Column(
+            "Compressed",
+            INTEGER,
+            "pages whose content is in the compression store, where it can be read",
+            "_SMKM_STORE_MGR.KeyToStoreTree by _MMPTE_SOFTWARE.PageFileHigh",
+            unit="pages",
         ),
         Column(
             "DemandZero",

@@ -194,6 +194,7 @@ def open_path(path: str | os.PathLike[str], isf: str | None = None, dtb: int | N
     from volatility3.framework import automagic, contexts
     from volatility3.framework.automagic.stacker import LayerStacker
 
+    from process_anatomy.memory.page_files import PageFiles
     from process_anatomy.memory.physical import CachedMemory
 
     file = Path(path)
@@ -217,7 +218,8 @@ def open_path(path: str | os.PathLike[str], isf: str | None = None, dtb: int | N
     except BaseException:
         context.layers["image"].destroy()
         raise
-    if not isinstance(getattr(kernel.space, "memory", None), CachedMemory):
+    memory = getattr(kernel.space, "memory", None)
+    if not isinstance(memory.memory if isinstance(memory, PageFiles) else memory, CachedMemory):
         context.layers["image"].destroy()  # the file is mapped, nobody reads it through the layer any more
     return kernel
 

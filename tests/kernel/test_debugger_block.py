@@ -16,6 +16,7 @@ from process_anatomy.kernel.debugger_block import DebuggerBlock, _encoded, block
 from process_anatomy.kernel.identify import Kernel, identify
 from process_anatomy.kernel.image import KernelImage
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.page_files import PageFiles
 from process_anatomy.memory.physical import MappedMemory
 from process_anatomy.volatility import open_path
 from structs.debugger import statements
@@ -68,7 +69,7 @@ def test_the_block_is_where_the_published_symbols_have_it(
 
 def changed(kernel: Kernel, space: AddressSpace, places: dict[int, bytes]) -> MappedMemory:
     """The kernel's memory with other bytes at some virtual addresses."""
-    memory = space.memory
+    memory = space.memory.memory if isinstance(space.memory, PageFiles) else space.memory
     assert isinstance(memory, MappedMemory)
     octets = memory.octets().copy()
     for address, data in places.items():

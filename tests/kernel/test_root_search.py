@@ -22,9 +22,9 @@ from process_anatomy.kernel.identify import identify
 from process_anatomy.kernel.image import KernelImage
 from process_anatomy.kernel.root_search import Root, find_kernel, kernel_at, roots, shows_windows
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.entry_format import PAGED_POOL
 from process_anatomy.memory.paging import LA57, PAE, X64, X86, Mode
 from process_anatomy.memory.physical import MappedMemory, Run
-from process_anatomy.memory.software_entries import PAGED_POOL
 from process_anatomy.memory.space import Octets
 from process_anatomy.walk.processes.listed import processes
 from structs import builds

@@ -15,10 +15,11 @@ from volatility3.framework import contexts, exceptions
 from volatility3.framework.layers import intel, physical
 
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.entry_format import EntryFormat, entry_format
 from process_anatomy.memory.page_files import FIRST, PageFiles
 from process_anatomy.memory.paging import LA57, PAE, X64, X86, Mode, PageState
 from process_anatomy.memory.physical import MappedMemory, Run
-from process_anatomy.memory.software_entries import EntryFormat, SoftwareEntries, entry_format
+from process_anatomy.memory.software_entries import SoftwareEntries
 from process_anatomy.memory.space import SYSTEM_START
 from structs import builds
 

@@ -264,6 +264,7 @@ def test_every_kind_of_page_row_is_reached_and_has_its_note() -> None:
     kinds = [
         row,
         replace(row, resident=0),
+        replace(row, resident=0, compressed=1),
         replace(row, guard=1),
         replace(row, extension=1),
         replace(row, private=1),

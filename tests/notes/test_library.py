@@ -94,6 +94,7 @@ ALLOWED: dict[str, set[str]] = {
         "end",
         "page_count",
         "resident",
+        "compressed",
         "hardware",
         "protection",
         "private",
@@ -234,10 +235,11 @@ NAMES = {
     "csr-row": "client root no-process ended contradicted unreadable no-ring",
     "csr-flag": "Terminating SkipShutdown NormalPriority IdlePriority HighPriority RealtimePriority"
     " CreateNewGroup Terminated LastThreadTerminated IsConsoleApp",
-    "page-row": "agreeing empty guarded extended private-copy beyond strange uncovered shared-data unreadable",
+    "page-row": "agreeing empty compressed guarded extended private-copy beyond strange uncovered shared-data"
+    " unreadable",
     "region": "KUSER_SHARED_DATA hypervisor-shared-page PEB TEB stack heap process-parameters API-set-map"
     " subsystem-shared-memory image mapped-file shared-memory private unknown",
-    "page-state": "valid large transition prototype pagefile demand-zero invalid not-in-image",
+    "page-state": "valid large transition prototype pagefile compressed demand-zero invalid not-in-image",
 }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.page_files import PageFiles
 from process_anatomy.memory.physical import MappedMemory
 from process_anatomy.memory.sweep import sweep
 from process_anatomy.volatility.opening import open_path
@@ -40,13 +41,14 @@ class Unmarked:
 def unmarked(tmp_path_factory: pytest.TempPathFactory) -> Unmarked:
     kernel = open_path(SAMPLE)
     assert isinstance(kernel.space, AddressSpace)
-    assert isinstance(kernel.space.memory, MappedMemory)
+    memory = kernel.space.memory.memory if isinstance(kernel.space.memory, PageFiles) else kernel.space.memory
+    assert isinstance(memory, MappedMemory)
     octets = bytearray(SAMPLE.read_bytes())
-    for pages, contents in sweep(kernel.space.memory):
+    for pages, contents in sweep(memory):
         entries = contents.view("<u8")
         own = ((entries & np.uint64(0x0000_FFFF_FFFF_F000)) == pages[:, None]) & (entries & np.uint64(1) != 0)
         for row, index in zip(*(numbers.tolist() for numbers in np.nonzero(own)), strict=True):
-            at = int(kernel.space.memory.locate(pages[row : row + 1], PAGE)[0]) + 8 * index
+            at = int(memory.locate(pages[row : row + 1], PAGE)[0]) + 8 * index
             octets[at : at + 8] = bytes(8)
     path = tmp_path_factory.mktemp("unmarked") / "image.dmp"
     path.write_bytes(octets)

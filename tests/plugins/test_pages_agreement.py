@@ -137,7 +137,8 @@ def test_undisturbed_images_show_nothing_odd(image: str, ask: Ask, truth: Truth)
     assert {row["Kind"] for row in rows} == {"vad"}
     assert sum(len(p.get("vads", ())) for p in whole["processes"]) == len(rows)
     for row in rows:
-        counts = [row[c] for c in ("Valid", "Large", "Transition", "Prototype", "Pagefile", "DemandZero", "Untouched")]
+        states = ("Valid", "Large", "Transition", "Prototype", "Pagefile", "Compressed", "DemandZero", "Untouched")
+        counts = [row[c] for c in states]
         assert row["Problems"] or sum(counts) == row["End"] + 1 - row["Start"] >> 12
     assert all(row["Region"] == "image" for row in rows if row["Private"])
     assert {row["Problems"] for row in rows} <= {None, "another range overlaps it; pages are counted once"}

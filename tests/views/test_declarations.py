@@ -32,8 +32,8 @@ COLUMNS = {
     "vads": "PID Process Offset Start_VPN End_VPN Tag Protection CommitCharge PrivateMemory Parent File VadType Depth"
     " Pages Region Flags Balance ControlArea Subsections SectionFlags MappedViews SectionReferences FileObject Problems"
     " Explanation",
-    "pages": "PID Process Kind Start End Protection Region File Valid Large Transition Prototype Pagefile DemandZero"
-    " Untouched Unknown Resident Guard NoAccess Hardware Private Disagreement Problems Explanation",
+    "pages": "PID Process Kind Start End Protection Region File Valid Large Transition Prototype Pagefile Compressed"
+    " DemandZero Untouched Unknown Resident Guard NoAccess Hardware Private Disagreement Problems Explanation",
     "privileges": "PID Process Value Privilege Attributes Description TID Token Problems Explanation",
     "tokens": "PID TID Process Offset TokenId AuthenticationId User UserName Account Integrity Elevation SessionId"
     " TokenType ImpersonationLevel Groups Privileges Flags Virtualization UIAccess RestrictedSids Package PackageName"

@@ -70,6 +70,8 @@ INJECTED, NOWHERE = "injected", "nowhere"
 SYSTEM, REGISTRY, SESSION_MANAGER, SUBSYSTEM = "system", "registry", "session manager", "subsystem"
 """Parts that Windows' own processes play: the kernel's process; the one that hives are mapped in; the first program;
 and the server of a session, which keeps a list of the session's programs (csrss.exe)."""
+COMPRESSION = "compression"
+"""The same for the process that compressed pages are kept in."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,8 @@ class Scenario:
         powers: handles that give processes power over one another.
         ways: what follows from them.
         invalid_pte_mask: bits that the kernel flips in page-table entries that are not valid (x64, Windows 10 on).
+        compressed: share of the private pages that are in the compression store (x64, Windows 10 1607 on), which is
+            then there; 0 for a machine without it.
     """
 
     name: str
@@ -211,3 +215,4 @@ class Scenario:
     powers: tuple[Power, ...] = ()
     ways: tuple[Way, ...] = ()
     invalid_pte_mask: int = 0
+    compressed: float = 0

@@ -14,6 +14,7 @@ from process_anatomy.forge.ground.generations import DEBUGGER_SIZES, processors,
 from process_anatomy.forge.ground.records import pointers
 from process_anatomy.forge.kernel import accessors
 from process_anatomy.forge.kernel.files import installed_as, kernel_file
+from process_anatomy.forge.kernel.memory_manager import NAMES, globals_of, with_data
 from process_anatomy.forge.memory.frames import KERNEL_CODE, KERNEL_DATA, PAGE, WRITE
 from process_anatomy.forge.memory.modes import LA57, PAE, Mode
 from process_anatomy.forge.memory.page_tables import Space
@@ -161,6 +162,7 @@ HIDDEN = {
     "MmPfnDatabase", "MmPhysicalMemoryBlock", "MmUnloadedDrivers", "KeBootTime", "CmpHiveListHead",
     "ObpRootDirectoryObject", "NtBuildLabEx", "ObpInfoMaskToOffset", "CmNtCSDVersion", "ObpObjectTypes",
     *NARROW_ONLY,
+    *NAMES,
 }  # fmt: skip
 """Globals that the kernel does not export."""
 
@@ -256,7 +258,7 @@ class KernelImage:
 
     name = "ntoskrnl.exe"
 
-    def __init__(self, build: Build, space: Space, dice: Dice, places: SystemSpace) -> None:
+    def __init__(self, build: Build, space: Space, dice: Dice, places: SystemSpace, stores: bool = False) -> None:
         self.build, self.space, self.places = build, space, places
         narrow = not space.mode.is_long
         self.base = places.kernel_base()
@@ -268,7 +270,10 @@ class KernelImage:
         if not narrow and "ObpObjectTypes" not in self.absent:
             self.rvas = {**self.rvas, "ObpObjectTypes": self.rvas["ObTypeIndexTable"]}
         self.size = NARROW_SIZE if narrow else SIZE_OF_IMAGE
-        self.sections = NARROW_SECTIONS if narrow else SECTIONS
+        self.sections: tuple[pe.Section, ...] = NARROW_SECTIONS if narrow else SECTIONS
+        if stores:
+            self.rvas = {**self.rvas, **globals_of(build).places}
+            self.sections = with_data(self.sections, globals_of(build))
         self.timestamp = 0x62000000 | dice.bits(24)
         self.checksum = 0xB00000 | dice.bits(20)
         self.entry = 0x3A9010 if narrow else 0xA0F010

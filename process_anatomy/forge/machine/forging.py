@@ -6,12 +6,13 @@ import struct
 from dataclasses import replace
 from typing import Any
 
+from process_anatomy.forge.address_space import compression
 from process_anatomy.forge.address_space.sections import Sections
 from process_anatomy.forge.address_space.vads import VadTrees
 from process_anatomy.forge.address_space.working_sets import WorkingSets
 from process_anatomy.forge.cast.lab import LAB
 from process_anatomy.forge.cast.older import cast_for
-from process_anatomy.forge.ground.actors import REGISTRY, SYSTEM, Actor, Scenario
+from process_anatomy.forge.ground.actors import COMPRESSION, REGISTRY, SYSTEM, Actor, Scenario
 from process_anatomy.forge.ground.clock import filetime, written_time
 from process_anatomy.forge.ground.dice import Dice
 from process_anatomy.forge.ground.generations import complete, has_integrity, processors, service_pack, version_of
@@ -93,11 +94,22 @@ def forge(
     return _Machine(scenario, seed, builds.load(build) if isinstance(build, str) else build, pae, five_levels).image()
 
 
+def with_compression(cast: tuple[Actor, ...]) -> tuple[Actor, ...]:
+    """The cast with the process that compressed pages are kept in, if it has none."""
+    if any(actor.role == COMPRESSION for actor in cast):
+        return cast
+    taken = {actor.pid for actor in cast}
+    pid = next(pid for pid in range(1704, 1 << 20, 4) if not taken & {pid, pid + 4, pid + 8})
+    return (*cast, Actor(pid, 4, "MemCompression", role=COMPRESSION, started=30, minimal=True))
+
+
 class _Machine:
     """One forging, from the empty memory to the last link."""
 
     def __init__(self, scenario: Scenario, seed: int, build: Build, pae: bool | None, five_levels: bool) -> None:
         scenario = replace(scenario, cast=cast_for(build, scenario.cast))
+        if scenario.compressed:
+            scenario = replace(scenario, cast=with_compression(scenario.cast))
         mode = mode_of(build, pae, five_levels)
         build = builds.with_entries(complete(build), mode.entry_size)
         build = builds.with_five_levels(build) if five_levels else build
@@ -108,7 +120,7 @@ class _Machine:
         self.kernel = Space(self.memory, mode, places.first_self_index(), SYSTEM_ROOT)
         self.small_roots: list[int] = []
         self.next_roots = SMALL_ROOTS
-        self.kernel_image = KernelImage(build, self.kernel, dice, places)
+        self.kernel_image = KernelImage(build, self.kernel, dice, places, bool(scenario.compressed))
         nonpaged = Pool(build, self.kernel, dice, NON_PAGED, places, 2, large=True)
         paged = Pool(build, self.kernel, dice, PAGED, places, 2)
         bodies = Pool(build, self.kernel, dice, OBJECTS, places, 2, large=True) if mode is LA57 else nonpaged
@@ -137,6 +149,7 @@ class _Machine:
         self.registry = Registry(self.objects, filetime(scenario.boot_time))
         self.ids: dict[int, int] = {}
         self.subsystem: list[dict[str, Any]] = []
+        self.compressed: list[dict[str, Any]] = []
 
     def _space(self) -> Space:
         """Page tables for a process; with PAE the roots of many share a page, 32 bytes each."""
@@ -187,6 +200,10 @@ class _Machine:
         if self.kernel.mode.is_long:
             self._low_stub()
         self.registry.write(next((p for p in processes if p.actor.role == REGISTRY and p.alive), None))
+        if self.scenario.compressed:
+            owner = next(process for process in processes if process.actor.role == COMPRESSION)
+            stores = compression.CompressedPages(self.objects, self.entries, owner, self.scenario.compressed)
+            self.compressed = stores.write(processes)
         working_sets = WorkingSets(self.objects, self.places)
         for process in processes:
             process.working_set = working_sets.write(process)
@@ -244,6 +261,8 @@ class _Machine:
             ntdll = self.users.images.at(SYSTEM32 + LIBRARIES[0], library=True)
             return [ntdll.region(4)]
         zone = self.dice.between(0x100, 0x1FF) << (20 if self.build.pointer_size == 4 else 32)
+        if actor.role == COMPRESSION:
+            return compression.regions(zone)
         return [
             Region(
                 zone + (index << 26), 0x200000, READ_WRITE, hive,
@@ -280,6 +299,7 @@ class _Machine:
             "boot_time": written_time(self.scenario.boot_time),
             "build": self.build.number,
             "csr": self.subsystem,
+            **({"compressed": self.compressed} if self.scenario.compressed else {}),
             "cid_table": {str(key): self.ids[key] for key in sorted(self.ids)},
             "dtb": self.kernel.dtb,
             "invalid_pte_mask": self.entries.mask,

@@ -44,9 +44,9 @@ DIRTY, COPY_ON_WRITE, SOFTWARE_WRITE = np.uint64(1 << 6), np.uint64(1 << 9), np.
 WRITE, NO_EXECUTE = np.uint64(1 << 1), np.uint64(1 << 63)
 RIGHTS = ("R--", "R-X", "RW-", "RWX")
 """Rights by number: 1 for execution, 2 for writing."""
-COUNTED = 6
-"""Kinds of entries that a row counts: valid, large, transition, prototype, page file, demand zero."""
-_COLUMN_OF = np.array([0, 1, 1, 1, 2, 3, 4, 5, 6, 6])
+COUNTED = 7
+"""Kinds of entries that a row counts: valid, large, transition, prototype, page file, demand zero, compressed."""
+_COLUMN_OF = np.array([0, 1, 1, 1, 2, 3, 4, 5, 7, 7, 6])
 """Number of a page's state to that of its kind; what is neither counts for none."""
 GUARD, NO_ACCESS = 2, 3
 """Modifiers of a protection index (its two upper bits); the second means no access where no protection is beside it."""
@@ -68,6 +68,7 @@ class PageRow:
         transition: in memory, but not valid.
         prototype: entries that refer to the section's prototype entry.
         pagefile: in a page file.
+        compressed: in the compression store.
         demand_zero: committed, never touched.
         unknown: under page tables that could not be read.
         untouched: without any entry.
@@ -98,6 +99,7 @@ class PageRow:
     transition: int = 0
     prototype: int = 0
     pagefile: int = 0
+    compressed: int = 0
     demand_zero: int = 0
     unknown: int = 0
     untouched: int = 0
@@ -189,7 +191,7 @@ class Comparison:
         for number, (vad, process, states, unknown, there, guards, none, rights, copies, more, odd, told) in enumerate(
             columns
         ):
-            small, large, moving, shared, filed, never = states
+            small, large, moving, shared, filed, never, stored = states
             whole = vad.pages if isinstance(vad.pages, int) else 0
             row = PageRow(
                 vad.process,
@@ -203,6 +205,7 @@ class Comparison:
                 transition=moving,
                 prototype=shared,
                 pagefile=filed,
+                compressed=stored,
                 demand_zero=never,
                 unknown=unknown,
                 untouched=max(whole - sum(states) - unknown, 0),

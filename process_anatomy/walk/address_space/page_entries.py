@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.entry_format import entry_format
 from process_anatomy.memory.paging import PageState
 from process_anatomy.memory.physical import numbers
-from process_anatomy.memory.software_entries import SoftwareEntries, entry_format
+from process_anatomy.memory.software_entries import SoftwareEntries
 from process_anatomy.memory.space import Addresses, Mask
 
 ENTRY_LIMIT = 1 << 23
@@ -113,8 +114,10 @@ def entries_of(space: AddressSpace, roots: Addresses, limit: int = ENTRY_LIMIT) 
     order = np.argsort(place, kind="stable")
     place, physical, state, entry = place[order], physical[order], state[order], entry[order]
     other = np.flatnonzero((state > PageState.LARGE_1GB) & (state != PageState.PROTOTYPE))
-    plain, _ = software.plain(entry[other])
-    state[other], entry[other] = paging.software_state(plain, space.mode), plain
+    plain, certain = software.plain(entry[other])
+    told = paging.software_state(plain, space.mode)
+    told[software.keys(plain)[1] & certain & (told == PageState.PAGEFILE)] = PageState.COMPRESSED
+    state[other], entry[other] = told, plain
     pages = np.ones(len(place), dtype=np.int64)
     for large, size in SIZES.items():
         pages[state == large] = size
