@@ -13,6 +13,7 @@ from process_anatomy.forge.ground.dice import Dice
 from process_anatomy.forge.ground.generations import DEBUGGER_SIZES, processors, service_pack, since, version_of
 from process_anatomy.forge.ground.records import pointers
 from process_anatomy.forge.kernel import accessors
+from process_anatomy.forge.kernel.exports import CODE_EXPORTS
 from process_anatomy.forge.kernel.files import installed_as, kernel_file
 from process_anatomy.forge.kernel.memory_manager import NAMES, globals_of, with_data
 from process_anatomy.forge.memory.frames import KERNEL_CODE, KERNEL_DATA, PAGE, WRITE
@@ -118,44 +119,6 @@ ROOM = {"KdDebuggerDataBlock": 0x400, "ObpInfoMaskToOffset": 0x100, "ObTypeIndex
 NARROW_ONLY = ("MmNonPagedPoolStart", "MmPagedPoolStart", "MmSubsectionBase")
 """Globals by which entries of 32-bit page tables are understood."""
 
-CODE_EXPORTS = [
-    "ExAllocatePool2",
-    "ExAllocatePoolWithTag",
-    "ExFreePoolWithTag",
-    "IoCreateDevice",
-    "IoGetCurrentProcess",
-    "KeAttachProcess",
-    "KeBugCheck",
-    "KeBugCheckEx",
-    "KeQueryPerformanceCounter",
-    "KeStackAttachProcess",
-    "MmGetPhysicalAddress",
-    "MmGetSystemRoutineAddress",
-    "MmIsAddressValid",
-    "NtClose",
-    "NtCreateFile",
-    "NtOpenProcess",
-    "NtQuerySystemInformation",
-    "ObOpenObjectByPointer",
-    "ObReferenceObjectByHandle",
-    "PsGetCurrentProcessId",
-    "PsGetProcessId",
-    "PsGetProcessImageFileName",
-    "PsGetProcessPeb",
-    "PsGetProcessSectionBaseAddress",
-    "PsGetProcessSessionId",
-    "PsGetThreadProcess",
-    "PsLookupProcessByProcessId",
-    "PsLookupThreadByThreadId",
-    "PsReferencePrimaryToken",
-    "PsSetCreateProcessNotifyRoutine",
-    "RtlGetVersion",
-    "SeCaptureSubjectContext",
-    "SePrivilegeCheck",
-    "SeQueryInformationToken",
-    "ZwOpenProcess",
-    "ZwQuerySystemInformation",
-]
 HIDDEN = {
     "PsActiveProcessHead", "KdDebuggerDataBlock", "KdVersionBlock", "MmProtectToValue", "ObHeaderCookie",
     "ObTypeIndexTable", "PspCidTable", "HandleTableListHead", "SepLogonSessions", "IopInvalidDeviceRequest",
