@@ -79,6 +79,7 @@ class Option(NamedTuple):
         meaning: what it does, for people.
         default: what it is where it is not given.
         choices: the only texts that it takes, where there are only these.
+        columns: where it names any, the option keeps rows of which one of these columns holds its text.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Option(NamedTuple):
     meaning: str
     default: Any = None
     choices: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 def _unsaid(_: Iterable[str]) -> None:

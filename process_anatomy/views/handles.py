@@ -134,5 +134,8 @@ VIEW = View(
         ),
     ),
     rows=rows,
-    options=(Option("type", TEXTS, "Types of objects to show: Process,Thread or repeated", ()),),
+    options=(
+        Option("type", TEXTS, "Types of objects to show: Process,Thread or repeated", ()),
+        Option("target", TEXT, "Only handles to what has this in its name: lsass.exe", columns=("Target", "Name")),
+    ),
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Column, Request, Row, View
+from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Column, Option, Request, Row, View
+
+STATES = ("present", "enabled", "default")
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -97,5 +99,9 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    options=(
+        Option("privilege", TEXT, "Only privileges with this in their name: SeDebug", columns=("Privilege",)),
+        Option("state", TEXT, "Only privileges in this state", None, STATES, columns=("Attributes",)),
+    ),
     address="Token",
 )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from process_anatomy.absent import FEW, MANY, Absent, Kind, reasons, without_place
 from process_anatomy.filetime import moment
-from process_anatomy.views.declaration import TIME, Request, Row, View
+from process_anatomy.views.declaration import TIME, Option, Request, Row, View
 
 PROBLEMS = "Problems"
 NOT_A_TIME = Absent(Kind.IMPLAUSIBLE, "it is not a time that Windows could have written")
@@ -18,7 +18,29 @@ NO_TIME = Absent(Kind.IMPLAUSIBLE, "no time is set")
 
 def answer(view: View, request: Request) -> Iterator[Row]:
     """The rows that a view answers a request with, each with the reasons of its absent cells among its problems."""
-    return told(view, view.rows(request))
+    rows = view.rows(request)
+    for option in view.options:
+        text = request.options.get(option.name)
+        if option.columns and text:
+            rows = _kept(option, str(text), rows, request.report)
+    return told(view, rows)
+
+
+def _kept(option: Option, text: str, rows: Iterable[Row], report: Callable[[Iterable[str]], None]) -> Iterator[Row]:
+    """The rows of which a column of the option holds its text, in capital or small letters, each at the root of a tree.
+
+    Rows that cannot be judged, since such a column could not be read, are counted and told.
+    """
+    sought, unknown = text.casefold(), 0
+    for _, cells in rows:
+        values = [cells[name] for name in option.columns]
+        if any(isinstance(value, str) and sought in value.casefold() for value in values):
+            yield 0, cells
+        elif any(isinstance(value, Absent) and value.kind.lost for value in values):
+            unknown += 1
+    if unknown:
+        what = "row is left out whose" if unknown == 1 else "rows are left out whose"
+        report([f"--{option.name}: {unknown} {what} {' or '.join(option.columns)} could not be read"])
 
 
 def told(view: View, rows: Iterable[Row]) -> Iterator[Row]:

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, Column, Request, Row, View
+from process_anatomy.views.declaration import (
+    ADDRESS,
+    BOOLEAN,
+    INTEGER,
+    TEXT,
+    TEXTS,
+    TIME,
+    Column,
+    Option,
+    Request,
+    Row,
+    View,
+)
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -322,4 +334,9 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    options=(
+        Option(
+            "user", TEXT, "Only tokens of users with this in their name or SID", columns=("Account", "UserName", "User")
+        ),
+    ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Column, Request, Row, View, or_none
+from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Column, Option, Request, Row, View, or_none
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -213,4 +213,5 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    options=(Option("mapped", TEXT, "Only ranges that map a file with this in its path", columns=("File",)),),
 )

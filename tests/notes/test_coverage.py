@@ -624,7 +624,7 @@ def test_every_verdict_reason_and_view_has_its_note_and_every_kind_of_row_is_rea
         crossing("smeared", "Forward", reason="broken-list"),
     ]
     assert told(map(crossview_note, cases)) == set(default().ids("crossview-row/"))
-    assert "Forward and Backward: no reason is known" in absence_notes(cases[2], default())
+    assert "Forward and Backward: unexplained" in absence_notes(cases[2], default())
 
 
 def test_every_state_of_a_component_has_its_note_and_every_kind_of_row_is_reached() -> None:
