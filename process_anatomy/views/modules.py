@@ -34,13 +34,13 @@ def rows(request: Request) -> Iterator[Row]:
                 "TimeDateStamp": row.told("timestamp"),
                 "LoadReason": row.told("load_reason"),
                 "References": row.told("references"),
-                "HotPatch": row.told("hot_patch"),
-                "PatchBase": row.told("patch_base"),
-                "Extension": row.extension,
                 "Bits": row.bits or None,
                 "State": row.state,
                 "Header": row.compared,
                 "Offset": row.told("address"),
+                "HotPatch": row.told("hot_patch"),
+                "PatchBase": row.told("patch_base"),
+                "Extension": row.extension,
                 "Problems": row.problems,
                 "Explanation": explain(module_note, row, explain.library),
             },
@@ -134,27 +134,6 @@ VIEW = View(
             signed=True,
         ),
         Column(
-            "HotPatch",
-            TEXT,
-            "what hot-patching did with the module while it was in use; `windows.anatomy.explain --about hot-patch` "
-            "explains each",
-            "_LDR_DATA_TABLE_ENTRY.HotPatchState",
-        ),
-        Column(
-            "PatchBase",
-            ADDRESS,
-            "where the image is mapped that patches the module; empty where none does",
-            "_LDR_DATA_TABLE_ENTRY.ActivePatchImageBase",
-        ),
-        Column(
-            "Extension",
-            INTEGER,
-            "pages behind the image's end that Windows mapped with it, for control-flow guard (since Windows 11 24H2); "
-            "empty for images without any",
-            "_MMVAD_FLAGS2.ImageMappingExtended, _SEGMENT.TotalNumberOfPtes",
-            unit="pages",
-        ),
-        Column(
             "Bits",
             TEXT,
             "which loader lists it, by its pointers: 64, 32, or both in a 32-bit process on 64-bit Windows",
@@ -177,6 +156,26 @@ VIEW = View(
             ADDRESS,
             "the address of the loader's entry, in the process's own address space",
             "_LDR_DATA_TABLE_ENTRY",
+        ),
+        Column(
+            "HotPatch",
+            TEXT,
+            "what hot-patching did with the module while it was in use; `windows.anatomy.explain --about hot-patch` "
+            "explains each",
+            "_LDR_DATA_TABLE_ENTRY.HotPatchState",
+        ),
+        Column(
+            "PatchBase",
+            ADDRESS,
+            "where the image is mapped that patches the module; empty where none does",
+            "_LDR_DATA_TABLE_ENTRY.ActivePatchImageBase",
+        ),
+        Column(
+            "Extension",
+            INTEGER,
+            "pages behind the image's end that Windows 11 24H2 and later map with it; empty for images without any",
+            "_MMVAD_FLAGS2.ImageMappingExtended, _SEGMENT.TotalNumberOfPtes",
+            unit="pages",
         ),
         Column(
             "Problems",

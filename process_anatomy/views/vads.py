@@ -39,7 +39,6 @@ def rows(request: Request) -> Iterator[Row]:
                 "VadType": row.vad_type,
                 "Depth": row.depth,
                 "Pages": row.pages,
-                "Extension": extension(row, section),
                 "Region": names,
                 "Flags": or_none(check.flags),
                 "Balance": check.balance,
@@ -49,6 +48,7 @@ def rows(request: Request) -> Iterator[Row]:
                 "MappedViews": section.views,
                 "SectionReferences": section.references,
                 "FileObject": section.file_object,
+                "Extension": extension(row, section),
                 "Problems": (*row.problems, *check.problems, *section.problems),
                 "Explanation": explain(vad_note, row, explain.library, names, section),
             },
@@ -132,14 +132,6 @@ VIEW = View(
             unit="pages",
         ),
         Column(
-            "Extension",
-            INTEGER,
-            "of these, pages behind the end of an image that Windows mapped with it (since Windows 11 24H2); empty for "
-            "other ranges",
-            "_MMVAD_FLAGS2.ImageMappingExtended, _SEGMENT.TotalNumberOfPtes",
-            unit="pages",
-        ),
-        Column(
             "Region",
             TEXTS,
             "what the range is used for, as the PEB, the TEBs and the node itself tell: stack, heap, TEB, image and "
@@ -151,8 +143,8 @@ VIEW = View(
         Column(
             "Flags",
             TEXT,
-            "names of the bits that are set in the node, such as NoChange, DeleteInProgress, MemCommit, "
-            "ImageMappingExtended or, before there was a VadType, ImageMap",
+            "names of the bits that are set in the node, such as NoChange, MemCommit, ImageMappingExtended or, before "
+            "there was a VadType, ImageMap",
             "_MMVAD_FLAGS, _MMVAD_FLAGS2, _MM_PRIVATE_VAD_FLAGS",
         ),
         Column(
@@ -198,6 +190,13 @@ VIEW = View(
             ADDRESS,
             "the address of the file object of the section; empty where the page file backs it",
             "_CONTROL_AREA.FilePointer",
+        ),
+        Column(
+            "Extension",
+            INTEGER,
+            "pages of the range behind its image's end, which Windows 11 24H2 and later map with it; empty for others",
+            "_MMVAD_FLAGS2.ImageMappingExtended, _SEGMENT.TotalNumberOfPtes",
+            unit="pages",
         ),
         Column(
             "Problems",

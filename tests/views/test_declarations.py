@@ -30,10 +30,11 @@ COLUMNS = {
     "access": "PID Process Kind HandleValue GrantedAccess Powers TargetPID Target User Integrity TargetUser"
     " TargetIntegrity Upwards Steps Way Problems Explanation",
     "vads": "PID Process Offset Start_VPN End_VPN Tag Protection CommitCharge PrivateMemory Parent File VadType Depth"
-    " Pages Region Flags Balance ControlArea Subsections SectionFlags MappedViews SectionReferences FileObject Problems"
-    " Explanation",
+    " Pages Region Flags Balance ControlArea Subsections SectionFlags MappedViews SectionReferences FileObject"
+    " Extension Problems Explanation",
     "pages": "PID Process Kind Start End Protection Region File Valid Large Transition Prototype Pagefile Compressed"
-    " DemandZero Untouched Unknown Resident Guard NoAccess Hardware Private Disagreement Problems Explanation",
+    " DemandZero Untouched Unknown Resident Guard NoAccess Hardware Private Disagreement"
+    " Extension Problems Explanation",
     "privileges": "PID Process Value Privilege Attributes Description TID Token Problems Explanation",
     "tokens": "PID TID Process Offset TokenId AuthenticationId User UserName Account Integrity Elevation SessionId"
     " TokenType ImpersonationLevel Groups Privileges Flags Virtualization UIAccess RestrictedSids Package PackageName"
@@ -52,13 +53,13 @@ COLUMNS = {
     "peb": "PID Process Bits PEB DTB ImageBaseAddress BeingDebugged NtGlobalFlag GlobalFlags Flags ImagePath"
     " CommandLine CurrentDirectory WindowTitle DesktopInfo ShellInfo OSVersion ServicePack Subsystem SessionId Heaps"
     " ProcessHeap"
-    " HeapList Ldr ProcessParameters Environment EnvironmentSize ApiSetMap ReadOnlySharedMemoryBase ShimData Problems"
-    " Explanation",
+    " HeapList Ldr ProcessParameters Environment EnvironmentSize ApiSetMap ReadOnlySharedMemoryBase ShimData"
+    " HotPatchContext Problems Explanation",
     "envars": "PID Process Block Variable Value Bits Problems Explanation",
     "tebs": "PID TID Process Bits TEB DTB StackBase StackLimit DeallocationStack ClientId PEB LastErrorValue"
     " LastStatusValue Problems Explanation",
     "modules": "PID Process Base Size Name Path LoadCount LoadTime InLoad InInit InMem MappedPath EntryPoint"
-    " TimeDateStamp LoadReason References Bits State Header Offset Problems Explanation",
+    " TimeDateStamp LoadReason References Bits State Header Offset HotPatch PatchBase Extension Problems Explanation",
     "findings": "PID Process Rule Severity Evidence Technique Innocent Problems Explanation",
     "completeness": "PID Process Offset AddressSpace Program Handles SecurityContext ProcessId Threads Nodes"
     " ProgramPages HandleEntries ThreadObjects Obstacles Problems Explanation",

@@ -160,7 +160,6 @@ class VadTrees:
         return {
             "commit": region.commit,
             "end": region.start + region.size - 1,
-            "extension": region.extension,
             "file": region.section.file if region.section else None,
             "mem_commit": region.mem_commit,
             "node": node.address,
@@ -174,4 +173,4 @@ class VadTrees:
             "tag": self.kind_of(region)[1],
             "type": VAD_TYPES[region.kind],
             "type_index": region.kind,
-        }
+        } | ({"extension": region.extension} if region.extension else {})

@@ -58,14 +58,10 @@ class Module:
         return {
             "base": self.base,
             "checksum": self.program.checksum,
-            "flags": SCP_IN_EXCEPTION_TABLE if self.extension else 0,
-            "hot_patch": 0,
-            "patch_base": 0,
-            "reason": 0,
             "entry": self.base + self.program.entry,
             "file": self.section.file,
             "name": self.name,
             "path": self.path,
             "size": self.program.size,
             "timestamp": self.program.timestamp,
-        }
+        } | ({"flags": SCP_IN_EXCEPTION_TABLE} if self.extension else {})
