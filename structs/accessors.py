@@ -24,14 +24,21 @@ class Accessor:
         layout: the structure that its first argument points at.
         field: the field.
         part: the function tells of a part of the field only, a bit of it, say.
+        steps: pointers that are followed from what the kernel keeps of the processor: 1 to the current thread, 2 to its
+            process; 0 where the structure is the one that the first argument points at.
     """
 
     function: str
     layout: Layout
     field: str
     part: bool = False
+    steps: int = 0
 
 
+CURRENT_THREAD = {8: 0x188, 4: 0x124}
+"""Bytes of an address to where _KPCR.Prcb.CurrentThread lies, which no Windows has moved."""
+CURRENT_THREAD_GETTERS = ("PsGetCurrentThread", "KeGetCurrentThread")
+"""Functions that give it."""
 ACCESSORS = (
     Accessor("PsGetProcessId", EPROCESS, "UniqueProcessId"),
     Accessor("PsGetProcessImageFileName", EPROCESS, "ImageFileName"),
@@ -59,6 +66,15 @@ ACCESSORS = (
     Accessor("PsGetThreadCreateTime", ETHREAD, "CreateTime"),
     Accessor("PsIsThreadTerminating", ETHREAD, "Terminated"),
     Accessor("PsIsThreadImpersonating", ETHREAD, "ActiveImpersonationInfo"),
+    Accessor("PsGetCurrentProcess", ETHREAD, "ApcStateProcess", steps=1),
+    Accessor("IoGetCurrentProcess", ETHREAD, "ApcStateProcess", steps=1),
+    Accessor("PsGetCurrentThreadProcess", ETHREAD, "Process", steps=1),
+    Accessor("PsGetCurrentProcessId", ETHREAD, "UniqueProcess", steps=1),
+    Accessor("PsGetCurrentThreadProcessId", ETHREAD, "UniqueProcess", steps=1),
+    Accessor("PsGetCurrentThreadId", ETHREAD, "UniqueThread", steps=1),
+    Accessor("PsGetCurrentThreadTeb", ETHREAD, "Teb", steps=1),
+    Accessor("PsGetCurrentThreadStackLimit", ETHREAD, "StackLimit", steps=1),
+    Accessor("PsGetProcessExitTime", EPROCESS, "ExitTime", steps=2),
     Accessor("SeQueryAuthenticationIdToken", TOKEN, "AuthenticationId"),
     Accessor("SeTokenType", TOKEN, "TokenType"),
     Accessor("SeTokenImpersonationLevel", TOKEN, "ImpersonationLevel"),

@@ -3,10 +3,21 @@
 No rule reads memory, and none takes a value that could not be read for evidence.
 """
 
-from process_anatomy.findings import creation, handles, hiding, image, memory, names, security, smear, threads
+from process_anatomy.findings import (
+    creation,
+    handles,
+    hiding,
+    image,
+    kernel_code,
+    memory,
+    names,
+    security,
+    smear,
+    threads,
+)
 from process_anatomy.findings.rules import RULES, Finding, Judgement, Rule, Severity, findings, judged
 
 __all__ = [
     "RULES", "Finding", "Judgement", "Rule", "Severity", "creation", "findings", "handles", "hiding", "image", "judged",
-    "memory", "names", "security", "smear", "threads",
+    "kernel_code", "memory", "names", "security", "smear", "threads",
 ]  # fmt: skip

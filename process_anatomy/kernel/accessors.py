@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from process_anatomy.kernel.image import KernelImage
 from process_anatomy.kernel.kernel import Kernel
 from process_anatomy.kernel.observations import Check
-from structs.accessors import ACCESSORS, Accessor
+from process_anatomy.kernel.values import Given, Pointer, Read
+from structs.accessors import ACCESSORS, CURRENT_THREAD, Accessor
 from structs.layout import Build, Place
 
 
@@ -73,7 +74,7 @@ def code_witnesses(kernel: Kernel) -> tuple[CodeWitness, ...]:
         except ValueError:
             return ()
 
-    return kernel.once("code witnesses", find)
+    return kernel.once("code witnesses", find) if kernel.code is None else kernel.code
 
 
 def heard(image: KernelImage) -> Iterator[CodeWitness]:
@@ -81,19 +82,28 @@ def heard(image: KernelImage) -> Iterator[CodeWitness]:
     found = {each.function: image.export(each.function) for each in ACCESSORS}
     if not any(found.values()):
         return
-    from process_anatomy.kernel.functions import Read, given, outside  # the disassembler takes a while to load
+    from process_anatomy.kernel.functions import followed  # the disassembler takes a while to load
 
     inside = range(image.base, image.base + image.size)
     for accessor in ACCESSORS:
         address = found[accessor.function]
         if address is None:
             continue
-        value = given(image.space, address, inside)
-        bits = value.bits if isinstance(value, Read) else None
-        if isinstance(value, Read) and bits is None:
-            value = None
-        leaves = None if value is not None else outside(image.space, address, inside)
-        yield CodeWitness(accessor, address, None if value is None else value.offset, bits, leaves)
+        value, leaves = followed(image.space, address, inside)
+        offset, bits = field_of(accessor, value, image.space.pointer_size)
+        yield CodeWitness(accessor, address, offset, bits, leaves)
+
+
+def field_of(accessor: Accessor, value: Given | None, width: int) -> tuple[int | None, tuple[int, int] | None]:
+    """Where a function looks for its field, and which bits of it count; ``None`` for both where it does not say."""
+    if isinstance(value, Pointer) and not accessor.steps:
+        return value.offset, None
+    if not isinstance(value, Read) or value.bits is None:
+        return None, None
+    if value.base == "first" and not accessor.steps:
+        return value.offset, value.bits
+    current = value.base == "processor" and value.through[:1] == (CURRENT_THREAD[width],)
+    return (value.offset, value.bits) if current and len(value.through) == accessor.steps else (None, None)
 
 
 def code_checks(said: Iterable[CodeWitness], build: Build) -> Iterator[Check]:

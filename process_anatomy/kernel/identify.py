@@ -220,6 +220,8 @@ def _chosen(
                     break
             if fitting:
                 kernel = fitting[-1] if sure else best(fitting, servicing)
+                if "code" in vars(servicing):
+                    kernel = replace(kernel, code=servicing.code)
                 return packed(kernel) if servicing.five_levels else kernel
     stated = f"a Windows kernel (build {number or 'unknown'}) is at {base:#x}, but "
     if not doubts:

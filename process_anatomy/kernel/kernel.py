@@ -54,6 +54,8 @@ class Kernel:
         evidence: how it was found and what was checked, one line each.
         crash: the moment of the crash, for a small dump.
         file: the file of the kernel, exactly, where it is one that is known.
+        code: what the kernel's own functions say of where fields lie (:class:`CodeWitness` each), where that
+            was asked to choose the layout.
         doubts: what whoever reads its rows has to know of the file or of what they asked for, one line each.
     """
 
@@ -67,6 +69,7 @@ class Kernel:
     crash: Crash | None = None
     doubts: tuple[str, ...] = ()
     file: KernelFile | None = None
+    code: tuple[Any, ...] | None = field(default=None, repr=False, compare=False)
     _found: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, name: str, find: Callable[[Kernel], Found]) -> Found:

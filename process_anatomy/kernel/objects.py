@@ -24,6 +24,8 @@ from process_anatomy.absent import Absent, Kind
 from process_anatomy.kernel.directories import listed
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.object_headers import Headers, Indexes
+from process_anatomy.kernel.type_code import FUNCTION, type_code
+from process_anatomy.kernel.type_cookie import type_cookie
 from process_anatomy.kernel.variables import Variables, variables
 from process_anatomy.memory.space import Addresses, distinct
 from process_anatomy.memory.view import addresses_of, unreadable
@@ -212,7 +214,12 @@ def _find(kernel: Kernel) -> ObjectTypes:
     exported = _exported(kernel)
     table = _table(kernel, words, exported)
     first = FIRST_POINTED if type_field(kernel) == POINTED else FIRST_TYPE
-    if isinstance(table, Absent):
+    by_code = _by_code(kernel, first) if isinstance(table, Absent) else None
+    if by_code is not None:
+        rows, problems = _rows(kernel, by_code, first)
+        problems.append(f"the table of object types: {table}; the kernel's own {FUNCTION} names {by_code:#x}")
+        table = by_code
+    elif isinstance(table, Absent):
         rows = dict(exported)
         problems = [f"the table of object types: {table}"]
     else:
@@ -230,7 +237,7 @@ def _find(kernel: Kernel) -> ObjectTypes:
             names = ", ".join(sorted(row.name for row in more.values()))
             problems.append(f"the table of object types lacks {names}, which the directory of types holds")
         return ObjectTypes(dict(sorted(rows.items())), table, None, tuple(problems))
-    cookie, doubt = _cookie(kernel, rows)
+    cookie, doubt = type_cookie(kernel, {row.name: (index, row.address) for index, row in rows.items()})
     if doubt:
         problems.append(doubt)
     return ObjectTypes(dict(sorted(rows.items())), table, cookie, tuple(problems))
@@ -324,6 +331,21 @@ def _table(kernel: Kernel, words: Variables, exported: Mapping[int, ObjectType])
     )
 
 
+def _by_code(kernel: Kernel, first: int) -> int | None:
+    """The table that the kernel's own function reads, if most of the types in it are at the place that they name."""
+    code = type_code(kernel)
+    if code is None or code.table is None:
+        return None
+    size = kernel.build.pointer_size
+    data = kernel.space.read_many(addresses_of([code.table + size * i for i in range(first, TYPE_LIMIT)]), size)[0]
+    pointers = data.view(f"<u{size}").reshape(-1).tolist()
+    known = pointers[: pointers.index(0)] if 0 in pointers else pointers
+    right = [
+        isinstance(row, ObjectType) and row.index == first + at for at, row in enumerate(_read_types(kernel, known))
+    ]
+    return code.table if sum(right) >= 2 and 2 * sum(right) > len(right) else None
+
+
 def _run(kernel: Kernel, words: Variables) -> int:
     """Where pointers to types with rising indexes follow on each other, the first type's place less its index; or 0."""
     if OBJECT_TYPE not in kernel.build:
@@ -365,34 +387,3 @@ def _rows(kernel: Kernel, table: int, first: int) -> tuple[dict[int, ObjectType]
             if row.index != index:
                 problems.append(f"object type {index}: {row.name} at {row.address:#x} says that it is {row.index}")
     return rows, problems
-
-
-def _cookie(kernel: Kernel, rows: Mapping[int, ObjectType]) -> tuple[int | Absent | None, str]:
-    """What type indexes are mixed with, and a doubt about it, in words."""
-    by_name = {row.name: index for index, row in rows.items()}
-    known: list[tuple[int, int]] = []
-    if "Process" in by_name:
-        known.append((kernel.system, by_name["Process"]))
-    if "Type" in by_name:
-        known += [(row.address, by_name["Type"]) for row in rows.values()]
-    structure = kernel.build[OBJECT_HEADER]
-    headers = addresses_of([body - structure.offset("Body") for body, _ in known])
-    place = structure.place("TypeIndex")
-    data, there = kernel.space.read_many(headers + np.uint64(place.offset), place.size)
-    witnesses = [
-        (int(stored[0]), expected, header >> 8 & 0xFF)
-        for stored, readable, header, (_, expected) in zip(data, there, headers.tolist(), known, strict=True)
-        if readable
-    ]
-    if not by_name:
-        gone = "no object type could be read, so what the type index of a header stands for cannot be told"
-        return Absent(Kind.UNREADABLE, gone), ""
-    if not witnesses:
-        return Absent(Kind.UNREADABLE, "no object is readable whose type is known, so type indexes cannot be told"), ""
-    plain = sum(stored == expected for stored, expected, _ in witnesses)
-    cookie, count = Counter(stored ^ expected ^ byte for stored, expected, byte in witnesses).most_common(1)[0]
-    agreed = max(plain, count)
-    doubt = "" if agreed == len(witnesses) else f"{agreed} of {len(witnesses)} known objects bear out the type cookie"
-    if 2 * agreed <= len(witnesses):
-        return Absent(Kind.IMPLAUSIBLE, f"only {agreed} of {len(witnesses)} known objects agree on a type cookie"), ""
-    return (None if plain >= count else cookie), doubt

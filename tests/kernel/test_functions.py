@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,16 +12,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from process_anatomy.kernel.accessors import CodeWitness
-from process_anatomy.kernel.functions import Pointer, Read, outside
-from process_anatomy.kernel.functions import given as given_by
+from process_anatomy.kernel.accessors import CodeWitness, field_of
+from process_anatomy.kernel.functions import followed
+from process_anatomy.kernel.values import Given, Pointer, Read
 from structs import builds
-from structs.accessors import ACCESSORS, Accessor
+from structs.accessors import ACCESSORS, CURRENT_THREAD, Accessor
 from structs.layout import Build, Place
 from tests.memory.patchwork import Patchwork
 
+
+def given_by(space: Patchwork, address: int, inside: range) -> Given | None:
+    """What a function gives its caller."""
+    return followed(space, address, inside).value
+
+
+def outside(space: Patchwork, address: int, inside: range) -> int | None:
+    """Where a function leads to out of the image."""
+    return followed(space, address, inside).outside
+
+
 BASE = {8: 0xFFFFF80000400000, 4: 0x80400000}
 CONVENTION = {8: "__attribute__((ms_abi))", 4: "__attribute__((stdcall))"}
+SEGMENT = {8: "__seg_gs", 4: "__seg_fs"}
+STEP = 0xB8
+"""Where the forged thread of these functions has its process."""
 WHOLE = {1: "unsigned char", 2: "unsigned short", 4: "unsigned", 8: "unsigned long long"}
 LAYOUTS = ["x64-26100-1742", "x64-19041-3324", "x64-9600-18340", "x64-7601-24540", "x86-19041-2965", "x86-2600-5512"]
 
@@ -35,6 +50,12 @@ def source(each: Accessor, place: Place, pointer_size: int) -> str:
     elif place.size not in WHOLE:
         member = f"char field[{place.size}]"
     layout = f"#pragma pack(push, 1)\nstruct S_{name} {{ char pad[{place.offset}]; {member}; }};\n#pragma pack(pop)\n"
+    if each.steps:
+        thread = f"*(char * const {SEGMENT[pointer_size]} *){CURRENT_THREAD[pointer_size]:#x}"
+        start = thread if each.steps == 1 else f"*(char **)(({thread}) + {STEP:#x})"
+        kind = "unsigned" if place.size > pointer_size else kind  # a compiler reads two halves, the lower one first
+        head = f"{layout}{kind} {CONVENTION[pointer_size]} {name}(void)"
+        return f"{head} {{ return *({kind} *)({start} + {place.offset}); }}\n"
     head = f"{CONVENTION[pointer_size]} {name}(struct S_{name} *p"
     if place.size not in WHOLE:
         return f"{layout}char *{head}) {{ return p->field; }}\n"
@@ -90,8 +111,8 @@ def test_functions_that_a_compiler_made_say_where_the_field_is(
         if found is None:
             silent.append(each.function)
             continue
-        bits = found.bits if isinstance(found, Read) else None
-        said = CodeWitness(each, where[each.function], found.offset, bits, None)
+        offset, bits = field_of(each, found, build.pointer_size)
+        said = CodeWitness(each, where[each.function], offset, bits, None)
         assert said.agrees(place), (each.function, found, place)
         compared += 1
         moved = Place(place.offset + place.size, place.size, place.bit, place.bits)
@@ -124,7 +145,8 @@ SILENT_64 = {
     "a call": "e800000000488b8140040000c3",
     "a load behind a load": "488b8140040000488b4008c3",
     "another register than the argument": "488b8240040000c3",
-    "the current processor": "65488b042588010000c3",
+    "the current thread and a write to it": "65488b042588010000" + "c7400400000000" + "c3",
+    "a table at a fixed address, by an argument": "488d0d00100000" + "488b04d1c3",
     "an index": "488b84d140040000c3",
     "a jump out of the kernel": "e900000010",
     "a loop": "ebfe",
@@ -188,3 +210,45 @@ def test_garbage_gives_a_place_within_a_structure_or_nothing(code: bytes, size: 
     assert found is None or 0 <= found.offset < 1 << 16
     if isinstance(found, Read) and found.bits is not None:
         assert found.bits[1] > 0
+
+
+AWAY = {8: 0xFFFFF80012345678, 4: 0x8A345678}
+
+
+def ways_out(size: int) -> dict[str, bytes]:
+    """Instructions that are written over the first ones of a function, to send who calls it elsewhere."""
+    place, target = BASE[size], AWAY[size]
+
+    def near(behind: int) -> bytes:
+        return b"\xe9" + struct.pack("<I", target - place - behind & 0xFFFFFFFF)
+
+    low = struct.pack("<I", target & 0xFFFFFFFF)
+    if size == 4:
+        return {
+            "a jump": near(5),
+            "a jump behind room for a patch": b"\x8b\xff" + near(7),
+            "a jump back into room for a patch": b"\xeb\x06" + b"\xcc" * 6 + near(13),
+            "a jump through a word": b"\xff\x25" + struct.pack("<I", place + 6) + low,
+            "a jump to a register": b"\xb8" + low + b"\xff\xe0",
+            "a return to what was put down": b"\x68" + low + b"\xc3",
+        }
+    return {
+        "a jump": near(5),
+        "a jump behind room for a patch": b"\x66\x90" + near(7),
+        "a jump back into room for a patch": b"\xeb\x06" + b"\xcc" * 6 + near(13),
+        "a jump through a word": b"\xff\x25" + bytes(4) + struct.pack("<Q", target),
+        "a jump to a register": b"\x48\xb8" + struct.pack("<Q", target) + b"\xff\xe0",
+        "a return to what was put down": b"\x68"
+        + low
+        + b"\xc7\x44\x24\x04"
+        + struct.pack("<I", target >> 32)
+        + b"\xc3",
+    }
+
+
+@pytest.mark.parametrize("size", [8, 4])
+@pytest.mark.parametrize("way", ways_out(8))
+def test_every_way_out_of_the_image_is_told_and_gives_nothing(way: str, size: int) -> None:
+    space, inside = page_of(ways_out(size)[way], size), range(BASE[size], BASE[size] + 0x1000)
+    assert followed(space, BASE[size], inside) == (None, AWAY[size])
+    assert followed(space, BASE[size], range(0)) == (None, BASE[size]), "an export that leads out"

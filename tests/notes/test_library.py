@@ -229,7 +229,7 @@ NAMES = {
     " handle-table-code token-address token-type token-groups sid-revision object-type"
     " debugger-offset debugger-size shared-version shared-build object-type-name process-tag"
     " vad-range vad-order vad-parent vad-tag vad-file handle-object handle-access peb-program-base"
-    " teb-self teb-peb teb-process-id kernel-code",
+    " teb-self teb-peb teb-process-id kernel-code kernel-thread kernel-types kernel-cookie",
     "check-outcome": "fits mostly wrong unknown",
     "layout-verdict": "exact of-the-build consistent doubtful",
     "csr-row": "client root no-process ended contradicted unreadable no-ring",

@@ -43,6 +43,7 @@ INTRUSION = Scenario(
     (
         Actor(
             4, 0, "System", role=SYSTEM, threads=4, protection=0x72, minimal=True, findings=("shared-token",),
+            misfits=("hooked functions",),
             plans=(ThreadPlan(2, starts_in=NOWHERE),),
         ),
         Actor(124, 4, "Registry", role=REGISTRY, since=FIRST_WITH_ALL, started=-5, protection=0x72, minimal=True),

@@ -217,6 +217,7 @@ class KernelImage:
         absent: globals that stand at a place although this generation has none of the kind; no symbols tell of them.
         size: bytes of the image.
         file: name of its file on disk.
+        functions: name of each small function that gives a field to where it begins.
     """
 
     name = "ntoskrnl.exe"
@@ -269,6 +270,7 @@ class KernelImage:
             self.write(rva, bytes(dice.bits(8) for _ in range(0x200)) + b"\xcc" * 0xE00)
         for rva, code in functions.values():
             self.write(rva, code)
+        self.functions = {name: self.base + rva for name, (rva, _) in functions.items()}
         self.store("MmProtectToValue", struct.pack("<32I", *PROTECT_TO_VALUE))
         if "ObpInfoMaskToOffset" not in self.absent:
             self.store("ObpInfoMaskToOffset", bytes(self.optional_headers(mask) & 0xFF for mask in range(256)))
@@ -287,8 +289,14 @@ class KernelImage:
     def _accessors(self, narrow: bool) -> dict[str, tuple[int, bytes]]:
         """The place and the code of each small function that gives a field."""
         first = NARROW_ACCESSOR_CODE if narrow else ACCESSOR_CODE
-        made = accessors.functions(self.build)
-        return {name: (first + accessors.STEP * place, code) for place, (name, code) in enumerate(made.items())}
+        made = accessors.functions(self.build) | accessors.thread_getters(self.build.pointer_size)
+        found = {name: (first + accessors.STEP * place, code) for place, (name, code) in enumerate(made.items())}
+        if "ObTypeIndexTable" not in self.absent:
+            rva = first + accessors.STEP * len(found)
+            cookie = None if "ObHeaderCookie" in self.absent else self.address("ObHeaderCookie")
+            code = accessors.type_getter(self.build, self.base + rva, self.address("ObTypeIndexTable"), cookie)
+            found["ObGetObjectType"] = rva, code
+        return found
 
     def _resources_at(self) -> int:
         return next(section.start for section in self.sections if section.name == ".rsrc")

@@ -175,7 +175,11 @@ class _Machine:
         )
         processes = [self._start(actor) for actor in self.scenario.cast]
         impersonate(processes, self.tokens)
-        victims = [Victim(self.build, process, processes[0], self.scenario.boot_time) for process in processes]
+        image, free = self.kernel_image, self.kernel_image.base - self.places.before_kernel
+        victims = [
+            Victim(self.build, process, processes[0], self.scenario.boot_time, image.functions, free)
+            for process in processes
+        ]
         for victim in victims:
             change_first(victim)
         for process in processes:
@@ -191,7 +195,7 @@ class _Machine:
         modules = load_drivers(self.kernel_image, self.pools, self.dice)
         self.table.write(processes, {module["name"]: module["base"] for module in modules})
         for victim in victims:
-            change_written(victim)
+            change_written(replace(victim, driver=modules[1]["base"] + PAGE))
         self.kernel_image.point("PspCidTable", self.objects.cid_table(self.ids))
         self.tokens.write_sessions()
         self.kernel_image.write_debugger_data()

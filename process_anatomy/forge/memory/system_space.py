@@ -33,6 +33,7 @@ class SystemSpace:
         working_set_list: address of the list in the process's own part of system space, zero where there is none.
         first_driver: where drivers begin, zero for behind the kernel.
         driver_steps: least and greatest distance of two drivers, in megabytes.
+        before_kernel: bytes in front of the kernel where nothing else lies.
     """
 
     pfn_database = 0xFFFFA30000000000
@@ -40,6 +41,7 @@ class SystemSpace:
     stride = 64 * ARENA
     first_driver = 0
     driver_steps = 0x20, 0x90
+    before_kernel = 0x800000
 
     def __init__(self, build: Build, dice: Dice) -> None:
         self.build, self.dice = build, dice
@@ -146,6 +148,7 @@ class NarrowSpace(SystemSpace):
     system_start, user_end = 0x80000000, 0x7FFF0000
     stride = 20 * ARENA
     driver_steps = 4, 8
+    before_kernel = 0x100000
 
     def __init__(self, build: Build, dice: Dice, mode: Mode) -> None:
         super().__init__(build, dice)

@@ -12,7 +12,7 @@ from process_anatomy.forge.address_space.sections import Sections
 from process_anatomy.forge.ground.actors import Actor
 from process_anatomy.forge.memory.page_tables import Space
 from process_anatomy.forge.parts.user_half import UserHalf
-from process_anatomy.forge.traces import kernel_records, loader, programs, tokens
+from process_anatomy.forge.traces import kernel_code, kernel_records, loader, programs, tokens
 from process_anatomy.forge.traces.trace import Trace, Victim
 
 EMPTIED = ("hollowed-program", "injected-image", "module-without-image", "thread-in-private-memory")
@@ -34,6 +34,7 @@ TRACES: dict[str, Trace] = {
     "forged flags": Trace(("inconsistent-token",), (6, 2), written=tokens.forge_flags),
     "silent debugger": Trace(("hidden-debugger",), written=loader.silence_debugger),
     "false end": Trace(("ended-but-running",), written=kernel_records.tell_end),
+    "hooked functions": Trace(("hooked-function",), written=kernel_code.hook_functions),
     "foreign handle table": Trace(("smear",), written=kernel_records.misname_table),
 }
 """Key of an actor's misfits to the trace: privileges are bitmaps since Windows Vista, AppContainers came with 8."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +22,18 @@ class Victim:
         process: whose records.
         system: the process System: its space has the kernel's records, its token is worth stealing.
         boot_time: seconds since 1970 (UTC) when the system started.
+        functions: name to address of the kernel's small functions.
+        free: an address of the kernel's half where nothing is.
+        driver: an address in a driver's image, once drivers are loaded.
     """
 
     build: Build
     process: Process
     system: Process
     boot_time: int
+    functions: Mapping[str, int]
+    free: int
+    driver: int = 0
 
     def set_field(self, space: Space, layout: Layout, address: int, field: str, value: int) -> None:
         """Overwrite one number.

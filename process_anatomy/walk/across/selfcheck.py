@@ -17,6 +17,7 @@ import numpy as np
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.errors import NotYet
 from process_anatomy.kernel.accessors import code_checks, code_witnesses
+from process_anatomy.kernel.code_checks import thread_checks, type_checks
 from process_anatomy.kernel.debugger_block import block_without_image, debugger_block
 from process_anatomy.kernel.handle_entries import HANDLE_LIMIT
 from process_anatomy.kernel.image import KernelImage
@@ -90,6 +91,8 @@ def _with_walks(kernel: Kernel, proof: Proof, limit: int, quick: bool = False) -
     found = list(proof.checks)
     parts: tuple[Callable[[], Iterator[Check]], ...] = (
         lambda: iter(()) if quick else code_checks(code_witnesses(kernel), kernel.build),
+        lambda: iter(()) if quick else thread_checks(kernel),
+        lambda: iter(()) if quick else type_checks(kernel),
         lambda: iter(()) if quick else _debugger(kernel),
         lambda: _shared_data(kernel),
         lambda: _types(kernel),

@@ -32,6 +32,7 @@ from process_anatomy.walk.processes.listed import Process, ProcessTable, process
 from process_anatomy.walk.processes.system_root import silos, system_root
 from process_anatomy.walk.program.drivers import DriverTable, drivers
 from process_anatomy.walk.program.environments import Variable, environments
+from process_anatomy.walk.program.hooks import Hook, hooks
 from process_anatomy.walk.program.images import ImageTable, images
 from process_anatomy.walk.program.modules import ModuleTable, modules
 from process_anatomy.walk.program.pebs import Peb, pebs
@@ -256,6 +257,11 @@ class Tables:
     def drivers(self) -> DriverTable:
         """The drivers that are loaded."""
         return drivers(self.kernel)
+
+    @cached_property
+    def hooks(self) -> list[Hook]:
+        """The functions of the kernel that lead out of it."""
+        return hooks(self.kernel, self.drivers)
 
     @cached_property
     def threads(self) -> ThreadTable:

@@ -106,8 +106,8 @@ def test_rules_that_rest_on_what_is_gone_say_so() -> None:
     kernel = kernel_of(forge(INTRUSION, SEED))
     for source, rules in {
         "the tokens of all processes": {"shared-token", "wrong-user", "system-token", "raised-integrity"},
-        "the list of drivers": {"thread-outside-drivers"},
-        "half of the list of drivers": {"thread-outside-drivers"},
+        "the list of drivers": {"thread-outside-drivers", "hooked-function"},
+        "half of the list of drivers": {"thread-outside-drivers", "hooked-function"},
         "the object types": {"power-over-higher", "lsass-memory"},
         "the VAD trees of all processes": {"injected-code", "uncovered-code", "module-without-image"},
         "the threads of all processes": {"thread-in-private-memory", "foreign-impersonation"},
