@@ -72,6 +72,17 @@ def followed(space: Space, address: int, inside: range) -> Followed:
     return NOTHING
 
 
+def outside(space: Space, address: int, inside: range) -> int | None:
+    """Where code's first jumps lead to, if that is outside a range of addresses; ``None`` where they do not."""
+    for _ in range(INSTRUCTIONS):
+        first = next(_instructions(space, address), None)
+        target = None if first is None else State(8 * space.pointer_size).leads(space, first)
+        if target is None or target not in inside:
+            return target
+        address = target
+    return None
+
+
 def _instructions(space: Space, address: int) -> Iterator[Instruction]:
     """The instructions from an address on, as far as their pages are there."""
     data = space.read(address, FUNCTION_BYTES)
