@@ -176,7 +176,8 @@ def test_a_patched_function_that_names_another_cookie_is_shown_and_not_believed(
     code, types = type_code(kernel), object_types(kernel)
     assert code is not None
     assert code.cookie is not None
-    edit.write(code.cookie, bytes([(types.cookie or 0) ^ 1]))  # type: ignore[operator]
+    assert isinstance(types.cookie, int)
+    edit.write(code.cookie, bytes([types.cookie ^ 1]))
     later = kernel_of(image, edit.frames)
     found = {check.id: check for check in type_checks(later)}
     assert found["kernel-cookie"].outcome is Outcome.MOSTLY
