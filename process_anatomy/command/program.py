@@ -8,10 +8,12 @@ from collections.abc import Sequence
 
 import click
 
+from process_anatomy.command.batch import batch
 from process_anatomy.command.doctor import doctor
 from process_anatomy.command.export import export
 from process_anatomy.command.info import info
 from process_anatomy.command.plugins import plugins
+from process_anatomy.command.query import query
 from process_anatomy.command.samples import samples
 from process_anatomy.command.schema import schema
 from process_anatomy.command.show import show
@@ -37,7 +39,7 @@ def cli() -> None:
     """  # noqa: D301  # click's mark for lines that stay as they are
 
 
-for command in (info, show, export, schema, samples, plugins, doctor):
+for command in (info, show, export, batch, query, schema, samples, plugins, doctor):
     cli.add_command(command)
 
 
