@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -68,6 +69,8 @@ class Finding:
     evidence: tuple[str, ...]
 
 
+ADDRESS = re.compile(r"\b0x[0-9a-f]{5,16}\b")
+"""What evidence may name of a process's memory: nothing lies in its first 64 KB."""
 RULES: dict[str, Rule] = {}
 """Every rule by its id, in the order of the rooms' modules."""
 
@@ -130,7 +133,7 @@ def judged(tables: Tables, least: Severity = Severity.INFO, rules: Collection[st
     standing = Standing(tables)
     run = [each for each in RULES.values() if each.severity >= least and (not rules or each.id in rules)]
     found = [
-        Finding(each.id, each.severity, process, about, evidence)
+        Finding(each.id, each.severity, process, about, evidence + decompressed(tables, process, evidence))
         for each in run
         for process, about, evidence in each.judge(tables)
         if standing.reason(process.address if process is not None else 0, each.rests) is None
@@ -146,6 +149,15 @@ def judged(tables: Tables, least: Severity = Severity.INFO, rules: Collection[st
     order = {name: number for number, name in enumerate(RULES)}
     found.sort(key=lambda finding: (-finding.severity, _pid(finding), order[finding.rule]))
     return Judgement(tuple(found), tuple(each.id for each in run), len(running), unjudged)
+
+
+def decompressed(tables: Tables, process: Process | None, evidence: Sequence[str]) -> tuple[str, ...]:
+    """Which of the addresses that evidence names in a process were read from the compression store, in words."""
+    if process is None:
+        return ()
+    named = dict.fromkeys(int(found, 16) for line in evidence for found in ADDRESS.findall(line))
+    stored = tables.decompressed(process, list(named))
+    return (f"read from the compression store: {', '.join(f'{at:#x}' for at in stored)}",) if stored else ()
 
 
 def findings(tables: Tables, least: Severity = Severity.INFO, rules: Collection[str] = ()) -> list[Finding]:

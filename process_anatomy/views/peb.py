@@ -15,7 +15,7 @@ def rows(request: Request) -> Iterator[Row]:
 
     tables, explain = request.tables, request.explain
     request.chosen()
-    for row in tables.pebs:
+    for row, compressed in zip(tables.pebs, tables.compressed_parts, strict=True):
         yield (
             0,
             {
@@ -50,6 +50,7 @@ def rows(request: Request) -> Iterator[Row]:
                 "ReadOnlySharedMemoryBase": row.shared_memory,
                 "ShimData": row.shim_data,
                 "HotPatchContext": row.hot_patch_context,
+                "Compressed": compressed,
                 "Problems": row.problems,
                 "Explanation": explain(peb_row, row, explain.library),
             },
@@ -195,6 +196,15 @@ VIEW = View(
             ADDRESS,
             "where the kernel keeps which images of the process were patched while they were in use; empty for none",
             "_EPROCESS.MmHotPatchContext",
+        ),
+        Column(
+            "Compressed",
+            TEXTS,
+            "which of PEB, process parameters, environment and loader data begin in a page that was read from the"
+            " compression store",
+            "_SMKM_STORE_MGR.KeyToStoreTree by _MMPTE_SOFTWARE.PageFileHigh",
+            separator=", ",
+            empty="",
         ),
         Column(
             "Problems",

@@ -20,6 +20,7 @@ def rows(request: Request) -> Iterator[Row]:
     request.report(trees.problems)
     request.report(tables.regions.problems)
     request.progress(70, "Reading sections")
+    compressed = tables.compressed_pages
     beside = (tables.regions.rows, tables.sections, tables.vad_checks)
     for row, names, section, check in zip(trees.rows, *beside, strict=True):
         yield (
@@ -49,6 +50,7 @@ def rows(request: Request) -> Iterator[Row]:
                 "SectionReferences": section.references,
                 "FileObject": section.file_object,
                 "Extension": extension(row, section),
+                "Compressed": compressed.get(row.address, 0),
                 "Problems": (*row.problems, *check.problems, *section.problems),
                 "Explanation": explain(vad_note, row, explain.library, names, section),
             },
@@ -196,6 +198,13 @@ VIEW = View(
             INTEGER,
             "pages of the range behind its image's end, which Windows 11 24H2 and later map with it; empty for others",
             "_MMVAD_FLAGS2.ImageMappingExtended, _SEGMENT.TotalNumberOfPtes",
+            unit="pages",
+        ),
+        Column(
+            "Compressed",
+            INTEGER,
+            "pages of the range in the compression store, which are decompressed when they are read",
+            "_SMKM_STORE_MGR.KeyToStoreTree by _MMPTE_SOFTWARE.PageFileHigh",
             unit="pages",
         ),
         Column(

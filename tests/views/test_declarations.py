@@ -31,7 +31,7 @@ COLUMNS = {
     " TargetIntegrity Upwards Steps Way Problems Explanation",
     "vads": "PID Process Offset Start_VPN End_VPN Tag Protection CommitCharge PrivateMemory Parent File VadType Depth"
     " Pages Region Flags Balance ControlArea Subsections SectionFlags MappedViews SectionReferences FileObject"
-    " Extension Problems Explanation",
+    " Extension Compressed Problems Explanation",
     "pages": "PID Process Kind Start End Protection Region File Valid Large Transition Prototype Pagefile Compressed"
     " DemandZero Untouched Unknown Resident Guard NoAccess Hardware Private Disagreement"
     " Extension Problems Explanation",
@@ -54,7 +54,7 @@ COLUMNS = {
     " CommandLine CurrentDirectory WindowTitle DesktopInfo ShellInfo OSVersion ServicePack Subsystem SessionId Heaps"
     " ProcessHeap"
     " HeapList Ldr ProcessParameters Environment EnvironmentSize ApiSetMap ReadOnlySharedMemoryBase ShimData"
-    " HotPatchContext Problems Explanation",
+    " HotPatchContext Compressed Problems Explanation",
     "envars": "PID Process Block Variable Value Bits Problems Explanation",
     "tebs": "PID TID Process Bits TEB DTB StackBase StackLimit DeallocationStack ClientId PEB LastErrorValue"
     " LastStatusValue Problems Explanation",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -10,6 +11,7 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.objects import ObjectTypes, object_types
 from process_anatomy.kernel.selfproof import Proof
 from process_anatomy.memory.address_space import AddressSpace
+from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.across.access import AccessTable, access
 from process_anatomy.walk.across.completeness import CompletenessTable, completeness
 from process_anatomy.walk.across.creation import Creation, creations
@@ -17,6 +19,7 @@ from process_anatomy.walk.across.regions import RegionTable, regions
 from process_anatomy.walk.across.selfcheck import selfcheck, trust
 from process_anatomy.walk.across.starts import Starts, thread_starts
 from process_anatomy.walk.address_space.code import Code, code
+from process_anatomy.walk.address_space.compressed import compressed, has_store
 from process_anatomy.walk.address_space.pages import PageTable, pages
 from process_anatomy.walk.address_space.sections import Section, sections
 from process_anatomy.walk.address_space.vad_checks import Check, checks
@@ -30,6 +33,7 @@ from process_anatomy.walk.handles.tables import HandleTables, handle_tables
 from process_anatomy.walk.processes.kin import Kin
 from process_anatomy.walk.processes.listed import Process, ProcessTable, processes
 from process_anatomy.walk.processes.system_root import silos, system_root
+from process_anatomy.walk.program.compressed_parts import compressed_parts
 from process_anatomy.walk.program.drivers import DriverTable, drivers
 from process_anatomy.walk.program.environments import Variable, environments
 from process_anatomy.walk.program.hooks import Hook, hooks
@@ -173,6 +177,27 @@ class Tables:
     def pages(self) -> PageTable:
         """The pages of the chosen processes, compared with their VADs."""
         return pages(self.kernel, self.processes, self.vads.rows, self.regions.rows, self.sections)
+
+    @cached_property
+    def compressed_pages(self) -> Mapping[int, int]:
+        """How many pages of VADs are in the compression store, by the address of the node; empty without a store."""
+        if not has_store(self.kernel):
+            return {}
+        return {row.vad.address: row.compressed for row in self.pages.rows if row.vad is not None and row.compressed}
+
+    @cached_property
+    def compressed_parts(self) -> list[tuple[str, ...]]:
+        """Which parts of each PEB's surroundings were read from the compression store."""
+        return compressed_parts(self.kernel, self.pebs)
+
+    def decompressed(self, process: Process, addresses: Sequence[int]) -> list[int]:
+        """Those of some addresses of a process's own memory whose pages are in the compression store."""
+        if not isinstance(process.dtb, int):
+            return []
+        own = [at for at in addresses if 0 < at < self.kernel.system_start]
+        roots = addresses_of([process.dtb] * len(own))
+        there = compressed(self.kernel, addresses_of(own), roots)
+        return [at for at, stored in zip(own, there.tolist(), strict=True) if stored]
 
     @cached_property
     def working_sets(self) -> list[WorkingSet]:
