@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import closing
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from process_anatomy.errors import RequestError
 from process_anatomy.fleet.export import Asked, export
 from process_anatomy.fleet.query import Question
 from process_anatomy.views.image import Image
-from tests.conftest import SAMPLE
+from tests.conftest import ROOT, SAMPLE
 
 duckdb = pytest.importorskip("duckdb")
 FEW = ("processes", "vads", "findings")
+PAGE = (ROOT / "docs" / "cases.md").read_text("utf-8")
 Capture = pytest.CaptureFixture[str]
 
 
@@ -122,3 +124,10 @@ def test_a_query_may_stand_in_a_file(exports: dict[str, Path], tmp_path: Path, c
     (tmp_path / "q.sql").write_text("select count(*) as n from processes")
     assert main(["query", str(exports["csv"]), "--file", str(tmp_path / "q.sql"), "--format", "csv"]) == DONE
     assert capsys.readouterr().out.split() == ["n", "29"]
+
+
+@pytest.mark.parametrize("number", range(len(re.findall(r"```sql\n", PAGE))))
+def test_a_query_of_the_page_is_one_that_runs(number: int, exports: dict[str, Path], capsys: Capture) -> None:
+    sql = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)[number]
+    assert main(["query", str(exports["parquet"]), sql]) == DONE
+    assert len(capsys.readouterr().out.splitlines()) > 1
