@@ -52,9 +52,13 @@ def batch(
     """  # noqa: D301  # click's mark for lines that stay as they are
     from process_anatomy.fleet.case import Terms, held, on_this_machine
     from process_anatomy.fleet.case import batch as run
+    from process_anatomy.views import view
     from process_anatomy.views.all import exported
+    from process_anatomy.views.arrow import schema
 
     exported(views)
+    if form == "parquet":
+        schema(view("processes"))  # what Arrow needs is missing for all images alike
     terms = Terms(form, views, explain, not no_hash, timeout, (memory or 0) * MEGABYTE)
     with held(case), on_this_machine(workers or _processors()) as submit:
         outcomes = run(paths, case, terms, submit, _tell)

@@ -155,3 +155,13 @@ def test_each_file_is_found_once(images: Path) -> None:
     """However many names and links lead to it."""
     files = [one for one in found([images, images / "one.dmp", images / "loop" / "one.dmp"]) if isinstance(one, Path)]
     assert [path.name for path in files] == ["notes.txt", "one.dmp", "two.dmp"]
+
+
+def test_a_library_that_is_missing_is_told_once(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is read or made."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert main(["batch", str(images), "--out", str(tmp_path / "case"), *FEW]) == MISUSED
+    assert capsys.readouterr().err == "anatomy: Arrow tables need pyarrow: pip install 'process-anatomy[fleet]'\n"
+    assert not (tmp_path / "case").exists()
