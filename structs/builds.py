@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import Any, cast
 
+from structs import partial
+from structs.anchored import demoted, with_anchors
 from structs.families import LAYOUTS
 from structs.handle import FIVE_LEVEL_PLACES, HANDLE_TABLE_ENTRY
+from structs.kernel_files import KernelFile
 from structs.later_sizes import LATER_SIZES
 from structs.layout import Build, LayoutError, Place
-from structs.machines import BY_POINTER_SIZE, KERNELS
+from structs.machines import KERNELS
+from structs.mending import NEIGHBOUR, PARTIAL, settled
+from structs.published import published
 from structs.section import SEGMENT
 from structs.symbols import Types, collect
 
 UNPUBLISHED = [layout for layout in LAYOUTS.values() if layout.widths]
-SIZE_LIMIT = 0x10000
-"""Bytes of a structure at the most; the largest that is declared has a few thousand."""
-POINTERS = 8
-"""Pointers to pointers, and arrays of arrays, that the name of a type is made of at the most."""
-UNNAMED_LIMIT = 1 << 12
-"""Unnamed unions of one structure that are opened; a table that nests them in a circle ends here."""
 
 
 def _read(name: str) -> Any:
@@ -50,6 +49,8 @@ def load(name: str) -> Build:
     Raises:
         LayoutError: no such layout ships.
     """
+    if name in partial.names():
+        return _of_partial_facts(name)
     if name not in names():
         raise LayoutError(f"no layout is named {name}")
     data = _read(name)
@@ -87,6 +88,57 @@ def _build(
     return Build(name, arch, number, pointer_size, sizes, places, origin=origin, natural=natural)
 
 
+def _of_partial_facts(name: str) -> Build:
+    """A layout of which only some facts are published: the nearest whole one, with these over it."""
+    of, number, facts = partial.named(name)
+    near = load(of)
+    if near.base:
+        near = demoted(near)
+    build = replace(near, name=name, number=number, base=near.base or near.name, estimated=True, later_sizes={})
+    words = f"{len(facts)} facts of this kernel over the layout {of}, the nearest"
+    return replace(with_facts(build, facts, number), origin=words)
+
+
+def with_facts(build: Build, facts: partial.Facts, number: int) -> Build:
+    """A layout with what is known of its kernel.
+
+    Args:
+        build: estimated.
+        facts: sizes and offsets of the kernel.
+        number: its build number.
+    """
+    whole = base_of(build)
+    types = published(whole.name)
+    source = PARTIAL if settled(whole.number, number) else NEIGHBOUR
+    known = partial.anchors(types, facts, source)
+    added = {
+        name: {field: (source, Place(at, build.pointer_size)) for field, at in partial.lacking(types, facts, name)}
+        for name in LAYOUTS
+        if name in types and name in build.places
+    }
+    return with_anchors(build, whole, {**{name: [] for name, each in added.items() if each}, **known}, number, added)
+
+
+def of_file(build: Build, file: KernelFile | None) -> Build:
+    """An estimated layout with the facts that are published of this very kernel file, over what it rested on before."""
+    facts = partial.of_set(file.facts) if file is not None and build.estimated else {}
+    if file is None or not facts:
+        return build
+    found = with_facts(build, facts, file.build)
+    return replace(found, origin=f"{build.origin}; {len(facts)} facts of {file} over it")
+
+
+def agreeing(found: Iterable[Build], file: KernelFile | None) -> Iterator[Build]:
+    """Of layouts, those that contradict the facts of a kernel file least, in their order; all where it has none."""
+    facts = partial.of_set(file.facts) if file is not None else {}
+    if not facts:
+        yield from found
+        return
+    counted = [(partial.contradictions(published(base_of(build).name), facts), build) for build in found]
+    least = min((count for count, _ in counted), default=0)
+    yield from (build for count, build in counted if count == least)
+
+
 def base_of(build: Build) -> Build:
     """The layout that ships which a layout was mended from; the layout itself where it is none of these."""
     name = build.base or build.name
@@ -105,17 +157,20 @@ def by_pdb(guid: str, age: int) -> Build | None:
     entry = _read("pdbs").get(f"{guid}-{age}")
     if entry is None:
         return None
-    name, proved, _ = entry
+    name, proved, _, *other = entry
     origin = f"kernel PDB {guid}-{age}"
+    if other:
+        build = load(other[0])
+        return replace(build, origin=f"{origin}, {build.origin}")
     if not proved:
         origin += ", nearest layout known for it"
     return replace(load(name), estimated=not proved, origin=origin)
 
 
 def published_pdbs(name: str) -> Iterator[tuple[str, int]]:
-    """GUID and age of each PDB that is known to have exactly the layout with this name, in order."""
-    for pdb, (layout, proved, *_) in sorted(_read("pdbs").items()):
-        if layout == name and proved:
+    """GUID and age of each PDB known to have exactly the layout of this name, or its partial facts; in order."""
+    for pdb, (layout, proved, _, *other) in sorted(_read("pdbs").items()):
+        if (layout == name and proved) or other == [name]:
             guid, _, age = pdb.partition("-")
             yield guid, int(age)
 
@@ -140,7 +195,7 @@ def by_number(arch: str, number: int, revision: int | None = None) -> Build | No
     number = of_kernel(arch, number)
     entries = _index()[arch].get(str(number))
     if not entries:
-        return None
+        return next((_unsure(name) for name in _only_partial(arch).get(number, ())), None)
     if revision is None:
         return replace(load(entries[-1][0]), estimated=True, origin=f"build number {number}, update unknown")
     chosen = next((name for name, start in reversed(entries) if start <= revision), entries[0][0])
@@ -149,12 +204,32 @@ def by_number(arch: str, number: int, revision: int | None = None) -> Build | No
     return replace(load(chosen), estimated=later, origin=origin)
 
 
+@cache
+def _only_partial(arch: str) -> dict[int, list[str]]:
+    """Build numbers without a whole layout to those of partial facts, by name."""
+    whole = {int(number) for number in _index().get(arch, {})}
+    found: dict[int, list[str]] = {}
+    for name in partial.names():
+        number = partial.named(name).number
+        if name.startswith(f"{arch}-") and number not in whole:
+            found.setdefault(number, []).append(name)
+    return found
+
+
+@cache
+def _unsure(name: str) -> Build:
+    """A layout of partial facts for kernels that these are not known to be of."""
+    build = demoted(load(name))
+    words = f"build number {build.number}, of which only some facts are known, and not whether of this update"
+    return replace(build, origin=words)
+
+
 def without_pae(build: Build) -> bool:
     """Whether a 32-bit layout was made for kernels without PAE, whose page-table entries have half the width.
 
     What holds such entries (_SEGMENT) lies elsewhere in a kernel with PAE.
     """
-    return build.name in _index()["without PAE"]
+    return (build.base or build.name) in _index()["without PAE"]
 
 
 def nearest(arch: str, number: int) -> Iterator[Build]:
@@ -163,9 +238,13 @@ def nearest(arch: str, number: int) -> Iterator[Build]:
     The caller proves each against the memory before it believes one.
     """
     known = _index()[arch] if arch in KERNELS else {}
-    numbers = sorted((int(n) for n in known), key=lambda n: (abs(n - number), -n))
+    some = _only_partial(arch)
+    numbers = sorted({*map(int, known), *some}, key=lambda n: (abs(n - number), -n))
     for candidate in numbers:
-        for name, _ in reversed(known[str(candidate)]):
+        near = f"build {number} is not known, nearest is {candidate}, of which only some facts are"
+        for name in some.get(candidate, ()):
+            yield _unsure(name) if number == candidate else replace(_unsure(name), origin=near)
+        for name, _ in reversed(known.get(str(candidate), [])):
             yield replace(load(name), estimated=True, origin=f"build {number} is not known, nearest is {candidate}")
 
 
@@ -222,109 +301,3 @@ def from_types(types: Types, arch: str, number: int, origin: str) -> Build:
     if "_EPROCESS" not in sizes:
         raise LayoutError(f"{origin} describes no _EPROCESS, so it is not a Windows kernel's symbol table")
     return replace(_build(origin, arch, number, sizes, places, origin), types=types)
-
-
-def from_isf(isf: Mapping[str, Any], origin: str) -> Build:
-    """A layout from a Volatility symbol table (its JSON, already parsed).
-
-    Raises:
-        LayoutError: the table is not one of a Windows kernel.
-    """
-    try:
-        pointer = isf["base_types"]["pointer"]["size"]
-        sizes = {name: base["size"] for name, base in isf["base_types"].items()}
-        sizes |= {name: user["size"] for name, user in isf["user_types"].items()}
-        sizes |= {name: sizes[enum["base"]] for name, enum in isf.get("enums", {}).items()}
-        types = {
-            name: {
-                "size": user["size"],
-                "kind": "u" if user.get("kind") == "union" else "s",
-                "fields": {f: _isf_field(m, sizes, pointer, isf["base_types"]) for f, m in user["fields"].items()},
-            }
-            for name, user in isf["user_types"].items()
-        }
-        if pointer not in BY_POINTER_SIZE:
-            raise LayoutError(f"{origin} has pointers of {pointer} bytes")
-        for fields in types.values():
-            _lift_unnamed(types, fields)
-        build = replace(from_types(types, BY_POINTER_SIZE[pointer].name, 0, origin), pdb=_isf_pdb(isf))
-        _refuse_absurd(build)
-        for layout in LAYOUTS.values():
-            if layout in build:
-                build[layout].struct.sizeof()  # a place that cannot be is refused here, not when it is read
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
-        raise LayoutError(f"{origin} is not a Volatility symbol table: {error!r}") from None
-    return build
-
-
-def _isf_pdb(isf: Mapping[str, Any]) -> str:
-    """Name, GUID and age of the PDB that a symbol table says it was made of, empty where it says none."""
-    told = isf.get("metadata", {}).get("windows", {}).get("pdb", {})
-    names = (told.get("database"), told.get("GUID"), told.get("age"))
-    return "" if None in names else f"{names[0]} {str(names[1]).upper()}-{names[2]}"
-
-
-def _refuse_absurd(build: Build) -> None:
-    """Raise where a size or a place is no whole number, or larger than any structure is."""
-    for name, size in build.sizes.items():
-        numbers = [size]
-        for place in build.places[name].values():
-            numbers += [n for n in (place.offset, place.size, place.bit, place.bits) if n is not None]
-        if any(type(number) is not int or not 0 <= number <= SIZE_LIMIT for number in numbers):
-            raise LayoutError(f"{build.name} gives {name} sizes or offsets that no structure has")
-
-
-def _isf_field(
-    member: Mapping[str, Any], sizes: Mapping[str, int], pointer: int, base: Mapping[str, Any]
-) -> dict[str, Any]:
-    kind = member["type"]
-    plain: dict[str, Any] = {"offset": member["offset"]}
-    if kind["kind"] == "bitfield":
-        plain |= {"bit": kind["bit_position"], "bits": kind["bit_length"]}
-        kind = kind["type"]
-    return plain | {"type": _isf_type(kind, base), "size": _isf_size(kind, sizes, pointer)}
-
-
-def _isf_type(kind: Mapping[str, Any], base: Mapping[str, Any]) -> str:
-    """A type as the published facts write it: u32, _LIST_ENTRY, void*, enum:_NAME, u8[15]."""
-    after = ""
-    for _ in range(POINTERS):  # of pointers to pointers, arrays of arrays
-        if kind["kind"] == "pointer":
-            after, kind = "*" + after, kind["subtype"]
-        elif kind["kind"] == "array":
-            after, kind = f"[{int(kind['count'])}]{after}", kind["subtype"]
-        else:
-            break
-    name = str(kind.get("name", ""))
-    known = base.get(name)
-    if kind["kind"] == "function":
-        name = "func" if after else "func*"
-    elif kind["kind"] == "enum":
-        name = f"enum:{name}"
-    elif kind["kind"] == "base" and known is not None and known.get("kind") in ("int", "char", "bool", "float"):
-        letter = "f" if known["kind"] == "float" else "i" if known.get("signed") else "u"
-        name = f"{letter}{8 * int(known['size'])}"
-    return name + after
-
-
-def _isf_size(kind: Mapping[str, Any], sizes: Mapping[str, int], pointer: int) -> int:
-    if kind["kind"] in ("pointer", "function"):
-        return pointer
-    if kind["kind"] == "array":
-        return int(kind["count"]) * _isf_size(kind["subtype"], sizes, pointer)
-    return sizes.get(kind["name"], 0)
-
-
-def _lift_unnamed(types: Mapping[str, Any], structure: dict[str, Any]) -> None:
-    """Give a structure the members of its unnamed unions, as if they were its own."""
-    pending = [member for name, member in structure["fields"].items() if name.startswith("unnamed_")]
-    for _ in range(UNNAMED_LIMIT):
-        if not pending:
-            return
-        union = pending.pop()
-        for name, member in types.get(union["type"], {"fields": {}})["fields"].items():
-            lifted = member | {"offset": union["offset"] + member["offset"]}
-            if name.startswith("unnamed_"):
-                pending.append(lifted)
-            else:
-                structure["fields"].setdefault(name, lifted)

@@ -26,6 +26,7 @@ class KernelFile:
         size: SizeOfImage in its header, in bytes.
         pdb: GUID and age of its PDB as ``GUID-age``, empty where they are not known.
         known_by: what named the file, in words.
+        facts: number of the set of facts that is published of it; 0 where none is.
     """
 
     name: str
@@ -35,6 +36,7 @@ class KernelFile:
     size: int
     pdb: str
     known_by: str
+    facts: int = 0
 
     @property
     def five_levels(self) -> bool:
@@ -51,7 +53,7 @@ class KernelFile:
 
 @cache
 def _table() -> bytes:
-    """One line for each file, without its end: time stamp and size in hexadecimal, name, version, PDB."""
+    """One line for each file, without its end: time stamp and size in hexadecimal, name, version, PDB, set of facts."""
     return b"\n" + files("structs").joinpath("offsets", "kernels.tsv").read_bytes()
 
 
@@ -59,9 +61,11 @@ def _line(at: int, known_by: str) -> KernelFile:
     """The file whose line holds a place in the table."""
     table = _table()
     line = table[table.rfind(b"\n", 0, at) + 1 : table.find(b"\n", at)].decode("ascii")
-    timestamp, size, name, version, pdb = line.split("\t")
+    timestamp, size, name, version, pdb, facts = line.split("\t")
     build, revision = version.split(".")
-    return KernelFile(name, int(build), int(revision), int(timestamp, 16), int(size, 16), pdb, known_by)
+    return KernelFile(
+        name, int(build), int(revision), int(timestamp, 16), int(size, 16), pdb, known_by, int(facts or 0)
+    )
 
 
 def by_stamp(timestamp: int, size: int) -> KernelFile | None:
@@ -83,5 +87,5 @@ def by_pdb(guid: str, age: int) -> KernelFile | None:
         guid: 32 hexadecimal digits, capital letters.
         age: the PDB's age.
     """
-    at = _table().find(b"\t%s-%d\n" % (guid.encode("ascii", "replace"), age))
+    at = _table().find(b"\t%s-%d\t" % (guid.encode("ascii", "replace"), age))
     return None if at < 0 else _line(at, "PDB")

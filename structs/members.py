@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from structs.families import LAYOUTS
 from structs.layout import Build, MissingField
-from structs.mending import Mending
+from structs.mending import BETWEEN, Mending
 from structs.places import NEIGHBOUR, Place
 from structs.published import TRUNCATED, published
 from structs.symbols import Types, declared_member
@@ -74,8 +74,11 @@ class Member:
 
     @property
     def doubtful(self) -> bool:
-        """Whether its place rests on nothing better than the layout of another kernel."""
-        return self.source in DOUBTFUL
+        """Whether its place rests on nothing better than the layout of another kernel.
+
+        Fields that no declaration reads are many more, and of these some lay wrong between two that are known.
+        """
+        return self.source in DOUBTFUL or (self.source == BETWEEN and not self.declared)
 
 
 def types_of(build: Build) -> Types:

@@ -14,7 +14,7 @@ from process_anatomy.forge.cast.scenarios import EVERY
 from process_anatomy.forge.machine.containers import FORMATS
 from process_anatomy.forge.machine.forging import DEFAULT_BUILD, DEFAULT_SEED, forge
 from process_anatomy.forge.parts.image import Image
-from structs import builds
+from structs import builds, partial
 from structs.layout import LayoutError
 
 NAMES = {22621: "lab-win11-22621"}
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=Path("samples"), help="folder for the three files")
     parser.add_argument("--format", choices=sorted(FORMATS), default="bitmap", help="container of the memory")
     parser.add_argument("--scenario", choices=sorted(EVERY), default="lab", help="who runs")
-    parser.add_argument("--build", choices=builds.names(), default=DEFAULT_BUILD, metavar="LAYOUT",
+    parser.add_argument("--build", choices=[*builds.names(), *partial.names()], default=DEFAULT_BUILD, metavar="LAYOUT",
                         help="kernel layout, for instance x64-19041-0")  # fmt: skip
     parser.add_argument(
         "--pae",

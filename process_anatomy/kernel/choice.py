@@ -151,7 +151,7 @@ def likely(servicing: Servicing) -> Iterator[Build]:
 
 def others(servicing: Servicing) -> Iterator[Build]:
     """Layouts of all builds, the nearest first; all estimated."""
-    found = builds.nearest(servicing.arch, servicing.number or 0)
+    found = builds.agreeing(builds.nearest(servicing.arch, servicing.number or 0), servicing.file)
     if servicing.number is not None:
         return different(found)
     words = "the build number cannot be read; of all builds the layout of {} fits the memory best"

@@ -203,7 +203,7 @@ def _chosen(
             for layout in choices:
                 build = builds.with_entries(layout, space.mode.entry_size)
                 if build.estimated and layout is not isf:
-                    build = mended(build, servicing.code, number)
+                    build = mended(builds.of_file(build, servicing.file), servicing.code, number)
                 doubt = unfit(space, build, lead)
                 if doubt:
                     doubts.append(f"through {lead.found_by} and layout {build.name}: {doubt}")

@@ -13,6 +13,7 @@ from process_anatomy.memory.space import Addresses, Mask, Octets, Space
 from process_anatomy.memory.view import View
 from structs.kernel_files import KernelFile
 from structs.layout import Build
+from structs.mending import PARTIAL
 
 Found = TypeVar("Found")
 PID_LIMIT = 1 << 31
@@ -97,6 +98,8 @@ class Kernel:
     def layout(self) -> str:
         """How sure the layout is, and the kernel's file where it is known."""
         sure = "estimated" if self.build.estimated else "exact"
+        if PARTIAL in {source for told in self.build.sources.values() for source in told.values()}:
+            sure = "partial facts"
         return f"{sure}, {self.file}" if self.file else sure
 
     @property

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from process_anatomy.kernel.accessors import CodeWitness
 from structs import builds
+from structs.anchored import with_anchors
 from structs.layout import Build
-from structs.mending import BETWEEN, CODE, NEIGHBOUR, Anchor, mending, without_overlaps
+from structs.mending import BETWEEN, CODE, NEIGHBOUR, SOURCES, Anchor
 
 FARTHEST = 0x400
 """Bytes that a field moves from one build to the next at the most."""
@@ -28,37 +29,28 @@ def mended(build: Build, said: Iterable[CodeWitness], number: int | None = None)
     Returns:
         The same places where the code contradicts none.  Else the layout's origin says how many fields were moved.
     """
-    places, sizes = dict(build.places), dict(build.sizes)
-    sources, mendings = dict(build.sources), dict(build.mendings)
     whole = builds.base_of(build)
-    counts = {CODE: 0, BETWEEN: 0, NEIGHBOUR: 0}
+    anchors: dict[str, list[Anchor]] = {}
+    moved = False
     for name, by_field in _anchors(build, said).items():
-        at_first = whole.places[name]
-        anchors = {anchor.place: anchor for anchor in (build.mendings[name].anchors if name in build.mendings else ())}
+        at_first, now = whole.places[name], build.places[name]
         for field, by in by_field.items():
             if field in at_first:
-                more = by + build.places[name][field].offset - at_first[field].offset
-                anchors[at_first[field]] = Anchor(at_first[field], more, CODE)
-        mendings[name] = mending(anchors.values(), whole.number, number or build.number)
-        found = mendings[name].placed(at_first)
-        sources[name] = {field: source for field, (source, _) in found.items()}
-        if not any(by_field.values()):
-            continue
-        places[name] = without_overlaps(found)
-        sources[name] = {field: source for field, source in sources[name].items() if field in places[name]}
-        sizes[name] = max(sizes[name], *(place.offset + place.size for place in places[name].values()))
-        for field, (source, place) in found.items():
-            counts[source if source in counts else CODE] += place != build.places[name].get(field)
-    if not any(counts.values()):
-        return replace(build, sources=sources, mendings=mendings)
+                more = by + now[field].offset - at_first[field].offset
+                anchors.setdefault(name, []).append(Anchor(at_first[field], more, CODE))
+                moved = moved or by != 0
+    found = with_anchors(build, whole, anchors, number or build.number)
+    if not moved:
+        return replace(build, sources=found.sources, mendings=found.mendings)
+    counts = dict.fromkeys(SOURCES, 0)
+    for name in anchors:
+        for field, place in found.places[name].items():
+            counts[found.source(name, field)] += place != build.places[name].get(field)
     words = (
         f"{counts[CODE]} fields moved to where the kernel's own code looks for them, {counts[BETWEEN]} between these"
         f" with them, {counts[NEIGHBOUR]} beside these by a guess"
     )
-    return replace(
-        build, places=places, sizes=sizes, origin=f"{build.origin}; {words}", estimated=True, sources=sources,
-        mendings=mendings, _bound={},
-    )  # fmt: skip
+    return replace(found, origin=f"{build.origin}; {words}", estimated=True)
 
 
 def _anchors(build: Build, said: Iterable[CodeWitness]) -> dict[str, dict[str, int]]:

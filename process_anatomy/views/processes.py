@@ -130,7 +130,7 @@ VIEW = View(
         Column(
             "Layout",
             TEXT,
-            "exact where this kernel's layout is known, estimated where the nearest was used; then the kernel's file",
+            "exact, partial facts or estimated: how much of the layout is of this very kernel; then the kernel's file",
             "structs.builds",
         ),
         Column(

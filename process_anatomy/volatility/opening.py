@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from process_anatomy.memory.paging import Mode
     from process_anatomy.memory.physical import PhysicalMemory, Run
     from structs.layout import Build
-
+from structs.isf import from_isf
 
 FIVE_LEVELS = (
     "the page tables have five levels (LA57), which no layer of Volatility's reads: they are read by ours, and stock"
@@ -233,11 +233,10 @@ def read_isf(path: str) -> Build:
     import json
     import lzma
 
-    from structs import builds
     from structs.layout import LayoutError
 
     try:
         with lzma.open(path) if path.endswith(".xz") else open(path, "rb") as file:
-            return builds.from_isf(json.load(file), os.path.basename(path))
+            return from_isf(json.load(file), os.path.basename(path))
     except (OSError, ValueError, EOFError, RecursionError, lzma.LZMAError, LayoutError) as error:
         raise RequestError(f"cannot use the symbol table {path}: {error}") from None

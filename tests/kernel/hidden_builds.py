@@ -20,7 +20,7 @@ def hidden(image: Image, number: int) -> Kernel:
     nearest = builds.nearest
 
     def others(arch: str, wanted: int) -> Iterator[Build]:
-        return (build for build in nearest(arch, wanted) if build.number != number)
+        return (b for b in nearest(arch, wanted) if number not in (b.number, builds.base_of(b).number))
 
     with (
         mock.patch.object(builds, "by_pdb", return_value=None),

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from structs import builds
 from structs.families import LAYOUTS
+from structs.isf import from_isf
 from structs.layout import Build, MissingField
 from structs.members import OTHER_ENTRIES, Asked, UnknownName, asked, cut_short, members, types_of
 from structs.mending import BETWEEN, CODE, Anchor, mending
@@ -99,7 +100,7 @@ def lifted(table: dict[str, Any], structure: str) -> dict[str, Any]:
 def test_of_a_users_symbol_table_every_structure_is_known() -> None:
     """Those that no facts have as well, by the table's own words."""
     table = json.loads(lzma.decompress(TABLES[0].read_bytes()))
-    build = builds.from_isf(table, "mine.json")
+    build = from_isf(table, "mine.json")
     assert "BATTERY_REPORTING_SCALE" not in types_of(OWN)
     found = members(build, asked(build, "battery_reporting_scale"), 2)
     assert {each.source for each in found} == {SYMBOLS}

@@ -86,7 +86,7 @@ def test_no_other_view_reads_the_file() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.just("x64-1-1") | st.just("x64-2-1"), st.dictionaries(NAME, STRUCTURE, max_size=5)))
 def test_what_is_packed_is_unpacked(layouts: dict[str, dict[str, Any]]) -> None:
     text = zlib.decompress(packed(layouts))

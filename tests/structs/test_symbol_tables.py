@@ -13,6 +13,7 @@ import pytest
 
 from structs import builds
 from structs.families import LAYOUTS
+from structs.isf import from_isf
 from structs.layout import Build, LayoutError, Place
 from tests.strategies import declared
 
@@ -76,7 +77,7 @@ def miniature() -> dict[str, Any]:
 
 
 def test_a_symbol_table_gives_places_through_every_kind_of_type() -> None:
-    build = builds.from_isf(miniature(), "mini.json")
+    build = from_isf(miniature(), "mini.json")
     assert (
         build.arch,
         build.pointer_size,
@@ -103,7 +104,7 @@ def test_a_symbol_table_gives_places_through_every_kind_of_type() -> None:
 def test_the_pointers_of_a_symbol_table_tell_the_architecture() -> None:
     table = miniature()
     table["base_types"]["pointer"]["size"] = 4
-    build = builds.from_isf(table, "mini.json")
+    build = from_isf(table, "mini.json")
     assert (build.arch, build.pointer_size) == ("x86", 4)
     assert Place(0x40, 4) == build.places["_EPROCESS"]["UniqueProcessId"]
 
@@ -111,28 +112,28 @@ def test_the_pointers_of_a_symbol_table_tell_the_architecture() -> None:
 def test_a_member_of_the_structure_is_not_replaced_by_one_of_an_unnamed_union() -> None:
     table = miniature()
     table["user_types"]["_EPROCESS"]["fields"]["Cookie"] = {"offset": 0x20, "type": ULONG}
-    assert Place(0x20, 4) == builds.from_isf(table, "mini.json").places["_EPROCESS"]["Cookie"]
+    assert Place(0x20, 4) == from_isf(table, "mini.json").places["_EPROCESS"]["Cookie"]
 
 
 def test_unnamed_unions_that_hold_each_other_end() -> None:
     table = miniature()
     inner = table["user_types"]["__unnamed_2"]["fields"]
     inner["unnamed_0"] = {"offset": 0, "type": {"kind": "union", "name": "__unnamed_1"}}
-    assert Place(0x74, 4, 3, 1) == builds.from_isf(table, "mini.json").places["_EPROCESS"]["ProcessExiting"]
+    assert Place(0x74, 4, 3, 1) == from_isf(table, "mini.json").places["_EPROCESS"]["ProcessExiting"]
 
 
 def test_unnamed_unions_may_bear_the_same_name_at_two_levels() -> None:
     table = miniature()
     fields = table["user_types"]["__unnamed_1"]["fields"]
     fields["unnamed_0"] = fields.pop("unnamed_1")
-    assert Place(0x74, 4, 3, 1) == builds.from_isf(table, "mini.json").places["_EPROCESS"].get("ProcessExiting")
+    assert Place(0x74, 4, 3, 1) == from_isf(table, "mini.json").places["_EPROCESS"].get("ProcessExiting")
 
 
 def test_a_symbol_table_without_a_process_structure_is_refused() -> None:
     table = miniature()
     del table["user_types"]["_EPROCESS"]
     with pytest.raises(LayoutError, match=r"^mini\.json describes no _EPROCESS"):
-        builds.from_isf(table, "mini.json")
+        from_isf(table, "mini.json")
 
 
 @pytest.mark.parametrize("size", [0, 2, 16, "8", None])
@@ -140,13 +141,13 @@ def test_a_symbol_table_with_pointers_of_another_width_is_refused(size: Any) -> 
     table = miniature()
     table["base_types"]["pointer"]["size"] = size
     with pytest.raises(LayoutError, match=r"mini\.json has pointers of"):
-        builds.from_isf(table, "mini.json")
+        from_isf(table, "mini.json")
 
 
 @pytest.mark.parametrize("table", [{}, [], None, 7, "text", {"base_types": {}}, {"base_types": None, "user_types": 1}])
 def test_what_is_no_symbol_table_is_refused(table: Any) -> None:
     with pytest.raises(LayoutError, match=r"^mini\.json is not a Volatility symbol table"):
-        builds.from_isf(table, "mini.json")
+        from_isf(table, "mini.json")
 
 
 def paths(node: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -157,7 +158,7 @@ def paths(node: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 def outcome(table: Any) -> Build | LayoutError:
     try:
-        return builds.from_isf(table, "mini.json")
+        return from_isf(table, "mini.json")
     except LayoutError as error:
         return error
 
@@ -191,7 +192,7 @@ def test_a_symbol_table_with_values_of_the_wrong_type_is_refused_or_still_read()
 def test_a_real_symbol_table_gives_the_layout_that_ships_for_its_kernel(path: Path) -> None:
     with lzma.open(path, "rt", encoding="utf-8") as file:
         table = json.load(file)
-    built = builds.from_isf(table, path.name)
+    built = from_isf(table, path.name)
     guid, age = path.name.split(".")[0].split("-")
     shipped = builds.by_pdb(guid, int(age))
     assert shipped is not None
@@ -210,6 +211,6 @@ def test_a_real_symbol_table_gives_the_layout_that_ships_for_its_kernel(path: Pa
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.name.split(".")[0])
 def test_every_declared_structure_of_a_real_symbol_table_can_be_bound(path: Path) -> None:
     with lzma.open(path, "rt", encoding="utf-8") as file:
-        built = builds.from_isf(json.load(file), path.name)
+        built = from_isf(json.load(file), path.name)
     bound = declared(built)
     assert built.sizes == {structure.name: structure.struct.sizeof() for structure in bound}
