@@ -21,7 +21,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from structs import builds
+from structs import builds, partial
 from structs.machines import KERNELS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,7 +40,8 @@ WINDOWS = {
     7600: "7, Server 2008 R2", 7601: "7 SP1", 9200: "8, Server 2012", 9600: "8.1, Server 2012 R2", 10240: "10 1507",
     10586: "10 1511", 14393: "10 1607, Server 2016", 15063: "10 1703", 16299: "10 1709", 17134: "10 1803",
     17763: "10 1809, Server 2019", 18362: "10 1903, 1909", 19041: "10 2004 to 22H2", 20348: "Server 2022",
-    22000: "11 21H2", 22621: "11 22H2, 23H2", 26100: "11 24H2, Server 2025",
+    22000: "11 21H2", 22621: "11 22H2, 23H2", 25398: "Server 23H2", 26100: "11 24H2, 25H2, Server 2025",
+    28000: "11 26H1", 29531: "previews after 26H1",
 }  # fmt: skip
 """Build number to the release that it is of."""
 ELSEWHERE = {"sample": "x64-22621", "winxp-2600-pae": "x86-2600", "forged": "x64-22621"}
@@ -51,7 +52,11 @@ Made by `python scripts/write_coverage.py` from the layouts that ship and from t
 that prove the cell, each a link to where they are. An empty cell is not known to be wrong; nothing here proves it.
 
 - **layouts**: how many of this build ship; which one applies is told by PDB, by revision, or by how well it fits
-  ([windows.anatomy.selfcheck](selfcheck.md)).
+  ([windows.anatomy.selfcheck](selfcheck.md)). Those of partial facts have some sizes and offsets of that very kernel,
+  and all else from a neighbour. Which field of each build is proved by whom, and how often that was right, is measured
+  [there](selfcheck.md#a-build-that-nobody-knows); `windows.anatomy.dt` says it of each field (Source). The four
+  kernels whose public PDB has no types, which no tool that needs symbols opens, are known by name and read as well:
+  17763.2867, 19041.4957, 26100.1455 and 26100.3476 ([proved](../tests/kernel/test_kernels_without_types.py)).
 - **forged image**: an image of this build is forged, and read back as its answer key says.
 - **foreign image**: an image of an independent generator is reported as its answer key says.
 - **agrees with stock Volatility**, **agrees with MemProcFS**: the same rows, on forged or foreign images.
@@ -130,10 +135,13 @@ def page(proofs: Proofs) -> str:
     for number, release in WINDOWS.items():
         for arch in KERNELS:
             layouts = sum(name.startswith(f"{arch}-{number}-") for name in builds.names())
-            if layouts:
+            part = sum(name.startswith(f"{arch}-{number}-") for name in partial.names())
+            if layouts or part:
                 told = proofs.get(f"{arch}-{number}", {})
                 cells = [cell(told.get(kind, {})) for kind in KINDS]
-                layout = f"[{layouts}](../tests/structs/test_builds.py)"
+                whole = f"[{layouts}](../tests/structs/test_builds.py)" if layouts else ""
+                some = f"[{part} of partial facts](../tests/structs/test_partial.py)" if part else ""
+                layout = ", ".join(filter(None, (whole, some)))
                 lines.append(f"| {release} | {number} | {arch} | {layout} | " + " | ".join(cells) + " |")
     totals = {kind: sum(bool(told.get(kind)) for told in proofs.values()) for kind in KINDS}
     counts = ", ".join(f"{KINDS[kind]} {count}" for kind, count in totals.items())
