@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from process_anatomy.forge import Image
+from process_anatomy.forge import LAB, Image, forge
 from process_anatomy.kernel.compression import NONE, compression_store
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
@@ -21,7 +22,7 @@ from process_anatomy.memory.view import addresses_of
 from structs import store
 from structs.layout import Build
 from structs.store import B_TREE, SMKM_STORE, SMKM_STORE_MGR, ST_PAGE_RECORD
-from tests.compression import GENERATIONS, kernel, pages, stored
+from tests.compression import GENERATIONS, SHARE, kernel, pages, stored
 from tests.walk.damaged import Editor, kernel_of
 
 pytest.importorskip("pyfwnt", reason="the library that decompresses Xpress is not installed")
@@ -94,11 +95,17 @@ def test_keys_and_the_place_of_the_manager_are_those_of_the_truth(build: str) ->
 
 def test_a_kernel_without_a_store_is_asked_once_and_has_none() -> None:
     """A machine without compressed pages: nothing in its variables leads to a manager."""
-    from process_anatomy.forge import forge
-
     image = forge(build="x64-19041-0")
     assert compression_store(kernel_of(image)) == NONE
     assert store.layouts("x64", 10586) is None
+
+
+@pytest.mark.parametrize(("build", "share"), [("x64-10240-16384", SHARE), ("x86-19041-0", SHARE), (BUILD, 1.5)])
+def test_what_has_no_store_that_is_known_is_not_forged_with_one(build: str, share: float) -> None:
+    """An older Windows, another processor, and more than all of the pages."""
+    cast = tuple(actor for actor in LAB.cast if actor.pid in {4, 388})
+    with pytest.raises(ValueError, match=r"no compression store|no share"):
+        forge(replace(LAB, cast=cast, compressed=share), build=build)
 
 
 def test_pages_that_are_alike_share_a_record_and_chance_is_stored_as_it_is() -> None:

@@ -51,6 +51,20 @@ OWN_PAGES = 4
 """Pages of their own that some processes get: chance, which cannot be compressed, and three that are alike."""
 
 
+def layouts_for(build: Build, share: float) -> Build:
+    """The layouts of a kernel's store.
+
+    Raises:
+        ValueError: none is known for this kernel, or there is no such share of the private pages.
+    """
+    layouts = store.layouts(build.arch, build.number)
+    if layouts is None:
+        raise ValueError(f"{build.name} has no compression store that is known")
+    if not 0 < share <= 1:
+        raise ValueError(f"{share} is no share of the private pages")
+    return layouts
+
+
 def regions(area: int) -> list[Region]:
     """The ranges of the process that the stores' regions lie in."""
     return [Region(area, REGIONS * REGION, READ_WRITE, "compressed pages", commit=REGIONS * REGION // PAGE)]
@@ -84,10 +98,7 @@ class CompressedPages:
     """
 
     def __init__(self, objects: ObjectManager, entries: Entries, owner: Process, share: float) -> None:
-        layouts = store.layouts(objects.build.arch, objects.build.number)
-        if layouts is None:
-            raise ValueError(f"build {objects.build.number} has no compression store that is known")
-        self.layouts: Build = layouts
+        self.layouts = layouts_for(objects.build, share)
         self.objects, self.entries, self.owner, self.share = objects, entries, owner, share
         self.build, self.dice, self.pool = objects.build, objects.dice, objects.nonpaged
         self.new = self.build.number >= UNNUMBERED

@@ -109,6 +109,7 @@ class _Machine:
     def __init__(self, scenario: Scenario, seed: int, build: Build, pae: bool | None, five_levels: bool) -> None:
         scenario = replace(scenario, cast=cast_for(build, scenario.cast))
         if scenario.compressed:
+            compression.layouts_for(build, scenario.compressed)
             scenario = replace(scenario, cast=with_compression(scenario.cast))
         mode = mode_of(build, pae, five_levels)
         build = builds.with_entries(complete(build), mode.entry_size)
