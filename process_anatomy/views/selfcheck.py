@@ -9,6 +9,7 @@ from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Col
 
 if TYPE_CHECKING:
     from process_anatomy.walk.across.tables import Tables
+    from structs.layout import Build
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -26,6 +27,7 @@ def rows(request: Request) -> Iterator[Row]:
             "Passed": proof.passed,
             "Failed": proof.failed,
             "Unreadable": proof.unreadable,
+            "Source": rests_on(build),
             "Explanation": explain(verdict_row, proof, build.name, tables.kernel.file),
         },
     )
@@ -44,10 +46,29 @@ def rows(request: Request) -> Iterator[Row]:
                 "Failed": check.failed,
                 "Unreadable": check.unreadable,
                 "FirstFailure": check.first,
+                "Source": build.source(check.structure, check.field) if place else None,
                 "Problems": (check.problem,) if check.problem else (),
                 "Explanation": explain(check_row, check, explain.library),
             },
         )
+
+
+def rests_on(build: Build) -> str:
+    """How many fields of a layout rest on what, the surest first, in words; without those that are proved first."""
+    from collections import Counter
+
+    from structs.mending import SOURCES
+    from structs.places import FACTS, SYMBOLS
+
+    surest_first = (FACTS, SYMBOLS, *SOURCES)
+    counts = Counter(
+        build.source(structure, field)
+        for structure, fields in build.places.items()
+        if structure not in build.natural
+        for field in fields
+    )
+    order = sorted(counts, key=surest_first.index)
+    return ", ".join(f"{source} {counts[source]}" for source in order)
 
 
 def doubt(tables: Tables) -> str:
@@ -108,6 +129,12 @@ VIEW = View(
             "process_anatomy.kernel.selfproof",
         ),
         Column(
+            "Source",
+            TEXT,
+            "what the field's place rests on, as in dt; of the first row, how many fields of the layout rest on what",
+            "structs.mending",
+        ),
+        Column(
             "Problems",
             TEXTS,
             "what speaks against the layout, or against some of the objects",
@@ -121,6 +148,7 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    version=(1, 1, 0),
     by_process=False,
     doubt=doubt,
     process="",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import pytest
 from process_anatomy.forge import LAB, Image, forge
 from process_anatomy.kernel.kernel import Kernel
 from process_anatomy.kernel.selfproof import Verdict
+from process_anatomy.views.image import Image as Whole
 from process_anatomy.walk.across.selfcheck import trust
 from process_anatomy.walk.processes.listed import processes
 from structs import builds, kernel_files
@@ -47,6 +49,11 @@ def test_a_kernel_whose_pdb_has_partial_facts_is_read_by_them(name: str) -> None
     assert source("_EPROCESS", "VadRoot") == source("_EPROCESS", "ObjectTable") == PARTIAL
     assert source("_EPROCESS", "Session") in (BETWEEN, NEIGHBOUR)
     assert source("_MMVAD_SHORT", "StartingVpn") == NEIGHBOUR
+    first, *checks = Whole(kernel).view("selfcheck")
+    assert re.fullmatch(rf"{CODE} \d+, {PARTIAL} \d+, {BETWEEN} \d+, {NEIGHBOUR} \d+", first["Source"])
+    told = {(row["Structure"], row["Field"]): row["Source"] for row in checks if row["Place"] is not None}
+    assert told["_EPROCESS", "VadRoot"] == PARTIAL
+    assert told == {(structure, field): source(structure, field) for structure, field in told}
 
 
 @pytest.mark.proves("forged")

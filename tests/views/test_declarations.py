@@ -76,7 +76,8 @@ COLUMNS = {
     " EntryPoint EntrySection Sections VadProtection Imphash Imports Exports PdbPath PdbGuid CompanyName FileVersion"
     " OriginalFilename RichHash Mitigations Pages PagesMissing File_output Problems Explanation",
     "dt": "Structure Offset Field Type Value Address Meaning Symbol Size Source Problems Explanation",
-    "selfcheck": "Check Result Structure Field Place Space Passed Failed Unreadable FirstFailure Problems Explanation",
+    "selfcheck": "Check Result Structure Field Place Space Passed Failed Unreadable FirstFailure Source Problems"
+    " Explanation",
     "explain": "Term Kind Title Explanation Analogy Command Source",
 }
 """What each view has been promised to hold, in order; an underscore stands for a space."""
