@@ -142,7 +142,7 @@ def test_a_request_that_makes_no_sense_is_answered_in_one_line(sample: Image) ->
     """What is wrong, and what there is instead."""
     for wrong, what in (
         (lambda: sample.view("weather"), "there is no view 'weather'"),
-        (lambda: sample.view("vads", colour="red"), "vads has no option colour; it has none"),
+        (lambda: sample.view("vads", colour="red"), "vads has no option colour; it has mapped"),
         (lambda: sample.view("handles", kind="x"), "handles has no option kind; it has type"),
         (lambda: sample.view("vads", explain="loudly"), "explain is one of off, brief, full, analogy"),
         (lambda: sample.view("selfcheck", pid=4), "takes no pid"),

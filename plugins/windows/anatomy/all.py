@@ -7,7 +7,7 @@ from process_anatomy.volatility import Anatomy
 
 
 class All(Anatomy, interfaces.plugins.PluginInterface):
-    """Writes every view of the image to a file of its own, for programs, in one run.
+    """Writes every view of the image to a file of its own, for programs, from tables that are walked once.
 
     The folder is the one that -o names; --format chooses jsonl, csv or parquet.
     """
