@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "samples" / "lab-win11-22621.dmp"
 SYMBOLS = ROOT / "samples" / "symbols"
 VOLATILITY = "volatility3==2.28.2"
-DEPENDENCIES = ("numpy", "construct", "pefile", "iced-x86", "tomli", "setuptools", "wheel")
+DEPENDENCIES = (
+    "numpy", "construct", "pefile", "iced-x86", "click", "libfwnt-python", "lz4", "tomli", "setuptools", "wheel",
+)  # fmt: skip
 """Of Volatility and of ours, and what builds a checkout of Volatility."""
 PROCESS = ("--pid", "5212")
 TIMEOUT = 300.0

@@ -257,7 +257,9 @@ def with_entries(build: Build, size: int) -> Build:
     Source: the two kernels of Windows 7 among the layouts (x86-7601-23418 without PAE, x86-7601-24000 with it), which
     differ in nothing else that is declared; a C compiler's alignment.
     """
-    build = replace(build, other_entries=size == 8 and build.pointer_size == 4 and without_pae(build))
+    other = size == 8 and build.pointer_size == 4 and without_pae(build)
+    if other != build.other_entries:
+        build = replace(build, other_entries=other)
     segment = build.places.get(SEGMENT.name, {})
     template = segment.get("SegmentPteTemplate")
     if template is None or template.size == size:

@@ -38,7 +38,8 @@ def test_info_says_which_windows_and_how_that_is_known(capsys: Capture) -> None:
     assert (told["build"], told["architecture"], told["processes"]) == (22621, "x64", 29)
 
 
-def test_show_without_a_name_leads_with_what_does_not_fit(capsys: Capture) -> None:
+def test_show_without_a_name_leads_with_what_does_not_fit(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     status, out, err = asked(capsys, "show", SAMPLE)
     assert status == DONE
     assert out.startswith("findings: ")

@@ -40,7 +40,7 @@ def known(image: Image) -> set[Key]:
     return accusations(judged(kernel_of(image)))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(missing=st.sets(st.integers(0, 1 << 16), min_size=1, max_size=120))
 def test_pages_that_are_missing_never_accuse_anybody(missing: set[int], image: Image, known: set[Key]) -> None:
     """Whatever is left out of an image, nothing above info is told but what the whole image tells, and smear."""

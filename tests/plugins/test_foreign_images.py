@@ -37,7 +37,7 @@ LAYOUTS = {
     "srv2019-17763": "exact, ntoskrnl 17763.5576",
     "srv2016-14393": "exact, ntoskrnl 14393.5921",
     "winxp-2600-pae": "exact",
-    "win7-7601-x86-pae": "estimated",
+    "win7-7601-x86-pae": "partial facts",
 }
 """Of each image, how sure the layout is, and the file that the kernel's PDB is of."""
 TOO_STRONG = {"win7-7601-x86-pae"}

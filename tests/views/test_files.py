@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -62,6 +62,7 @@ def written(name: str, rows: list[dict[str, Any]]) -> bytes:
     return file.getvalue()
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_json_lines_are_rows_of_the_schema(rows: list[dict[str, Any]]) -> None:
     validator = jsonschema.Draft202012Validator(json_schema(VIEW, absent=True))
@@ -75,6 +76,7 @@ def test_json_lines_are_rows_of_the_schema(rows: list[dict[str, Any]]) -> None:
             assert row[name] == (None if isinstance(cells[name], Absent) else cells[name])
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_parquet_holds_every_number_whole(rows: list[dict[str, Any]]) -> None:
     """64 bits without a sign, and below zero; half a surrogate pair does not end the file."""
@@ -85,6 +87,7 @@ def test_parquet_holds_every_number_whole(rows: list[dict[str, Any]]) -> None:
     assert [row["at"] for row in found] == [None if isinstance(c["at"], Absent) else c["at"] for c in rows]
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_no_cell_of_csv_is_a_formula(rows: list[dict[str, Any]]) -> None:
     heading, *found = csv.reader(io.StringIO(written("csv", rows).decode("utf-8"), newline=""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from process_anatomy.views import views
@@ -51,6 +51,7 @@ def test_every_value_and_reason_keeps_its_column(view: View) -> None:
     assert (row["image"], row["captured"]) == ORIGIN
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 4)))
 def test_a_row_names_the_one_that_it_lies_under(depths: list[int]) -> None:
     """The last row before it that is less deep; the numbers are those of the order."""

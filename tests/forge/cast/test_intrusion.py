@@ -11,7 +11,9 @@ import pytest
 
 from process_anatomy.forge import INTRUSION, Image, forge
 from process_anatomy.forge.__main__ import write_all
+from process_anatomy.forge.cast.older import cast_for
 from process_anatomy.forge.traces.table import TRACES
+from structs.builds import load
 from tests.conftest import Vol
 from tests.walk.damaged import listed_truth
 
@@ -33,7 +35,9 @@ def path(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_misfit_is_in_the_cast() -> None:
-    assert {misfit for actor in INTRUSION.cast for misfit in actor.misfits} == TRACES.keys()
+    """As the newest Windows of the layouts shows it: there a loader is blinded too."""
+    cast = cast_for(load("x64-26100-1742"), INTRUSION.cast)
+    assert {misfit for actor in cast for misfit in actor.misfits} == TRACES.keys()
 
 
 def test_memprocfs_lists_the_processes_of_the_answer_key(

@@ -92,7 +92,7 @@ def test_a_fact_on_a_missing_page_is_absent_with_the_address() -> None:
         assert (fact.kind, f"{BASE + 0x5000:#x}" in fact.reason) == (Kind.UNREADABLE, True)
 
 
-@settings(max_examples=150, deadline=2000)
+@settings(max_examples=150, deadline=None)
 @given(
     content=st.binary(min_size=64, max_size=0x2000),
     places=st.dictionaries(st.integers(0, 15), st.tuples(st.integers(0, 0x2800), st.integers(0, 1 << 32 - 1))),
@@ -103,7 +103,7 @@ def test_any_bytes_behind_a_header_give_facts_or_reasons(content: bytes, places:
     assert facts.machine == "x64"
 
 
-@settings(max_examples=100, deadline=2000)
+@settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.integers(0x80, 0x300), st.integers(0, 255), max_size=40), st.binary(max_size=0x200))
 def test_any_header_is_an_image_or_is_refused(changes: dict[int, int], start: bytes) -> None:
     """`PeImage` raises `ValueError` alone, over a valid header with changes and over noise."""
