@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from process_anatomy.command.opened import FORMATS, LEVELS
 from process_anatomy.command.statuses import DONE, FAILED, PARTLY
 
 if TYPE_CHECKING:
     from process_anatomy.fleet.case import Outcome
 
 MEGABYTE = 1 << 20
-FORMATS = ("parquet", "jsonl", "csv", "sqlite")
 
 
 @click.command()
@@ -25,7 +25,7 @@ FORMATS = ("parquet", "jsonl", "csv", "sqlite")
 )
 @click.option("--format", "form", type=click.Choice(FORMATS), default="parquet", help="What the files are (parquet).")
 @click.option("--view", "views", multiple=True, metavar="VIEW", help="Only this view; may be repeated.")
-@click.option("--explain", type=click.Choice(["off", "brief", "full", "analogy"]), default="off", help="As for export.")
+@click.option("--explain", type=click.Choice(LEVELS), default="off", help="As for export.")
 @click.option("--no-hash", is_flag=True, help="Name images by their path, not by their SHA-256.")
 @click.option("--workers", type=click.IntRange(1, 1024), metavar="N", help="Images side by side (one a processor).")
 @click.option("--timeout", type=click.FloatRange(1, 1e6), default=3600, metavar="SECONDS", help="For an image (3600).")

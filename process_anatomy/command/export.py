@@ -7,10 +7,8 @@ from pathlib import Path
 
 import click
 
-from process_anatomy.command.opened import of_image, of_rows, opened, status_of, tell
+from process_anatomy.command.opened import FORMATS, of_image, of_rows, opened, status_of, tell
 from process_anatomy.command.statuses import DONE, PARTLY
-
-FORMATS = ("jsonl", "csv", "parquet", "sqlite")
 
 
 @click.command()

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from datetime import datetime
 
-from process_anatomy.views.declaration import ADDRESS, Column, View
+from process_anatomy.views.declaration import Column, View
 from process_anatomy.views.records import Record, Value
 
 EXPLANATION = "Explanation"
@@ -38,14 +38,10 @@ def lines(view: View, row: Record, width: int) -> Iterator[str]:
 
 def _text(value: Value, column: Column) -> str:
     """A cell as people read it, empty where there is nothing."""
-    if value is None:
-        return ""
-    if isinstance(value, list):
-        return column.separator.join(value)
+    from process_anatomy.views.files import cell_text
+
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int) and (column.kind is ADDRESS or column.hexadecimal):
-        return f"{value:#x}"
-    return str(value)
+    return cell_text(value, column)

@@ -11,12 +11,17 @@ import click
 
 from process_anatomy.command.statuses import DONE, FOUND, NOT_TRUSTED
 from process_anatomy.errors import RequestError
+from process_anatomy.views import all as all_views
+from process_anatomy.views.findings import SEVERITIES
 
 if TYPE_CHECKING:
     from process_anatomy.views.image import Image
 
 Command = Callable[..., int]
-SEVERITIES = ("info", "low", "medium", "high", "critical")
+FORMATS = (*all_views.FORMATS, "sqlite")
+"""What exports are written as."""
+LEVELS = ("off", "brief", "full", "analogy")
+"""How much rows may say of themselves."""
 
 
 def _number(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
@@ -54,9 +59,7 @@ def of_rows(command: Command) -> Command:
         click.option(
             "--fail-on", type=click.Choice(SEVERITIES), help="End with status 5 where a finding is as severe, or more."
         ),
-        click.option(
-            "--explain", type=click.Choice(["off", "brief", "full", "analogy"]), help="How much rows say of themselves."
-        ),
+        click.option("--explain", type=click.Choice(LEVELS), help="How much rows say of themselves."),
         click.option(
             "--pid", "pids", callback=_pids, multiple=True, metavar="PID[,PID…]", help="Only these processes."
         ),

@@ -17,7 +17,7 @@ from process_anatomy.command.query import query
 from process_anatomy.command.samples import samples
 from process_anatomy.command.schema import schema
 from process_anatomy.command.show import show
-from process_anatomy.command.statuses import DONE, FAILED, INTERRUPTED, MISUSED
+from process_anatomy.command.statuses import FAILED, INTERRUPTED, MISUSED
 from process_anatomy.errors import Error, RequestError
 
 NAME = "anatomy"
@@ -84,4 +84,4 @@ def _say(message: str, status: int, who: str = NAME) -> int:
     return status
 
 
-__all__ = ["DONE", "cli", "main"]
+__all__ = ["cli", "main"]

@@ -177,11 +177,10 @@ def batch(
     meant = list(found(paths))
     for one in meant:
         known = one if isinstance(one, Outcome) else earlier(one, case, terms)
-        if isinstance(one, Outcome) or known is not None:
-            assert known is not None
+        if known is not None:
             outcomes.append(known)
             tell(known, len(outcomes), len(meant))
-        else:
+        elif isinstance(one, Path):
             waiting[submit(exported, str(one), str(case / IMAGES / folder_name(one)), terms)] = one
     try:
         for future in as_completed(waiting):

@@ -22,6 +22,7 @@ from process_anatomy.filetime import moment
 from process_anatomy.fleet.facts import facts
 from process_anatomy.fleet.sqlite import write_table
 from process_anatomy.fleet.versions import versions
+from process_anatomy.samples.verify import OURS, digests
 from process_anatomy.views.files import WRITERS
 from process_anatomy.views.flat import Origin, flat, flat_records
 from process_anatomy.views.image import Image
@@ -30,7 +31,6 @@ from process_anatomy.walk.processes.captured import captured
 SQLITE = "sqlite"
 FORMATS = (*WRITERS, SQLITE)
 MANIFEST = "manifest.json"
-CHUNK = 1 << 22
 Step = Callable[[str, int, int], None]
 """Told the name of a view, its number, and how many there are, before it is written."""
 
@@ -73,19 +73,10 @@ class Asked:
     overwrite: bool = False
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(CHUNK):
-            digest.update(part)
-    return digest.hexdigest()
-
-
 def image_id(path: Path, hashed: bool) -> str:
     """What rows call an image: by the hash of its content, or of its path, which costs nothing."""
     if hashed:
-        return f"sha256:{sha256(path)}"
+        return f"{OURS}:{digests(path, [OURS])[OURS]}"
     return f"path:{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:32]}"
 
 

@@ -76,15 +76,19 @@ def _parts(rows: Iterable[Record]) -> Iterator[list[Record]]:
 
 
 def _cell(value: Any, column: Column) -> str:
+    text = value.isoformat() if isinstance(value, datetime) else cell_text(value, column)
+    return harmless(text) if isinstance(value, (str, list)) else text
+
+
+def cell_text(value: Any, column: Column) -> str:
+    """A cell as one text, empty where there is nothing: numbers that are read by their bits are hexadecimal."""
     if value is None:
         return ""
     if isinstance(value, list):
-        return harmless(column.separator.join(value))
-    if isinstance(value, datetime):
-        return value.isoformat()
+        return column.separator.join(value)
     if isinstance(value, int) and (column.kind is ADDRESS or column.hexadecimal):
         return f"{value:#x}"
-    return harmless(value) if isinstance(value, str) else str(value)
+    return str(value)
 
 
 def harmless(text: str) -> str:
