@@ -44,6 +44,15 @@ class Kind(Enum):
 INTEGER, ADDRESS, TEXT, BOOLEAN, TIME, TEXTS = Kind
 
 
+class Moment(Enum):
+    """What happened at the time that a column holds, as a verb of what the row is about."""
+
+    CREATED = "created"
+    ENDED = "ended"
+    LOADED = "loaded"
+    EXPIRES = "expires"
+
+
 class Column(NamedTuple):
     """A column of a view.
 
@@ -57,6 +66,7 @@ class Column(NamedTuple):
         signed: its numbers may be below zero; all others fit 64 bits without a sign.
         separator: stands between its texts where a list becomes one line.
         empty: what a list without texts is as one line; ``None`` where that says nothing.
+        moment: what happened at its times, for timelines; ``None`` where another view is the one to tell.
     """
 
     name: str
@@ -68,6 +78,7 @@ class Column(NamedTuple):
     signed: bool = False
     separator: str = "; "
     empty: str | None = None
+    moment: Moment | None = None
 
 
 class Option(NamedTuple):
@@ -189,6 +200,8 @@ class View:
             where it is left out.
         process: the column with the name of the process that a row is about, empty where no column has it.
         address: the column with the address of what a row is about, empty where no column has one.
+        thing: what a row is about, in one word, where something happened to it at a time.
+        known_by: the columns that tell which one of its process it is.
     """
 
     name: str
@@ -203,6 +216,8 @@ class View:
     doubt: Callable[[Tables], str] | None = None
     process: str = "Process"
     address: str = "Offset"
+    thing: str = ""
+    known_by: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

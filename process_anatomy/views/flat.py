@@ -45,7 +45,8 @@ def flat(view: View) -> View:
     """A view with the columns of rows for programs."""
     alike = _alike(view)
     own = tuple(column._replace(name=alike.get(column.name, column.name)) for column in view.columns)
-    return replace(view, columns=(*LEADING, *own))
+    process, address = alike.get(view.process, ""), alike.get(view.address, "")
+    return replace(view, columns=(*LEADING, *own), process=process, address=address)
 
 
 def _alike(view: View) -> dict[str, str]:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, Column, Request, Row, View
+from process_anatomy.views.declaration import (
+    ADDRESS,
+    BOOLEAN,
+    INTEGER,
+    TEXT,
+    TEXTS,
+    TIME,
+    Column,
+    Moment,
+    Request,
+    Row,
+    View,
+)
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -87,7 +99,9 @@ VIEW = View(
             "_LDR_DATA_TABLE_ENTRY.ObsoleteLoadCount",
             signed=True,
         ),
-        Column("LoadTime", TIME, "when the module was loaded (UTC)", "_LDR_DATA_TABLE_ENTRY.LoadTime"),
+        Column(
+            "LoadTime", TIME, "when the module was loaded (UTC)", "_LDR_DATA_TABLE_ENTRY.LoadTime", moment=Moment.LOADED
+        ),
         Column(
             "InLoad",
             BOOLEAN,
@@ -191,4 +205,6 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    thing="module",
+    known_by=("Path", "Base"),
 )

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, Column, Request, Row, View
+from process_anatomy.views.declaration import (
+    ADDRESS,
+    BOOLEAN,
+    INTEGER,
+    TEXT,
+    TEXTS,
+    TIME,
+    Column,
+    Moment,
+    Request,
+    Row,
+    View,
+)
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -86,8 +98,14 @@ VIEW = View(
             "_EPROCESS.Session; _MM_SESSION_SPACE.SessionId",
         ),
         Column("Wow64", BOOLEAN, "whether it is a 32-bit process on 64-bit Windows", "_EPROCESS.WoW64Process"),
-        Column("CreateTime", TIME, "when the process was created (UTC)", "_EPROCESS.CreateTime"),
-        Column("ExitTime", TIME, "when the process ended (UTC); empty while it runs", "_EPROCESS.ExitTime"),
+        Column("CreateTime", TIME, "when the process was created (UTC)", "_EPROCESS.CreateTime", moment=Moment.CREATED),
+        Column(
+            "ExitTime",
+            TIME,
+            "when the process ended (UTC); empty while it runs",
+            "_EPROCESS.ExitTime",
+            moment=Moment.ENDED,
+        ),
         Column("DTB", ADDRESS, "the physical address of the root of its page tables", "_KPROCESS.DirectoryTableBase"),
         Column(
             "PEB",
@@ -149,4 +167,6 @@ VIEW = View(
     rows=rows,
     process="ImageFileName",
     address="Offset(V)",
+    thing="process",
+    known_by=("ImagePath",),
 )

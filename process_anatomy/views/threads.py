@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, TIME, Column, Request, Row, View
+from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, TIME, Column, Moment, Request, Row, View
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -91,8 +91,14 @@ VIEW = View(
             "the file or driver that the Win32StartAddress lies in; empty where there is none",
             "VAD tree; PsLoadedModuleList",
         ),
-        Column("CreateTime", TIME, "when the thread was created (UTC)", "_ETHREAD.CreateTime"),
-        Column("ExitTime", TIME, "when the thread ended (UTC); empty while it has not", "_ETHREAD.ExitTime"),
+        Column("CreateTime", TIME, "when the thread was created (UTC)", "_ETHREAD.CreateTime", moment=Moment.CREATED),
+        Column(
+            "ExitTime",
+            TIME,
+            "when the thread ended (UTC); empty while it has not",
+            "_ETHREAD.ExitTime",
+            moment=Moment.ENDED,
+        ),
         Column("Process", TEXT, "the short name of the process that the thread runs in", "_EPROCESS.ImageFileName"),
         Column("Name", TEXT, "what the program called the thread; empty where it did not", "_ETHREAD.ThreadName"),
         Column("State", TEXT, "what the thread is doing: running, waiting, ended ...", "_KTHREAD.State"),
@@ -206,4 +212,6 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    thing="thread",
+    known_by=("TID", "Name", "Win32StartPath"),
 )

@@ -13,6 +13,7 @@ from process_anatomy.views.declaration import (
     TEXTS,
     TIME,
     Column,
+    Moment,
     Option,
     Request,
     Row,
@@ -319,6 +320,7 @@ VIEW = View(
             TIME,
             "when the token would run out (UTC); empty for never, which is usual",
             "_TOKEN.ExpirationTime",
+            moment=Moment.EXPIRES,
         ),
         Column(
             "Problems",
@@ -339,4 +341,6 @@ VIEW = View(
             "user", TEXT, "Only tokens of users with this in their name or SID", columns=("Account", "UserName", "User")
         ),
     ),
+    thing="token",
+    known_by=("TID", "User", "Account"),
 )

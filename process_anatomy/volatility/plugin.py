@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import Any, ClassVar
 
 from volatility3.framework import constants, interfaces, renderers
@@ -27,6 +28,7 @@ from process_anatomy.volatility.options import (
     requirement,
 )
 from process_anatomy.volatility.terminal import SHELL, of_command_line, show_every_letter
+from process_anatomy.volatility.timeline import OverView, timeline
 from process_anatomy.volatility.trust import MARK, NOT_TRUSTED, end_with, marked
 
 log = logging.getLogger("volatility3.plugins.windows.anatomy")
@@ -44,7 +46,7 @@ class CommandError(PluginError, SystemExit):
         self.code = message
 
 
-class Anatomy:
+class Anatomy(metaclass=OverView):
     """A plugin over a view: it derives from this and from Volatility's ``PluginInterface``, and names its view."""
 
     _required_framework_version = (2, 0, 0)
@@ -95,18 +97,37 @@ class Anatomy:
             raise kind(f"windows.anatomy.{self.view.name}: {safe_text(str(error))}") from None
         return grid(self.view, itertools.chain(first, rows), bits_of(request))
 
-    def _request(self) -> tuple[Request, str]:
+    def generate_timeline(self) -> Iterator[tuple[str, Any, datetime]]:
+        """What Volatility's timeliner asks of plugins with times: which thing, what happened to it, and when.
+
+        Raises:
+            PluginError: nothing can be produced; one line says why.
+        """
+        from process_anatomy.memory.small_dump import SmallDumpError
+        from structs.layout import LayoutError
+
+        try:
+            request, doubt = self._request(explain="off")
+            yield from timeline(self.view, answer(self.view, request), MARK if doubt else "")
+        except (Error, LayoutError, SmallDumpError) as error:
+            raise PluginError(f"windows.anatomy.{self.view.name}: {safe_text(str(error))}") from None
+
+    def _request(self, explain: str | None = None) -> tuple[Request, str]:
         """What was asked, and why the rows are not to be trusted, empty where they are.
+
+        Args:
+            explain: how much rows say of themselves; what the user asked for where it is left out.
 
         Raises:
             Error: the image cannot be analysed, or an option makes no sense.
         """
         from process_anatomy.notes.explainer import Explainer
 
+        level = self.config["explain"] if explain is None else explain
         options = {option.name: given(option, self.config.get(option.name, None)) for option in self.view.options}
         if not self.view.of_image:
             nothing: Any = None
-            return Request(nothing, Explainer(self.config["explain"]), options), ""
+            return Request(nothing, Explainer(level), options), ""
         from process_anatomy.walk.across.tables import Tables
 
         self._progress(0, "Identifying the Windows kernel")
@@ -123,7 +144,7 @@ class Anatomy:
         self._progress(20, "Walking")
         request = Request(
             tables,
-            Explainer(self.config["explain"], kernel.build.estimated),
+            Explainer(level, kernel.build.estimated),
             options,
             self._report,
             self._progress,
