@@ -13,15 +13,23 @@ from process_anatomy.command.opened import FORMATS, LEVELS
 from process_anatomy.command.statuses import DONE, FAILED, PARTLY
 
 if TYPE_CHECKING:
-    from process_anatomy.fleet.case import Outcome
+    from process_anatomy.fleet.terms import Outcome
 
 MEGABYTE = 1 << 20
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH…")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="PATH…")
 @click.option(
     "--out", "case", type=click.Path(path_type=Path), required=True, metavar="CASE", help="The case's folder."
+)
+@click.option(
+    "--list",
+    "lists",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A file of paths, one a line; repeated.",
 )
 @click.option("--format", "form", type=click.Choice(FORMATS), default="parquet", help="What the files are (parquet).")
 @click.option("--view", "views", multiple=True, metavar="VIEW", help="Only this view; may be repeated.")
@@ -29,10 +37,16 @@ MEGABYTE = 1 << 20
 @click.option("--no-hash", is_flag=True, help="Name images by their path, not by their SHA-256.")
 @click.option("--workers", type=click.IntRange(1, 1024), metavar="N", help="Images side by side (one a processor).")
 @click.option("--timeout", type=click.FloatRange(1, 1e6), default=3600, metavar="SECONDS", help="For an image (3600).")
-@click.option("--memory", type=click.IntRange(256), metavar="MB", help="Address space for an image (no limit).")
+@click.option(
+    "--memory", type=click.IntRange(256), metavar="MB", help="For an image (no limit); mapped files do not count."
+)
+@click.option("--unpacked", type=click.IntRange(1), metavar="MB", help="What an archive may unpack to (65536).")
+@click.option("--ratio", type=click.IntRange(1), default=1000, metavar="N", help="… and times its own size (1000).")
+@click.option("--keep", is_flag=True, help="What came out of archives stays in the case.")
 def batch(
     paths: tuple[Path, ...],
     case: Path,
+    lists: tuple[Path, ...],
     form: str,
     views: tuple[str, ...],
     explain: str,
@@ -40,28 +54,39 @@ def batch(
     workers: int | None,
     timeout: float,
     memory: int | None,
+    unpacked: int | None,
+    ratio: int,
+    keep: bool,
 ) -> int:
-    """Export many images, files and folders, into one case; the same command goes on with a run that was stopped.
+    """Export many images, files, folders and patterns, into one case; the same command goes on where it was stopped.
 
     \b
-      anatomy batch captures/ more/host17.raw --out case
+      anatomy batch captures/ more/host17.raw "shares/*/mem.7z" --out case
+      find /mnt -name "*.vmem" | anatomy batch --list - --out case
       anatomy query case "select image, process, count(*) from handles group by all"
 
     Each image is read by a process of its own; what goes wrong there costs that image alone and has its line.  Ends
     with status 4 where some could not be read, 1 where none could.
     """  # noqa: D301  # click's mark for lines that stay as they are
-    from process_anatomy.fleet.case import Terms, held, on_this_machine
     from process_anatomy.fleet.case import batch as run
+    from process_anatomy.fleet.case import held, on_this_machine
+    from process_anatomy.fleet.found import listed
+    from process_anatomy.fleet.terms import Terms
+    from process_anatomy.samples.unpack import SIZE_LIMIT
     from process_anatomy.views import view
     from process_anatomy.views.all import exported
     from process_anatomy.views.arrow import schema
 
+    if not paths and not lists:
+        raise click.UsageError("no image, folder or list is named")
     exported(views)
     if form == "parquet":
         schema(view("processes"))  # what Arrow needs is missing for all images alike
-    terms = Terms(form, views, explain, not no_hash, timeout, (memory or 0) * MEGABYTE)
+    meant = [*paths, *(path for file in lists for path in listed(file))]
+    limit = unpacked * MEGABYTE if unpacked else SIZE_LIMIT
+    terms = Terms(form, views, explain, not no_hash, timeout, (memory or 0) * MEGABYTE, limit, ratio, keep)
     with held(case), on_this_machine(workers or _processors()) as submit:
-        outcomes = run(paths, case, terms, submit, _tell)
+        outcomes = run(meant, case, terms, submit, _tell)
     done = [one for one in outcomes if one.done]
     rows = sum(one.rows for one in done)
     click.echo(f"{case}: {len(done)} of {len(outcomes)} images, {rows} rows")

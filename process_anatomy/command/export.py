@@ -18,6 +18,7 @@ from process_anatomy.command.statuses import DONE, PARTLY
 @click.option("--view", "views", multiple=True, metavar="VIEW", help="Only this view; may be repeated.")
 @of_rows
 @click.option("--no-hash", is_flag=True, help="Name the image in each row by its path, not by its SHA-256.")
+@click.option("--image", "named", default="", metavar="TEXT", help="What the rows call the image.")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export.")
 def export(
     image: Path,
@@ -30,6 +31,7 @@ def export(
     explain: str | None,
     fail_on: str | None,
     no_hash: bool,
+    named: str,
     overwrite: bool,
 ) -> int:
     """Write every view of an image into a folder, in one run: a file for each, or one database, and manifest.json.
@@ -47,7 +49,7 @@ def export(
     names = exported(views)
     free(folder, overwrite)
     found = opened(image, isf, dtb)
-    asked = Asked(names, form, explain or "off", pids, not no_hash, overwrite)
+    asked = Asked(names, form, explain or "off", pids, not no_hash, named, overwrite)
     done = write(found, image, folder, asked, _shown if sys.stderr is not None and sys.stderr.isatty() else None)
     told: dict[str, None] = {}
     for one in done:

@@ -11,10 +11,12 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from process_anatomy.errors import Error, RequestError
@@ -24,11 +26,13 @@ from process_anatomy.fleet.sqlite import write_table
 from process_anatomy.fleet.versions import versions
 from process_anatomy.samples.verify import OURS, digests
 from process_anatomy.views.files import WRITERS
+from process_anatomy.views.findings import SEVERITIES
 from process_anatomy.views.flat import Origin, flat, flat_records
 from process_anatomy.views.image import Image
+from process_anatomy.views.records import Record
 from process_anatomy.walk.processes.captured import captured
 
-SQLITE = "sqlite"
+SQLITE, FINDINGS = "sqlite", "findings"
 FORMATS = (*WRITERS, SQLITE)
 MANIFEST = "manifest.json"
 Step = Callable[[str, int, int], None]
@@ -62,6 +66,7 @@ class Asked:
         explain: how much rows say of themselves.
         pids: of processes, all where there is none.
         hashed: rows name the image by its SHA-256, else by that of its path.
+        named: what rows call the image, where that is known better.
         overwrite: an earlier export in the same place is replaced.
     """
 
@@ -70,6 +75,7 @@ class Asked:
     explain: str = "off"
     pids: Sequence[int] = ()
     hashed: bool = True
+    named: str = ""
     overwrite: bool = False
 
 
@@ -95,9 +101,11 @@ def export(image: Image, path: Path, folder: Path, asked: Asked, step: Step | No
         OSError: it cannot be written; nothing is left behind.
     """
     free(folder, asked.overwrite)
-    origin = Origin(image_id(path, asked.hashed), _moment(image))
+    begun, clock = datetime.now(timezone.utc), time.monotonic()
+    origin = Origin(asked.named or image_id(path, asked.hashed), _moment(image))
+    severities: Counter[str] = Counter()
     with replaced(folder) as place:
-        done = list(_views(image, place, asked, origin, step))
+        done = list(_views(image, place, asked, origin, step, severities))
         manifest = {
             "image": {"path": str(path.absolute()), "size": path.stat().st_size, "id": origin.image},
             "facts": facts(image),
@@ -108,6 +116,11 @@ def export(image: Image, path: Path, folder: Path, asked: Asked, step: Step | No
                 "explain": asked.explain,
                 "pid": [*asked.pids],
             },
+            "times": {
+                "started": begun.isoformat(timespec="seconds"),
+                "seconds": round(time.monotonic() - clock, 2),
+            },
+            "findings": {each: severities[each] for each in SEVERITIES} if FINDINGS in asked.views else None,
             "views": {one.view: {"file": one.file, "rows": one.rows, "problems": list(one.problems)} for one in done},
         }
         (place / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
@@ -118,23 +131,34 @@ def _moment(image: Image) -> datetime | None:
     return moment(captured(image.kernel))
 
 
-def _views(image: Image, place: Path, asked: Asked, origin: Origin, step: Step | None) -> Iterator[Written]:
+def _views(
+    image: Image, place: Path, asked: Asked, origin: Origin, step: Step | None, severities: Counter[str]
+) -> Iterator[Written]:
     database = sqlite3.connect(place / f"anatomy.{SQLITE}", isolation_level=None) if asked.form == SQLITE else None
     try:
         for number, name in enumerate(asked.views):
             if step is not None:
                 step(name, number, len(asked.views))
-            yield _written(image, name, place, asked, origin, database)
+            yield _written(image, name, place, asked, origin, database, severities)
     finally:
         if database is not None:
             database.close()
 
 
+def _counted(rows: Iterable[Record], severities: Counter[str]) -> Iterator[Record]:
+    """Findings as they pass by, counted by severity."""
+    for row in rows:
+        severities[str(row["Severity"])] += 1
+        yield row
+
+
 def _written(
-    image: Image, name: str, place: Path, asked: Asked, origin: Origin, database: sqlite3.Connection | None
-) -> Written:
+    image: Image, name: str, place: Path, asked: Asked, origin: Origin, database: sqlite3.Connection | None,
+    severities: Counter[str],
+) -> Written:  # fmt: skip
     answer = image.view(name, pid=asked.pids if _by_process(name) else (), explain=asked.explain)
     view, rows = flat(answer.view), flat_records(answer.view, answer, origin)
+    rows = _counted(rows, severities) if name == FINDINGS else rows
     file = f"{name}.{asked.form}" if database is None else f"anatomy.{SQLITE}"
     try:
         if database is not None:

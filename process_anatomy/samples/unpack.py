@@ -15,10 +15,11 @@ import tarfile
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from process_anatomy.errors import SampleError
@@ -158,6 +159,8 @@ class _SevenZip(_Archive):
             def create(self, filename: str) -> Py7zIO:
                 return Writer()
 
+        self._archive.reset()
+        self._archive.reset()
         self._archive.extract(targets=[member.handle], factory=Factory())
 
 
@@ -226,16 +229,21 @@ def _opened(archive: Path, form: str, password: str | None) -> Iterator[_Archive
         with opener(archive, "rb") as source:
             yield _Stream(source, archive.name.removesuffix(f".{form}"))
     else:
-        raise SampleError(f"{form} archives cannot be unpacked here; unpack it, then: anatomy samples verify FILE")
+        raise SampleError(f"{form} archives cannot be unpacked here; other tools can")
 
 
-def _chosen(members: Iterable[Member], wanted: str | None) -> Member:
-    """The member of the published name, else the largest one."""
+def _listed(members: Iterable[Member]) -> list[Member]:
+    """The members, unless they are more than anybody looks at."""
     found: list[Member] = []
     for member in members:
         found.append(member)
         if len(found) > MEMBER_LIMIT:
             raise SampleError(f"it has more than {MEMBER_LIMIT:,} members")
+    return found
+
+
+def _chosen(found: Sequence[Member], wanted: str | None) -> Member:
+    """The member of the published name, else the largest one."""
     if wanted is not None and len(found) != 1:
         fitting = [member for member in found if member.name.casefold() == wanted.casefold()]
         if len(fitting) != 1:
@@ -247,24 +255,48 @@ def _chosen(members: Iterable[Member], wanted: str | None) -> Member:
     return max(found, key=lambda member: member.size or 0)
 
 
-class _Bounded:
-    """Writes to a file, up to a number of bytes."""
+def _beside(
+    chosen: Member, members: Sequence[Member], target: Path, beside: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[Member, Path]]:
+    """Members that belong to the chosen one, in its folder and of its name up to the ending, and where each goes."""
+    path = chosen.path.casefold()
+    for ending in (each for each in beside if path.endswith(each)):
+        places = {f"{path.removesuffix(ending)}{other}": f"{target.name}{other}" for other in beside[ending]}
+        for member in members:
+            name = places.pop(member.path.casefold(), None)
+            if name is not None:
+                yield member, target.with_name(name)
 
-    def __init__(self, file: BinaryIO, limit: int, expected: int | None, step: Step) -> None:
-        self._file, self._limit, self._expected, self._step = file, limit, expected, step
+
+class _Bounded:
+    """Writes to a file, up to a number of bytes; pieces that are all zero take no room on the disk.
+
+    Args:
+        file: where to.
+        limit: bytes that there can be at most, and what is said of more.
+        expected: bytes that there will be, where that is known.
+        step: is told how far it is.
+    """
+
+    def __init__(self, file: BinaryIO, limit: tuple[int, str], expected: int | None, step: Step) -> None:
+        self._file, (self._limit, self._words), self._expected, self._step = file, limit, expected, step
         self.size = 0
 
     def __call__(self, data: bytes) -> None:
         self.size += len(data)
         if self.size > self._limit:
-            raise SampleError(f"it unpacks to more than the {self._limit:,} bytes that there can be")
-        self._file.write(data)
+            raise SampleError(self._words)
+        if data.count(0) == len(data):
+            self._file.seek(self.size)
+        else:
+            self._file.write(data)
         self._step(self.size, self._expected)
 
 
 def unpack(
     archive: Path, form: str, target: Path, *, wanted: str | None = None, password: str | None = None,
-    size: int | None = None, progress: Progress = silent,
+    size: int | None = None, limit: int | None = None, ratio: int | None = None,
+    beside: Mapping[str, Sequence[str]] = MappingProxyType({}), progress: Progress = silent,
 ) -> Member:  # fmt: skip
     """Write the image in an archive to a file.
 
@@ -275,6 +307,10 @@ def unpack(
         wanted: the published name of the image; without one the largest file is taken.
         password: of the archive.
         size: published bytes of the image, which then are the most that are written.
+        limit: bytes that are written at most where no size is published, :data:`SIZE_LIMIT` where nothing is said.
+        ratio: how many times as large as the archive a file may become, where that is bounded.
+        beside: ending of an image's name, in lower case, to those of files that belong to it; they are written too, as
+            the target with their ending behind its name.
         progress: who is told.
 
     Returns:
@@ -283,27 +319,46 @@ def unpack(
     Raises:
         SampleError: the archive cannot be read or holds no such file; one line says which.
     """
-    free = shutil.disk_usage(target.parent).free - RESERVE
-    limit = min(free, SIZE_LIMIT if size is None else size)
+    most = size if size is not None else SIZE_LIMIT if limit is None else limit
+    limits = [(most, f"it unpacks to more than the {most:,} bytes that there can be")]
+    if ratio is not None:
+        limits.append((ratio * archive.stat().st_size, f"it unpacks to more than {ratio:,} times its own size"))
+    begun = [target]
     complete = False
     try:
-        with _opened(archive, form, password) as opened, progress(target.name) as step:
-            member = _chosen(opened.members(), wanted)
-            told = member.size if size is None else size
-            if told is not None and told > free:
-                raise SampleError(f"it unpacks to {told:,} bytes, and {target.parent} has {max(free, 0):,} free")
-            with target.open("wb") as file:
-                bounded = _Bounded(file, limit, told, step)
-                opened.copy(member, bounded)
-            if not bounded.size:
-                raise SampleError("the file in it is empty")
+        with _opened(archive, form, password) as opened:
+            members = _listed(opened.members())
+            chosen = _chosen(members, wanted)
+            for member, place in [(chosen, target), *_beside(chosen, members, target, beside)]:
+                begun.append(place)
+                with progress(place.name) as step:
+                    _write(opened, member, place, size if member is chosen else None, limits, step)
         complete = True
     except Exception as error:  # noqa: BLE001  what nobody vouches for may break a library in ways that it does not name
         raise SampleError(f"{archive.name} cannot be unpacked: {_why(error)}") from None
     finally:
-        if not complete:
-            target.unlink(missing_ok=True)
-    return member
+        for place in () if complete else begun:
+            place.unlink(missing_ok=True)
+    return chosen
+
+
+def _write(
+    opened: _Archive, member: Member, place: Path, size: int | None, limits: Sequence[tuple[int, str]], step: Step
+) -> None:
+    """Write a member to a file, within the limits and what is free on the disk."""
+    free = shutil.disk_usage(place.parent).free - RESERVE
+    told = member.size if size is None else size
+    if told is not None and told > free:
+        raise SampleError(f"it unpacks to {told:,} bytes, and {place.parent} has {max(free, 0):,} free")
+    most, words = min([*limits, (free, f"it unpacks to more than the {free:,} bytes that there can be")])
+    if told is not None and told > most:
+        raise SampleError(words)
+    with place.open("wb") as file:
+        bounded = _Bounded(file, (most, words), told, step)
+        opened.copy(member, bounded)
+        file.truncate(bounded.size)
+    if not bounded.size:
+        raise SampleError("the file in it is empty")
 
 
 def _why(error: Exception) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
+import lzma
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -19,28 +22,15 @@ import pytest
 from process_anatomy.command.program import main
 from process_anatomy.command.statuses import DONE, FAILED, MISUSED, PARTLY
 from process_anatomy.errors import RequestError
-from process_anatomy.fleet import case as casing
-from process_anatomy.fleet.case import CASE, IMAGES, Outcome, Terms, batch, folder_name, found, held
+from process_anatomy.fleet.case import CASE, TRIES, batch, held
 from process_anatomy.fleet.export import MANIFEST
+from process_anatomy.fleet.single import IMAGES, UNPACKED, folder_name
+from process_anatomy.fleet.terms import Outcome, Terms
 from tests.conftest import ROOT, SAMPLE
+from tests.samples.archives import seven, zipped
 
 FEW = ("--view", "processes", "--no-hash")
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="what is killed there has no signal to be killed by")
-
-
-@pytest.fixture
-def images(tmp_path: Path) -> Path:
-    """A folder with two images and what else lies in such folders."""
-    folder = tmp_path / "captures"
-    (folder / "deep").mkdir(parents=True)
-    for path in (folder / "one.dmp", folder / "deep" / "two.dmp"):
-        shutil.copy(SAMPLE, path)
-    (folder / "notes.txt").write_text("nothing but words\n" * 40)
-    (folder / "empty.raw").touch()
-    (folder / "dangling").symlink_to(tmp_path / "nowhere")
-    (folder / "loop").symlink_to(folder)
-    (folder / "same.dmp").hardlink_to(folder / "one.dmp")
-    return folder
 
 
 def listed(case: Path) -> dict[str, dict[str, Any]]:
@@ -49,34 +39,72 @@ def listed(case: Path) -> dict[str, dict[str, Any]]:
     return {Path(one["path"]).name: one for one in told}
 
 
+def at_once(do: Callable[..., Outcome], *arguments: Any) -> Future[Outcome]:
+    """Do it now, in this process."""
+    future: Future[Outcome] = Future()
+    future.set_result(do(*arguments))
+    return future
+
+
 def test_a_folder_of_everything_costs_each_its_own_line(
     images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    case = tmp_path / "case"
-    assert main(["batch", str(images), "--out", str(case), *FEW]) == PARTLY
+    """One table, printed and in the case; the good ones are done, and what was unpacked is gone."""
+    case = images / "case"
+    (images / "two.zip").write_bytes(zipped({"host2/two.dmp": (images / "deep" / "two.dmp").read_bytes()}))
+    (images / "deep" / "two.dmp").unlink()
+    (images / "bomb.xz").write_bytes(lzma.compress(bytes(1 << 24)))
+    (images / "broken.7z").write_bytes(seven({"a.raw": b"data"})[:40])
+    (images / "noise.raw").write_bytes(random.Random(3).randbytes(1 << 16))
+    (images / "circle").symlink_to(images / "circle")
+    assert main(["batch", str(images), str(images / "*.vmem"), "--out", str(case), *FEW]) == PARTLY
     printed = capsys.readouterr()
-    assert printed.out.splitlines()[-1] == f"{case}: 2 of 5 images, 58 rows"
+    assert printed.out.splitlines()[-1] == f"{case}: 2 of 10 images, 58 rows"
     told = listed(case)
-    assert set(told) == {"one.dmp", "two.dmp", "notes.txt", "empty.raw", "dangling"}
-    assert {name for name, one in told.items() if one["folder"]} == {"one.dmp", "two.dmp"}
-    assert told["notes.txt"]["problem"].startswith("this looks like a text file, not a memory image")
-    assert told["empty.raw"]["problem"] == "the file is empty"
-    assert told["dangling"]["problem"] == "No such file or directory"
-    assert len(printed.err.splitlines()) == 3
-    for name in ("one.dmp", "two.dmp"):
-        folder = case / IMAGES / told[name]["folder"]
-        assert json.loads((folder / MANIFEST).read_text("utf-8"))["views"]["processes"]["rows"] == 29
+    problems = {name: one["problem"] for name, one in told.items() if not one["folder"]}
+    assert set(told) == {"one.dmp", "two.zip", *problems}
+    assert problems.pop("notes.txt").startswith("this looks like a text file, not a memory image")
+    assert problems.pop("broken.7z").startswith("broken.7z cannot be unpacked: ")
+    assert problems.pop("noise.raw")
+    assert problems == {
+        "empty.raw": "the file is empty",
+        "dangling": "No such file or directory",
+        "circle": "Too many levels of symbolic links",
+        "bomb.xz": "bomb.xz cannot be unpacked: it unpacks to more than 1,000 times its own size",
+        "*.vmem": "no file fits the pattern",
+    }
+    assert len(printed.err.splitlines()) == 8
+    ids = set()
+    for name, member in (("one.dmp", None), ("two.zip", "host2/two.dmp")):
+        manifest = json.loads((case / IMAGES / told[name]["folder"] / MANIFEST).read_text("utf-8"))
+        assert manifest["views"]["processes"]["rows"] == 29
+        assert (manifest["image"]["path"], manifest["image"].get("member")) == (str(images / name), member)
+        assert manifest["image"]["size"] == SAMPLE.stat().st_size
+        ids.add(manifest["image"]["id"])
+    assert len(ids) == 2
+    assert not (case / UNPACKED).exists()
 
 
+@pytest.mark.usefixtures("here")
+def test_what_was_unpacked_is_kept_where_that_is_asked(images: Path, tmp_path: Path) -> None:
+    """An image in an archive is named by its own content."""
+    (images / "two.gz").write_bytes(gzip.compress(SAMPLE.read_bytes(), 1))
+    case = tmp_path / "case"
+    with held(case):
+        (one,) = batch([images / "two.gz"], case, Terms(views=("processes",), keep=True), at_once, lambda *_: None)
+    assert one.image == f"sha256:{hashlib.sha256(SAMPLE.read_bytes()).hexdigest()}"
+    (kept,) = case.glob(f"{UNPACKED}/*/*")
+    assert (kept.name, kept.read_bytes()) == ("two", SAMPLE.read_bytes())
+
+
+@pytest.mark.usefixtures("here")
 def test_what_is_done_is_not_done_again(images: Path, tmp_path: Path) -> None:
     """Unless the image or the question changed."""
     asked: list[str] = []
 
-    def submit(_: Any, image: str, folder: str, terms: Terms) -> Future[Outcome]:
+    def submit(do: Callable[..., Outcome], image: str, *more: Any) -> Future[Outcome]:
         asked.append(Path(image).name)
-        future: Future[Outcome] = Future()
-        future.set_result(casing.exported(image, folder, terms))
-        return future
+        return at_once(do, image, *more)
 
     case, terms = tmp_path / "case", Terms(views=("processes",), hashed=False)
     one = images / "one.dmp"
@@ -113,27 +141,44 @@ def test_a_run_that_is_killed_anywhere_neither_doubles_nor_loses_a_row(images: P
     assert sum(one["rows"] for one in listed(case).values()) == 58
 
 
-def test_time_and_memory_that_run_out_cost_that_image_alone(images: Path, tmp_path: Path) -> None:
-    with held(tmp_path / "case"):
-        place = str(tmp_path / "case" / IMAGES / "x")
-        slow = casing.exported(str(images / "one.dmp"), place, Terms(views=("processes",), timeout=0.05))
-        small = casing.exported(str(images / "one.dmp"), place, Terms(views=("processes",), memory=200 << 20))
-    assert slow.problem == "it took more than 0.05 s and was given up; --timeout allows more"
-    assert small.status != DONE
-    assert small.problem
-    assert list((tmp_path / "case" / IMAGES).iterdir()) == []
-
-
-def test_a_worker_that_dies_costs_its_image_alone(images: Path, tmp_path: Path) -> None:
-    def submit(*_: object) -> Future[Outcome]:
-        future: Future[Outcome] = Future()
-        future.set_exception(RuntimeError("gone"))
-        return future
-
+@pytest.mark.parametrize(
+    ("terms", "problem"),
+    [
+        (Terms(timeout=0.05), "it took more than 0.05 s and was given up; --timeout allows more"),
+        (Terms(memory=64 << 20), "it needs more memory than it may have; --memory allows more"),
+    ],
+)
+def test_time_and_memory_that_run_out_cost_that_image_alone(
+    terms: Terms, problem: str, images: Path, tmp_path: Path
+) -> None:
+    """It is tried once more, and told."""
     case = tmp_path / "case"
     with held(case):
-        outcomes = batch([images / "one.dmp"], case, Terms(), submit, lambda *_: None)
-    assert [one.problem for one in outcomes] == ["its worker ended: RuntimeError: gone"]
+        (one,) = batch([images / "one.dmp"], case, terms, at_once, lambda *_: None)
+    assert (one.problem, one.cut, one.tries) == (problem, True, TRIES)
+    assert list((case / IMAGES).iterdir()) == []
+
+
+@pytest.mark.usefixtures("here")
+def test_a_worker_that_dies_costs_its_image_alone(images: Path, tmp_path: Path) -> None:
+    """And nothing but a second try where it died by chance."""
+    asked: list[str] = []
+
+    def submit(do: Callable[..., Outcome], image: str, *more: Any) -> Future[Outcome]:
+        asked.append(Path(image).name)
+        if asked.count("two.dmp") == 1 or image.endswith("one.dmp"):
+            future: Future[Outcome] = Future()
+            future.set_exception(RuntimeError("gone"))
+            return future
+        return at_once(do, image, *more)
+
+    case = tmp_path / "case"
+    both = [images / "one.dmp", images / "deep" / "two.dmp"]
+    with held(case):
+        two, one = batch(both, case, Terms(views=("processes",)), submit, lambda *_: None)
+    assert (asked[:2], sorted(asked[2:])) == (["one.dmp", "two.dmp"], ["one.dmp", "two.dmp"])
+    assert (one.problem, one.tries, one.done) == ("its worker ended: RuntimeError: gone", TRIES, False)
+    assert (two.rows, two.tries) == (29, 2)
 
 
 def test_two_batches_do_not_work_on_one_case(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,12 +194,6 @@ def test_two_batches_do_not_work_on_one_case(images: Path, tmp_path: Path, capsy
 def test_nothing_that_can_be_read_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("words")
     assert main(["batch", str(tmp_path / "notes.txt"), "--out", str(tmp_path / "case"), *FEW]) == FAILED
-
-
-def test_each_file_is_found_once(images: Path) -> None:
-    """However many names and links lead to it."""
-    files = [one for one in found([images, images / "one.dmp", images / "loop" / "one.dmp"]) if isinstance(one, Path)]
-    assert [path.name for path in files] == ["notes.txt", "one.dmp", "two.dmp"]
 
 
 def test_a_library_that_is_missing_is_told_once(

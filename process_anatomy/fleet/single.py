@@ -1,0 +1,209 @@
+"""One image of a case: exported in a process of its own, with a limit of time and of memory, whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from process_anatomy.errors import Error
+from process_anatomy.fleet.export import MANIFEST, image_id
+from process_anatomy.fleet.found import companions
+from process_anatomy.fleet.terms import Outcome, Terms
+from process_anatomy.fleet.unpacked import image_in
+from process_anatomy.samples.packed import packed_as
+
+IMAGES, UNPACKED = "images", "unpacked"
+"""Inside a case: the folder of exports, and that of what came out of archives."""
+STARTED = "batch.json"
+"""Inside an export: what it was made of and how, which must be the same for it to be used again, and its outcome."""
+LOG = "log.txt"
+NOT_TRUSTED, PARTLY = 3, 4
+"""Statuses of an export that has rows and yet is not as it should be."""
+GIVEN_UP = "it took more than {seconds:g} s and was given up; --timeout allows more"
+ENDED = "its process ended with status {status}"
+FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)))
+"""What keeps every image from being written, as systems say it."""
+NO_MEMORY = "--memory allows more"
+
+
+class CutError(Error):
+    """It was given up, or its process ended."""
+
+
+class RefusedError(Error):
+    """It has no rows, and would not have any at another try.
+
+    Attributes:
+        status: what its process ended with.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def folder_name(path: Path) -> str:
+    """The name of an image's folder in a case: the same for the same path."""
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in path.name)[:64].strip(".")
+    return f"{kept or 'image'}-{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:12]}"
+
+
+def started(path: Path, terms: Terms) -> dict[str, Any]:
+    """What an export is made of and how."""
+    files = [(each, each.stat()) for each in (path, *companions(path))]
+    what = {
+        "path": str(path.absolute()),
+        "files": [[each.name, told.st_size, told.st_mtime_ns] for each, told in files],
+    }
+    how = {"form": terms.form, "views": list(terms.views), "explain": terms.explain, "hashed": terms.hashed}
+    return what | how
+
+
+def earlier(path: Path, case: Path, terms: Terms) -> Outcome | None:
+    """What an earlier run made of an image; ``None`` where it is to be exported."""
+    folder = case / IMAGES / folder_name(path)
+    try:
+        told = json.loads((folder / STARTED).read_text("utf-8"))
+        same = told["of"] == started(path, terms) and (folder / MANIFEST).is_file()
+        return replace(Outcome(**told["outcome"]), tries=0) if same else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def exported(image: str, case: str, terms: Terms) -> Outcome:
+    """Export one image in a process of its own.
+
+    Args:
+        image: its path.
+        case: the folder of the case.
+        terms: how.
+    """
+    path, images = Path(image), Path(case, IMAGES)
+    begun = time.monotonic()
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    outcome = Outcome(image, 0, None, started=now, tries=1)
+    place = images / folder_name(path)
+    try:
+        before = started(path, terms)
+        outcome = replace(outcome, size=path.stat().st_size)
+        with _folder(images, place.name) as made:
+            outcome = _exported(path, made, place, terms, begun, outcome)
+            outcome = replace(outcome, seconds=round(time.monotonic() - begun, 2))
+            (made / "rows" / STARTED).write_text(json.dumps({"of": before, "outcome": asdict(outcome)}), "utf-8")
+            shutil.rmtree(place, ignore_errors=True)
+            (made / "rows").rename(place)
+            return outcome
+    except RefusedError as error:
+        outcome = replace(outcome, status=error.status, problem=str(error))
+    except CutError as error:
+        outcome = replace(outcome, problem=str(error), cut=True)
+    except OSError as error:
+        outcome = replace(outcome, problem=f"{error.filename or images}: {error.strerror}")
+    blocked = outcome.problem if outcome.problem.endswith(FULL) else ""
+    return replace(outcome, folder="", blocked=blocked, seconds=round(time.monotonic() - begun, 2))
+
+
+@contextmanager
+def _folder(parent: Path, name: str) -> Iterator[Path]:
+    """A folder that is gone afterwards; what is not finished begins with a full stop."""
+    made = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=parent))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _exported(path: Path, made: Path, place: Path, terms: Terms, begun: float, outcome: Outcome) -> Outcome:
+    """Fill a folder with the rows of an image."""
+    rows = made / "rows"
+    asked = ["-o", str(rows), "--format", terms.form, "--explain", terms.explain]
+    asked += [word for name in terms.views for word in ("--view", name)]
+    with _source(path, place, terms, begun) as (source, member):
+        if member:
+            outcome = replace(outcome, member=member)
+        if not terms.hashed:
+            asked += ["--image", image_id(path / member if member else path, hashed=False)]
+        done = _run(["export", str(source), *asked], terms, begun)
+    if not (rows / MANIFEST).is_file():
+        raise RefusedError(_last(done.stderr) or ENDED.format(status=done.returncode), done.returncode)
+    told = json.loads((rows / MANIFEST).read_text("utf-8"))
+    told["image"] |= {"path": str(path.absolute())} | ({"member": member} if member else {})
+    (rows / MANIFEST).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    (rows / LOG).write_text(done.stderr, "utf-8")
+    facts = told["facts"]
+    return replace(
+        outcome,
+        status=done.returncode,
+        folder=place.name,
+        image=told["image"]["id"],
+        rows=sum(view["rows"] for view in told["views"].values()),
+        windows=facts["kernel file"] or f"build {facts['build']}",
+        layout=facts["layout"],
+        findings={severity: count for severity, count in (told["findings"] or {}).items() if count},
+        problem=_last(done.stderr) if done.returncode in (NOT_TRUSTED, PARTLY) else "",
+    )
+
+
+@contextmanager
+def _source(path: Path, place: Path, terms: Terms, begun: float) -> Iterator[tuple[Path, str]]:
+    """The image itself, or out of its archive, with its path there."""
+    if packed_as(path) is None:
+        yield path, ""
+        return
+    unpacked = place.parent.parent / UNPACKED
+    unpacked.mkdir(exist_ok=True)
+    with _folder(unpacked, place.name) as made:
+        done = _run(["unpack", str(path), str(made), str(terms.unpacked), str(terms.ratio)], terms, begun)
+        if done.returncode:
+            raise RefusedError(_last(done.stderr) or ENDED.format(status=done.returncode), done.returncode)
+        yield image_in(made), done.stdout.removesuffix("\n")
+        if terms.keep:
+            shutil.rmtree(unpacked / place.name, ignore_errors=True)
+            made.rename(unpacked / place.name)
+    with suppress(OSError):
+        unpacked.rmdir()  # unless something is in it
+
+
+def _run(arguments: list[str], terms: Terms, begun: float) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, for as long as is left.
+
+    Raises:
+        CutError: it took too long, needed too much memory, or was killed.
+    """
+    command = [sys.executable, "-m", "process_anatomy.command.limited", str(terms.memory), *arguments]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8", errors="replace",
+            timeout=max(terms.timeout - (time.monotonic() - begun), 0), check=False, env=_environment(),
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise CutError(GIVEN_UP.format(seconds=terms.timeout)) from None
+    if done.returncode < 0:
+        raise CutError(f"its process was killed by signal {-done.returncode}")
+    if done.returncode and _last(done.stderr).endswith(NO_MEMORY):
+        raise CutError(_last(done.stderr))
+    return done
+
+
+def _last(log: str) -> str:
+    """The last line of a log, which says why an export is not there, not whole or not to be trusted."""
+    lines = log.strip().splitlines()
+    return lines[-1].removeprefix("anatomy: ") if lines else ""
+
+
+def _environment() -> dict[str, str]:
+    """What the process of an image sees: one thread for each library, for images are what runs side by side."""
+    return os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}

@@ -1,0 +1,46 @@
+"""Images in a folder, and their exports without the start of a process for each."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from process_anatomy.command import limited
+from process_anatomy.fleet import single
+from tests.conftest import SAMPLE
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """A folder with two images and what else lies in such folders."""
+    folder = tmp_path / "captures"
+    (folder / "deep").mkdir(parents=True)
+    for path in (folder / "one.dmp", folder / "deep" / "two.dmp"):
+        shutil.copy(SAMPLE, path)
+    (folder / "notes.txt").write_text("nothing but words\n" * 40)
+    (folder / "empty.raw").touch()
+    (folder / "dangling").symlink_to(tmp_path / "nowhere")
+    (folder / "loop").symlink_to(folder)
+    (folder / "same.dmp").hardlink_to(folder / "one.dmp")
+    return folder
+
+
+def run_here(command: Sequence[str], **_: Any) -> subprocess.CompletedProcess[str]:
+    """What a process of an image does, done in this one, without its limits."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        status = limited.run(["0", *command[4:]])
+    return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images are exported in the process of the test."""
+    monkeypatch.setattr(single.subprocess, "run", run_here)
