@@ -15,6 +15,7 @@ A generated part follows a marker and is a code block or a table:
     <!-- samples -->                                            the catalogue of public memory images
     <!-- leading columns -->                                    the columns in front of those of every view
     <!-- flat views -->                                         of each view what is named alike in all
+    <!-- hunts --> ... <!-- end of hunts -->                    every hunting query with its SQL
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from process_anatomy import views
 from process_anatomy.command.samples import row
 from process_anatomy.findings import RULES
+from process_anatomy.fleet.hunting import every
 from process_anatomy.notes import default
 from process_anatomy.samples.catalogue import PublicImage, load
 from process_anatomy.views.all import exported
@@ -50,6 +52,7 @@ PROGRAM_OUTPUT = re.compile(r"<!-- python-output: (?P<path>\S+) -->\n```text\n(?
 RULE_TABLE = re.compile(r"<!-- rules -->\n(?:\|.*\n)+")
 LEADING_TABLE = re.compile(r"<!-- leading columns -->\n(?:\|.*\n)+")
 FLAT_TABLE = re.compile(r"<!-- flat views -->\n(?:\|.*\n)+")
+HUNTS = re.compile(r"<!-- hunts -->\n.*?<!-- end of hunts -->\n", re.DOTALL)
 SAMPLE_TABLE = re.compile(r"<!-- samples -->\n(?:\|.*\n)+")
 ATTACK = "https://attack.mitre.org/techniques/"
 WIDTH = "110"
@@ -121,6 +124,23 @@ def flat_table(_: re.Match[str]) -> str:
     return "\n".join(rows) + "\n"
 
 
+def hunt_pages() -> str:
+    """Every hunting query: its question, its SQL, what an answer means, and what else gives the same picture."""
+    parts = []
+    for hunt in every().values():
+        many = f"Compares at least {hunt.images} images. " if hunt.images > 1 else ""
+        parts += [
+            f"## {hunt.name}\n",
+            f"{hunt.question}\n",
+            f"{hunt.means}\n",
+            f"- Innocent causes: {hunt.innocent}.",
+            f"- Silent: {hunt.silent}.",
+            f"- {many}Asks {', '.join(f'[{name}]({name}.md)' for name in hunt.views)}.\n",
+            f"```sql\n{hunt.sql}\n```\n",
+        ]
+    return "\n".join(["<!-- hunts -->", *parts, "<!-- end of hunts -->"]) + "\n"
+
+
 def option_table(found: re.Match[str]) -> str:
     """A table of a view's own options."""
     rows = [f"<!-- options: {found['plugin']} -->", "| option | takes | what it does |", "|---|---|---|"]
@@ -188,6 +208,7 @@ def main(check: bool, run: Callable[[list[str]], str] = run_vol) -> int:
         fresh = COMMAND.sub(command, fresh)
         fresh = OPTION_TABLE.sub(option_table, SAMPLE_TABLE.sub(sample_table, fresh))
         fresh = LEADING_TABLE.sub(leading_table, FLAT_TABLE.sub(flat_table, fresh))
+        fresh = HUNTS.sub(lambda _: hunt_pages(), fresh)
         fresh = PROGRAM_OUTPUT.sub(program_output, PROGRAM.sub(program, fresh))
         if fresh != text:
             stale += 1

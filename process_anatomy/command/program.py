@@ -11,6 +11,7 @@ import click
 from process_anatomy.command.batch import batch
 from process_anatomy.command.doctor import doctor
 from process_anatomy.command.export import export
+from process_anatomy.command.hunt import hunt
 from process_anatomy.command.info import info
 from process_anatomy.command.plugins import plugins
 from process_anatomy.command.query import query
@@ -39,7 +40,7 @@ def cli() -> None:
     """  # noqa: D301  # click's mark for lines that stay as they are
 
 
-for command in (info, show, export, batch, query, schema, samples, plugins, doctor):
+for command in (info, show, export, batch, query, hunt, schema, samples, plugins, doctor):
     cli.add_command(command)
 
 

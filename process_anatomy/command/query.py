@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import click
 
 from process_anatomy.command.statuses import DONE
+from process_anatomy.command.tables import print_csv, print_json_lines, print_table
 from process_anatomy.errors import RequestError
 
 
@@ -39,35 +34,5 @@ def query(folders: tuple[Path, ...], file: Path | None, form: str) -> int:
         raise RequestError('a case and a query are needed: anatomy query CASE "select * from processes"')
     with closing(Question(where)) as question:
         names, rows = question.answer(sql)
-        {"text": _text, "csv": _csv, "jsonl": _json_lines}[form](names, rows)
+        {"text": print_table, "csv": print_csv, "jsonl": print_json_lines}[form](names, rows)
     return DONE
-
-
-def _plain(value: Any) -> str:
-    from process_anatomy.volatility.cells import safe_text
-
-    if isinstance(value, list):
-        return safe_text("; ".join(map(str, value)))
-    return "" if value is None else safe_text(str(value))
-
-
-def _text(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
-    table = [names, *([_plain(value) for value in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _csv(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
-    from process_anatomy.views.files import harmless
-
-    text = io.TextIOWrapper(sys.stdout.buffer, "utf-8", "backslashreplace", newline="", write_through=True)
-    lines = csv.writer(text)
-    lines.writerow(names)
-    lines.writerows([harmless(_plain(value)) for value in row] for row in rows)
-    text.detach()
-
-
-def _json_lines(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
-    for row in rows:
-        click.echo(json.dumps(dict(zip(names, row, strict=True)), default=str))

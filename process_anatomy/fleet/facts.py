@@ -10,6 +10,9 @@ from process_anatomy.walk.processes.captured import captured
 from process_anatomy.walk.processes.system_root import system_root
 from structs.machines import BY_POINTER_SIZE
 
+FITS = "the layout fits the image"
+"""The verdict where rows are to be trusted."""
+
 
 def facts(image: Image) -> dict[str, Any]:
     """Name of each fact to a number, a text, a list of texts, or ``None`` where it is not known."""
@@ -21,7 +24,7 @@ def facts(image: Image) -> dict[str, Any]:
         "kernel file": None if kernel.file is None else str(kernel.file),
         "kernel PDB": None if kernel.pdb is None else f"{kernel.pdb.name} {kernel.pdb.guid}-{kernel.pdb.age}",
         "layout": f"{kernel.build.name}, {'estimated' if kernel.build.estimated else 'exact'}: {kernel.build.origin}",
-        "verdict": image.doubt or "the layout fits the image",
+        "verdict": image.doubt or FITS,
         "captured": None if taken is None else taken.isoformat(),
         "Windows folder": root if isinstance(root, str) else None,
         "processes": len(image.tables().listed.rows),
