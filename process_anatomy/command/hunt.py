@@ -19,7 +19,7 @@ from process_anatomy.errors import RequestError
 if TYPE_CHECKING:
     from process_anatomy.fleet.hunting import Found
 
-BITS = ("address", "handle", "granted_access")
+BITS = ("address", "handle", "granted_access", "range_start")
 """Columns whose numbers are read by their bits."""
 
 

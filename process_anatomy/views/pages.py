@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Column, Request, Row, View
+from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
+from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Cells, Column, Request, Row, View
+
+if TYPE_CHECKING:
+    from process_anatomy.walk.address_space.code import Code
+
+SHOWN = 16
+"""Bytes of code that a cell shows."""
+UNREAD = "pages that may run and come from no file are not in the image: {}"
 
 
 def rows(request: Request) -> Iterator[Row]:
     """One row for each range."""
-    from process_anatomy.absent import NOT_APPLICABLE
     from process_anatomy.notes.page_rows import page_note
+    from process_anatomy.walk.address_space.code import place
 
     tables, explain = request.tables, request.explain
     request.chosen()
@@ -19,6 +28,8 @@ def rows(request: Request) -> Iterator[Row]:
     request.progress(40, "Reading page tables")
     request.report(tables.regions.problems)
     request.report(tables.pages.problems)
+    request.progress(80, "Reading code")
+    known = {place(row.range): row for row in tables.codes.rows}
     for row in tables.pages.rows:
         yield (
             0,
@@ -47,10 +58,20 @@ def rows(request: Request) -> Iterator[Row]:
                 "Private": row.private,
                 "Disagreement": row.disagreement or None,
                 "Extension": row.extension,
+                **_code(known.get(place(row)), tables.codes.unread.get(place(row), 0)),
                 "Problems": row.problems,
                 "Explanation": explain(page_note, row, explain.library),
             },
         )
+
+
+def _code(found: Code | None, unread: int) -> Cells:
+    """What stands in the pages of a range that may run and that no file gave."""
+    names = ("CodeStart", "CodeBytes", "CodeHash")
+    if found is not None:
+        return dict(zip(names, (found.first, found.head[:SHOWN].hex(" "), found.digest), strict=True))
+    none = Absent(Kind.UNREADABLE, UNREAD.format(unread)) if unread else NOT_APPLICABLE
+    return dict.fromkeys(names, none)
 
 
 VIEW = View(
@@ -184,6 +205,14 @@ VIEW = View(
             unit="pages",
         ),
         Column(
+            "CodeStart",
+            ADDRESS,
+            "the first page in memory that may run, comes from no file, and holds anything; empty for none",
+            "page tables, _MMVAD_FLAGS; the page",
+        ),
+        Column("CodeBytes", TEXT, "the first bytes of that page, in hexadecimal", "the page"),
+        Column("CodeHash", TEXT, "SHA-256 of that page, which the same bytes have in every image", "the page"),
+        Column(
             "Problems",
             TEXTS,
             "what could not be had of these pages, and why",
@@ -197,5 +226,6 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    version=(1, 1, 0),
     address="Start",
 )

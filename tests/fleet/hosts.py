@@ -51,6 +51,13 @@ ODD = replace(
     powers=(*ORDINARY.powers, Power(NOTEPAD, "Process", LSASS, 0x1410)),
 )
 """One with a trace for each hunt."""
+ALSO = replace(
+    ORDINARY,
+    cast=tuple(
+        replace(actor, injected=True, memory=ALL) if actor.pid == 5040 else actor for actor in ORDINARY.cast
+    ),
+)  # fmt: skip
+"""One that has the code that somebody put into a program of the odd one too, in another program."""
 SEED = 3
 VIEWS = tuple(dict.fromkeys(view for hunt in every().values() for view in hunt.views))
 

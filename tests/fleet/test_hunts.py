@@ -20,7 +20,7 @@ from process_anatomy.views.flat import LEADING as FIRST
 from process_anatomy.views.flat import flat
 from scripts.write_docs import HUNTS, hunt_pages
 from tests.conftest import ROOT
-from tests.fleet.hosts import ODD, ORDINARY, VIEWS, exported, opened
+from tests.fleet.hosts import ALSO, ODD, ORDINARY, VIEWS, exported, opened
 
 duckdb = pytest.importorskip("duckdb")
 pytest.importorskip("pyarrow")
@@ -33,13 +33,19 @@ EXPECTED: dict[str, set[Who]] = {
     "paths-out-of-place": {("odd.raw", "write.exe", 5040), ("odd.raw", "svchost.exe", 1236)},
     "rare-parents": {("odd.raw", "cmd.exe", 5000)},
     "rare-privileges": {("odd.raw", "notepad.exe", 4400)},
+    "same-injected-bytes": {("odd.raw", "notepad.exe", 4400), ("also.raw", "write.exe", 5040)},
     "svchost-differs": {("odd.raw", "svchost.exe", 1236)},
 }
 """What was forged for each of them."""
 TOLD = {
     "lsass-across-users": {"powers": {("PROCESS_VM_READ",)}},
-    "rare-parents": {"parent": {"spoolsv.exe"}, "on_images": {1}, "of_images": {4}},
+    "rare-parents": {"parent": {"spoolsv.exe"}, "on_images": {1}, "of_images": {5}},
     "rare-privileges": {"privilege": {"SeDebugPrivilege", "SeTcbPrivilege"}},
+    "same-injected-bytes": {
+        "code_bytes": {"fc 48 83 e4 f0 e8 00 00 00 00 20 74 68 69 73 20"},
+        "programs": {2},
+        "on_images": {2},
+    },
     "svchost-differs": {"differs_in": {"group", "library", "path", "file of build 22621"}},
 }
 """What some of them say of it."""
@@ -47,12 +53,13 @@ TOLD = {
 
 @pytest.fixture(scope="session")
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A case of three ordinary machines and one that is odd in every way."""
+    """A case of three ordinary machines, one that is odd in every way, and one with something of that one."""
     case = tmp_path_factory.mktemp("hosts") / "case"
     ordinary, odd = opened(ORDINARY), opened(ODD)
     for name in ("one", "two", "three"):
         exported(ordinary, name, case)
     exported(odd, "odd", case)
+    exported(opened(ALSO), "also", case)
     for form in ("jsonl", "csv"):
         exported(odd, "odd", case.parent / form, form=form)
     return case
@@ -128,7 +135,8 @@ def test_images_that_lack_a_view_or_are_too_few_are_told(hosts: Path, tmp_path: 
     printed = capsys.readouterr()
     assert printed.err == "anatomy: rare-parents: not asked of one.raw, which has no creation\n"
     assert len(printed.out.splitlines()) == 2
-    (case / "images" / "two" / "creation.parquet").unlink()
+    for name in ("two", "also"):
+        (case / "images" / name / "creation.parquet").unlink()
     assert main(["hunt", str(case), "--only", "rare-parents"]) == FAILED
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -192,7 +200,7 @@ def test_what_makes_no_sense_is_one_line(hosts: Path, tmp_path: Path, capsys: Ca
 def test_images_are_a_table_too(hosts: Path) -> None:
     with closing(Question([hosts])) as question:
         rows = sorted(question.answer("select path, build, architecture, captured from captures")[1])
-    assert [Path(row[0]).name for row in rows] == ["odd.raw", "one.raw", "three.raw", "two.raw"]
+    assert [Path(row[0]).name for row in rows] == ["also.raw", "odd.raw", "one.raw", "three.raw", "two.raw"]
     assert {(row[1], row[2], str(row[3])) for row in rows} == {(22621, "x64", "2023-11-16 11:32:20")}
 
 

@@ -34,7 +34,7 @@ COLUMNS = {
     " Extension Compressed Problems Explanation",
     "pages": "PID Process Kind Start End Protection Region File Valid Large Transition Prototype Pagefile Compressed"
     " DemandZero Untouched Unknown Resident Guard NoAccess Hardware Private Disagreement"
-    " Extension Problems Explanation",
+    " Extension CodeStart CodeBytes CodeHash Problems Explanation",
     "privileges": "PID Process Value Privilege Attributes Description TID Token Problems Explanation",
     "tokens": "PID TID Process Offset TokenId AuthenticationId User UserName Account Integrity Elevation SessionId"
     " TokenType ImpersonationLevel Groups Privileges Flags Virtualization UIAccess RestrictedSids Package PackageName"

@@ -18,7 +18,7 @@ from process_anatomy.walk.across.creation import Creation, creations
 from process_anatomy.walk.across.regions import RegionTable, regions
 from process_anatomy.walk.across.selfcheck import selfcheck, trust
 from process_anatomy.walk.across.starts import Starts, thread_starts
-from process_anatomy.walk.address_space.code import Code, code
+from process_anatomy.walk.address_space.code import Code, Codes, code
 from process_anatomy.walk.address_space.compressed import compressed, has_store
 from process_anatomy.walk.address_space.pages import PageTable, pages
 from process_anatomy.walk.address_space.sections import Section, sections
@@ -205,9 +205,14 @@ class Tables:
         return working_sets(self.kernel, self.processes)
 
     @cached_property
+    def codes(self) -> Codes:
+        """What stands in the executable pages that no file gave, and how many of them could not be read."""
+        return code(self.kernel, [row for row in self.pages.rows if row.own_code])
+
+    @property
     def code(self) -> list[Code]:
         """What stands in the executable pages that no file gave."""
-        return code(self.kernel, [row for row in self.pages.rows if row.own_code])
+        return self.codes.rows
 
     @cached_property
     def changed_calls(self) -> list[ChangedCall]:

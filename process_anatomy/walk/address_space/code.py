@@ -8,8 +8,10 @@ Source: Microsoft, "PE Format" (signature, machine and magic of an image's heade
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 import numpy as np
 
@@ -42,6 +44,7 @@ class Code:
         first: address of the first page that does not hold zeros alone.
         head: the first bytes of that page.
         headers: (address, whether "MZ" stands before it) of pages that begin with a PE header.
+        digest: SHA-256 of the whole first page, in hexadecimal: the same bytes elsewhere have the same one.
     """
 
     process: Process
@@ -49,17 +52,39 @@ class Code:
     first: int
     head: bytes
     headers: tuple[tuple[int, bool], ...]
+    digest: str = ""
 
 
-def code(kernel: Kernel, rows: Sequence[PageRow]) -> list[Code]:
-    """What stands in the own code of these ranges; a range that holds zeros alone, or nothing readable, has no row."""
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """The own code of some ranges.
+
+    Attributes:
+        rows: what stands there; a range that holds zeros alone, or nothing readable, has no row.
+        unread: how many pages could not be read of a range, by :func:`place` of it.
+    """
+
+    rows: list[Code]
+    unread: Mapping[tuple[int, int], int]
+
+
+def place(row: PageRow) -> tuple[int, int]:
+    """What tells a range from all others: the address of its process, and that of its VAD, without one its own."""
+    if row.vad is not None:
+        return row.process.address, row.vad.address
+    return row.process.address, row.start if isinstance(row.start, int) else 0
+
+
+def code(kernel: Kernel, rows: Sequence[PageRow]) -> Codes:
+    """What stands in the own code of these ranges."""
     space = kernel.space
     wanted = [(row, at) for row in rows for at in row.own_code]
     if not isinstance(space, AddressSpace) or not wanted:
-        return []
+        return Codes([], {})
     places = addresses_of([at for _, at in wanted])
     roots = addresses_of([row.process.dtb if isinstance(row.process.dtb, int) else 0 for row, _ in wanted])
-    first: dict[int, tuple[int, bytes]] = {}
+    first: dict[int, tuple[int, bytes, str]] = {}
+    unread: Counter[tuple[int, int]] = Counter()
     headers: dict[int, list[tuple[int, bool]]] = {}
     for start in range(0, len(wanted), BATCH):
         step = slice(start, start + BATCH)
@@ -67,12 +92,16 @@ def code(kernel: Kernel, rows: Sequence[PageRow]) -> list[Code]:
         for number in np.flatnonzero(there & data.any(axis=1)).tolist():
             row, at = wanted[start + number]
             page = data[number].tobytes()
-            first.setdefault(id(row), (at, page[:HEAD]))
+            if id(row) not in first:
+                first[id(row)] = at, page[:HEAD], sha256(page).hexdigest()
             if pe_header(page):
                 headers.setdefault(id(row), []).append((at, page.startswith(b"MZ")))
-    return [
-        Code(row.process, row, *first[id(row)], tuple(headers.get(id(row), ()))) for row in rows if id(row) in first
-    ]
+        unread.update(place(wanted[start + number][0]) for number in np.flatnonzero(~there).tolist())
+    known = [(row, *first[id(row)]) for row in rows if id(row) in first]
+    return Codes(
+        [Code(row.process, row, at, head, tuple(headers.get(id(row), ())), told) for row, at, head, told in known],
+        unread,
+    )
 
 
 def pe_header(page: bytes) -> bool:

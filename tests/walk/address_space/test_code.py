@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
+import zlib
 
 import pytest
 from hypothesis import given
@@ -11,10 +13,12 @@ from hypothesis import strategies as st
 from process_anatomy.absent import NOT_APPLICABLE
 from process_anatomy.forge import INTRUSION, Image, forge
 from process_anatomy.memory.physical import PAGE
+from process_anatomy.views.image import Image as Views
 from process_anatomy.walk.across.tables import Tables
 from process_anatomy.walk.address_space.code import HEADER_REACH, pe_header
 from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
 from tests.walk.damaged import Editor, kernel_of, process_truth
+from tests.walk.overlay import Overlay
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +94,34 @@ def test_a_page_of_zeros_is_no_code(image: Image) -> None:
     edit.write(place, bytes(PAGE), victim["dtb"])
     rows = Tables(kernel_of(image, edit.frames)).code
     assert not any(row.process.pid == victim["pid"] and place in row.range.own_code for row in rows)
+
+
+def test_own_code_has_the_hash_of_its_whole_page(image: Image, tables: Tables) -> None:
+    """The answer key has a check sum of each page, by which the frame is found."""
+    frames = {zlib.crc32(page): page for page in image.physical.values()}
+    told = {
+        (process["pid"], page["va"]): hashlib.sha256(frames[page["crc32"]]).hexdigest()
+        for process in image.truth["processes"]
+        for page in process.get("pages", [])
+        if page["note"] in ("generated code", "injected")
+    }
+    assert told.items() <= {(row.process.pid, row.first): row.digest for row in tables.code}.items()
+    assert len(set(told.values())) == 2
+
+
+def test_code_that_cannot_be_read_is_told_with_the_reason(image: Image) -> None:
+    """Its cells are absent, not empty; pages that hold zeros alone have nothing to tell."""
+    victim = process_truth(image, "implant.exe")
+    place = next(page["va"] for page in victim["pages"] if page["note"] == "injected")
+    over = Overlay(kernel_of(image))
+    over.lose(place, victim["dtb"])
+    rows = list(Views(over.kernel()).view("pages", pid=victim["pid"], explain="off"))
+    (row,) = (row for row in rows if row["Start"] == place)
+    reason = "pages that may run and come from no file are not in the image: 1"
+    assert [row[name] for name in ("CodeStart", "CodeBytes", "CodeHash")] == [None] * 3
+    assert row.absent["CodeHash"] == reason
+    assert any(reason in line for line in row["Problems"])  # type: ignore[union-attr]
+    assert sum(isinstance(row["CodeHash"], str) for row in rows) >= 1
 
 
 def test_the_kernels_record_of_programs_is_that_of_the_answer_key(image: Image, tables: Tables) -> None:
