@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from process_anatomy.command.opened import FORMATS, LEVELS
 from process_anatomy.command.statuses import DONE, FAILED, PARTLY
 
 if TYPE_CHECKING:
+    from process_anatomy.fleet.engine import Cluster
     from process_anatomy.fleet.terms import Outcome
 
 MEGABYTE = 1 << 20
@@ -36,6 +36,10 @@ MEGABYTE = 1 << 20
 @click.option("--explain", type=click.Choice(LEVELS), default="off", help="As for export.")
 @click.option("--no-hash", is_flag=True, help="Name images by their path, not by their SHA-256.")
 @click.option("--workers", type=click.IntRange(1, 1024), metavar="N", help="Images side by side (one a processor).")
+@click.option("--scheduler", metavar="tls://HOST:PORT", help="A Dask cluster does the work, not this machine.")
+@click.option("--tls-ca", type=click.Path(path_type=Path), metavar="FILE", help="The certificate that it trusts.")
+@click.option("--tls-cert", type=click.Path(path_type=Path), metavar="FILE", help="Our certificate.")
+@click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Its key.")
 @click.option("--timeout", type=click.FloatRange(1, 1e6), default=3600, metavar="SECONDS", help="For an image (3600).")
 @click.option(
     "--memory", type=click.IntRange(256), metavar="MB", help="For an image (no limit); mapped files do not count."
@@ -52,6 +56,10 @@ def batch(
     explain: str,
     no_hash: bool,
     workers: int | None,
+    scheduler: str | None,
+    tls_ca: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
     timeout: float,
     memory: int | None,
     unpacked: int | None,
@@ -69,7 +77,8 @@ def batch(
     with status 4 where some could not be read, 1 where none could.
     """  # noqa: D301  # click's mark for lines that stay as they are
     from process_anatomy.fleet.case import batch as run
-    from process_anatomy.fleet.case import held, on_this_machine
+    from process_anatomy.fleet.case import held
+    from process_anatomy.fleet.engine import on_cluster, on_this_machine, size
     from process_anatomy.fleet.found import listed
     from process_anatomy.fleet.terms import Terms
     from process_anatomy.samples.unpack import SIZE_LIMIT
@@ -85,8 +94,10 @@ def batch(
     meant = [*paths, *(path for file in lists for path in listed(file))]
     limit = unpacked * MEGABYTE if unpacked else SIZE_LIMIT
     terms = Terms(form, views, explain, not no_hash, timeout, (memory or 0) * MEGABYTE, limit, ratio, keep)
-    with held(case), on_this_machine(workers or _processors()) as submit:
-        outcomes = run(meant, case, terms, submit, _tell)
+    cluster = _cluster(scheduler, tls_ca, tls_cert, tls_key)
+    hands = size(workers, terms.memory)
+    with held(case), on_cluster(cluster, case) if cluster else on_this_machine(hands) as crew:
+        outcomes = run(meant, case, terms, crew, _tell)
     done = [one for one in outcomes if one.done]
     rows = sum(one.rows for one in done)
     click.echo(f"{case}: {len(done)} of {len(outcomes)} images, {rows} rows")
@@ -94,8 +105,14 @@ def batch(
     return DONE if whole and done else PARTLY if done else FAILED
 
 
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _cluster(scheduler: str | None, ca: Path | None, certificate: Path | None, key: Path | None) -> Cluster | None:
+    from process_anatomy.fleet.engine import Cluster
+
+    if scheduler is None:
+        return None
+    if ca is None or certificate is None or key is None:
+        raise click.UsageError("--scheduler needs --tls-ca, --tls-cert and --tls-key")
+    return Cluster(scheduler, ca, certificate, key)
 
 
 def _tell(one: Outcome, number: int, count: int) -> None:

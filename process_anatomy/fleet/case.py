@@ -13,24 +13,24 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from process_anatomy.errors import Error, RequestError
+from process_anatomy.fleet.engine import Crew
 from process_anatomy.fleet.found import found
 from process_anatomy.fleet.single import IMAGES, UNPACKED, earlier, exported
 from process_anatomy.fleet.terms import Outcome, Terms
 
 CASE, LOCK = "case.json", ".lock"
 """Inside a case: the list of images, and what says that somebody works on it."""
-AHEAD = 64
-"""Images that are handed out before the first of them is done, at least: workers shall not wait."""
+AHEAD = 3
+"""Images that are handed out for each that is worked on: workers shall not wait."""
 TRIES = 2
 SHARE = 0.02
 """How much of the time may go into writing the list again."""
-Submit = Callable[..., "Future[Outcome]"]
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def held(case: Path) -> Iterator[None]:
 
 
 def batch(
-    paths: Iterable[Path], case: Path, terms: Terms, submit: Submit, tell: Callable[[Outcome, int, int], None]
+    paths: Iterable[Path], case: Path, terms: Terms, crew: Crew, tell: Callable[[Outcome, int, int], None]
 ) -> list[Outcome]:
     """Export images into a case, which :func:`held` holds; gives what became of each.
 
@@ -68,7 +68,7 @@ def batch(
         paths: files, patterns and folders.
         case: the folder of the case.
         terms: how each image is exported.
-        submit: runs a function of its arguments elsewhere, and gives its future; see :func:`on_this_machine`.
+        crew: does the work; see :mod:`process_anatomy.fleet.engine`.
         tell: is told what became of an image, how many are done, and of how many.
 
     Raises:
@@ -88,8 +88,8 @@ def batch(
     try:
         while True:
             for path, tries in left:
-                waiting[submit(exported, str(path), str(case), terms)] = path, tries
-                if len(waiting) >= AHEAD:
+                waiting[crew.submit(exported, str(path.absolute()), str(case.absolute()), terms)] = path, tries
+                if len(waiting) >= AHEAD * crew.hands:
                     break
             if not waiting:
                 if not again:
@@ -98,7 +98,7 @@ def batch(
                 continue
             for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                 path, tries = waiting.pop(future)
-                one = replace(_result(future, path), tries=tries)
+                one = replace(_result(future, path), path=str(path), tries=tries)
                 if one.blocked:
                     raise Error(f"{one.blocked}; what is done is kept, and the same command goes on")
                 if one.cut and tries < TRIES:
@@ -165,14 +165,3 @@ def write_list(case: Path, outcomes: Iterable[Outcome]) -> None:
         if name:
             Path(name).unlink(missing_ok=True)
         raise Error(f"{case / CASE}: {error.strerror}; what is done is kept, and the same command goes on") from None
-
-
-@contextmanager
-def on_this_machine(workers: int) -> Iterator[Submit]:
-    """Runs as many images side by side as there are workers."""
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            yield pool.submit
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise

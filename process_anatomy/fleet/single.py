@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,23 @@ ENDED = "its process ended with status {status}"
 FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)))
 """What keeps every image from being written, as systems say it."""
 NO_MEMORY = "--memory allows more"
+RUNNING: set[subprocess.Popen[str]] = set()
+"""Processes of images that this process waits for, in all of its threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a process of an image left.
+
+    Attributes:
+        status: exit status.
+        out: standard output.
+        log: standard error.
+    """
+
+    status: int
+    out: str
+    log: str
 
 
 class CutError(Error):
@@ -138,22 +155,22 @@ def _exported(path: Path, made: Path, place: Path, terms: Terms, begun: float, o
             asked += ["--image", image_id(path / member if member else path, hashed=False)]
         done = _run(["export", str(source), *asked], terms, begun)
     if not (rows / MANIFEST).is_file():
-        raise RefusedError(_last(done.stderr) or ENDED.format(status=done.returncode), done.returncode)
+        raise RefusedError(_last(done.log) or ENDED.format(status=done.status), done.status)
     told = json.loads((rows / MANIFEST).read_text("utf-8"))
     told["image"] |= {"path": str(path.absolute())} | ({"member": member} if member else {})
     (rows / MANIFEST).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
-    (rows / LOG).write_text(done.stderr, "utf-8")
+    (rows / LOG).write_text(done.log, "utf-8")
     facts = told["facts"]
     return replace(
         outcome,
-        status=done.returncode,
+        status=done.status,
         folder=place.name,
         image=told["image"]["id"],
         rows=sum(view["rows"] for view in told["views"].values()),
         windows=facts["kernel file"] or f"build {facts['build']}",
         layout=facts["layout"],
         findings={severity: count for severity, count in (told["findings"] or {}).items() if count},
-        problem=_last(done.stderr) if done.returncode in (NOT_TRUSTED, PARTLY) else "",
+        problem=_last(done.log) if done.status in (NOT_TRUSTED, PARTLY) else "",
     )
 
 
@@ -167,9 +184,9 @@ def _source(path: Path, place: Path, terms: Terms, begun: float) -> Iterator[tup
     unpacked.mkdir(exist_ok=True)
     with _folder(unpacked, place.name) as made:
         done = _run(["unpack", str(path), str(made), str(terms.unpacked), str(terms.ratio)], terms, begun)
-        if done.returncode:
-            raise RefusedError(_last(done.stderr) or ENDED.format(status=done.returncode), done.returncode)
-        yield image_in(made), done.stdout.removesuffix("\n")
+        if done.status:
+            raise RefusedError(_last(done.log) or ENDED.format(status=done.status), done.status)
+        yield image_in(made), done.out.removesuffix("\n")
         if terms.keep:
             shutil.rmtree(unpacked / place.name, ignore_errors=True)
             made.rename(unpacked / place.name)
@@ -177,25 +194,36 @@ def _source(path: Path, place: Path, terms: Terms, begun: float) -> Iterator[tup
         unpacked.rmdir()  # unless something is in it
 
 
-def _run(arguments: list[str], terms: Terms, begun: float) -> subprocess.CompletedProcess[str]:
+def _run(arguments: list[str], terms: Terms, begun: float) -> Ran:
     """Run the command in a process of its own, for as long as is left.
 
     Raises:
         CutError: it took too long, needed too much memory, or was killed.
     """
     command = [sys.executable, "-m", "process_anatomy.command.limited", str(terms.memory), *arguments]
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8", errors="replace",
-            timeout=max(terms.timeout - (time.monotonic() - begun), 0), check=False, env=_environment(),
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise CutError(GIVEN_UP.format(seconds=terms.timeout)) from None
-    if done.returncode < 0:
-        raise CutError(f"its process was killed by signal {-done.returncode}")
-    if done.returncode and _last(done.stderr).endswith(NO_MEMORY):
-        raise CutError(_last(done.stderr))
-    return done
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        encoding="utf-8", errors="replace", env=_environment(),
+    ) as process:  # fmt: skip
+        RUNNING.add(process)
+        try:
+            out, log = process.communicate(timeout=max(terms.timeout - (time.monotonic() - begun), 0))
+        except subprocess.TimeoutExpired:
+            raise CutError(GIVEN_UP.format(seconds=terms.timeout)) from None
+        finally:
+            process.kill()
+            RUNNING.discard(process)
+    if process.returncode < 0:
+        raise CutError(f"its process was killed by signal {-process.returncode}")
+    if process.returncode and _last(log).endswith(NO_MEMORY):
+        raise CutError(_last(log))
+    return Ran(process.returncode, out, log)
+
+
+def give_up() -> None:
+    """Kill the processes of images that run now, for nobody waits for them any more."""
+    for process in tuple(RUNNING):
+        process.kill()
 
 
 def _last(log: str) -> str:

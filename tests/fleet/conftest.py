@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import io
 import shutil
-import subprocess
-from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -32,15 +29,15 @@ def images(tmp_path: Path) -> Path:
     return folder
 
 
-def run_here(command: Sequence[str], **_: Any) -> subprocess.CompletedProcess[str]:
+def run_here(arguments: list[str], *_: object) -> single.Ran:
     """What a process of an image does, done in this one, without its limits."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
-        status = limited.run(["0", *command[4:]])
-    return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())
+        status = limited.run(["0", *arguments])
+    return single.Ran(status, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Images are exported in the process of the test."""
-    monkeypatch.setattr(single.subprocess, "run", run_here)
+    monkeypatch.setattr(single, "_run", run_here)

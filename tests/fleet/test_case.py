@@ -8,21 +8,26 @@ import json
 import lzma
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+from pyarrow import parquet
 
 from process_anatomy.command.program import main
 from process_anatomy.command.statuses import DONE, FAILED, MISUSED, PARTLY
 from process_anatomy.errors import RequestError
-from process_anatomy.fleet.case import CASE, TRIES, batch, held
+from process_anatomy.fleet.case import CASE, LOCK, TRIES, batch, held
+from process_anatomy.fleet.engine import Crew
 from process_anatomy.fleet.export import MANIFEST
 from process_anatomy.fleet.single import IMAGES, UNPACKED, folder_name
 from process_anatomy.fleet.terms import Outcome, Terms
@@ -91,7 +96,9 @@ def test_what_was_unpacked_is_kept_where_that_is_asked(images: Path, tmp_path: P
     (images / "two.gz").write_bytes(gzip.compress(SAMPLE.read_bytes(), 1))
     case = tmp_path / "case"
     with held(case):
-        (one,) = batch([images / "two.gz"], case, Terms(views=("processes",), keep=True), at_once, lambda *_: None)
+        (one,) = batch(
+            [images / "two.gz"], case, Terms(views=("processes",), keep=True), Crew(at_once, 1), lambda *_: None
+        )
     assert one.image == f"sha256:{hashlib.sha256(SAMPLE.read_bytes()).hexdigest()}"
     (kept,) = case.glob(f"{UNPACKED}/*/*")
     assert (kept.name, kept.read_bytes()) == ("two", SAMPLE.read_bytes())
@@ -111,34 +118,80 @@ def test_what_is_done_is_not_done_again(images: Path, tmp_path: Path) -> None:
     for expected, how in ((["one.dmp"], terms), ([], terms), (["one.dmp"], Terms("csv", ("processes",), hashed=False))):
         asked.clear()
         with held(case):
-            (outcome,) = batch([one], case, how, submit, lambda *_: None)
+            (outcome,) = batch([one], case, how, Crew(submit, 1), lambda *_: None)
         assert (asked, outcome.rows, outcome.status) == (expected, 29, DONE)
     os.utime(one, ns=(1, 1))
     with held(case):
-        batch([one], case, Terms("csv", ("processes",), hashed=False), submit, lambda *_: None)
+        batch([one], case, Terms("csv", ("processes",), hashed=False), Crew(submit, 1), lambda *_: None)
     assert asked == ["one.dmp"] * 2
     assert [path.name for path in (case / IMAGES).iterdir()] == [folder_name(one)]
 
 
-def test_a_run_that_is_killed_anywhere_neither_doubles_nor_loses_a_row(images: Path, tmp_path: Path) -> None:
-    """The same command goes on with it; its folders are whole at any moment."""
+def whole(case: Path) -> None:
+    """Whatever is in its place is all there."""
+    for folder in case.glob(f"{IMAGES}/[!.]*"):
+        assert json.loads((folder / MANIFEST).read_text("utf-8"))["views"]["processes"]["rows"] == 29
+        assert parquet.read_metadata(folder / "processes.parquet").num_rows == 29
+    if (case / CASE).exists():
+        json.loads((case / CASE).read_text("utf-8"))
+
+
+def complete(case: Path, paths: Sequence[Path]) -> None:
+    """Every image is there, once, and nothing else."""
+    assert sorted(path.name for path in (case / IMAGES).iterdir()) == sorted(map(folder_name, paths))
+    whole(case)
+    assert {name: one["rows"] for name, one in listed(case).items() if one["folder"]} == {
+        path.name: 29 for path in paths
+    }
+    assert [path.name for path in case.iterdir() if path.name.startswith(".")] == [LOCK]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_run_that_is_killed_at_any_point_neither_doubles_nor_loses_a_row(images: Path, tmp_path: Path) -> None:
+    """Thirty points; the same command goes on with it, and what is in its place is whole at each of them."""
+    case, chance = tmp_path / "case", random.Random(7)
+    paths = [images / "one.dmp", images / "deep" / "two.dmp", images / "three.gz", images / "four.dmp"]
+    paths[2].write_bytes(gzip.compress(SAMPLE.read_bytes(), 1))
+    shutil.copy(SAMPLE, paths[3])
+    terms = Terms(views=("processes",), hashed=False)
+
+    def run() -> None:
+        with held(case):
+            batch(paths, case, terms, Crew(at_once, 2), lambda *_: None)
+
+    begun = time.monotonic()
+    run()
+    lasts = time.monotonic() - begun
+    complete(case, paths)
+    for round_ in range(30):
+        if round_ % 6 == 0:
+            shutil.rmtree(case)
+        child = os.fork()
+        if child == 0:
+            with suppress(BaseException):
+                run()
+            os._exit(0)
+        time.sleep(chance.uniform(0, lasts / 2))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        whole(case)
+    run()
+    complete(case, paths)
+
+
+def test_a_command_that_is_killed_leaves_no_process_and_is_gone_on_with(images: Path, tmp_path: Path) -> None:
+    """The processes of its images end by themselves, though only the command was killed."""
     case = tmp_path / "case"
-    command = [sys.executable, "-m", "process_anatomy.command", "batch", str(images), "--out", str(case), *FEW]
-    chance = random.Random(7)
-    for _ in range(5):
-        with subprocess.Popen(
-            command, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as run:
-            time.sleep(chance.uniform(0.2, 2.5))
-            if run.poll() is None:
-                os.killpg(run.pid, signal.SIGKILL)
-        for folder in case.glob(f"{IMAGES}/[!.]*"):
-            assert json.loads((folder / MANIFEST).read_text("utf-8"))["views"]["processes"]["rows"] == 29
-    assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == PARTLY
-    assert sorted(path.name for path in (case / IMAGES).iterdir()) == sorted(
-        folder_name(path) for path in (images / "one.dmp", images / "deep" / "two.dmp")
-    )
-    assert sum(one["rows"] for one in listed(case).values()) == 58
+    paths = [images / "one.dmp", images / "deep" / "two.dmp"]
+    command = [sys.executable, "-m", "process_anatomy.command", "batch", *map(str, paths), "--out", str(case), *FEW]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+        while not (children := psutil.Process(run.pid).children()):
+            time.sleep(0.05)
+        run.kill()
+    assert psutil.wait_procs(children, timeout=60)[1] == []
+    whole(case)
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == DONE
+    complete(case, paths)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +207,7 @@ def test_time_and_memory_that_run_out_cost_that_image_alone(
     """It is tried once more, and told."""
     case = tmp_path / "case"
     with held(case):
-        (one,) = batch([images / "one.dmp"], case, terms, at_once, lambda *_: None)
+        (one,) = batch([images / "one.dmp"], case, terms, Crew(at_once, 1), lambda *_: None)
     assert (one.problem, one.cut, one.tries) == (problem, True, TRIES)
     assert list((case / IMAGES).iterdir()) == []
 
@@ -175,7 +228,7 @@ def test_a_worker_that_dies_costs_its_image_alone(images: Path, tmp_path: Path) 
     case = tmp_path / "case"
     both = [images / "one.dmp", images / "deep" / "two.dmp"]
     with held(case):
-        two, one = batch(both, case, Terms(views=("processes",)), submit, lambda *_: None)
+        two, one = batch(both, case, Terms(views=("processes",)), Crew(submit, 1), lambda *_: None)
     assert (asked[:2], sorted(asked[2:])) == (["one.dmp", "two.dmp"], ["one.dmp", "two.dmp"])
     assert (one.problem, one.tries, one.done) == ("its worker ended: RuntimeError: gone", TRIES, False)
     assert (two.rows, two.tries) == (29, 2)
