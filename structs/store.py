@@ -15,14 +15,9 @@ SMKM_STORE::SmStMapVirtualRegion of kernels of 2016 to 2024.  Readers prove them
 
 from __future__ import annotations
 
-import json
-from functools import cache
-from importlib.resources import files
-from typing import Any
-
+from structs.apart import layouts_apart
 from structs.field_types import Pointer, UInt, Words
-from structs.layout import Build, Layout, Place, at
-from structs.machines import KERNELS
+from structs.layout import Build, Layout, at
 
 SMKM_STORE_MGR = Layout(
     "_SMKM_STORE_MGR",
@@ -123,15 +118,6 @@ XPRESS = 3
 """COMPRESSION_FORMAT_XPRESS."""
 
 
-@cache
-def _generations() -> dict[str, list[dict[str, Any]]]:
-    read: dict[str, list[dict[str, Any]]] = json.loads(
-        files("structs").joinpath("offsets", "stores.json").read_text("utf-8")
-    )
-    return read
-
-
-@cache
 def layouts(arch: str, number: int) -> Build | None:
     """The layouts of a build's store; ``None`` where none is known: for an older Windows, or this processor.
 
@@ -139,13 +125,4 @@ def layouts(arch: str, number: int) -> Build | None:
         arch: ``x64`` or ``x86``.
         number: NtBuildNumber; builds between two that are known have what the older one had, later ones the last's.
     """
-    known = [one for one in _generations().get(arch, []) if one["first"] <= number]
-    if not known:
-        return None
-    chosen = known[-1]
-    sizes = {name: entry[0] for name, entry in chosen["structs"].items()}
-    places = {
-        name: {field: Place(*place) for field, place in entry[1].items()} for name, entry in chosen["structs"].items()
-    }
-    name = f"stores of {arch}-{chosen['first']}"
-    return Build(name, arch, chosen["first"], KERNELS[arch].pointer_size, sizes, places)
+    return layouts_apart("stores", arch, number)

@@ -24,6 +24,7 @@ def export(
     image: Path,
     isf: str | None,
     dtb: int | None,
+    page_files: str | None,
     folder: Path,
     form: str,
     views: tuple[str, ...],
@@ -48,7 +49,7 @@ def export(
 
     names = exported(views)
     free(folder, overwrite)
-    found = opened(image, isf, dtb)
+    found = opened(image, isf, dtb, page_files)
     asked = Asked(names, form, explain or "off", pids, not no_hash, named, overwrite)
     done = write(found, image, folder, asked, _shown if sys.stderr is not None and sys.stderr.isatty() else None)
     told: dict[str, None] = {}

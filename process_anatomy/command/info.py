@@ -13,7 +13,7 @@ from process_anatomy.command.opened import of_image, opened, status_of
 @click.command()
 @of_image
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="text or json.")
-def info(image: Path, isf: str | None, dtb: int | None, form: str) -> int:
+def info(image: Path, isf: str | None, dtb: int | None, page_files: str | None, form: str) -> int:
     """Tell which Windows is in an image, and how that is known.
 
     \b
@@ -22,7 +22,7 @@ def info(image: Path, isf: str | None, dtb: int | None, form: str) -> int:
     from process_anatomy.fleet.facts import facts
     from process_anatomy.volatility.cells import safe_text
 
-    found = opened(image, isf, dtb)
+    found = opened(image, isf, dtb, page_files)
     told = facts(found)
     if form == "json":
         click.echo(json.dumps(told, indent=1))

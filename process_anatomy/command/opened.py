@@ -46,6 +46,9 @@ def of_image(command: Command) -> Command:
         click.option(
             "--dtb", callback=_number, metavar="ADDRESS", help="Physical address of the kernel's page tables."
         ),
+        click.option(
+            "--page-files", metavar="DIR", help="Folder of its pagefile.sys, swapfile.sys, pagefileN.sys, read too."
+        ),
         click.option("--isf", metavar="FILE", help="Your own Volatility symbol table, to take the layout from."),
         click.argument("image", type=click.Path(path_type=Path)),
     ):
@@ -68,7 +71,7 @@ def of_rows(command: Command) -> Command:
     return command
 
 
-def opened(image: Path, isf: str | None, dtb: int | None) -> Image:
+def opened(image: Path, isf: str | None, dtb: int | None, page_files: str | None) -> Image:
     """The image, after what has to be known of it was told.
 
     Raises:
@@ -76,7 +79,7 @@ def opened(image: Path, isf: str | None, dtb: int | None) -> Image:
     """
     from process_anatomy import open_image
 
-    found = open_image(image, isf, dtb)
+    found = open_image(image, isf, dtb, page_files)
     tell(found.kernel.doubts)
     return found
 

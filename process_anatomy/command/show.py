@@ -38,6 +38,7 @@ def show(
     image: Path,
     isf: str | None,
     dtb: int | None,
+    page_files: str | None,
     views: tuple[str, ...],
     form: str,
     options: tuple[str, ...],
@@ -57,7 +58,7 @@ def show(
     if (options or form == "csv") and len(names) != 1:
         raise RequestError(f"{'--set' if options else 'csv'} is for one view; {len(names)} were asked for")
     asked = {name: own_options(name, options) for name in names}
-    found = opened(image, isf, dtb)
+    found = opened(image, isf, dtb, page_files)
     level = explain or ("brief" if form == "text" else "off")
     answers = [found.view(name, pid=pids, explain=level, **asked[name]) for name in names]
     {"text": _text, "json": _json, "jsonl": _json_lines, "csv": _csv}[form](answers)

@@ -4,7 +4,13 @@ from process_anatomy.forge.cast.crowd import crowd
 from process_anatomy.forge.cast.intrusion import INTRUSION
 from process_anatomy.forge.cast.lab import LAB
 from process_anatomy.forge.ground.actors import Actor, Scenario
-from process_anatomy.forge.machine.containers import write_bitmap_dump, write_crash_dump, write_lime, write_raw
+from process_anatomy.forge.machine.containers import (
+    write_bitmap_dump,
+    write_crash_dump,
+    write_lime,
+    write_page_files,
+    write_raw,
+)
 from process_anatomy.forge.machine.forging import DEFAULT_BUILD, DEFAULT_SEED, forge
 from process_anatomy.forge.parts.image import Image
 
@@ -21,5 +27,6 @@ __all__ = [
     "write_bitmap_dump",
     "write_crash_dump",
     "write_lime",
+    "write_page_files",
     "write_raw",
 ]

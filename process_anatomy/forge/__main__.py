@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from process_anatomy.forge.cast.scenarios import EVERY
-from process_anatomy.forge.machine.containers import FORMATS
+from process_anatomy.forge.machine.containers import FORMATS, write_page_files
 from process_anatomy.forge.machine.forging import DEFAULT_BUILD, DEFAULT_SEED, forge
 from process_anatomy.forge.parts.image import Image
 from structs import builds, partial
@@ -62,10 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--compressed", type=float, default=0, metavar="SHARE",
                         help="share of the private pages that are in the compression store, from 0 to 1")  # fmt: skip
+    parser.add_argument("--paged", type=float, default=0, metavar="SHARE",
+                        help="share of the private pages that are in page files, which are written")  # fmt: skip
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="decides every address and frame")
     chosen = parser.parse_args(arguments)
     try:
-        scenario = replace(EVERY[chosen.scenario], compressed=chosen.compressed)
+        scenario = replace(EVERY[chosen.scenario], compressed=chosen.compressed, paged=chosen.paged)
         image = forge(scenario, chosen.seed, chosen.build, chosen.pae, chosen.five_levels)
     except (ValueError, LayoutError) as error:
         parser.error(str(error))
@@ -75,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = name.replace("lab", chosen.scenario, 1)
     try:
         written = write_all(image, chosen.output, name, chosen.format)
+        if image.page_files:
+            written += write_page_files(image, chosen.output / f"{name}-page-files")
     except OSError as error:
         parser.exit(1, f"{parser.prog}: {error.filename or chosen.output}: {error.strerror or error}\n")
     for path in written:

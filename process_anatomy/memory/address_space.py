@@ -68,6 +68,10 @@ class AddressSpace:
         software = SoftwareEntries(memory, self.root, self.mode, kept, self.system_start)
         return AddressSpace(memory, self.root, self.mode, self.system_start, software)
 
+    def forget(self) -> None:
+        """Drop what is remembered of pages: there is now more to be read, or less."""
+        self._pages.clear()
+
     def translate(self, addresses: Addresses, roots: Addresses | None = None) -> paging.Translation:
         """Physical address and page state of each virtual address (see :func:`paging.translate`).
 

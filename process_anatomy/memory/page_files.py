@@ -49,15 +49,33 @@ class PageFiles:
     Attributes:
         end: one past the highest address of memory itself.
         lost: bytes that the image's header promises and the file does not hold.
+        refused: number of a page file that was given and is not read to the reason.
         store: the compression store, once it was found.
     """
 
     def __init__(self, memory: PhysicalMemory, files: Mapping[int, PhysicalMemory]) -> None:
         self.memory, self.files = memory, dict(files)
+        self.refused: dict[int, str] = {}
         self.end, self.lost = memory.end, memory.lost
         self.store: KeyedPages | None = None
         self._mixed = CachedMemory(self._fetch, FIRST + (STORE + 1 << FILE_SHIFT))
         self._last: PhysicalMemory = memory
+
+    def give(self, files: Mapping[int, PhysicalMemory]) -> None:
+        """Add page files, once it is known which numbers they have."""
+        self.files |= files
+        self._forget()
+
+    def refuse(self, number: int, why: str) -> None:
+        """Read nothing more of a page file, which turned out not to belong to this memory."""
+        self.files.pop(number, None)
+        self.refused[number] = why
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop what was kept of page files, and that it was not there."""
+        self._mixed = CachedMemory(self._fetch, self._mixed.end)
+        self._last = self.memory
 
     def holds(self, files: Addresses, pages: Addresses) -> Mask:
         """Whether the pages of page files are in files that are there and reach so far."""

@@ -17,7 +17,7 @@ from process_anatomy.memory import paging
 from process_anatomy.memory.entry_format import EntryFormat
 from process_anatomy.memory.page_files import KeyedPages, PageFiles
 from process_anatomy.memory.paging import Mode, PageState
-from process_anatomy.memory.physical import PhysicalMemory, words
+from process_anatomy.memory.physical import PAGE, PhysicalMemory, words
 from process_anatomy.memory.space import Addresses, Mask
 
 SAMPLE = 16
@@ -285,10 +285,13 @@ class SoftwareEntries:
             return stored
         if int(entries[0] & self.format.store):
             return "the page is in a store of the memory manager"
+        place = f"{told}: page {page:#x} of number {number}"
+        if self.files is not None and number in self.files.refused:
+            return f"{place}, which was given and is not read: {self.files.refused[number]}"
         if self.files is None or number not in self.files.files:
-            other = f", or in the compression store: {self.stores.why}" if self.stores.why else ""
-            return f"{told}: page {page:#x} of number {number}{other}"
-        return f"{told}: page {page:#x} of number {number}, which was given but does not hold it"
+            return f"{place}, or in the compression store: {self.stores.why}" if self.stores.why else place
+        pages = self.files.files[number].end // PAGE
+        return f"{place}, which was given but does not hold it: it ends after {pages:#x} pages"
 
     def _why_not_in_store(self, entries: Addresses, number: int) -> str:
         """Why a page of the compression store cannot be read; empty where it is in no such store."""

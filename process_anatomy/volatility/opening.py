@@ -18,6 +18,7 @@ from process_anatomy.volatility.cells import safe_text
 from process_anatomy.volatility.declining import arm64, declined, unrecognised
 from process_anatomy.volatility.formats import doubts
 from process_anatomy.volatility.layers import SmallDumpLayer, UnrecognisedLayer, file_bytes, peek
+from process_anatomy.volatility.page_files import attach, with_page_files
 
 if TYPE_CHECKING:
     from process_anatomy.kernel.identify import Kernel
@@ -85,7 +86,11 @@ def _file_runs(context: interfaces.context.ContextInterface, name: str) -> tuple
 
 
 def open_kernel(
-    context: interfaces.context.ContextInterface, name: str, isf: str | None = None, dtb: int | None = None
+    context: interfaces.context.ContextInterface,
+    name: str,
+    isf: str | None = None,
+    dtb: int | None = None,
+    page_files: str | None = None,
 ) -> Kernel:
     """The kernel in the image behind a layer.
 
@@ -96,17 +101,24 @@ def open_kernel(
         name: the layer that the plugin was given.
         isf: path of the user's own symbol table, if there is one.
         dtb: physical address of the kernel's page tables, if the user says it.
+        page_files: folder of the page files that belong to the image, if the user says it.
 
     Raises:
         ImageError: the image cannot be analysed; the message says why in one line.
-        RequestError: the symbol table cannot be used, or there is no kernel where the user says.
+        RequestError: the symbol table or a page file cannot be used, or there is no kernel where the user says.
     """
     from process_anatomy.kernel.choice import other_kernel
 
     own = read_isf(isf) if isf else None
-    kernel = _opened(context, name, own, dtb)
+    kernel, given = _opened(context, name, own, dtb)
+    kernel = attach(kernel, given, page_files)
     other = other_kernel(kernel, own) if own else ""
-    told = (*doubts(context, name), *([other] if other else ()), *([FIVE_LEVELS] if has_five_levels(kernel) else ()))
+    told = (
+        *kernel.doubts,
+        *doubts(context, name),
+        *([other] if other else ()),
+        *([FIVE_LEVELS] if has_five_levels(kernel) else ()),
+    )
     return replace(kernel, doubts=told) if told else kernel
 
 
@@ -117,8 +129,10 @@ def has_five_levels(kernel: Kernel) -> bool:
     return getattr(kernel.space, "mode", None) is LA57
 
 
-def _opened(context: interfaces.context.ContextInterface, name: str, own: Build | None, dtb: int | None) -> Kernel:
-    """The kernel, read with the user's own layout where that fits.
+def _opened(
+    context: interfaces.context.ContextInterface, name: str, own: Build | None, dtb: int | None
+) -> tuple[Kernel, dict[int, str]]:
+    """The kernel, read with the user's own layout where that fits, and the names of page files given by number.
 
     Raises:
         ImageError: the image cannot be analysed.
@@ -128,7 +142,7 @@ def _opened(context: interfaces.context.ContextInterface, name: str, own: Build 
     if isinstance(layer, SmallDumpLayer):
         from process_anatomy.kernel.small_dump import open_small_dump
 
-        return open_small_dump(layer.dump, own)
+        return open_small_dump(layer.dump, own), {}
     from process_anatomy.kernel.identify import identify
     from process_anatomy.kernel.root_search import find_kernel, kernel_at
 
@@ -137,35 +151,26 @@ def _opened(context: interfaces.context.ContextInterface, name: str, own: Build 
     marked = declined(context, below) if unknown else None
     if marked is not None and dtb is None:
         raise marked
-    memory = with_page_files(context, layer, physical_memory(context, below))
+    memory, given = with_page_files(
+        context, layer, physical_memory(context, below), lambda file: physical_memory(context, file)
+    )
     if dtb is not None:
         said = kernel_at(memory, dtb, own)
         if said is None:
             raise marked or RequestError(f"--dtb: the page tables at {dtb:#x} lead to no Windows kernel")
-        return said
+        return said, given
     if unknown:
         found = find_kernel(memory, own)
         if found is None:
             raise unrecognised(context, below, memory)
-        return found
+        return found, given
     try:
-        return identify(memory, int(layer.config["page_map_offset"]), own, mode_of(layer))
+        return identify(memory, int(layer.config["page_map_offset"]), own, mode_of(layer)), given
     except ImageError as error:
         found = find_kernel(memory, own, int(layer.config["page_map_offset"]))
         if found is None:
             raise arm64(memory) or error from None
-        return found
-
-
-def with_page_files(
-    context: interfaces.context.ContextInterface, layer: interfaces.layers.DataLayerInterface, memory: PhysicalMemory
-) -> PhysicalMemory:
-    """Memory together with the page files that the user gave (``--single-swap-locations``), if there are any."""
-    from process_anatomy.memory.page_files import FILE_BITS, PageFiles
-
-    names = {number: layer.config.get(f"swap_layers.swap_layers{number}", None) for number in range(1 << FILE_BITS)}
-    files = {number: physical_memory(context, name) for number, name in names.items() if name in context.layers}
-    return PageFiles(memory, files) if files else memory
+        return found, given
 
 
 def mode_of(layer: interfaces.layers.DataLayerInterface) -> Mode:
@@ -182,12 +187,17 @@ def mode_of(layer: interfaces.layers.DataLayerInterface) -> Mode:
     raise NotYet(f"page tables of {safe_text(type(layer).__name__)} are not supported (x86 and x64 are)")
 
 
-def open_path(path: str | os.PathLike[str], isf: str | None = None, dtb: int | None = None) -> Kernel:
+def open_path(
+    path: str | os.PathLike[str],
+    isf: str | None = None,
+    dtb: int | None = None,
+    page_files: str | os.PathLike[str] | None = None,
+) -> Kernel:
     """The kernel in an image file: Volatility's stackers find the layers, as for a plugin.
 
     Raises:
         ImageError: the file is missing or cannot be analysed.
-        RequestError: the symbol table cannot be used.
+        RequestError: the symbol table or a page file cannot be used.
     """
     import volatility3.framework.layers
     from volatility3 import framework
@@ -214,7 +224,8 @@ def open_path(path: str | os.PathLike[str], isf: str | None = None, dtb: int | N
         key=lambda stacker: stacker.stack_order,
     )
     try:
-        kernel = open_kernel(context, LayerStacker.stack_layer(context, "image", stackers)[0], isf, dtb)
+        layer = LayerStacker.stack_layer(context, "image", stackers)[0]
+        kernel = open_kernel(context, layer, isf, dtb, None if page_files is None else os.fspath(page_files))
     except BaseException:
         context.layers["image"].destroy()
         raise

@@ -183,6 +183,11 @@ def image_requirements() -> list[interfaces.configuration.RequirementInterface]:
         requirements.StringRequirement(
             name="dtb", description="Physical address of the kernel's page tables", optional=True
         ),
+        requirements.StringRequirement(
+            name="page_files",
+            description="Folder of the image's page files: pagefile.sys, swapfile.sys, pagefileN.sys",
+            optional=True,
+        ),
     ]
 
 

@@ -133,7 +133,8 @@ class Anatomy(metaclass=OverView):
         self._progress(0, "Identifying the Windows kernel")
         said = self.config.get("dtb", None)
         dtb = None if said is None else integer("--dtb", said)
-        kernel = open_kernel(self.context, self.config["primary"], self.config.get("isf", None), dtb)
+        files = self.config.get("page_files", None)
+        kernel = open_kernel(self.context, self.config["primary"], self.config.get("isf", None), dtb, files)
         for line in kernel.evidence:
             log.info(line)
         self._report(kernel.doubts)

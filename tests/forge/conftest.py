@@ -12,6 +12,9 @@ import pytest
 from process_anatomy.forge import Image, forge
 from process_anatomy.forge.__main__ import write_all
 from process_anatomy.forge.machine.containers import FORMATS
+from tests.forge.memprocfs import page_witness
+
+__all__ = ["page_witness"]
 
 
 @pytest.fixture(scope="session")

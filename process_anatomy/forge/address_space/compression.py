@@ -13,8 +13,10 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
+from process_anatomy.forge.address_space.outside import at_home, private_pages, take_out
+from process_anatomy.forge.address_space.page_files import STORE
 from process_anatomy.forge.ground.records import pointers, record
-from process_anatomy.forge.kernel.memory_manager import MI_STATE, SM_GLOBALS, globals_of
+from process_anatomy.forge.kernel.memory_manager import SM_GLOBALS
 from process_anatomy.forge.memory.compressors import lz4, xpress
 from process_anatomy.forge.memory.entries import Entries
 from process_anatomy.forge.memory.frames import PAGE, USER_DATA
@@ -25,10 +27,6 @@ from process_anatomy.forge.parts.region import Region
 from structs import store
 from structs.layout import Build
 
-FILE, FILES = 2, 3
-"""The page file's number that stands for the store, and how many there are: pagefile.sys and swapfile.sys besides."""
-VIRTUAL = 0x40
-"""Bit of _MMPAGING_FILE that says that the page file is the store."""
 INDEXES = (1, 37)
 """Numbers of the stores: one of the first row, one of the second."""
 REGION, REGION_SHIFT, UNIT = 0x20000, 13, 16
@@ -39,10 +37,6 @@ CHUNK_NUMBER = 0x10
 """Place of the chunk's own number in its header."""
 LEAF, FAN = 24, 8
 """Entries of a leaf and children of a node at the most, few enough for trees of several levels."""
-KINDS = ("heap", "stack", "PEB and TEBs", "private")
-"""Notes of the ranges whose pages are compressed."""
-SWIZZLE = 1 << 4
-"""Bit of an entry that says that no bits are flipped in it."""
 UNNUMBERED = 26100
 """First build whose keys do not hold the page file's number, and whose pages are compressed with LZ4."""
 LINKS = {22621: 0x08, 26100: 0x10}
@@ -113,14 +107,13 @@ class CompressedPages:
 
     def write(self, processes: list[Process]) -> list[dict[str, Any]]:
         """Compress pages of these processes; gives what each of them was."""
-        candidates = [process for process in processes if process.alive and process.user.ldr]
+        candidates = at_home(processes)
         for process in candidates[:3]:
             self._own_pages(process)
         for process in candidates:
             self._compress(process)
         self._lost(candidates[0])
         self._manager()
-        self._page_files()
         return self.facts
 
     def _own_pages(self, process: Process) -> None:
@@ -132,29 +125,17 @@ class CompressedPages:
 
     def _compress(self, process: Process) -> None:
         """Take a share of the private pages of a process out of memory, and all that were made for this."""
-        space, own = process.space, process.user.heap + 0x40000
-        ranges = [
-            r for r in process.user.regions if r.section is None and r.note in KINDS and r.protection == READ_WRITE
-        ]
-        for page in sorted(space.mapped):
-            address = page * PAGE
-            if not any(r.start <= address < r.start + r.size for r in ranges):
-                continue
+        own = process.user.heap + 0x40000
+        for address in private_pages(process):
             made = own <= address < own + OWN_PAGES * PAGE
-            if not made and self.dice.below(1000) >= self.share * 1000:
-                continue
-            frame = space.mapped.pop(page)
-            content = bytes(space.memory.pages.pop(frame))
-            self._store(process, address, content)
+            if made or self.dice.below(1000) < self.share * 1000:
+                self._store(process, address)
 
-    def _store(self, process: Process, address: int, content: bytes) -> None:
+    def _store(self, process: Process, address: int) -> None:
         key, entry = self._key()
-        process.space.entry(address, entry)
+        content = take_out(process, address, entry, "compressed")
         chosen = self.dice.pick(self.stores)
         chosen.pages[key] = content
-        for noted in process.user.pages:
-            if noted["va"] == address:
-                noted["state"] = "compressed"
         self._fact(process, address, key, chosen.index, content)
 
     def _key(self) -> tuple[int, int]:
@@ -163,10 +144,8 @@ class CompressedPages:
         while number in self.numbers:
             number = self.dice.between(1, 0x3FFFFF)
         self.numbers.add(number)
-        entry = self.entries.pagefile(FILE, number, READ_WRITE)
-        # bits are flipped only where that sets them; else the entry says that it is stored as it is
-        entry = entry | SWIZZLE if entry & self.entries.mask else self.entries.stored(entry)
-        return number if self.new else FILE << store.KEY_FILE_SHIFT | number, entry
+        entry = self.entries.pagefile(STORE, number, READ_WRITE)
+        return number if self.new else STORE << store.KEY_FILE_SHIFT | number, self.entries.written(entry)
 
     def _fact(self, process: Process, address: int, key: int, index: int | None, content: bytes | None) -> None:
         crc = None if content is None else zlib.crc32(content)
@@ -334,15 +313,3 @@ class CompressedPages:
         link, first = address + structure.offset("PartitionLink"), image.address(SM_GLOBALS) + head
         self.objects.kernel.write(link, pointers(self.build, first, first))
         image.store(SM_GLOBALS, bytes(head) + pointers(self.build, link, link))
-
-    def _page_files(self) -> None:
-        """The page files, and the bits that are flipped in entries that are not valid."""
-        image, places = self.objects.image, globals_of(self.build)
-        image.store(MI_STATE, bytes(8))
-        image.write(places.mask, struct.pack("<Q", self.entries.mask))
-        files = []
-        for number in range(FILES):
-            content = bytearray(places.number + 8)
-            struct.pack_into("<H", content, places.number, number | (VIRTUAL if number == FILE else 0))
-            files.append(self.pool.put(bytes(content), b"Mm  "))
-        image.write(places.files, pointers(self.build, *files))

@@ -203,6 +203,7 @@ class Scenario:
         invalid_pte_mask: bits that the kernel flips in page-table entries that are not valid (x64, Windows 10 on).
         compressed: share of the private pages that are in the compression store (x64, Windows 10 1607 on), which is
             then there; 0 for a machine without it.
+        paged: share of the private pages that are in page files, which are then there, with the kernel's list of them.
     """
 
     name: str
@@ -216,3 +217,4 @@ class Scenario:
     ways: tuple[Way, ...] = ()
     invalid_pte_mask: int = 0
     compressed: float = 0
+    paged: float = 0

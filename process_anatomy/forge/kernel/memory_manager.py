@@ -45,8 +45,6 @@ PAGING_FILES = {
     19041: 6912 + 32, 20348: 16704 + 32, 22621: 17024 + 32, 26100: 18496 + 32,
 }  # fmt: skip
 """First build to the place of MiSystemPartition.Vp.PagingFile."""
-FILE_NUMBER = {14393: 204, 26100: 172}
-"""First build to the place of _MMPAGING_FILE.PageFileNumber, four bits; the seventh says that it is the store."""
 SECTION, STEP = "CACHEALI", 0x8000
 """Name of a section of data that is put where another image than this build's has code, and bytes around a global."""
 
@@ -58,13 +56,16 @@ class Globals(NamedTuple):
         places: name to place.
         mask: of MiState.Hardware.InvalidPteMask.
         files: of MiSystemPartition.Vp.PagingFile.
-        number: of _MMPAGING_FILE.PageFileNumber, in its own structure.
     """
 
     places: dict[str, int]
     mask: int
     files: int
-    number: int
+
+
+def has_globals(build: Build) -> bool:
+    """Whether published facts have the globals of a kernel."""
+    return build.pointer_size == 8 and build.number >= min(PAGING_FILES)
 
 
 def globals_of(build: Build) -> Globals:
@@ -74,7 +75,6 @@ def globals_of(build: Build) -> Globals:
         {SM_GLOBALS: manager, MI_STATE: state, MI_SYSTEM_PARTITION: partition},
         state + since(INVALID_PTE_MASK, build.number),
         partition + since(PAGING_FILES, build.number),
-        since(FILE_NUMBER, build.number),
     )
 
 

@@ -42,6 +42,20 @@ def write_lime(image: Image, path: Path) -> None:
         file.truncate(at)
 
 
+def write_page_files(image: Image, folder: Path) -> list[Path]:
+    """The page files that belong to an image, each under the name that they are collected with; gives the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for page_file in image.page_files:
+        written.append(folder / page_file.name)
+        with written[-1].open("wb") as file:
+            for number, content in sorted(page_file.content.items()):
+                file.seek(number * PAGE)
+                file.write(content)
+            file.truncate(page_file.pages * PAGE)
+    return written
+
+
 def write_crash_dump(image: Image, path: Path) -> None:
     """A complete crash dump: a header, then every run of memory."""
     at = HEADER_SIZES[image.pointer_size]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from process_anatomy.forge.address_space import compression
+from process_anatomy.forge.address_space.page_files import PagingFiles
 from process_anatomy.forge.address_space.sections import Sections
 from process_anatomy.forge.address_space.vads import VadTrees
 from process_anatomy.forge.address_space.working_sets import WorkingSets
@@ -21,9 +22,10 @@ from process_anatomy.forge.handles.opened import OpenObjects, way_facts
 from process_anatomy.forge.handles.usual import open_ended, open_programs, open_usual
 from process_anatomy.forge.kernel.drivers import load_drivers
 from process_anatomy.forge.kernel.image import KernelImage
+from process_anatomy.forge.kernel.memory_manager import has_globals
 from process_anatomy.forge.kernel.symbols import symbol_table
 from process_anatomy.forge.machine.truth import process_facts
-from process_anatomy.forge.memory.entries import FIRST_NEW_PAGEFILE_BUILD, FIRST_SWIZZLED_BUILD, Entries
+from process_anatomy.forge.memory.entries import FIRST_SWIZZLED_BUILD, Entries
 from process_anatomy.forge.memory.frames import KERNEL_DATA, PAGE, USER_READ, WRITE, PhysicalMemory
 from process_anatomy.forge.memory.modes import LA57, PAE, X86, mode_of
 from process_anatomy.forge.memory.page_tables import Space
@@ -49,7 +51,7 @@ from process_anatomy.forge.traces.table import change_first, change_written
 from process_anatomy.forge.traces.trace import Victim
 from structs import builds
 from structs.layout import Build
-from structs.page_entry import MMPTE_PROTOTYPE
+from structs.page_entry import MMPTE_PROTOTYPE, MMPTE_SOFTWARE
 from structs.shared_data import KUSER_SHARED_DATA_ADDRESS
 
 DEFAULT_BUILD = "x64-22621-382"
@@ -121,13 +123,15 @@ class _Machine:
         self.kernel = Space(self.memory, mode, places.first_self_index(), SYSTEM_ROOT)
         self.small_roots: list[int] = []
         self.next_roots = SMALL_ROOTS
-        self.kernel_image = KernelImage(build, self.kernel, dice, places, bool(scenario.compressed))
+        outside = has_globals(build) and bool(scenario.compressed or scenario.paged)
+        self.kernel_image = KernelImage(build, self.kernel, dice, places, outside)
         nonpaged = Pool(build, self.kernel, dice, NON_PAGED, places, 2, large=True)
         paged = Pool(build, self.kernel, dice, PAGED, places, 2)
         bodies = Pool(build, self.kernel, dice, OBJECTS, places, 2, large=True) if mode is LA57 else nonpaged
         session = Pool(build, self.kernel, dice, SESSION, places, 1)
         mask = scenario.invalid_pte_mask if mode.is_long and build.number >= FIRST_SWIZZLED_BUILD else 0
-        index_shift = 12 if mode.is_long and build.number >= FIRST_NEW_PAGEFILE_BUILD else 1
+        low = build.place(MMPTE_SOFTWARE.name, "PageFileLow")
+        index_shift = 1 if low is None else low.bit or 0
         low_bits = build[MMPTE_PROTOTYPE].place("ProtoAddressLow").bits or 7 if mode is X86 else 7
         self.entries = Entries(mode, mask, index_shift, paged.start, nonpaged.start, low_bits)
         if not mode.is_long:
@@ -151,6 +155,7 @@ class _Machine:
         self.ids: dict[int, int] = {}
         self.subsystem: list[dict[str, Any]] = []
         self.compressed: list[dict[str, Any]] = []
+        self.filed: list[dict[str, Any]] = []
 
     def _space(self) -> Space:
         """Page tables for a process; with PAE the roots of many share a page, 32 bytes each."""
@@ -205,10 +210,15 @@ class _Machine:
         if self.kernel.mode.is_long:
             self._low_stub()
         self.registry.write(next((p for p in processes if p.actor.role == REGISTRY and p.alive), None))
+        files = PagingFiles(self.objects, self.sections, self.entries, bool(self.scenario.compressed))
+        if self.scenario.paged:
+            self.filed = files.fill(processes, self.scenario.paged)
         if self.scenario.compressed:
             owner = next(process for process in processes if process.actor.role == COMPRESSION)
             stores = compression.CompressedPages(self.objects, self.entries, owner, self.scenario.compressed)
             self.compressed = stores.write(processes)
+        if self.scenario.paged or self.scenario.compressed:
+            files.write()
         working_sets = WorkingSets(self.objects, self.places)
         for process in processes:
             process.working_set = working_sets.write(process)
@@ -223,6 +233,7 @@ class _Machine:
             symbols=symbol_table(self.build, self.kernel_image),
             system_time=now,
             uptime=self.scenario.uptime * 10_000_000,
+            page_files=files.files if self.scenario.paged else [],
         )
 
     def _start(self, actor: Actor) -> Process:
@@ -305,6 +316,7 @@ class _Machine:
             "build": self.build.number,
             "csr": self.subsystem,
             **({"compressed": self.compressed} if self.scenario.compressed else {}),
+            **({"in_page_files": self.filed} if self.scenario.paged else {}),
             "cid_table": {str(key): self.ids[key] for key in sorted(self.ids)},
             "dtb": self.kernel.dtb,
             "invalid_pte_mask": self.entries.mask,

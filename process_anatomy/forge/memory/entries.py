@@ -12,8 +12,10 @@ from process_anatomy.forge.memory.frames import PAGE, PROTOTYPE, TRANSITION
 from process_anatomy.forge.memory.modes import PAE, PAGE_SHIFT, Mode
 
 PROTECTION_SHIFT = 5
-FIRST_SWIZZLED_BUILD, FIRST_NEW_PAGEFILE_BUILD = 15063, 17763
-"""Since when 64-bit kernels flip bits of entries that are not valid, and have the page file's number elsewhere."""
+FIRST_SWIZZLED_BUILD = 15063
+"""Since when 64-bit kernels flip bits of entries that are not valid."""
+SWIZZLE = 1 << 4
+"""Bit of an entry that says that no bits are flipped in it."""
 WHICH_POOL = 1 << 31
 """32-bit paging: the entry's subsection lies in the non-paged pool."""
 
@@ -42,6 +44,13 @@ class Entries:
     def stored(self, entry: int) -> int:
         """An entry of a page table as this kernel stores it."""
         return entry ^ self.mask if entry else 0
+
+    def written(self, entry: int) -> int:
+        """An entry of a page file as a kernel writes it that flips bits only where that sets them.
+
+        Else the entry says that it is stored as it is.
+        """
+        return entry | SWIZZLE if entry & self.mask else self.stored(entry)
 
     def pagefile(self, index: int, page: int, protection: int) -> int:
         """A page that lies in a page file."""

@@ -7,6 +7,25 @@ from typing import Any
 
 
 @dataclass
+class PageFile:
+    """A page file of a forged machine.
+
+    Attributes:
+        number: which entries of page tables have.
+        name: what it is called where page files are collected.
+        path: where the machine has it.
+        pages: how many it has.
+        content: number of a page to what it holds; all others are zero.
+    """
+
+    number: int
+    name: str
+    path: str
+    pages: int
+    content: dict[int, bytes] = field(default_factory=dict, repr=False)
+
+
+@dataclass
 class Image:
     """A forged machine.
 
@@ -18,6 +37,7 @@ class Image:
         symbols: a symbol table (Volatility's format) for this kernel, as a dictionary ready for JSON.
         system_time: when the image was taken, in Windows' count.
         uptime: how long the system had run, in 100 nanoseconds.
+        page_files: the page files that belong to it, where some pages are in them.
     """
 
     physical: dict[int, bytes] = field(repr=False)
@@ -27,6 +47,7 @@ class Image:
     symbols: dict[str, Any] = field(repr=False)
     system_time: int
     uptime: int
+    page_files: list[PageFile] = field(default_factory=list, repr=False)
 
     @property
     def pointer_size(self) -> int:
