@@ -1,6 +1,7 @@
-"""Pages that the memory manager compressed: each gives exactly 4,096 bytes, or a reason.
+"""What Windows compressed: a page, or a block of pages, gives exactly the bytes that it should, or a reason.
 
-Source: MS-XCA, "Xpress Compression Algorithm", 2.3 and 2.4 (plain LZ77); the LZ4 block format.
+Source: MS-XCA, "Xpress Compression Algorithm", 2.1 and 2.2 (LZ77 with Huffman codes), 2.3 and 2.4 (plain LZ77), 2.5
+(LZNT1); the LZ4 block format.
 """
 
 from __future__ import annotations
@@ -13,20 +14,30 @@ Decompress = Callable[[bytes], "bytes | str"]
 """Compressed bytes of one page to its bytes, or to the reason why there are none."""
 
 
-def xpress(data: bytes) -> bytes | str:
-    """A page that was compressed with plain LZ77 (COMPRESSION_FORMAT_XPRESS).
+def xpress(data: bytes, size: int = PAGE) -> bytes | str:
+    """What was compressed with plain LZ77 (COMPRESSION_FORMAT_XPRESS): a page, or ``size`` bytes.
 
-    The library is asked for no more than a page, so that nothing can grow without end.
+    The library is asked for no more than that, so that nothing can grow without end.
     """
+    return _by_library("lzxpress_decompress", "Xpress", data, size)
+
+
+def xpress_huffman(data: bytes, size: int) -> bytes | str:
+    """``size`` bytes that were compressed with LZ77 and Huffman codes (COMPRESSION_FORMAT_XPRESS_HUFF)."""
+    return _by_library("lzxpress_huffman_decompress", "Xpress and Huffman codes", data, size)
+
+
+def _by_library(name: str, words: str, data: bytes, size: int) -> bytes | str:
+    """What a function of libfwnt makes of data."""
     try:
-        from pyfwnt import lzxpress_decompress
+        import pyfwnt
     except ImportError:
         return "the library libfwnt-python, which decompresses it, is not installed"
     try:
-        page: bytes = lzxpress_decompress(data, PAGE)
+        found: bytes = getattr(pyfwnt, name)(data, size)
     except (OSError, ValueError, MemoryError) as error:
-        return f"its {len(data)} bytes are not compressed with Xpress ({str(error).rpartition(': ')[2].rstrip('.')})"
-    return _whole(page, len(data))
+        return f"its {len(data)} bytes are not compressed with {words} ({str(error).rpartition(': ')[2].rstrip('.')})"
+    return _whole(found, len(data), size)
 
 
 def lz4(data: bytes) -> bytes | str:
@@ -39,10 +50,10 @@ def lz4(data: bytes) -> bytes | str:
         page: bytes = decompress(data, uncompressed_size=PAGE)
     except (LZ4BlockError, ValueError, MemoryError, OverflowError) as error:
         return f"its {len(data)} bytes are not compressed with LZ4 ({error})"
-    return _whole(page, len(data))
+    return _whole(page, len(data), PAGE)
 
 
-def _whole(page: bytes, size: int) -> bytes | str:
-    if len(page) != PAGE:
-        return f"its {size} bytes give {len(page)} and not {PAGE} when they are decompressed"
-    return page
+def _whole(found: bytes, size: int, wanted: int) -> bytes | str:
+    if len(found) != wanted:
+        return f"its {size} bytes give {len(found)} and not {wanted} when they are decompressed"
+    return found

@@ -16,6 +16,7 @@ from volatility3.framework.layers.physical import FileLayer
 
 from process_anatomy.errors import ImageError, NotWindows, NotYet
 from process_anatomy.volatility.layers import TRIAGE, dump_type, file_bytes
+from process_anatomy.volatility.packed import PackedLayer, hibernation_error, is_hibernation
 from structs.dump import DUMP_TYPE_BITMAP_FULL, DUMP_TYPE_FULL, DUMP_TYPES, DUMP_TYPES_AS_BITMAP
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ BANNERS = {b"Linux version ": "Linux", b"Darwin Kernel Version ": "macOS"}
 BANNER_SEARCH = 1 << 28
 READ_DUMPS = frozenset({DUMP_TYPE_FULL, DUMP_TYPE_BITMAP_FULL}) | DUMP_TYPES_AS_BITMAP
 """Types of crash dumps that hold physical memory in a form that is read."""
-HIBERNATION = "a hibernation file of Windows, whose memory is packed"
 ARCHIVE = "; unpack it first"
 MARKS = {
     b"MDMP": "a user-mode minidump (one process's memory)",
@@ -52,11 +52,6 @@ MARKS = {
     b"\x89PNG\r\n\x1a\n": "a picture",
 }
 """First bytes that nothing but one kind of file has, and that kind."""
-HIBERNATION_MARKS = frozenset({b"HIBR", b"WAKE", b"RSTR", b"LINK"})
-"""First four bytes of hiberfil.sys, in either case: written, resumed from, being restored, and of a chain of them.
-
-Source: Volatility 2 and Comae's Hibr2Bin, which read such files.
-"""
 AVML = b"AVML\2\0\0\0"
 
 
@@ -75,9 +70,10 @@ def declined(context: interfaces.context.ContextInterface, name: str) -> ImageEr
     kind = dump_type(layer)
     if kind is not None:
         return _dump(kind, data)
-    if head[:4].upper() in HIBERNATION_MARKS:
-        mark = head[:4].decode("ascii")
-        return NotYet(f"this is {HIBERNATION} (it begins with {mark}), which is not supported; convert it first")
+    if isinstance(context.layers[name], PackedLayer):
+        return None
+    if is_hibernation(head):
+        return NotYet(hibernation_error(layer))
     if head.startswith(AVML):
         if not avml.HAS_SNAPPY:
             return NotYet("this is an AVML image, which is unpacked with the library snappy (libsnappy): install it")
@@ -120,6 +116,10 @@ def unrecognised(context: interfaces.context.ContextInterface, name: str, memory
     other = arm64(memory)
     if other is not None:
         return other
+    packed = context.layers[name]
+    if isinstance(packed, PackedLayer):
+        why = "; ".join(packed.doubts) or TRIED
+        return NotWindows(f"no kernel of Windows was found in this {packed.words}: {why}")
     if kind is not None:
         return NotWindows(f"this is {dump_words(kind)}; it cannot be read: {_why_not(context, name, memory)}")
     if bytes(data[:2]) == b"MZ":

@@ -10,6 +10,7 @@ from volatility3.framework.layers import crash, lime, segmented
 from volatility3.framework.layers.physical import FileLayer
 
 from process_anatomy.volatility.layers import CutOffLayer, dump_type, on_top, peek
+from process_anatomy.volatility.packed import PackedLayer
 from structs.dump import DUMP_TYPE_BITMAP_FULL, DUMP_TYPES_AS_BITMAP, VALID_DUMP32
 
 if TYPE_CHECKING:
@@ -135,9 +136,11 @@ def _form(file: FileLayer) -> type[segmented.SegmentedLayer] | None:
 
 def doubts(context: interfaces.context.ContextInterface, name: str) -> tuple[str, ...]:
     """What the layers below one left out of the file, one line each."""
-    found = []
+    found: list[str] = []
     layer = context.layers[name]
     while True:
+        if isinstance(layer, PackedLayer):
+            found += layer.doubts
         if isinstance(layer, LimePartLayer) and layer.tail:
             found.append(
                 f"the LiME file has {layer.tail:,} bytes after its last range that are not read: no range starts there"

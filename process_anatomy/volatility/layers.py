@@ -9,7 +9,7 @@ from __future__ import annotations
 import collections
 import mmap
 import os
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
@@ -23,6 +23,7 @@ DUMP_TYPE_OFFSET = {b"PAGEDU64": 0xF98, b"PAGEDUMP": 0xF88}
 TRIAGE = 4
 UNPACKED_LIMIT = 1 << 26
 """Bytes that are looked at of a file that Volatility unpacks on the way."""
+Layer = TypeVar("Layer", bound=interfaces.layers.TranslationLayerInterface)
 
 
 class SmallDumpLayer(segmented.SegmentedLayer):
@@ -110,13 +111,12 @@ class UnrecognisedStacker(interfaces.automagic.StackerLayerInterface):
         return on_top(context, layer_name, UnrecognisedLayer)
 
 
-def on_top(
-    context: interfaces.context.ContextInterface, below: str, kind: type[segmented.SegmentedLayer]
-) -> segmented.SegmentedLayer:
+def on_top(context: interfaces.context.ContextInterface, below: str, kind: type[Layer]) -> Layer:
     """A layer of a kind over another."""
     name = context.layers.free_layer_name(kind.__name__)
     context.config[interfaces.configuration.path_join(name, "base_layer")] = below
-    return kind(context, name, name)
+    made: Layer = kind(context, name, name)
+    return made
 
 
 def dump_type(layer: interfaces.layers.DataLayerInterface) -> int | None:

@@ -18,6 +18,7 @@ from process_anatomy.volatility.cells import safe_text
 from process_anatomy.volatility.declining import arm64, declined, unrecognised
 from process_anatomy.volatility.formats import doubts
 from process_anatomy.volatility.layers import SmallDumpLayer, UnrecognisedLayer, file_bytes, peek
+from process_anatomy.volatility.packed import PackedLayer
 from process_anatomy.volatility.page_files import attach, with_page_files
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ def physical_memory(context: interfaces.context.ContextInterface, name: str) -> 
     from process_anatomy.memory.physical import CachedMemory, MappedMemory
 
     layer = context.layers[name]
+    if isinstance(layer, PackedLayer):
+        from process_anatomy.memory.packed import PackedMemory
+
+        return PackedMemory(layer.packed, layer.lost)
     below, runs = _file_runs(context, name)
     if below is not None and runs is not None:
         mapped = file_bytes(below)

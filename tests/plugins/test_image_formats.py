@@ -10,16 +10,21 @@ from types import SimpleNamespace
 
 import pytest
 from volatility3.framework import contexts
+from volatility3.framework.exceptions import InvalidAddressException
 from volatility3.framework.layers import crash
 from volatility3.framework.layers.physical import FileLayer
+from volatility3.framework.layers.scanners import BytesScanner
 
 from process_anatomy.errors import ImageError, NotWindows, NotYet
 from process_anatomy.forge import LAB, forge, write_lime
+from process_anatomy.forge.machine.hibernation import write_hibernation
 from process_anatomy.volatility import declining, formats, open_path
 from process_anatomy.volatility.layers import on_top
+from process_anatomy.volatility.packed import HibernationLayer
 from process_anatomy.walk.processes.listed import processes
 from structs.dump import DUMP_TYPE_OFFSET64
 from tests.conftest import ROOT
+from tests.in_process import rows_of
 
 SAMPLE = ROOT / "samples" / "lab-win11-22621.dmp"
 PROCESSES = 29
@@ -133,11 +138,11 @@ def test_lime_with_bytes_after_its_last_range_is_read_and_they_are_told(tmp_path
 
 
 NAMED = {
-    "WAKE": (b"WAKE", NotYet, "a hibernation file of Windows"),
-    "RSTR": (b"RSTR", NotYet, "a hibernation file of Windows"),
-    "LINK": (b"LINK", NotYet, "a hibernation file of Windows"),
-    "HIBR": (b"HIBR", NotYet, "a hibernation file of Windows"),
-    "wake": (b"wake", NotYet, "a hibernation file of Windows"),
+    "WAKE": (b"WAKE", NotYet, r"hibernation file of a system that was resumed from it \(it begins with WAKE\)"),
+    "RSTR": (b"RSTR", NotYet, "hibernation file of a system that was resuming from it"),
+    "LINK": (b"LINK", NotYet, "hibernation file only leads to one on another volume"),
+    "HIBR": (b"HIBR", NotYet, "hibernation file cannot be read: its header says that it has 0x0 bytes"),
+    "wake": (b"wake", NotYet, "hibernation file of a system that was resumed from it"),
     "rar": (b"Rar!\x1a\x07\x01\0", NotWindows, "a RAR archive, not a memory image; unpack it first"),
     "7z": (b"7z\xbc\xaf\x27\x1c\0\4", NotWindows, "a 7z archive, not a memory image; unpack it first"),
     "zip": (b"PK\x03\x04", NotWindows, "a ZIP archive, not a memory image; unpack it first"),
@@ -185,3 +190,61 @@ def test_a_search_is_told_only_where_it_was_made(tmp_path: Path) -> None:
     path.write_bytes(b"\xff" * (1 << 17))
     with pytest.raises(NotWindows, match=r"^not a Windows memory image.*searched"):
         open_path(path)
+
+
+@pytest.fixture(scope="module")
+def hibernated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The memory of the sample as a hibernation file."""
+    path = tmp_path_factory.mktemp("hibernated") / "hiberfil.sys"
+    write_hibernation(forge(LAB), path)
+    return path
+
+
+def test_a_hibernation_file_shows_what_the_crash_dump_of_the_same_memory_shows(hibernated: Path) -> None:
+    """In views that read all kinds of memory."""
+    ours, dump = open_path(hibernated), open_path(SAMPLE)
+    assert ours.doubts == ()
+    for view in ("processes", "peb", "vads", "handles"):
+        assert rows_of(ours, view) == rows_of(dump, view)
+
+
+def test_a_cut_hibernation_file_shows_what_is_in_it_and_says_what_is_not(hibernated: Path, tmp_path: Path) -> None:
+    """The processes that are left are those of the whole; cells that are gone have reasons."""
+    content = hibernated.read_bytes().rstrip(b"\0")
+    path = tmp_path / "cut.sys"
+    path.write_bytes(content[: len(content) * 49 // 50])
+    kernel = open_path(path)
+    assert len(kernel.doubts) == 1
+    assert "pages that the kernel restores" in kernel.doubts[0]
+    assert pids(path) <= pids(hibernated)
+    assert any("image does not hold" in (row["Problems"] or "") for row in rows_of(kernel, "vads"))
+
+
+def test_volatility_reads_a_hibernation_file_through_our_layer(hibernated: Path) -> None:
+    """Its own interface: addresses, holes, padding, and scans."""
+    context = contexts.Context()
+    context.config["file.location"] = hibernated.as_uri()
+    context.add_layer(FileLayer(context, "file", "file"))
+    layer = on_top(context, "file", HibernationLayer)
+    context.add_layer(layer)
+    pages = forge(LAB).physical
+    first, hole = min(pages), next(page for page in range(1, 1 << 20) if page not in pages and page - 1 in pages)
+    edge = hole * 0x1000 - 4
+    assert layer.minimum_address == first * 0x1000
+    assert layer.read(edge, 4) == pages[hole - 1][-4:]
+    assert layer.read(edge, 8, pad=True) == pages[hole - 1][-4:] + bytes(4)
+    assert (layer.is_valid(edge, 4), layer.is_valid(edge, 5)) == (True, False)
+    with pytest.raises(InvalidAddressException, match="the file does not hold the page"):
+        layer.read(edge, 8)
+    with pytest.raises(InvalidAddressException):
+        list(layer.mapping(edge, 8))
+    mapped = list(layer.mapping(0, layer.maximum_address + 1, ignore_errors=True))
+    assert sum(length for _, length, *_ in mapped) == len(pages) * 0x1000
+    found = set(layer.scan(context, BytesScanner(b"MZ\x90\0")))
+    assert found == {
+        page * 0x1000 + at
+        for page, content in pages.items()
+        for at in range(4093)
+        if content[at : at + 4] == b"MZ\x90\0"
+    }
+    context.layers["file"].destroy()

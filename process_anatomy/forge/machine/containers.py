@@ -1,4 +1,4 @@
-"""The same memory in four wrappings: raw, LiME, full crash dump and bitmap crash dump.
+"""The same memory in five wrappings: raw, LiME, full crash dump, bitmap crash dump and hibernation file.
 
 Only frames in use are written; the rest are holes in the file, which read as zeros.  The bitmap dump leaves
 them out altogether, so it is the smallest.
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from process_anatomy.forge.machine.hibernation import write_hibernation
 from process_anatomy.forge.memory.frames import PAGE
 from process_anatomy.forge.parts.image import Image
 from structs.machines import X64
@@ -88,6 +89,7 @@ def write_bitmap_dump(image: Image, path: Path) -> None:
 FORMATS: dict[str, tuple[str, Callable[[Image, Path], None]]] = {
     "bitmap": (".dmp", write_bitmap_dump),
     "crash": (".dmp", write_crash_dump),
+    "hibernation": (".sys", write_hibernation),
     "lime": (".lime", write_lime),
     "raw": (".raw", write_raw),
 }

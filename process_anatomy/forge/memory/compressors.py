@@ -1,12 +1,15 @@
-"""Pages compressed as Windows does: plain Xpress (LZ77), and LZ4.
+"""Memory compressed as Windows does: plain Xpress (LZ77), Xpress with Huffman codes, and LZ4.
 
-Sources: MS-XCA, "Xpress Compression Algorithm", 2.3 (plain LZ77); the LZ4 block format, with its rules for the end of a
-block.
+Sources: MS-XCA, "Xpress Compression Algorithm", 2.1 (LZ77 with Huffman codes) and 2.3 (plain LZ77); the LZ4 block
+format, with its rules for the end of a block.
 """
 
 from __future__ import annotations
 
 import struct
+from collections import Counter
+from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
 
 SHORTEST = 3
 """Bytes of the shortest match of Xpress."""
@@ -14,6 +17,8 @@ WINDOW = 1 << 13
 """How far back a match of Xpress may lie."""
 FLAGS = 32
 """Flags of Xpress that are kept together."""
+FAR, SYMBOLS, LONGEST_CODE, END = (1 << 16) - 1, 512, 15, 256
+"""With Huffman codes: how far back a match may lie; symbols; bits of the longest code; the symbol that ends a block."""
 LZ4_SHORTEST, LZ4_TAIL, LZ4_LAST_MATCH = 4, 5, 12
 """Bytes of the shortest match of LZ4; that are literals at the end of a block; from where on no match begins."""
 
@@ -71,22 +76,97 @@ class _Xpress:
         return bytes(self.out)
 
 
-def xpress(data: bytes) -> bytes:
-    """Data compressed with plain LZ77 (COMPRESSION_FORMAT_XPRESS)."""
-    made, seen, here = _Xpress(), dict[bytes, int](), 0
+def _tokens(data: bytes, window: int) -> Iterator[tuple[int, int]]:
+    """Literals, as themselves with 0, and matches: how far back, and how long."""
+    seen, here = dict[bytes, int](), 0
     while here < len(data):
         key = data[here : here + SHORTEST]
         before = seen.get(key)
-        length = _match(data, here, before, SHORTEST, WINDOW, len(data))
+        length = _match(data, here, before, SHORTEST, window, len(data))
         if length and before is not None:
-            made.match(here - before, length)
+            yield here - before, length
         else:
             length = 1
-            made.out.append(data[here])
-        made.flag(int(length > 1))
+            yield data[here], 0
         for place in range(here, here + length):
             seen[data[place : place + SHORTEST]] = place
         here += length
+
+
+def xpress(data: bytes) -> bytes:
+    """Data compressed with plain LZ77 (COMPRESSION_FORMAT_XPRESS)."""
+    made = _Xpress()
+    for what, length in _tokens(data, WINDOW):
+        if length:
+            made.match(what, length)
+        else:
+            made.out.append(what)
+        made.flag(int(length > 0))
+    return made.finished()
+
+
+def _code_lengths(counts: Counter[int]) -> dict[int, int]:
+    """Bits of each symbol's Huffman code, none longer than :data:`LONGEST_CODE`."""
+    while True:
+        lengths = dict.fromkeys(counts, 0)
+        pending = [(count, symbol, [symbol]) for symbol, count in counts.items()]
+        heapify(pending)
+        while len(pending) > 1:
+            (one, first, left), (other, _, right) = heappop(pending), heappop(pending)
+            for symbol in left + right:
+                lengths[symbol] += 1
+            heappush(pending, (one + other, first, left + right))
+        if max(lengths.values()) <= LONGEST_CODE:
+            return {symbol: max(length, 1) for symbol, length in lengths.items()}
+        counts = Counter({symbol: count // 2 + 1 for symbol, count in counts.items()})
+
+
+class _Bits:
+    """Bits in words of 16, the highest first; octets between them lie behind the two words that a reader holds."""
+
+    def __init__(self, table: bytes) -> None:
+        self.out = bytearray(table + bytes(4))
+        self.places = [len(table), len(table) + 2]
+        self.value = self.count = 0
+
+    def put(self, value: int, count: int) -> None:
+        """Write the lowest bits of a value."""
+        self.value, self.count = self.value << count | value, self.count + count
+        while self.count > 16:  # a reader takes the next word only when it needs more than it has
+            self.count -= 16
+            struct.pack_into("<H", self.out, self.places[0], self.value >> self.count)
+            self.value &= (1 << self.count) - 1
+            self.places = [self.places[1], len(self.out)]
+            self.out += bytes(2)
+
+    def finished(self) -> bytes:
+        """All of it."""
+        struct.pack_into("<H", self.out, self.places[0], self.value << 16 - self.count)
+        return bytes(self.out)
+
+
+def xpress_huffman(data: bytes) -> bytes:
+    """At most 64 KB compressed with LZ77 and Huffman codes (COMPRESSION_FORMAT_XPRESS_HUFF)."""
+    tokens = list(_tokens(data, FAR))
+    symbols = [
+        END + (min(length - SHORTEST, 15) | what.bit_length() - 1 << 4) if length else what for what, length in tokens
+    ]
+    lengths = _code_lengths(Counter([*symbols, END]))
+    codes, code, before = dict[int, int](), 0, 0
+    for symbol in sorted(lengths, key=lambda symbol: (lengths[symbol], symbol)):
+        code <<= lengths[symbol] - before
+        codes[symbol], before, code = code, lengths[symbol], code + 1
+    made = _Bits(bytes(lengths.get(at, 0) | lengths.get(at + 1, 0) << 4 for at in range(0, SYMBOLS, 2)))
+    for symbol, (what, length) in zip(symbols, tokens, strict=True):
+        made.put(codes[symbol], lengths[symbol])
+        if not length:
+            continue
+        rest = length - SHORTEST
+        if rest >= 15:
+            made.out += bytes([rest - 15]) if rest - 15 < 255 else struct.pack("<BH", 255, rest)
+        bits = what.bit_length() - 1
+        made.put(what - (1 << bits), bits)
+    made.put(codes[END], lengths[END])
     return made.finished()
 
 

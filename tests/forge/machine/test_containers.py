@@ -12,11 +12,13 @@ from volatility3.framework import contexts
 from volatility3.framework.layers import crash, lime, physical
 
 from process_anatomy.forge import Image
+from process_anatomy.volatility.packed import HibernationLayer
 
 PAGE = 0x1000
 LAYERS: dict[str, Any] = {
     "bitmap": crash.WindowsCrashDump64Layer,
     "crash": crash.WindowsCrashDump64Layer,
+    "hibernation": HibernationLayer,
     "lime": lime.LimeLayer,
 }
 
@@ -39,7 +41,7 @@ def opened(path: Path, form: str) -> Iterator[Any]:
         base.destroy()
 
 
-@pytest.mark.parametrize("form", ["raw", "lime", "crash", "bitmap"])
+@pytest.mark.parametrize("form", ["raw", "lime", "crash", "bitmap", "hibernation"])
 def test_every_container_holds_the_same_pages(form: str, image: Image, container: Callable[[str], Path]) -> None:
     with opened(container(form), form) as layer:
         for frame, content in image.physical.items():
@@ -61,7 +63,7 @@ def test_the_bitmap_dump_leaves_out_what_is_not_in_use(image: Image, container: 
         assert not layer.is_valid(unused * PAGE)
 
 
-@pytest.mark.parametrize("form", ["lime", "crash", "bitmap"])
+@pytest.mark.parametrize("form", ["lime", "crash", "bitmap", "hibernation"])
 def test_holes_between_the_runs_are_not_memory(form: str, image: Image, container: Callable[[str], Path]) -> None:
     first, count = image.runs[1]
     with opened(container(form), form) as layer:
