@@ -9,12 +9,15 @@ import click
 
 from process_anatomy.command.opened import FORMATS, of_image, of_rows, opened, status_of, tell
 from process_anatomy.command.statuses import DONE, PARTLY
+from process_anatomy.fleet.exports import FORMS, chosen
 
 
 @click.command()
 @of_image
 @click.option("-o", "--output", "folder", type=click.Path(path_type=Path), required=True, help="The folder to be made.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="jsonl", help="What the files are (jsonl).")
+@click.option(
+    "--format", "form", type=click.Choice((*FORMATS, *FORMS)), default="jsonl", help="What the files are (jsonl)."
+)
 @click.option("--view", "views", multiple=True, metavar="VIEW", help="Only this view; may be repeated.")
 @of_rows
 @click.option("--no-hash", is_flag=True, help="Name the image in each row by its path, not by its SHA-256.")
@@ -40,14 +43,16 @@ def export(
     \b
       anatomy export memory.raw -o case
       anatomy export memory.raw -o case --format parquet --view processes --view vads
+      anatomy export memory.raw -o timeline --format timesketch
 
     Rows are flat and of one form (docs/schema.md); they say nothing of themselves unless --explain asks for it.
+    What other programs read has their forms, and only the views that these have a place for (docs/exports.md).
     """  # noqa: D301  # click's mark for lines that stay as they are
     from process_anatomy.fleet.export import Asked, free
     from process_anatomy.fleet.export import export as write
     from process_anatomy.views.all import exported
 
-    names = exported(views)
+    names = chosen(FORMS[form], views) if form in FORMS else exported(views)
     free(folder, overwrite)
     found = opened(image, isf, dtb, page_files)
     asked = Asked(names, form, explain or "off", pids, not no_hash, named, overwrite)
@@ -60,7 +65,8 @@ def export(
     lost = [one.view for one in done if one.file is None]
     views_done = len(done) - len(lost)
     rows = sum(one.rows for one in done)
-    click.echo(f"{folder}: {rows} rows of {views_done} view{'' if views_done == 1 else 's'}, {form}")
+    what = "entries" if form in FORMS else "rows"
+    click.echo(f"{folder}: {rows} {what} of {views_done} view{'' if views_done == 1 else 's'}, {form}")
     return status_of(found, fail_on, PARTLY if lost else DONE)
 
 

@@ -21,6 +21,8 @@ from pathlib import Path
 
 from process_anatomy.errors import Error, RequestError
 from process_anatomy.filetime import moment
+from process_anatomy.fleet.exports import FORMS
+from process_anatomy.fleet.exports.source import Source
 from process_anatomy.fleet.facts import facts
 from process_anatomy.fleet.sqlite import write_table
 from process_anatomy.fleet.versions import versions
@@ -28,7 +30,7 @@ from process_anatomy.samples.verify import OURS, digests
 from process_anatomy.views.files import WRITERS
 from process_anatomy.views.findings import SEVERITIES
 from process_anatomy.views.flat import Origin, flat, flat_records
-from process_anatomy.views.image import Image
+from process_anatomy.views.image import Answer, Image
 from process_anatomy.views.records import Record
 from process_anatomy.walk.processes.captured import captured
 
@@ -62,7 +64,7 @@ class Asked:
 
     Attributes:
         views: names of views.
-        form: one of :data:`FORMATS`.
+        form: one of :data:`FORMATS`, or of :data:`process_anatomy.fleet.exports.FORMS`.
         explain: how much rows say of themselves.
         pids: of processes, all where there is none.
         hashed: rows name the image by its SHA-256, else by that of its path.
@@ -105,7 +107,10 @@ def export(image: Image, path: Path, folder: Path, asked: Asked, step: Step | No
     origin = Origin(asked.named or image_id(path, asked.hashed), _moment(image))
     severities: Counter[str] = Counter()
     with replaced(folder) as place:
-        done = list(_views(image, place, asked, origin, step, severities))
+        if asked.form in FORMS:
+            done = list(_forms(image, path, place, asked, origin, step, severities))
+        else:
+            done = list(_views(image, place, asked, origin, step, severities))
         manifest = {
             "image": {"path": str(path.absolute()), "size": path.stat().st_size, "id": origin.image},
             "facts": facts(image),
@@ -134,6 +139,7 @@ def _moment(image: Image) -> datetime | None:
 def _views(
     image: Image, place: Path, asked: Asked, origin: Origin, step: Step | None, severities: Counter[str]
 ) -> Iterator[Written]:
+    """Rows of each view, in files or a database that have them as they are."""
     database = sqlite3.connect(place / f"anatomy.{SQLITE}", isolation_level=None) if asked.form == SQLITE else None
     try:
         for number, name in enumerate(asked.views):
@@ -175,6 +181,41 @@ def _written(
     if database is not None:
         database.commit()
     return Written(name, file, count, answer.problems)
+
+
+def _forms(
+    image: Image, path: Path, place: Path, asked: Asked, origin: Origin, step: Step | None, severities: Counter[str]
+) -> Iterator[Written]:
+    """What other programs read, in files of which each is made of one view, with what others know of its processes."""
+    answers: dict[str, Answer] = {}
+
+    def rows(name: str) -> Iterator[Record]:
+        level = "brief" if name == FINDINGS else "off"  # a verdict is told in a sentence
+        answers[name] = image.view(name, pid=asked.pids if _by_process(name) else (), explain=level)
+        found = flat_records(answers[name].view, answers[name], origin)
+        return _counted(found, severities) if name == FINDINGS else found
+
+    def problems(name: str) -> tuple[str, ...]:
+        return answers[name].problems if name in answers else ()
+
+    known = facts(image)
+    source = Source(origin, known, versions()["process-anatomy"] or "", rows, image.doubt, str(path), problems)
+    form = FORMS[asked.form]
+    write = form.write()
+    for number, name in enumerate(asked.views):
+        if step is not None:
+            step(name, number, len(asked.views))
+        file = form.file(name)
+        try:
+            with (place / file).open("xb") as out:
+                count = write(source, name, out)
+        except RequestError:
+            raise
+        except Error as error:
+            (place / file).unlink(missing_ok=True)
+            yield Written(name, None, 0, (*problems(name), str(error)))
+        else:
+            yield Written(name, file, count, problems(name))
 
 
 def _by_process(name: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, Column, View
 from process_anatomy.views.records import Record
-from process_anatomy.views.schema import ABSENT
+from process_anatomy.views.schema import ABSENT, utf8
 
 HIGHEST = (1 << 63) - 1
 
@@ -54,4 +54,4 @@ def _cell(value: Any, column: Column) -> Any:
         return value.isoformat()
     if isinstance(value, list):
         return json.dumps(value)
-    return None if value is None else str(value).encode("utf-8", "backslashreplace").decode("utf-8")
+    return None if value is None else utf8(str(value))

@@ -9,6 +9,7 @@ NEEDED = ("process-anatomy", "volatility3", "construct", "pefile", "iced-x86", "
 """Packages that are always there."""
 EXTRAS = {
     "fleet": ("pyarrow", "duckdb", "dask"),
+    "exports": ("stix2",),
     "samples": ("py7zr", "pyzipper", "inflate64", "rich"),
     "report": ("jinja2",),
 }

@@ -9,7 +9,7 @@ from process_anatomy.errors import RequestError
 from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, Column, View
 from process_anatomy.views.flat import DEPTH as FLAT_DEPTH
 from process_anatomy.views.records import Record
-from process_anatomy.views.schema import ABSENT
+from process_anatomy.views.schema import ABSENT, utf8
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -82,7 +82,7 @@ def table(view: View, rows: Iterable[Record]) -> pa.Table:
             if isinstance(value, int) and not isinstance(value, bool) and not _fits(value, column):
                 absent[column.name] = f"{value} does not fit 64 bits as they are meant here"
                 value = None
-            data[column.name].append(_utf8(value))
+            data[column.name].append(utf8(value))
         if DEPTH in data:
             data[DEPTH].append(min(row.depth, 0xFFFF))
         data[ABSENT].append(list(absent.items()))
@@ -108,10 +108,3 @@ def parquet(view: View, parts: Iterable[list[Record]], file: BinaryIO) -> int:
 
 def _fits(value: int, column: Column) -> bool:
     return -(1 << 63) <= value < 1 << 63 if column.signed else 0 <= value < 1 << 64
-
-
-def _utf8(value: Any) -> Any:
-    """Text that UTF-8 can hold: half a surrogate pair, which Windows allows in names, becomes an escape."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
-    return [_utf8(each) for each in value] if isinstance(value, list) else value

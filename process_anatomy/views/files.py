@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, BinaryIO
@@ -20,8 +21,11 @@ from process_anatomy.views.schema import ABSENT, json_record
 
 ROWS_AT_ONCE = 1 << 14
 """Rows that are gathered before a part of a Parquet file is written."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet takes for the beginning of a formula, or cells of its own."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet takes for the beginning of a formula, or cells of its own; the last four are the first in full
+width, which some take for the same.  https://owasp.org/www-community/attacks/CSV_Injection"""
+INSIDE = re.compile(f"([;\t] *)(?=[{re.escape(''.join(FORMULA))}])")
+"""The same behind what parts cells where a comma is the sign of decimals."""
 
 
 def write_json_lines(view: View, rows: Iterable[Record], file: BinaryIO) -> int:
@@ -46,7 +50,7 @@ def write_csv(view: View, rows: Iterable[Record], file: BinaryIO) -> int:
         lines.writerow([*view.names, ABSENT])
         for row in rows:
             cells = [_cell(row[column.name], column) for column in view.columns]
-            lines.writerow([*cells, harmless("; ".join(f"{name}: {why}" for name, why in row.absent.items()))])
+            lines.writerow([*cells, harmless(reasons_text(row.absent))])
             count += 1
     finally:
         with suppress(OSError):
@@ -80,6 +84,11 @@ def _cell(value: Any, column: Column) -> str:
     return harmless(text) if isinstance(value, (str, list)) else text
 
 
+def reasons_text(absent: Mapping[str, str]) -> str:
+    """Reasons of cells without a fact, by column, as one text."""
+    return "; ".join(f"{name}: {why}" for name, why in absent.items())
+
+
 def cell_text(value: Any, column: Column) -> str:
     """A cell as one text, empty where there is nothing: numbers that are read by their bits are hexadecimal."""
     if value is None:
@@ -92,8 +101,12 @@ def cell_text(value: Any, column: Column) -> str:
 
 
 def harmless(text: str) -> str:
-    """Text that no spreadsheet takes for a formula: behind an apostrophe where it begins like one."""
-    return f"'{text}" if text.startswith(FORMULA) else text
+    """Text that no spreadsheet takes for a formula: behind an apostrophe where it begins like one.
+
+    So does what is behind a semicolon or a tab: where a comma is the sign of decimals, spreadsheets part cells there,
+    quoted or not.
+    """
+    return INSIDE.sub(r"\1'", f"'{text}" if text.startswith(FORMULA) else text)
 
 
 Writer = Callable[[View, Iterable[Record], BinaryIO], int]

@@ -64,3 +64,12 @@ def json_record(record: Record) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
+
+
+def utf8(value: Any) -> Any:
+    """Text that UTF-8 can hold, alone or in lists and objects: half a surrogate pair becomes an escape."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {utf8(key): utf8(each) for key, each in value.items()}
+    return [utf8(each) for each in value] if isinstance(value, (list, tuple)) else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -103,6 +104,15 @@ def test_no_cell_of_csv_is_a_formula(rows: list[dict[str, Any]]) -> None:
 def test_a_text_that_begins_like_a_formula_stands_behind_an_apostrophe(text: str) -> None:
     assert harmless(text) == f"'{text}"
     assert harmless(f"x{text}") == f"x{text}"
+
+
+@pytest.mark.parametrize("text", ["a;=1", "a; -b", "a\t@c", "a;  +d", "\uff1d1", "a;\uff20b"])
+def test_no_part_of_a_text_begins_like_a_formula_either(text: str) -> None:
+    """A spreadsheet for which a comma is the sign of decimals parts cells at semicolons, even between quotes."""
+    told = harmless(text)
+    assert told.replace("'", "") == text
+    for part in re.split("[;\t]", told):
+        assert not part.strip(" ").startswith(FORMULA)
 
 
 def test_the_time_is_that_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
