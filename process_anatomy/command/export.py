@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from process_anatomy.command.opened import FORMATS, of_image, of_rows, opened, status_of, tell
-from process_anatomy.command.statuses import DONE, PARTLY
+from process_anatomy.command.statuses import DONE, NOT_TRUSTED, PARTLY
+from process_anatomy.errors import RequestError
 from process_anatomy.fleet.exports import FORMS, chosen
 
 
@@ -44,15 +45,19 @@ def export(
       anatomy export memory.raw -o case
       anatomy export memory.raw -o case --format parquet --view processes --view vads
       anatomy export memory.raw -o timeline --format timesketch
+      anatomy export case -o siem --format ecs
 
     Rows are flat and of one form (docs/schema.md); they say nothing of themselves unless --explain asks for it.
-    What other programs read has their forms, and only the views that these have a place for (docs/exports.md).
+    What other programs read has their forms, and only the views that these have a place for (docs/exports.md).  They
+    are made of an earlier export or of a case too, without its images.
     """  # noqa: D301  # click's mark for lines that stay as they are
     from process_anatomy.fleet.export import Asked, free
     from process_anatomy.fleet.export import export as write
     from process_anatomy.views.all import exported
 
     names = chosen(FORMS[form], views) if form in FORMS else exported(views)
+    if image.is_dir():
+        return _again(image, folder, form, names, overwrite, pids, fail_on)
     free(folder, overwrite)
     found = opened(image, isf, dtb, page_files)
     asked = Asked(names, form, explain or "off", pids, not no_hash, named, overwrite)
@@ -68,6 +73,25 @@ def export(
     what = "entries" if form in FORMS else "rows"
     click.echo(f"{folder}: {rows} {what} of {views_done} view{'' if views_done == 1 else 's'}, {form}")
     return status_of(found, fail_on, PARTLY if lost else DONE)
+
+
+def _again(
+    case: Path, folder: Path, form: str, views: tuple[str, ...], overwrite: bool, pids: list[int], fail_on: str | None
+) -> int:
+    """What other programs read, of rows that were exported before."""
+    from process_anatomy.fleet.stored import doubts, export_again
+
+    if form not in FORMS:
+        raise RequestError(f"{case} is a folder; of earlier exports {', '.join(FORMS)} can be made, not {form}")
+    if pids or fail_on:
+        raise RequestError("--pid and --fail-on are for images; this is a folder of earlier exports")
+    done = list(export_again(case, folder, form, views, overwrite))
+    lost = [(export, one) for export, written in done for one in written if one.file is None]
+    tell(f"{export.path}: {one.view}: {one.problems[-1]}" for export, one in lost)
+    tell(doubts(done))
+    entries = sum(one.rows for _, written in done for one in written)
+    click.echo(f"{folder}: {entries} entries of {len(done)} image{'' if len(done) == 1 else 's'}, {form}")
+    return NOT_TRUSTED if doubts(done) else PARTLY if lost else DONE
 
 
 def _shown(name: str, number: int, count: int) -> None:

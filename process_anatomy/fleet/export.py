@@ -13,7 +13,7 @@ import sqlite3
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -23,9 +23,11 @@ from process_anatomy.errors import Error, RequestError
 from process_anatomy.filetime import moment
 from process_anatomy.fleet.exports import FORMS
 from process_anatomy.fleet.exports.source import Source
+from process_anatomy.fleet.exports.writing import write_views
 from process_anatomy.fleet.facts import facts
 from process_anatomy.fleet.sqlite import write_table
 from process_anatomy.fleet.versions import versions
+from process_anatomy.fleet.written import Step, Written
 from process_anatomy.samples.verify import OURS, digests
 from process_anatomy.views.files import WRITERS
 from process_anatomy.views.findings import SEVERITIES
@@ -37,25 +39,6 @@ from process_anatomy.walk.processes.captured import captured
 SQLITE, FINDINGS = "sqlite", "findings"
 FORMATS = (*WRITERS, SQLITE)
 MANIFEST = "manifest.json"
-Step = Callable[[str, int, int], None]
-"""Told the name of a view, its number, and how many there are, before it is written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A view's rows in a file.
-
-    Attributes:
-        view: its name.
-        file: the file's name, ``None`` where it could not be made.
-        rows: how many rows.
-        problems: what was wrong with lists and trees as a whole, and why there is no file.
-    """
-
-    view: str
-    file: str | None
-    rows: int
-    problems: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,22 +183,7 @@ def _forms(
 
     known = facts(image)
     source = Source(origin, known, versions()["process-anatomy"] or "", rows, image.doubt, str(path), problems)
-    form = FORMS[asked.form]
-    write = form.write()
-    for number, name in enumerate(asked.views):
-        if step is not None:
-            step(name, number, len(asked.views))
-        file = form.file(name)
-        try:
-            with (place / file).open("xb") as out:
-                count = write(source, name, out)
-        except RequestError:
-            raise
-        except Error as error:
-            (place / file).unlink(missing_ok=True)
-            yield Written(name, None, 0, (*problems(name), str(error)))
-        else:
-            yield Written(name, file, count, problems(name))
+    yield from write_views(source, FORMS[asked.form], asked.views, place, step)
 
 
 def _by_process(name: str) -> bool:

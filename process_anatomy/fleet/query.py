@@ -81,7 +81,7 @@ class Question:
             raise RequestError("queries need DuckDB: pip install 'process-anatomy[fleet]'") from None
         self._error = duckdb.Error
         self._database = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
-        found = [export for folder in folders for export in _exports(folder)]
+        found = [export for folder in folders for export in exports_in(folder)]
         self.doubtful = [export for export in found if trusted and export.doubt]
         self.exports = [export for export in found if export not in self.doubtful]
         if not self.exports:
@@ -152,7 +152,7 @@ def _utc(name: str) -> str:
     return f"* REPLACE ({', '.join(f'make_timestamp(epoch_us({quoted(time)})) AS {quoted(time)}' for time in times)})"
 
 
-def _exports(folder: Path) -> Iterator[Export]:
+def exports_in(folder: Path) -> Iterator[Export]:
     """The exports that a folder holds, or is.
 
     Raises:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from process_anatomy.errors import RequestError
@@ -14,6 +15,8 @@ from process_anatomy.views.schema import ABSENT, utf8
 if TYPE_CHECKING:
     import pyarrow as pa
 
+BATCH = 1 << 12
+"""Rows that are made from a file at once."""
 DEPTH = "depth"
 """Column that says how deep a row lies below its parent."""
 
@@ -108,3 +111,22 @@ def parquet(view: View, parts: Iterable[list[Record]], file: BinaryIO) -> int:
 
 def _fits(value: int, column: Column) -> bool:
     return -(1 << 63) <= value < 1 << 63 if column.signed else 0 <= value < 1 << 64
+
+
+def parquet_records(view: View, file: Path) -> Iterator[Record]:
+    """The rows of a Parquet file of flat rows, part by part.
+
+    Raises:
+        RequestError: pyarrow is not installed, or the file is none of this view's.
+    """
+    arrow = _pyarrow()
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        with ParquetFile(file) as whole:
+            for batch in whole.iter_batches(batch_size=BATCH, columns=[*view.names, ABSENT]):
+                for row in batch.to_pylist():
+                    absent = dict(row.pop(ABSENT))
+                    yield Record({name: row[name] for name in view.names}, row[FLAT_DEPTH], absent)
+    except (arrow.ArrowException, KeyError) as error:
+        raise RequestError(f"{file}: {str(error).splitlines()[0]}") from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, BinaryIO
 
 from process_anatomy.errors import RequestError
@@ -30,6 +31,7 @@ class Form:
         views: the views that it can tell of, each in a file of its own.
         module: beside this one, with the function ``write``, which is a :data:`Write`.
         title: what it is, and for whom.
+        library: that it needs beside what is always there.
     """
 
     name: str
@@ -37,17 +39,14 @@ class Form:
     views: tuple[str, ...]
     module: str
     title: str
+    library: str = ""
 
     def file(self, view: str) -> str:
         """The name of the file of a view."""
         return f"{view}.{self.ending}"
 
     def write(self) -> Write:
-        """What writes its files.
-
-        Raises:
-            RequestError: it needs a library that is not installed.
-        """
+        """What writes its files."""
         found: Write = import_module(f"{__name__}.{self.module}").write
         return found
 
@@ -60,7 +59,7 @@ FORMS = {
         Form("timesketch-csv", "timesketch.csv", TIMED, "timesketch_csv", "events for Timesketch, as CSV"),
         Form("ecs", "ecs.jsonl", ("processes", "threads", "modules", "findings"), "ecs", "Elastic Common Schema 8.11"),
         Form("ocsf", "ocsf.jsonl", ("processes", "modules", "findings"), "ocsf", "OCSF 1.6.0"),
-        Form("stix", "stix.json", ("processes",), "stix", "STIX 2.1, observed data"),
+        Form("stix", "stix.json", ("processes",), "stix", "STIX 2.1, observed data", "stix2"),
         Form("sarif", "sarif", ("findings",), "sarif", "SARIF 2.1.0"),
     )
 }
@@ -71,8 +70,10 @@ def chosen(form: Form, wanted: tuple[str, ...]) -> tuple[str, ...]:
     """The views that are exported, those wanted where some are.
 
     Raises:
-        RequestError: the form has no place for one that is wanted.
+        RequestError: the form has no place for one that is wanted, or needs a library that is not installed.
     """
+    if form.library and find_spec(form.library) is None:
+        raise RequestError(f"{form.name} needs {form.library}: pip install 'process-anatomy[exports]'")
     if strange := [name for name in wanted if name not in form.views]:
         raise RequestError(f"{form.name} has no place for the view {strange[0]!r}; it tells {', '.join(form.views)}")
     return tuple(dict.fromkeys(wanted)) or form.views

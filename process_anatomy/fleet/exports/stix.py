@@ -23,12 +23,10 @@ def write(source: Source, name: str, file: BinaryIO) -> int:
     """Write a bundle, object by object; gives how many.
 
     Raises:
-        RequestError: stix2 is not installed, or the image does not tell when it was taken.
+        RequestError: the image does not tell when it was taken.
     """
-    try:
-        import stix2.v21 as stix
-    except ImportError:
-        raise RequestError("STIX needs stix2: pip install 'process-anatomy[exports]'") from None
+    import stix2.v21 as stix
+
     if source.origin.captured is None:
         raise RequestError("STIX says when things were observed, and this image does not tell when it was taken")
     file.write(f'{{"type": "bundle", "id": "bundle--{source.id("bundle", name)}", "objects": ['.encode())
