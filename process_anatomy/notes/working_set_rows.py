@@ -20,6 +20,7 @@ def working_set_note(row: WorkingSet) -> tuple[str, dict[str, object]]:
         "resident": count(row.resident, "page"),
         "large": count(row.large, "page"),
         "transition": count(row.transition, "page"),
+        "compressed": count(row.compressed, "page"),
         "tables": count(row.tables, "page table"),
         "address": f"{row.list_address:#x}" if isinstance(row.list_address, int) else "no address",
         "entries": count(row.entries, "entry") if row.entries == 1 else f"{word(row.entries)} entries",

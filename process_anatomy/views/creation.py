@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, TIME, Column, Request, Row, View
 
+STORED = "the command line was read from the compression store"
+"""Evidence of a row whose command line was decompressed."""
+
 
 def rows(request: Request) -> Iterator[Row]:
     """One row for each process."""
@@ -16,6 +19,7 @@ def rows(request: Request) -> Iterator[Row]:
     request.chosen()
     for row in tables.creations:
         process, above = row.process, row.parent_token
+        stored = (STORED,) if process.address in tables.compressed_command_lines else ()
         yield (
             0,
             {
@@ -31,7 +35,7 @@ def rows(request: Request) -> Iterator[Row]:
                 "Method": row.method,
                 "Confidence": row.confidence,
                 "TokenChanges": row.changes,
-                "Evidence": row.evidence,
+                "Evidence": row.evidence + stored,
                 "User": row.token.user_name,
                 "ParentUser": above.user_name if above else NOT_APPLICABLE,
                 "TokenId": row.token.token_id,
@@ -105,7 +109,13 @@ VIEW = View(
             separator=", ",
             empty="none",
         ),
-        Column("Evidence", TEXTS, "what the judgement rests on", "process_anatomy.walk.across.creation", empty=""),
+        Column(
+            "Evidence",
+            TEXTS,
+            "what the judgement rests on, and whether the command line was decompressed",
+            "process_anatomy.walk.across.creation",
+            empty="",
+        ),
         Column("User", TEXT, "the user that the process acts as", "_TOKEN.UserAndGroups"),
         Column("ParentUser", TEXT, "the user that its parent acts as", "_TOKEN.UserAndGroups of the parent"),
         Column("TokenId", INTEGER, "the number (LUID) of its primary token", "_TOKEN.TokenId", hexadecimal=True),

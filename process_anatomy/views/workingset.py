@@ -37,6 +37,7 @@ def rows(request: Request) -> Iterator[Row]:
                 "Resident": row.resident,
                 "LargePages": row.large,
                 "Transition": row.transition,
+                "Compressed": row.compressed,
                 "PageTables": row.tables,
                 "WorkingSetList": row.list_address,
                 "ListEntries": row.entries,
@@ -177,6 +178,13 @@ VIEW = View(
             INTEGER,
             "pages that were trimmed from the working set and can still be read",
             "page table entries with the transition bit",
+            unit="pages",
+        ),
+        Column(
+            "Compressed",
+            INTEGER,
+            "pages in the compression store, which are decompressed when they are read",
+            "_SMKM_STORE_MGR.KeyToStoreTree by _MMPTE_SOFTWARE.PageFileHigh",
             unit="pages",
         ),
         Column(

@@ -82,6 +82,7 @@ ALLOWED: dict[str, set[str]] = {
         "resident",
         "large",
         "transition",
+        "compressed",
         "tables",
         "address",
         "entries",

@@ -49,7 +49,7 @@ COLUMNS = {
     "workingset": "PID Process WorkingSetSize WorkingSetLeafSize PeakWorkingSetSize MinimumWorkingSetSize"
     " MaximumWorkingSetSize PageFaultCount PrivatePages CommitCharge CommitChargePeak CommitChargeLimit"
     " NonPagedPoolQuota PagedPoolQuota PeakNonPagedPoolQuota PeakPagedPoolQuota PeakVirtualSize Resident LargePages"
-    " Transition PageTables WorkingSetList ListEntries ThroughAnother Problems Explanation",
+    " Transition Compressed PageTables WorkingSetList ListEntries ThroughAnother Problems Explanation",
     "peb": "PID Process Bits PEB DTB ImageBaseAddress BeingDebugged NtGlobalFlag GlobalFlags Flags ImagePath"
     " CommandLine CurrentDirectory WindowTitle DesktopInfo ShellInfo OSVersion ServicePack Subsystem SessionId Heaps"
     " ProcessHeap"

@@ -33,7 +33,7 @@ from process_anatomy.walk.handles.tables import HandleTables, handle_tables
 from process_anatomy.walk.processes.kin import Kin
 from process_anatomy.walk.processes.listed import Process, ProcessTable, processes
 from process_anatomy.walk.processes.system_root import silos, system_root
-from process_anatomy.walk.program.compressed_parts import compressed_parts
+from process_anatomy.walk.program.compressed_parts import PARAMETERS, compressed_parts
 from process_anatomy.walk.program.drivers import DriverTable, drivers
 from process_anatomy.walk.program.environments import Variable, environments
 from process_anatomy.walk.program.hooks import Hook, hooks
@@ -189,6 +189,14 @@ class Tables:
     def compressed_parts(self) -> list[tuple[str, ...]]:
         """Which parts of each PEB's surroundings were read from the compression store."""
         return compressed_parts(self.kernel, self.pebs)
+
+    @cached_property
+    def compressed_command_lines(self) -> frozenset[int]:
+        """Addresses of the processes whose command line was read from the compression store, by what it lies in."""
+        parts = zip(self.pebs, self.compressed_parts, strict=True)
+        return frozenset(
+            peb.process.address for peb, some in parts if PARAMETERS in some and isinstance(peb.command_line, str)
+        )
 
     def decompressed(self, process: Process, addresses: Sequence[int]) -> list[int]:
         """Those of some addresses of a process's own memory whose pages are in the compression store."""

@@ -23,6 +23,7 @@ from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import PAGE, gather, numbers
 from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import View, addresses_of, unreadable
+from process_anatomy.walk.address_space.compressed import stored_entries
 from process_anatomy.walk.address_space.page_entries import user_half
 from process_anatomy.walk.processes.listed import NOT_READ, Process
 from structs.eprocess import EPROCESS
@@ -90,6 +91,7 @@ class WorkingSet:
         resident: pages of 4 KB that its page tables map as valid, user half.
         large: pages of 4 KB that its large pages cover.
         transition: pages that were trimmed and are still in memory.
+        compressed: pages that are in the compression store.
         tables: its page tables, the root included, except of PAE: many roots of four entries share a page.
         list_address: where its working set list is; not applicable where the process has none.
         entries: valid entries of the list; absent where the kernel keeps none.
@@ -116,6 +118,7 @@ class WorkingSet:
     resident: int | Absent
     large: int | Absent
     transition: int | Absent
+    compressed: int | Absent
     tables: int | Absent
     list_address: int | Absent
     entries: int | Absent
@@ -185,6 +188,7 @@ class Census:
         resident: valid small pages.
         large: small pages that large ones cover.
         transition: small pages in transition.
+        compressed: small pages in the compression store.
         rooted: whether the root could be read.
         tables: page tables that were read, the root included where it takes a page.
         missing: page tables that the image does not hold.
@@ -194,6 +198,7 @@ class Census:
     resident: npt.NDArray[np.int64]
     large: npt.NDArray[np.int64]
     transition: npt.NDArray[np.int64]
+    compressed: npt.NDArray[np.int64]
     rooted: npt.NDArray[np.bool_]
     tables: npt.NDArray[np.int64]
     missing: npt.NDArray[np.int64]
@@ -204,7 +209,8 @@ def census(space: AddressSpace, roots: Addresses) -> Census:
     """Count what the user half of each address space maps; all roots in the same steps, table by table."""
     memory, mode, count, half = space.memory, space.mode, len(roots), user_half(space)
     movable = paging.transition_frames(memory)
-    resident, large, transition, tables, missing = (np.zeros(count, dtype=np.int64) for _ in range(5))
+    resident, large, transition, compressed, tables, missing = (np.zeros(count, dtype=np.int64) for _ in range(6))
+    in_store = stored_entries(space, roots)
     cut, rooted = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)
     pending = [(0, np.arange(count), roots & np.uint64(mode.root_mask), np.zeros(count, dtype=np.uint64))]
     budget = TABLES_IN_ALL
@@ -238,6 +244,8 @@ def census(space: AddressSpace, roots: Addresses) -> Census:
         if shift == 12:
             resident += np.bincount(owner[valid], minlength=count)
             transition += np.bincount(owner[moving], minlength=count)
+            away = np.flatnonzero(~valid & ~moving)
+            compressed += np.bincount(owner[away[in_store(entry[away])]], minlength=count)
             continue
         if mode.levels[level].large is not None:
             big = valid & (entry & paging.LARGE != 0)
@@ -248,12 +256,12 @@ def census(space: AddressSpace, roots: Addresses) -> Census:
             below = np.where(moving, entry & movable, entry & paging.FRAME)[deeper]
             start = first[row[deeper]] + (index[deeper].astype(np.uint64) << np.uint64(shift))
             pending.append((level + 1, owner[deeper], below, start))
-    return Census(resident, large, transition, rooted, tables, missing, cut)
+    return Census(resident, large, transition, compressed, rooted, tables, missing, cut)
 
 
 def _counted(kernel: Kernel, processes: Sequence[Process], problems: list[list[str]]) -> dict[str, list[Any]]:
     """What the page tables of the processes map, as columns."""
-    names = ("resident", "large", "transition", "tables")
+    names = ("resident", "large", "transition", "compressed", "tables")
     space = kernel.space
     if not isinstance(space, AddressSpace):
         return {name: [NOT_IN_DUMP] * len(processes) for name in names}

@@ -9,7 +9,8 @@ from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.address_space.compressed import compressed
 from process_anatomy.walk.program.pebs import Peb
 
-PARTS = ("PEB", "process parameters", "environment", "loader data")
+PARAMETERS = "process parameters"
+PARTS = ("PEB", PARAMETERS, "environment", "loader data")
 """The parts, by what begins there."""
 
 

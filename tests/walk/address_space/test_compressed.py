@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from process_anatomy.findings.rules import decompressed
 from process_anatomy.memory.software_entries import Stores
+from process_anatomy.views.creation import STORED
+from process_anatomy.views.image import Image
 from process_anatomy.walk.across.tables import Tables
 from process_anatomy.walk.program.compressed_parts import PARTS
 from tests.compression import kernel, pages, stored
@@ -69,6 +75,70 @@ def test_what_a_process_keeps_of_itself_is_that_of_the_truth_and_says_where_it_c
     for process in truth.values():
         for name, value in process.get("environment", {}).items():
             assert variables[process["pid"], name] == value
+
+
+def test_working_sets_count_compressed_pages_by_themselves(tables: Tables) -> None:
+    """As the truth has them; they are neither in memory nor in transition."""
+    expected = Counter(pid for pid, _ in held())
+    shown = {row.process.pid: row.compressed for row in tables.working_sets}
+    assert {pid: count for pid, count in shown.items() if count} == expected
+    for process in stored(BUILD).truth["processes"]:
+        row = next(row for row in tables.working_sets if row.process.pid == process["pid"])
+        own = process["working_set"]
+        assert (row.resident, row.transition) == (own["resident"], own["transition"])
+
+
+def test_creation_says_whose_command_line_was_decompressed(tables: Tables) -> None:
+    """By the page that the parameters lie in, as the truth has it."""
+    parameters = {peb.process.pid: peb.parameters for peb in tables.pebs if peb.bits == 64}
+    expected = {pid for pid, at in parameters.items() if isinstance(at, int) and (pid, at & -PAGE) in held()}
+    rows = Image(tables.kernel).view("creation", explain="off")
+    assert {row["PID"] for row in rows if STORED in row["Evidence"]} == expected
+    assert expected
+
+
+class Kept(io.BytesIO):
+    """A file that is written to memory."""
+
+    preferred_filename = ""
+
+
+def test_an_image_is_dumped_with_its_compressed_pages(tmp_path: Path) -> None:
+    """A page of a program that was written to, and then compressed: its entry leads to the store."""
+    image, page = stored(BUILD), next(page for page in pages(stored(BUILD)) if page["crc32"] is not None)
+    process = next(each for each in image.truth["processes"] if each["pid"] == page["pid"])
+    base = process["image_base"]
+    whole = kernel(BUILD).space.through(process["dtb"]).read(page["va"], PAGE)  # type: ignore[attr-defined]
+    assert whole is not None
+    frames = {number: bytearray(octets) for number, octets in image.physical.items()}
+    target = base + 2 * PAGE
+    at, index = entry_at(frames, process["dtb"], target)
+    source, other = entry_at(frames, process["dtb"], page["va"])
+    frames[at][index : index + 8] = frames[source][other : other + 8]
+    own = kernel_of(image, {number: bytes(octets) for number, octets in frames.items()})
+    written: dict[str, Kept] = {}
+
+    @contextmanager
+    def output(start: str, name: object, ending: str) -> Iterator[Kept]:
+        written[start] = file = Kept()
+        file.preferred_filename = f"{start}.{name}.{ending}"
+        yield file
+
+    opened = Image(own)
+    rows = list(opened.view("images", pid=page["pid"], explain="off", output=output, dump=True))
+    row = next(row for row in rows if row["Base"] == base)
+    assert row["PagesMissing"] < row["Pages"]
+    data = written[f"pid.{page['pid']}.{base:#x}"].getvalue()
+    assert data[2 * PAGE : 3 * PAGE] == whole
+
+
+def entry_at(frames: dict[int, bytearray], root: int, address: int) -> tuple[int, int]:
+    """Frame and place of the lowest entry of an address, by the tables in the frames."""
+    table = root
+    for shift in (39, 30, 21):
+        index = 8 * (address >> shift & 0x1FF)
+        table = int.from_bytes(frames[table // PAGE][index : index + 8], "little") & 0xFFFFFFFFFF000
+    return table // PAGE, 8 * (address >> 12 & 0x1FF)
 
 
 def test_evidence_that_names_a_decompressed_page_says_so(tables: Tables) -> None:
