@@ -14,7 +14,14 @@ from typing import NamedTuple
 
 WRITTEN = frozenset({b"HIBR", b"HORM"})
 """First four bytes, in either case, of a file that memory was written to; the second is resumed from many times."""
-RESUMED = {b"WAKE": "was resumed from it", b"RSTR": "was resuming from it", b"BRKP": "failed to resume from it"}
+WIPED = bytes(4)
+"""They are these where Windows 7 wiped the header, but not the memory."""
+RESUMED = {
+    b"WAKE": "was resumed from it",
+    b"RSTR": "was resuming from it",
+    b"BRKP": "failed to resume from it",
+    WIPED: "was resumed from it",
+}
 """What else they may be where the memory may still be there, and what Windows did then."""
 LINK = b"LINK"
 """They are these where the file only names another volume that has the real one."""
@@ -63,6 +70,32 @@ RESTORE_SETS = {
     0x340: RestoreSets("Windows 10 1809 to 22H2 (x86)", 4, 0x48, 0x50, 0x54, 0x210, 0x310),
 }
 """LengthSelf to what is where in a header of that size."""
+
+
+class Tables(NamedTuple):
+    """Places in the header of Windows 7.
+
+    Attributes:
+        windows: which Windows has such a header.
+        pointer_size: bytes of an address.
+        first_table: FirstTablePage, page of the file that the first table of ranges is in.
+    """
+
+    windows: str
+    pointer_size: int
+    first_table: int
+
+
+TABLES = {0x128: Tables("Windows 7", 8, 0x60), 0xE0: Tables("Windows 7 (x86)", 4, 0x4C)}
+"""LengthSelf to what is where in a header of that size.
+
+Tables (_PO_MEMORY_RANGE_ARRAY) begin with the page of the next table and the number of ranges, in the room of two
+addresses; a range is its first page and the one after its last.
+"""
+BLOCK_MARK, BLOCK_HEADER, BLOCK_WORD_AT, BLOCK_PAGES_BITS, BLOCK_ALIGNMENT = b"\x81\x81xpress", 0x20, 8, 10, 8
+"""What each block of Windows 7 begins with (_IMAGE_XPRESS_HEADER), and bytes of that; where its word lies, and how many
+bits of it are the number of pages less one (the others: bytes less one); what the places of blocks are multiples of.
+"""
 SET_PAGES = 16
 """Pages that are compressed together at the most."""
 RANGES_BITS, SIZE_BITS = 8, 22
@@ -78,8 +111,8 @@ Of method 1 the sources differ: Hibr2Bin has it as plain LZ77 (with more trouble
 2025 as LZ77 with Huffman codes.
 """
 HEADER_SINCE = {
-    8: {9200: 0x360, 10240: 0x3B0, 14393: 0x3C8, 15063: 0x3D8, 17763: 0x3E0, 20348: 0x448, 26100: 0x4D8},
-    4: {9200: 0x2C8, 10240: 0x310, 14393: 0x328, 15063: 0x338, 17763: 0x340},
+    8: {7600: 0x128, 9200: 0x360, 10240: 0x3B0, 14393: 0x3C8, 15063: 0x3D8, 17763: 0x3E0, 20348: 0x448, 26100: 0x4D8},
+    4: {7600: 0xE0, 9200: 0x2C8, 10240: 0x310, 14393: 0x328, 15063: 0x338, 17763: 0x340},
 }
 """Bytes of an address to: build to the LengthSelf that holds from it on."""
 

@@ -16,6 +16,8 @@ from structs.hibernation import HEADER_SINCE
 PAGE = 0x1000
 BUILDS = [(build, {8: "x64", 4: "x86"}[size]) for size, since in HEADER_SINCE.items() for build in since]
 """The first build of each generation of hibernation files, and its processor."""
+IN_ROWS = [(build, arch) for build, arch in BUILDS if build >= 9200]
+"""Those since Windows 8."""
 
 
 def small(build: int = 22621, arch: str = "x64", frames: int = 270) -> Image:

@@ -72,7 +72,7 @@ def declined(context: interfaces.context.ContextInterface, name: str) -> ImageEr
         return _dump(kind, data)
     if isinstance(context.layers[name], PackedLayer):
         return None
-    if is_hibernation(head):
+    if is_hibernation(layer):
         return NotYet(hibernation_error(layer))
     if head.startswith(AVML):
         if not avml.HAS_SNAPPY:

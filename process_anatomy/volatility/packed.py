@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from process_anatomy.memory.physical import PageReader
 
 PAGE = 0x1000
+MARKS = WRITTEN | frozenset(RESUMED) | {LINK}
 
 
 class PackedLayer(interfaces.layers.TranslationLayerInterface):
@@ -147,7 +148,7 @@ class HibernationStacker(interfaces.automagic.StackerLayerInterface):
     ) -> interfaces.layers.DataLayerInterface | None:
         """The layer, a stand-in where the file is none that can be read, ``None`` where it is no such file."""
         file = context.layers[layer_name]
-        if not isinstance(file, FileLayer) or not is_hibernation(peek(file, 0, 4) or b""):
+        if not isinstance(file, FileLayer) or not is_hibernation(file):
             return None
         from process_anatomy.memory.hibernation import HibernationError
 
@@ -157,10 +158,13 @@ class HibernationStacker(interfaces.automagic.StackerLayerInterface):
             return on_top(context, layer_name, CutOffLayer)  # what is said of it is found again when somebody asks
 
 
-def is_hibernation(head: bytes) -> bool:
-    """Whether a file that begins so is a hibernation file."""
-    mark = head[:4].upper()
-    return mark in WRITTEN or mark in RESUMED or mark == LINK
+def is_hibernation(file: FileLayer) -> bool:
+    """Whether a file is a hibernation file."""
+    if (peek(file, 0, 4) or b"").upper() not in MARKS:
+        return False
+    from process_anatomy.memory import hibernation
+
+    return hibernation.is_hibernation(reader(file))
 
 
 def hibernation_error(file: FileLayer) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from process_anatomy.forge import Image
-from tests.hibernated import BUILDS, PAGE, small, write
+from tests.hibernated import IN_ROWS, PAGE, small, write
 
 PAGES = """
 import json, sys, zlib
@@ -59,7 +59,7 @@ def leechcore(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[int, str],
     """Each generation to its memory, and to the checksums of its pages as LeechCore reads them."""
     folder = tmp_path_factory.mktemp("leechcore")
     images, question = {}, []
-    for build, arch in BUILDS:
+    for build, arch in IN_ROWS:
         path = folder / f"{arch}-{build}.sys"
         images[build, arch] = small(build, arch)
         write(images[build, arch], path)
@@ -67,7 +67,7 @@ def leechcore(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[int, str],
     return dict(zip(images, zip(images.values(), asked(PAGES, question), strict=True), strict=True))
 
 
-@pytest.mark.parametrize(("build", "arch"), BUILDS)
+@pytest.mark.parametrize(("build", "arch"), IN_ROWS)
 def test_leechcore_reads_every_page_of_a_forged_hibernation_file(
     build: int, arch: str, leechcore: dict[tuple[int, str], tuple[Image, list[int]]]
 ) -> None:

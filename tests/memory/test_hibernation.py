@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from process_anatomy.forge.memory import compressors
 from process_anatomy.memory.decompression import xpress, xpress_huffman
-from process_anatomy.memory.hibernation import HibernationError, begins_with_codes, read_hibernation, unpack
+from process_anatomy.memory.hibernation import HibernationError, read_hibernation
+from process_anatomy.memory.hibernation_blocks import begins_with_codes, unpack
 from process_anatomy.memory.packed import KEPT, Blocks, Packed, PackedMemory
 from structs.hibernation import EITHER, RESTORE_SETS, header_length
 from tests.hibernated import BUILDS, PAGE, reader, small, write

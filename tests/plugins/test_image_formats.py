@@ -24,6 +24,7 @@ from process_anatomy.volatility.packed import HibernationLayer
 from process_anatomy.walk.processes.listed import processes
 from structs.dump import DUMP_TYPE_OFFSET64
 from tests.conftest import ROOT
+from tests.generations import lab
 from tests.in_process import rows_of
 
 SAMPLE = ROOT / "samples" / "lab-win11-22621.dmp"
@@ -206,6 +207,18 @@ def test_a_hibernation_file_shows_what_the_crash_dump_of_the_same_memory_shows(h
     assert ours.doubts == ()
     for view in ("processes", "peb", "vads", "handles"):
         assert rows_of(ours, view) == rows_of(dump, view)
+
+
+def test_a_hibernation_file_of_windows_7_shows_its_processes_even_when_its_header_is_wiped(tmp_path: Path) -> None:
+    """A 32-bit one, as the answer key has them."""
+    image, path = lab("x86-7601-24000"), tmp_path / "hiberfil.sys"
+    write_hibernation(image, path)
+    wanted = {row["pid"] for row in image.truth["processes"] if row.get("in_active_list", True)}
+    assert pids(path) >= wanted
+    path.write_bytes(bytes(0x1000) + path.read_bytes()[0x1000:])
+    kernel = open_path(path)
+    assert {row.pid for row in processes(kernel).rows} >= wanted
+    assert "its header is wiped" in kernel.doubts[0]
 
 
 def test_a_cut_hibernation_file_shows_what_is_in_it_and_says_what_is_not(hibernated: Path, tmp_path: Path) -> None:
