@@ -117,7 +117,7 @@ def _cluster(scheduler: str | None, ca: Path | None, certificate: Path | None, k
 
 def _tell(one: Outcome, number: int, count: int) -> None:
     """What became of an image, as a line: who reads it later has no terminal."""
-    from process_anatomy.volatility.cells import safe_text
+    from process_anatomy.views.shown import safe_text
 
     what = f"{one.windows}, {one.rows} rows, {one.seconds:g} s" if one.done else one.problem
     doubt = f"; {one.problem}" if one.done and one.problem else ""

@@ -20,7 +20,7 @@ def info(image: Path, isf: str | None, dtb: int | None, page_files: str | None, 
       anatomy info memory.raw
     """  # noqa: D301  # click's mark for lines that stay as they are
     from process_anatomy.fleet.facts import facts
-    from process_anatomy.volatility.cells import safe_text
+    from process_anatomy.views.shown import safe_text
 
     found = opened(image, isf, dtb, page_files)
     told = facts(found)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from datetime import datetime
 
-from process_anatomy.views.declaration import Column, View
-from process_anatomy.views.records import Record, Value
+from process_anatomy.views.declaration import View
+from process_anatomy.views.records import Record
+from process_anatomy.views.shown import safe_text, shown_text
 
 EXPLANATION = "Explanation"
 INDENT, NARROWEST = 2, 40
@@ -22,10 +22,8 @@ def lines(view: View, row: Record, width: int) -> Iterator[str]:
         row: the row.
         width: characters of a line.
     """
-    from process_anatomy.volatility.cells import safe_text
-
     width = max(width, NARROWEST)
-    told = {column.name: safe_text(_text(row[column.name], column)) for column in view.columns}
+    told = {column.name: safe_text(shown_text(row[column.name], column)) for column in view.columns}
     who = " ".join(told.pop(name) for name in ("PID", view.process) if told.get(name))
     words = told.pop(EXPLANATION, "")
     facts = "  ".join(f"{name}: {value}" for name, value in told.items() if value)
@@ -34,14 +32,3 @@ def lines(view: View, row: Record, width: int) -> Iterator[str]:
     yield from textwrap.wrap(first, width, initial_indent=indent, subsequent_indent=below, break_on_hyphens=False)
     facts_indent = below if first else indent
     yield from textwrap.wrap(facts, width, initial_indent=facts_indent, subsequent_indent=below, break_on_hyphens=False)
-
-
-def _text(value: Value, column: Column) -> str:
-    """A cell as people read it, empty where there is nothing."""
-    from process_anatomy.views.files import cell_text
-
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S}"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return cell_text(value, column)

@@ -86,7 +86,7 @@ def opened(image: Path, isf: str | None, dtb: int | None, page_files: str | None
 
 def tell(lines: Iterable[str]) -> None:
     """Each of these on standard error, as a line of its own."""
-    from process_anatomy.volatility.cells import safe_text
+    from process_anatomy.views.shown import safe_text
 
     for line in lines:
         print(f"anatomy: {safe_text(line)}", file=sys.stderr)

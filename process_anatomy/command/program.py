@@ -79,7 +79,7 @@ def _misused(error: click.UsageError, what: str) -> int:
 
 def _say(message: str, status: int, who: str = NAME) -> int:
     """One line on standard error, whatever the message holds."""
-    from process_anatomy.volatility.cells import safe_text
+    from process_anatomy.views.shown import safe_text
 
     print(f"{who}: {safe_text(message)}", file=sys.stderr)
     return status

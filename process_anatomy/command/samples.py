@@ -200,6 +200,6 @@ def _plain(verdict: Verdict) -> dict[str, str]:
 
 
 def _tell(line: str) -> None:
-    from process_anatomy.volatility.cells import safe_text
+    from process_anatomy.views.shown import safe_text
 
     print(safe_text(line), flush=True)

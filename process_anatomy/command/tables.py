@@ -16,7 +16,7 @@ Rows = Iterable[Sequence[Any]]
 
 def plain(value: Any) -> str:
     """A cell in one line, empty where there is nothing."""
-    from process_anatomy.volatility.cells import safe_text
+    from process_anatomy.views.shown import safe_text
 
     if isinstance(value, list):
         return safe_text("; ".join(map(str, value)))

@@ -10,6 +10,7 @@ NEEDED = ("process-anatomy", "volatility3", "construct", "pefile", "iced-x86", "
 EXTRAS = {
     "fleet": ("pyarrow", "duckdb", "dask"),
     "exports": ("stix2",),
+    "frames": ("pandas", "polars", "pyarrow"),
     "samples": ("py7zr", "pyzipper", "inflate64", "rich"),
     "report": ("jinja2",),
 }

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from process_anatomy.errors import RequestError
+from process_anatomy.errors import Error, RequestError
 from process_anatomy.views import NAMES, view
 from process_anatomy.views.declaration import Output, Request, Row, View
 from process_anatomy.views.problems import answer
 from process_anatomy.views.records import Record, records
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
     import pyarrow as pa
 
     from process_anatomy.kernel.identify import Kernel
@@ -64,6 +66,49 @@ class Answer:
         from process_anatomy.views.arrow import table
 
         return table(self.view, self)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The rows as a table of pandas, whose numbers are whole; see :mod:`process_anatomy.views.frames`.
+
+        Raises:
+            RequestError: pandas or pyarrow is not installed.
+            Error: the rows cannot be produced.
+        """
+        from process_anatomy.views.frames import to_pandas
+
+        return to_pandas(self.to_arrow())
+
+    def to_polars(self) -> pl.DataFrame:
+        """The rows as a table of polars; see :mod:`process_anatomy.views.frames`.
+
+        Raises:
+            RequestError: polars or pyarrow is not installed.
+            Error: the rows cannot be produced.
+        """
+        from process_anatomy.views.frames import to_polars
+
+        return to_polars(self.to_arrow())
+
+    @property
+    def doubt(self) -> str:
+        """Why the rows are not to be trusted, since the layout does not fit the image; empty where they are."""
+        tables = self._request(lambda _: None).tables
+        if not self.view.of_image:
+            return ""
+        return self.view.doubt(tables) if self.view.doubt else tables.trust.reason
+
+    def __repr__(self) -> str:
+        return f"<view {self.view.name}: {self.view.title}>"
+
+    def _repr_html_(self) -> str:
+        """The first rows as a table, for Jupyter; why there are none, where they cannot be produced."""
+        from process_anatomy.views import html
+
+        try:
+            shown = html.table(self.view, self, self.doubt)
+        except Error as error:
+            return html.facts(self.view.name, {"no rows": str(error)})
+        return shown + html.lines(self.problems)
 
 
 class Image:
@@ -146,3 +191,28 @@ class Image:
             )
 
         return Answer(asked, request)
+
+    def __repr__(self) -> str:
+        return f"<image of {self._windows}>"
+
+    @property
+    def _windows(self) -> str:
+        """Which Windows it is of, in words."""
+        kernel = self.kernel
+        return f"Windows build {kernel.number}, {kernel.build.name if kernel.file is None else kernel.file}"
+
+    def _repr_html_(self) -> str:
+        """What is known of it as a whole, as a table for Jupyter."""
+        from process_anatomy.filetime import moment_text
+        from process_anatomy.views import html
+        from process_anatomy.walk.processes.captured import captured
+
+        told = {
+            "Windows": self._windows,
+            "layout": f"{self.kernel.build.name}, {self.kernel.build.origin}",
+            "verdict": f"do not trust: {self.doubt}" if self.doubt else "the layout fits the image",
+            "captured": moment_text(captured(self.kernel)) or "not known",
+            "processes": str(len(self.tables().listed.rows)),
+            "views": ", ".join(self.views),
+        }
+        return html.facts("memory image", told) + html.lines(self.kernel.doubts)

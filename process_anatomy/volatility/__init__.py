@@ -3,7 +3,8 @@
 The only package of the engine that imports volatility3.
 """
 
-from process_anatomy.volatility.cells import grid, safe_text
+from process_anatomy.views.shown import safe_text
+from process_anatomy.volatility.cells import grid
 from process_anatomy.volatility.opening import open_kernel, open_path
 from process_anatomy.volatility.options import process_ids, repeated_option
 from process_anatomy.volatility.page_tables import KernelTablesStacker

@@ -12,14 +12,7 @@ from volatility3.framework.renderers import format_hints
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.filetime import moment
 from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, Cells, Column, Row, View
-
-
-def safe_text(text: str) -> str:
-    """Text with every character that a terminal or a table would act on shown as an escape."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
+from process_anatomy.views.shown import safe_text
 
 FILE_NAME_LIMIT = 64
 """Characters of a name from memory that go into a file's name."""

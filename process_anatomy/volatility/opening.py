@@ -14,7 +14,7 @@ from volatility3.framework.layers import intel, linear
 from volatility3.framework.layers.physical import FileLayer
 
 from process_anatomy.errors import ImageError, NotYet, RequestError
-from process_anatomy.volatility.cells import safe_text
+from process_anatomy.views.shown import safe_text
 from process_anatomy.volatility.declining import arm64, declined, unrecognised
 from process_anatomy.volatility.formats import doubts
 from process_anatomy.volatility.layers import SmallDumpLayer, UnrecognisedLayer, file_bytes, peek

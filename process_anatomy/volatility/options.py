@@ -13,7 +13,7 @@ from volatility3.framework.configuration import requirements
 
 from process_anatomy.errors import RequestError
 from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXTS, Option
-from process_anatomy.volatility.cells import safe_text
+from process_anatomy.views.shown import safe_text
 from process_anatomy.volatility.layers import ARCHITECTURES, local_path
 from process_anatomy.volatility.terminal import on_command_line
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from volatility3.framework import interfaces
 
 from process_anatomy.errors import RequestError
-from process_anatomy.volatility.cells import safe_text
+from process_anatomy.views.shown import safe_text
 from process_anatomy.volatility.layers import local_path
 
 if TYPE_CHECKING:

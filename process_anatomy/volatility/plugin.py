@@ -16,7 +16,8 @@ from volatility3.framework import constants, interfaces, renderers
 from process_anatomy.errors import Error
 from process_anatomy.views.declaration import Request, View
 from process_anatomy.views.problems import answer
-from process_anatomy.volatility.cells import BITS, grid, safe_file_name, safe_text
+from process_anatomy.views.shown import safe_text
+from process_anatomy.volatility.cells import BITS, grid, safe_file_name
 from process_anatomy.volatility.opening import open_kernel
 from process_anatomy.volatility.options import (
     explain_requirement,

@@ -16,7 +16,7 @@ from process_anatomy.views.declaration import Moment, Row, View
 from process_anatomy.views.events import events
 from process_anatomy.views.flat import Origin, flat, flat_records
 from process_anatomy.views.records import records
-from process_anatomy.volatility.cells import safe_text
+from process_anatomy.views.shown import safe_text
 
 KINDS = {
     Moment.CREATED: TimeLinerType.CREATED,
