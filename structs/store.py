@@ -7,10 +7,11 @@ addresses are kept in 32 arrays of growing size.  A record says where in the reg
 
 The kernel's public symbols do not describe these structures.  Where their fields lie in which build is data
 (``offsets/stores.json``), facts of public research: Sardar and Stancill, "Paging All Windows Geeks: Finding Evil in
-Windows 10 Compressed Memory" (Black Hat USA 2019) and the offsets that go with it for builds 14393 to 18362; Frisk's
-MemProcFS for those and for later ones.  What the fields mean, bit by bit, was checked against published decompilations
-of ST_STORE::StDmpSinglePageRetrieve, StDmSinglePageCopy, StDmpSinglePageInsert, SMKM_STORE_MGR::SmFeCheckPresent and
-SMKM_STORE::SmStMapVirtualRegion of kernels of 2016 to 2024.  Readers prove them on the memory before they believe them.
+Windows 10 Compressed Memory" (Black Hat USA 2019) and the offsets that go with it for builds 14393 to 18362, x64 and
+x86; Frisk's MemProcFS for those and for later ones.  What the fields mean, bit by bit, was checked against published
+decompilations of ST_STORE::StDmpSinglePageRetrieve, StDmSinglePageCopy, StDmpSinglePageInsert,
+SMKM_STORE_MGR::SmFeCheckPresent and SMKM_STORE::SmStMapVirtualRegion of kernels of 2016 to 2024 (x64).  Readers prove
+them on the memory before they believe them.
 """
 
 from __future__ import annotations

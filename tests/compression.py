@@ -14,7 +14,7 @@ from tests.walk.damaged import kernel_of
 
 GENERATIONS = [
     "x64-14393-0", "x64-15063-0", "x64-16299-15", "x64-17763-0", "x64-18362-476", "x64-19041-3324", "x64-22000-2003",
-    "x64-22621-382", "x64-26100-1742",
+    "x64-22621-382", "x64-26100-1742", "x86-14393-0", "x86-15063-0", "x86-17763-0", "x86-19041-508",
 ]  # fmt: skip
 """A layout of each generation of the store, and of those of the entries that lead there."""
 MASK = 1 << 45

@@ -11,9 +11,12 @@ from process_anatomy.forge import write_raw
 from tests.compression import GENERATIONS, pages, stored
 from tests.forge.memprocfs import Witness
 
+KNOWN = [build for build in GENERATIONS if build != "x86-14393-0"]
+"""Those whose symbols MemProcFS' database has, or, for x64, that it searches for without."""
+
 
 @pytest.mark.proves("memprocfs")
-@pytest.mark.parametrize("build", GENERATIONS)
+@pytest.mark.parametrize("build", KNOWN)
 def test_memprocfs_reads_the_same_bytes_of_every_compressed_page(
     build: str, tmp_path: Path, page_witness: Witness
 ) -> None:

@@ -100,7 +100,7 @@ def test_a_kernel_without_a_store_is_asked_once_and_has_none() -> None:
     assert store.layouts("x64", 10586) is None
 
 
-@pytest.mark.parametrize(("build", "share"), [("x64-10240-16384", SHARE), ("x86-19041-0", SHARE), (BUILD, 1.5)])
+@pytest.mark.parametrize(("build", "share"), [("x64-10240-16384", SHARE), ("x86-10586-0", SHARE), (BUILD, 1.5)])
 def test_what_has_no_store_that_is_known_is_not_forged_with_one(build: str, share: float) -> None:
     """An older Windows, another processor, and more than all of the pages."""
     cast = tuple(actor for actor in LAB.cast if actor.pid in {4, 388})

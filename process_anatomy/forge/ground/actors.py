@@ -201,7 +201,7 @@ class Scenario:
         powers: handles that give processes power over one another.
         ways: what follows from them.
         invalid_pte_mask: bits that the kernel flips in page-table entries that are not valid (x64, Windows 10 on).
-        compressed: share of the private pages that are in the compression store (x64, Windows 10 1607 on), which is
+        compressed: share of the private pages that are in the compression store (Windows 10 1607 on), which is
             then there; 0 for a machine without it.
         paged: share of the private pages that are in page files, which are then there, with the kernel's list of them.
     """
