@@ -56,7 +56,7 @@ def export(
     from process_anatomy.views.all import exported
 
     names = chosen(FORMS[form], views) if form in FORMS else exported(views)
-    if image.is_dir():
+    if image.is_dir() and form in FORMS:
         return _again(image, folder, form, names, overwrite, pids, fail_on)
     free(folder, overwrite)
     found = opened(image, isf, dtb, page_files)
@@ -81,8 +81,6 @@ def _again(
     """What other programs read, of rows that were exported before."""
     from process_anatomy.fleet.stored import doubts, export_again
 
-    if form not in FORMS:
-        raise RequestError(f"{case} is a folder; of earlier exports {', '.join(FORMS)} can be made, not {form}")
     if pids or fail_on:
         raise RequestError("--pid and --fail-on are for images; this is a folder of earlier exports")
     done = list(export_again(case, folder, form, views, overwrite))

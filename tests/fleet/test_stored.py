@@ -85,7 +85,6 @@ def test_rows_that_are_not_to_be_trusted_stay_so(case: Path, tmp_path: Path, cap
 def test_what_makes_no_sense_is_one_line(case: Path, tmp_path: Path, capsys: Capture) -> None:
     out = ["-o", str(tmp_path / "out")]
     for arguments, said in (
-        ([str(case), *out], "of earlier exports timesketch, "),
         ([str(case), *out, "--format", "ecs", "--pid", "4"], "--pid and --fail-on are for images"),
         ([str(tmp_path), *out, "--format", "ecs"], "is no export and holds none"),
         ([str(SAMPLE), *out, "--format", "sarif", "--view", "vads"], "sarif has no place for the view 'vads'"),
