@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +9,10 @@ import click
 
 from process_anatomy.command.opened import FORMATS, LEVELS
 from process_anatomy.command.statuses import DONE, FAILED, PARTLY
+from process_anatomy.command.watching import watched
 
 if TYPE_CHECKING:
     from process_anatomy.fleet.engine import Cluster
-    from process_anatomy.fleet.terms import Outcome
 
 MEGABYTE = 1 << 20
 
@@ -80,6 +79,8 @@ def batch(
     from process_anatomy.fleet.case import held
     from process_anatomy.fleet.engine import on_cluster, on_this_machine, size
     from process_anatomy.fleet.found import listed
+    from process_anatomy.fleet.record import SUMMARY
+    from process_anatomy.fleet.single import IMAGES
     from process_anatomy.fleet.terms import Terms
     from process_anatomy.samples.unpack import SIZE_LIMIT
     from process_anatomy.views import view
@@ -96,11 +97,12 @@ def batch(
     terms = Terms(form, views, explain, not no_hash, timeout, (memory or 0) * MEGABYTE, limit, ratio, keep)
     cluster = _cluster(scheduler, tls_ca, tls_cert, tls_key)
     hands = size(workers, terms.memory)
-    with held(case), on_cluster(cluster, case) if cluster else on_this_machine(hands) as crew:
-        outcomes = run(meant, case, terms, crew, _tell)
+    workers_of = on_cluster(cluster, case) if cluster else on_this_machine(hands)
+    with held(case), workers_of as crew, watched(case / IMAGES) as tell:
+        outcomes = run(meant, case, terms, crew, tell)
     done = [one for one in outcomes if one.done]
     rows = sum(one.rows for one in done)
-    click.echo(f"{case}: {len(done)} of {len(outcomes)} images, {rows} rows")
+    click.echo(f"{case}: {len(done)} of {len(outcomes)} images, {rows} rows; {case / SUMMARY}")
     whole = all(one.status == DONE for one in outcomes)
     return DONE if whole and done else PARTLY if done else FAILED
 
@@ -113,16 +115,3 @@ def _cluster(scheduler: str | None, ca: Path | None, certificate: Path | None, k
     if ca is None or certificate is None or key is None:
         raise click.UsageError("--scheduler needs --tls-ca, --tls-cert and --tls-key")
     return Cluster(scheduler, ca, certificate, key)
-
-
-def _tell(one: Outcome, number: int, count: int) -> None:
-    """What became of an image, as a line: who reads it later has no terminal."""
-    from process_anatomy.views.shown import safe_text
-
-    what = f"{one.windows}, {one.rows} rows, {one.seconds:g} s" if one.done else one.problem
-    doubt = f"; {one.problem}" if one.done and one.problem else ""
-    print(
-        safe_text(f"{number}/{count} {one.path}: {what}{doubt}"),
-        file=sys.stdout if one.done else sys.stderr,
-        flush=True,
-    )

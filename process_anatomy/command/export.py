@@ -23,6 +23,7 @@ from process_anatomy.fleet.exports import FORMS, chosen
 @of_rows
 @click.option("--no-hash", is_flag=True, help="Name the image in each row by its path, not by its SHA-256.")
 @click.option("--image", "named", default="", metavar="TEXT", help="What the rows call the image.")
+@click.option("--progress", type=click.Path(path_type=Path), hidden=True)
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export.")
 def export(
     image: Path,
@@ -37,6 +38,7 @@ def export(
     fail_on: str | None,
     no_hash: bool,
     named: str,
+    progress: Path | None,
     overwrite: bool,
 ) -> int:
     """Write every view of an image into a folder, in one run: a file for each, or one database, and manifest.json.
@@ -53,6 +55,8 @@ def export(
     """  # noqa: D301  # click's mark for lines that stay as they are
     from process_anatomy.fleet.export import Asked, free
     from process_anatomy.fleet.export import export as write
+    from process_anatomy.fleet.progress import Notes
+    from process_anatomy.samples.progress import watched
     from process_anatomy.views.all import exported
 
     names = chosen(FORMS[form], views) if form in FORMS else exported(views)
@@ -61,7 +65,12 @@ def export(
     free(folder, overwrite)
     found = opened(image, isf, dtb, page_files)
     asked = Asked(names, form, explain or "off", pids, not no_hash, named, overwrite)
-    done = write(found, image, folder, asked, _shown if sys.stderr is not None and sys.stderr.isatty() else None)
+    if progress is not None:
+        notes = Notes(progress)
+        done = write(found, image, folder, asked, notes.view, notes.bytes)
+    else:
+        watched_by = _shown if sys.stderr is not None and sys.stderr.isatty() else None
+        done = write(found, image, folder, asked, watched_by, watched())
     told: dict[str, None] = {}
     for one in done:
         new = [line for line in one.problems if line not in told]

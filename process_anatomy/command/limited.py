@@ -1,6 +1,6 @@
 """``python -m process_anatomy.command.limited BYTES …`` is ``anatomy …`` in a process that may have so much memory.
 
-``unpack ARCHIVE TARGET LIMIT RATIO`` is done here too, for an archive may ask for memory as an image may.
+``unpack ARCHIVE TARGET LIMIT RATIO NOTES`` is done here too, for an archive may ask for memory as an image may.
 """
 
 from __future__ import annotations
@@ -47,11 +47,12 @@ def bound(memory: int) -> None:
         resource.setrlimit(kind, (memory, memory))
 
 
-def _unpacked(archive: str, target: str, limit: str, ratio: str) -> int:
+def _unpacked(archive: str, target: str, limit: str, ratio: str, notes: str) -> int:
+    from process_anatomy.fleet.progress import Notes
     from process_anatomy.fleet.unpacked import unpack_here
 
     try:
-        print(unpack_here(Path(archive), Path(target), int(limit), int(ratio)))
+        print(unpack_here(Path(archive), Path(target), int(limit), int(ratio), Notes(Path(notes)).bytes))
     except Error as error:
         print(f"anatomy: {error}", file=sys.stderr)
         return FAILED

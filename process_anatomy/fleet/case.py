@@ -7,30 +7,26 @@ the same options, are not read again.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from process_anatomy.errors import Error, RequestError
 from process_anatomy.fleet.engine import Crew
 from process_anatomy.fleet.found import found
+from process_anatomy.fleet.record import CASE, KEPT, SUMMARY, Record
 from process_anatomy.fleet.single import IMAGES, UNPACKED, earlier, exported
 from process_anatomy.fleet.terms import Outcome, Terms
 
-CASE, LOCK = "case.json", ".lock"
-"""Inside a case: the list of images, and what says that somebody works on it."""
+LOCK = ".lock"
+"""Inside a case: what says that somebody works on it."""
 AHEAD = 3
 """Images that are handed out for each that is worked on: workers shall not wait."""
 TRIES = 2
-SHARE = 0.02
-"""How much of the time may go into writing the list again."""
 
 
 @contextmanager
@@ -54,7 +50,7 @@ def held(case: Path) -> Iterator[None]:
                 raise RequestError(f"another batch works on {case}") from None
         for left in (*case.glob(f"{IMAGES}/.*"), *case.glob(f"{UNPACKED}/.*")):  # what a run that was killed left
             shutil.rmtree(left, ignore_errors=True)
-        for left in case.glob(f".{CASE}.*"):
+        for left in (*case.glob(f".{CASE}.*"), *case.glob(f".{SUMMARY}.*")):
             left.unlink(missing_ok=True)
         yield
 
@@ -76,7 +72,7 @@ def batch(
     """
     meant = list(found(paths, without=case))
     outcomes: list[Outcome] = []
-    written = _Paced(case)
+    record = Record(case, terms, [one if isinstance(one, Path) else Path(one.path) for one in meant])
 
     def ended(one: Outcome) -> None:
         outcomes.append(one)
@@ -100,19 +96,20 @@ def batch(
                 path, tries = waiting.pop(future)
                 one = replace(_result(future, path), path=str(path), tries=tries)
                 if one.blocked:
-                    raise Error(f"{one.blocked}; what is done is kept, and the same command goes on")
+                    raise Error(f"{one.blocked}; {KEPT}")
                 if one.cut and tries < TRIES:
                     again.append((path, tries + 1))
                 else:
                     ended(one)
-            written.list(outcomes)
+            record.now_and_then(outcomes)
     except BaseException:
         for future in waiting:
             future.cancel()
-        write_list(case, outcomes)
+        with suppress(Error):
+            record.at_the_end(outcomes)
         raise
     outcomes.sort(key=lambda one: one.path)
-    write_list(case, outcomes)
+    record.at_the_end(outcomes)
     return outcomes
 
 
@@ -133,35 +130,3 @@ def _result(future: Future[Outcome], path: Path) -> Outcome:
         return future.result()
     except Exception as error:  # noqa: BLE001  # a worker that died costs its image alone
         return Outcome(str(path), 0, None, problem=f"its worker ended: {type(error).__name__}: {error}", cut=True)
-
-
-class _Paced:
-    """Writes the list of images now and then: often, and so that it costs little however long it gets."""
-
-    def __init__(self, case: Path) -> None:
-        self._case, self._next = case, 0.0
-
-    def list(self, outcomes: Iterable[Outcome]) -> None:
-        """Write it, if it is time."""
-        begun = time.monotonic()
-        if begun >= self._next:
-            write_list(self._case, outcomes)
-            self._next = time.monotonic() + (time.monotonic() - begun) / SHARE
-
-
-def write_list(case: Path, outcomes: Iterable[Outcome]) -> None:
-    """The list of a case's images, whole at any moment.
-
-    Raises:
-        Error: it cannot be written.
-    """
-    name = ""
-    try:
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=case, prefix=f".{CASE}.", delete=False) as file:
-            name = file.name
-            json.dump({"images": [asdict(one) for one in outcomes]}, file, indent=1)
-        Path(name).replace(case / CASE)
-    except OSError as error:
-        if name:
-            Path(name).unlink(missing_ok=True)
-        raise Error(f"{case / CASE}: {error.strerror}; what is done is kept, and the same command goes on") from None

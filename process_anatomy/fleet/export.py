@@ -28,6 +28,7 @@ from process_anatomy.fleet.facts import facts
 from process_anatomy.fleet.sqlite import write_table
 from process_anatomy.fleet.versions import versions
 from process_anatomy.fleet.written import Step, Written
+from process_anatomy.samples.progress import Progress, silent
 from process_anatomy.samples.verify import OURS, digests
 from process_anatomy.views.files import WRITERS
 from process_anatomy.views.findings import SEVERITIES
@@ -64,14 +65,16 @@ class Asked:
     overwrite: bool = False
 
 
-def image_id(path: Path, hashed: bool) -> str:
+def image_id(path: Path, hashed: bool, progress: Progress = silent) -> str:
     """What rows call an image: by the hash of its content, or of its path, which costs nothing."""
     if hashed:
-        return f"{OURS}:{digests(path, [OURS])[OURS]}"
+        return f"{OURS}:{digests(path, [OURS], progress)[OURS]}"
     return f"path:{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:32]}"
 
 
-def export(image: Image, path: Path, folder: Path, asked: Asked, step: Step | None = None) -> list[Written]:
+def export(
+    image: Image, path: Path, folder: Path, asked: Asked, step: Step | None = None, progress: Progress = silent
+) -> list[Written]:
     """Write views of an image into a folder.
 
     Args:
@@ -80,6 +83,7 @@ def export(image: Image, path: Path, folder: Path, asked: Asked, step: Step | No
         folder: is made.
         asked: what is written.
         step: is told how far the work is.
+        progress: is told how far the hash of the image is.
 
     Raises:
         RequestError: the folder is there and holds something, or the format needs a library that is not installed.
@@ -87,7 +91,7 @@ def export(image: Image, path: Path, folder: Path, asked: Asked, step: Step | No
     """
     free(folder, asked.overwrite)
     begun, clock = datetime.now(timezone.utc), time.monotonic()
-    origin = Origin(asked.named or image_id(path, asked.hashed), _moment(image))
+    origin = Origin(asked.named or image_id(path, asked.hashed, progress), _moment(image))
     severities: Counter[str] = Counter()
     with replaced(folder) as place:
         if asked.form in FORMS:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from process_anatomy.errors import RequestError
-from process_anatomy.fleet.case import CASE
 from process_anatomy.fleet.export import MANIFEST
 from process_anatomy.fleet.facts import FITS
+from process_anatomy.fleet.record import CASE
 from process_anatomy.fleet.single import IMAGES
 from process_anatomy.fleet.sqlite import quoted
 from process_anatomy.views import view

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
@@ -21,15 +21,16 @@ from typing import Any
 from process_anatomy.errors import Error
 from process_anatomy.fleet.export import MANIFEST, image_id
 from process_anatomy.fleet.found import companions
+from process_anatomy.fleet.progress import PROGRESS
 from process_anatomy.fleet.terms import Outcome, Terms
 from process_anatomy.fleet.unpacked import image_in
+from process_anatomy.fleet.versions import of
 from process_anatomy.samples.packed import packed_as
 
-IMAGES, UNPACKED = "images", "unpacked"
-"""Inside a case: the folder of exports, and that of what came out of archives."""
+IMAGES, UNPACKED, LOGS = "images", "unpacked", "logs"
+"""Inside a case: the folders of exports, of what came out of archives, and of what was said of each image."""
 STARTED = "batch.json"
 """Inside an export: what it was made of and how, which must be the same for it to be used again, and its outcome."""
-LOG = "log.txt"
 NOT_TRUSTED, PARTLY = 3, 4
 """Statuses of an export that has rows and yet is not as it should be."""
 GIVEN_UP = "it took more than {seconds:g} s and was given up; --timeout allows more"
@@ -93,9 +94,18 @@ def earlier(path: Path, case: Path, terms: Terms) -> Outcome | None:
     """What an earlier run made of an image; ``None`` where it is to be exported."""
     folder = case / IMAGES / folder_name(path)
     try:
-        told = json.loads((folder / STARTED).read_text("utf-8"))
-        same = told["of"] == started(path, terms) and (folder / MANIFEST).is_file()
-        return replace(Outcome(**told["outcome"]), tries=0) if same else None
+        same = json.loads((folder / STARTED).read_text("utf-8"))["of"] == started(path, terms)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    one = outcome_of(folder) if same else None
+    return None if one is None else replace(one, path=str(path))
+
+
+def outcome_of(folder: Path) -> Outcome | None:
+    """What an export says of itself; ``None`` where it is no whole one."""
+    try:
+        told = json.loads((folder / STARTED).read_text("utf-8"))["outcome"]
+        return replace(Outcome(**told), tries=0) if (folder / MANIFEST).is_file() else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -113,11 +123,15 @@ def exported(image: str, case: str, terms: Terms) -> Outcome:
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     outcome = Outcome(image, 0, None, started=now, tries=1)
     place = images / folder_name(path)
+    log: list[str] = []
     try:
         before = started(path, terms)
         outcome = replace(outcome, size=path.stat().st_size)
         with _folder(images, place.name) as made:
-            outcome = _exported(path, made, place, terms, begun, outcome)
+            try:
+                outcome = _exported(path, made, place, terms, begun, outcome, log)
+            finally:
+                _write_log(made, place, outcome, log)
             outcome = replace(outcome, seconds=round(time.monotonic() - begun, 2))
             (made / "rows" / STARTED).write_text(json.dumps({"of": before, "outcome": asdict(outcome)}), "utf-8")
             shutil.rmtree(place, ignore_errors=True)
@@ -143,23 +157,33 @@ def _folder(parent: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def _exported(path: Path, made: Path, place: Path, terms: Terms, begun: float, outcome: Outcome) -> Outcome:
+def _write_log(made: Path, place: Path, outcome: Outcome, log: Iterable[str]) -> None:
+    """What was said of an image, where the case has it: of one that was not read as well."""
+    logs = place.parent.parent / LOGS
+    logs.mkdir(exist_ok=True)
+    text = "".join([f"{outcome.path}\n{outcome.started}, process-anatomy {of('process-anatomy')}\n", *log])
+    (made / LOGS).write_bytes(text.encode("utf-8", "backslashreplace"))
+    (made / LOGS).replace(logs / f"{place.name}.txt")
+
+
+def _exported(
+    path: Path, made: Path, place: Path, terms: Terms, begun: float, outcome: Outcome, log: list[str]
+) -> Outcome:
     """Fill a folder with the rows of an image."""
-    rows = made / "rows"
-    asked = ["-o", str(rows), "--format", terms.form, "--explain", terms.explain]
+    rows, notes = made / "rows", made / PROGRESS
+    asked = ["-o", str(rows), "--progress", str(notes), "--format", terms.form, "--explain", terms.explain]
     asked += [word for name in terms.views for word in ("--view", name)]
-    with _source(path, place, terms, begun) as (source, member):
+    with _source(path, place, notes, terms, begun, log) as (source, member):
         if member:
             outcome = replace(outcome, member=member)
         if not terms.hashed:
             asked += ["--image", image_id(path / member if member else path, hashed=False)]
-        done = _run(["export", str(source), *asked], terms, begun)
+        done = _run(["export", str(source), *asked], terms, begun, log)
     if not (rows / MANIFEST).is_file():
         raise RefusedError(_last(done.log) or ENDED.format(status=done.status), done.status)
     told = json.loads((rows / MANIFEST).read_text("utf-8"))
     told["image"] |= {"path": str(path.absolute())} | ({"member": member} if member else {})
     (rows / MANIFEST).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
-    (rows / LOG).write_text(done.log, "utf-8")
     facts = told["facts"]
     return replace(
         outcome,
@@ -175,15 +199,19 @@ def _exported(path: Path, made: Path, place: Path, terms: Terms, begun: float, o
 
 
 @contextmanager
-def _source(path: Path, place: Path, terms: Terms, begun: float) -> Iterator[tuple[Path, str]]:
+def _source(
+    path: Path, place: Path, notes: Path, terms: Terms, begun: float, log: list[str]
+) -> Iterator[tuple[Path, str]]:
     """The image itself, or out of its archive, with its path there."""
     if packed_as(path) is None:
-        yield path, ""
+        yield _plain(path, notes.parent), ""
         return
     unpacked = place.parent.parent / UNPACKED
     unpacked.mkdir(exist_ok=True)
     with _folder(unpacked, place.name) as made:
-        done = _run(["unpack", str(path), str(made), str(terms.unpacked), str(terms.ratio)], terms, begun)
+        done = _run(
+            ["unpack", str(path), str(made), str(terms.unpacked), str(terms.ratio), str(notes)], terms, begun, log
+        )
         if done.status:
             raise RefusedError(_last(done.log) or ENDED.format(status=done.status), done.status)
         yield image_in(made), done.out.removesuffix("\n")
@@ -194,8 +222,19 @@ def _source(path: Path, place: Path, terms: Terms, begun: float) -> Iterator[tup
         unpacked.rmdir()  # unless something is in it
 
 
-def _run(arguments: list[str], terms: Terms, begun: float) -> Ran:
-    """Run the command in a process of its own, for as long as is left.
+def _plain(path: Path, folder: Path) -> Path:
+    """The path, or one of a link to it where Volatility, which takes addresses in UTF-8, could not open it."""
+    try:
+        os.fsencode(path.absolute()).decode()
+    except UnicodeDecodeError:
+        for each in (path, *companions(path)):
+            (folder / f"image{each.suffix.encode('ascii', 'ignore').decode()}").symlink_to(each.absolute())
+        return folder / f"image{path.suffix.encode('ascii', 'ignore').decode()}"
+    return path
+
+
+def _run(arguments: list[str], terms: Terms, begun: float, log: list[str]) -> Ran:
+    """Run the command in a process of its own, for as long as is left; what it says goes into the log.
 
     Raises:
         CutError: it took too long, needed too much memory, or was killed.
@@ -207,17 +246,19 @@ def _run(arguments: list[str], terms: Terms, begun: float) -> Ran:
     ) as process:  # fmt: skip
         RUNNING.add(process)
         try:
-            out, log = process.communicate(timeout=max(terms.timeout - (time.monotonic() - begun), 0))
+            out, said = process.communicate(timeout=max(terms.timeout - (time.monotonic() - begun), 0))
         except subprocess.TimeoutExpired:
-            raise CutError(GIVEN_UP.format(seconds=terms.timeout)) from None
+            log.append(GIVEN_UP.format(seconds=terms.timeout) + "\n")
+            raise CutError(log[-1].rstrip()) from None
         finally:
             process.kill()
             RUNNING.discard(process)
+    log += [said, ENDED.format(status=process.returncode) + "\n"]
     if process.returncode < 0:
         raise CutError(f"its process was killed by signal {-process.returncode}")
-    if process.returncode and _last(log).endswith(NO_MEMORY):
-        raise CutError(_last(log))
-    return Ran(process.returncode, out, log)
+    if process.returncode and _last(said).endswith(NO_MEMORY):
+        raise CutError(_last(said))
+    return Ran(process.returncode, out, said)
 
 
 def give_up() -> None:

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 NEEDED = ("process-anatomy", "volatility3", "construct", "pefile", "iced-x86", "numpy", "click")
 """Packages that are always there."""
 EXTRAS = {
-    "fleet": ("pyarrow", "duckdb", "dask"),
+    "fleet": ("pyarrow", "duckdb", "dask", "distributed", "jinja2"),
     "exports": ("stix2",),
     "frames": ("pandas", "polars", "pyarrow"),
     "samples": ("py7zr", "pyzipper", "inflate64", "rich"),

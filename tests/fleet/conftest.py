@@ -11,6 +11,7 @@ import pytest
 
 from process_anatomy.command import limited
 from process_anatomy.fleet import single
+from process_anatomy.fleet.terms import Terms
 from tests.conftest import SAMPLE
 
 
@@ -29,11 +30,12 @@ def images(tmp_path: Path) -> Path:
     return folder
 
 
-def run_here(arguments: list[str], *_: object) -> single.Ran:
+def run_here(arguments: list[str], terms: Terms, begun: float, log: list[str]) -> single.Ran:
     """What a process of an image does, done in this one, without its limits."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         status = limited.run(["0", *arguments])
+    log.append(err.getvalue())
     return single.Ran(status, out.getvalue(), err.getvalue())
 
 

@@ -26,9 +26,10 @@ from pyarrow import parquet
 from process_anatomy.command.program import main
 from process_anatomy.command.statuses import DONE, FAILED, MISUSED, PARTLY
 from process_anatomy.errors import RequestError
-from process_anatomy.fleet.case import CASE, LOCK, TRIES, batch, held
+from process_anatomy.fleet.case import LOCK, TRIES, batch, held
 from process_anatomy.fleet.engine import Crew
 from process_anatomy.fleet.export import MANIFEST
+from process_anatomy.fleet.record import CASE, SUMMARY
 from process_anatomy.fleet.single import IMAGES, UNPACKED, folder_name
 from process_anatomy.fleet.terms import Outcome, Terms
 from tests.conftest import ROOT, SAMPLE
@@ -64,7 +65,7 @@ def test_a_folder_of_everything_costs_each_its_own_line(
     (images / "circle").symlink_to(images / "circle")
     assert main(["batch", str(images), str(images / "*.vmem"), "--out", str(case), *FEW]) == PARTLY
     printed = capsys.readouterr()
-    assert printed.out.splitlines()[-1] == f"{case}: 2 of 10 images, 58 rows"
+    assert printed.out.splitlines()[-1] == f"{case}: 2 of 10 images, 58 rows; {case / SUMMARY}"
     told = listed(case)
     problems = {name: one["problem"] for name, one in told.items() if not one["folder"]}
     assert set(told) == {"one.dmp", "two.zip", *problems}
