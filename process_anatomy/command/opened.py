@@ -56,6 +56,12 @@ def of_image(command: Command) -> Command:
     return command
 
 
+of_pids = click.option(
+    "--pid", "pids", callback=_pids, multiple=True, metavar="PID[,PID…]", help="Only these processes."
+)
+"""The processes that are asked about."""
+
+
 def of_rows(command: Command) -> Command:
     """What is asked of rows."""
     for option in (
@@ -63,9 +69,7 @@ def of_rows(command: Command) -> Command:
             "--fail-on", type=click.Choice(SEVERITIES), help="End with status 5 where a finding is as severe, or more."
         ),
         click.option("--explain", type=click.Choice(LEVELS), help="How much rows say of themselves."),
-        click.option(
-            "--pid", "pids", callback=_pids, multiple=True, metavar="PID[,PID…]", help="Only these processes."
-        ),
+        of_pids,
     ):
         command = option(command)
     return command

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from process_anatomy.command.batch import batch
+from process_anatomy.command.diff import diff
 from process_anatomy.command.doctor import doctor
 from process_anatomy.command.export import export
 from process_anatomy.command.hunt import hunt
@@ -40,7 +41,7 @@ def cli() -> None:
     """  # noqa: D301  # click's mark for lines that stay as they are
 
 
-for command in (info, show, export, batch, query, hunt, schema, samples, plugins, doctor):
+for command in (info, show, export, batch, query, hunt, diff, schema, samples, plugins, doctor):
     cli.add_command(command)
 
 
