@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from volatility3.framework import contexts
+from volatility3.framework.layers.physical import FileLayer
 
 from process_anatomy import open_image
 from process_anatomy.command.program import main
 from process_anatomy.errors import RequestError
 from process_anatomy.kernel.paging_files import PagingFile
-from process_anatomy.volatility import open_path
-from process_anatomy.volatility.page_files import numbered
+from process_anatomy.volatility import open_kernel, open_path
+from process_anatomy.volatility.layers import UnrecognisedLayer, on_top
+from process_anatomy.volatility.page_files import LOCATIONS, numbered
 from tests.conftest import Vol
 from tests.page_files import BOTH, filed, pages, read, written
 
@@ -100,17 +103,26 @@ def test_plugins_take_a_folder(machine: Callable[[str], tuple[Path, Path]], vol:
     assert wrong.err.strip().endswith("holds no pagefile.sys, pagefileN.sys or swapfile.sys")
 
 
+@pytest.mark.parametrize("plain", [False, True], ids=["addresses", "paths"])
 def test_files_by_number_are_read_where_volatility_makes_no_layers_of_them(
-    machine: Callable[[str], tuple[Path, Path]], vol: Vol
+    plain: bool, machine: Callable[[str], tuple[Path, Path]]
 ) -> None:
-    """Under the stand-in for an image that no stock layer reads, as page tables of a given place."""
+    """Under the stand-in for an image that no stock layer reads; an empty place leaves its number out."""
     raw, folder = machine(NEW)
-    page = next(page for page in pages(filed(NEW)) if page["file"] == 1)
-    head = filed(NEW).page_files[1].content[page["page"]]
-    ask = ("windows.anatomy.dt", "--pid", page["pid"], "--structure", "_FILE_OBJECT", "--address", hex(page["va"]))
-    files = [(folder / name).as_uri() for name in ("pagefile.sys", "swapfile.sys")]
-    answer = vol("--single-swap-locations", *files, "-r", "json", "-f", raw, *ask)
-    assert answer.rows[0]["Value"].startswith(hex(int.from_bytes(head[:2], "little", signed=True)))
+    first, last = folder / "pagefile.sys", folder / "pagefile3.sys"
+    context = contexts.Context()
+    context.config["image.location"] = raw.as_uri()
+    context.add_layer(FileLayer(context, "image", "image"))
+    context.config[LOCATIONS] = [str(first), "", "", str(last)] if plain else [first.as_uri(), "", "", last.as_uri()]
+    layer = on_top(context, "image", UnrecognisedLayer)
+    context.add_layer(layer)
+    kernel = open_kernel(context, layer.name, dtb=filed(NEW).truth["dtb"])
+    for page in pages(filed(NEW)):
+        assert read(kernel, page)[0] == (None if page["file"] == 1 else page["crc32"])
+    context.config[LOCATIONS] = [str(folder / "gone.sys")]
+    with pytest.raises(RequestError, match=r"gone\.sys cannot be read"):
+        open_kernel(context, layer.name, dtb=filed(NEW).truth["dtb"])
+    context.layers["image"].destroy()
 
 
 Listed = dict[int, PagingFile]
