@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from process_anatomy.errors import Error, RequestError
-from process_anatomy.fleet.single import IMAGES, give_up
+from process_anatomy.fleet.processes import close, give_up
+from process_anatomy.fleet.single import IMAGES
 from process_anatomy.fleet.versions import of
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def on_this_machine(workers: int) -> Iterator[Crew]:
         except BaseException:
             give_up()
             raise
+    close()
 
 
 @contextmanager

@@ -7,20 +7,20 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from process_anatomy.errors import Error
+from process_anatomy.fleet import processes
 from process_anatomy.fleet.export import MANIFEST, image_id
 from process_anatomy.fleet.found import companions
+from process_anatomy.fleet.processes import CutError, Ran
 from process_anatomy.fleet.progress import PROGRESS
 from process_anatomy.fleet.terms import Outcome, Terms
 from process_anatomy.fleet.unpacked import image_in
@@ -33,32 +33,8 @@ STARTED = "batch.json"
 """Inside an export: what it was made of and how, which must be the same for it to be used again, and its outcome."""
 NOT_TRUSTED, PARTLY = 3, 4
 """Statuses of an export that has rows and yet is not as it should be."""
-GIVEN_UP = "it took more than {seconds:g} s and was given up; --timeout allows more"
-ENDED = "its process ended with status {status}"
 FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)))
 """What keeps every image from being written, as systems say it."""
-NO_MEMORY = "--memory allows more"
-RUNNING: set[subprocess.Popen[str]] = set()
-"""Processes of images that this process waits for, in all of its threads."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What a process of an image left.
-
-    Attributes:
-        status: exit status.
-        out: standard output.
-        log: standard error.
-    """
-
-    status: int
-    out: str
-    log: str
-
-
-class CutError(Error):
-    """It was given up, or its process ended."""
 
 
 class RefusedError(Error):
@@ -178,9 +154,9 @@ def _exported(
             outcome = replace(outcome, member=member)
         if not terms.hashed:
             asked += ["--image", image_id(path / member if member else path, hashed=False)]
-        done = _run(["export", str(source), *asked], terms, begun, log)
+        done = _run(["export", str(source), *asked], made, terms, begun, log)
     if not (rows / MANIFEST).is_file():
-        raise RefusedError(_last(done.log) or ENDED.format(status=done.status), done.status)
+        raise RefusedError(done.last or processes.ENDED.format(status=done.status), done.status)
     told = json.loads((rows / MANIFEST).read_text("utf-8"))
     told["image"] |= {"path": str(path.absolute())} | ({"member": member} if member else {})
     (rows / MANIFEST).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
@@ -194,7 +170,7 @@ def _exported(
         windows=facts["kernel file"] or f"build {facts['build']}",
         layout=facts["layout"],
         findings={severity: count for severity, count in (told["findings"] or {}).items() if count},
-        problem=_last(done.log) if done.status in (NOT_TRUSTED, PARTLY) else "",
+        problem=done.last if done.status in (NOT_TRUSTED, PARTLY) else "",
     )
 
 
@@ -209,11 +185,10 @@ def _source(
     unpacked = place.parent.parent / UNPACKED
     unpacked.mkdir(exist_ok=True)
     with _folder(unpacked, place.name) as made:
-        done = _run(
-            ["unpack", str(path), str(made), str(terms.unpacked), str(terms.ratio), str(notes)], terms, begun, log
-        )
+        asked = ["unpack", str(path), str(made), str(terms.unpacked), str(terms.ratio), str(notes)]
+        done = _run(asked, notes.parent, terms, begun, log)
         if done.status:
-            raise RefusedError(_last(done.log) or ENDED.format(status=done.status), done.status)
+            raise RefusedError(done.last or processes.ENDED.format(status=done.status), done.status)
         yield image_in(made), done.out.removesuffix("\n")
         if terms.keep:
             shutil.rmtree(unpacked / place.name, ignore_errors=True)
@@ -233,46 +208,19 @@ def _plain(path: Path, folder: Path) -> Path:
     return path
 
 
-def _run(arguments: list[str], terms: Terms, begun: float, log: list[str]) -> Ran:
+def _run(arguments: list[str], folder: Path, terms: Terms, begun: float, log: list[str]) -> Ran:
     """Run the command in a process of its own, for as long as is left; what it says goes into the log.
 
     Raises:
         CutError: it took too long, needed too much memory, or was killed.
     """
-    command = [sys.executable, "-m", "process_anatomy.command.limited", str(terms.memory), *arguments]
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        encoding="utf-8", errors="replace", env=_environment(),
-    ) as process:  # fmt: skip
-        RUNNING.add(process)
-        try:
-            out, said = process.communicate(timeout=max(terms.timeout - (time.monotonic() - begun), 0))
-        except subprocess.TimeoutExpired:
-            log.append(GIVEN_UP.format(seconds=terms.timeout) + "\n")
-            raise CutError(log[-1].rstrip()) from None
-        finally:
-            process.kill()
-            RUNNING.discard(process)
-    log += [said, ENDED.format(status=process.returncode) + "\n"]
-    if process.returncode < 0:
-        raise CutError(f"its process was killed by signal {-process.returncode}")
-    if process.returncode and _last(said).endswith(NO_MEMORY):
-        raise CutError(_last(said))
-    return Ran(process.returncode, out, said)
-
-
-def give_up() -> None:
-    """Kill the processes of images that run now, for nobody waits for them any more."""
-    for process in tuple(RUNNING):
-        process.kill()
-
-
-def _last(log: str) -> str:
-    """The last line of a log, which says why an export is not there, not whole or not to be trusted."""
-    lines = log.strip().splitlines()
-    return lines[-1].removeprefix("anatomy: ") if lines else ""
-
-
-def _environment() -> dict[str, str]:
-    """What the process of an image sees: one thread for each library, for images are what runs side by side."""
-    return os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
+    left = terms.timeout - (time.monotonic() - begun)
+    try:
+        done = processes.run(arguments, folder, terms.memory, left, terms.timeout)
+    except CutError as error:
+        with suppress(OSError):
+            log.append((folder / processes.LOG).read_text("utf-8", "replace"))
+        log.append(f"{error}\n")
+        raise
+    log += [done.log, processes.ENDED.format(status=done.status) + "\n"]
+    return done

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import shutil
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
 from process_anatomy.command import limited
-from process_anatomy.fleet import single
+from process_anatomy.fleet import processes, single
+from process_anatomy.fleet.processes import Ran
 from process_anatomy.fleet.terms import Terms
 from tests.conftest import SAMPLE
 
@@ -30,13 +32,20 @@ def images(tmp_path: Path) -> Path:
     return folder
 
 
-def run_here(arguments: list[str], terms: Terms, begun: float, log: list[str]) -> single.Ran:
+def run_here(arguments: list[str], folder: Path, terms: Terms, begun: float, log: list[str]) -> Ran:
     """What a process of an image does, done in this one, without its limits."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         status = limited.run(["0", *arguments])
     log.append(err.getvalue())
-    return single.Ran(status, out.getvalue(), err.getvalue())
+    return Ran(status, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(autouse=True)
+def no_servers() -> Iterator[None]:
+    """No process of ours outlives a test."""
+    yield
+    processes.close()
 
 
 @pytest.fixture
