@@ -46,7 +46,7 @@ TOLD = {
         "programs": {2},
         "on_images": {2},
     },
-    "svchost-differs": {"differs_in": {"group", "library", "path", "file of build 22621"}},
+    "svchost-differs": {"differs_in": {"group", "library", "path", "file"}},
 }
 """What some of them say of it."""
 
