@@ -261,7 +261,11 @@ def _parts(before: Moment, after: Moment, name: str, same: Mapping[Any, tuple[An
     whole = Changes(name)
     for pid, sides in rows.items():
         found = matched(*sides, COMPARED[name].key)
-        gaps = [moment.gap(name, address) for moment, address in zip((before, after), same[pid], strict=True)]
+        asked = COMPARED[name].strict or found.before or found.after  # to know what is missing takes every walk
+        gaps = [
+            moment.gap(name, address) if asked else ""
+            for moment, address in zip((before, after), same[pid], strict=True)
+        ]
         if COMPARED[name].strict and any(gaps):
             told = Changes(name, same=len(found.both), unread=len(found.both))
         else:
