@@ -19,12 +19,17 @@ def xpress(data: bytes, size: int = PAGE) -> bytes | str:
 
     The library is asked for no more than that, so that nothing can grow without end.
     """
-    return _by_library("lzxpress_decompress", "Xpress", data, size)
+    return _whole(_by_library("lzxpress_decompress", "Xpress", data, size), len(data), size)
 
 
 def xpress_huffman(data: bytes, size: int) -> bytes | str:
     """``size`` bytes that were compressed with LZ77 and Huffman codes (COMPRESSION_FORMAT_XPRESS_HUFF)."""
-    return _by_library("lzxpress_huffman_decompress", "Xpress and Huffman codes", data, size)
+    return _whole(_by_library("lzxpress_huffman_decompress", "Xpress and Huffman codes", data, size), len(data), size)
+
+
+def lznt1(data: bytes, size: int) -> bytes | str:
+    """At most ``size`` bytes that were compressed with LZNT1 (COMPRESSION_FORMAT_LZNT1)."""
+    return _by_library("lznt1_decompress", "LZNT1", data, size)
 
 
 def _by_library(name: str, words: str, data: bytes, size: int) -> bytes | str:
@@ -37,7 +42,7 @@ def _by_library(name: str, words: str, data: bytes, size: int) -> bytes | str:
         found: bytes = getattr(pyfwnt, name)(data, size)
     except (OSError, ValueError, MemoryError) as error:
         return f"its {len(data)} bytes are not compressed with {words} ({str(error).rpartition(': ')[2].rstrip('.')})"
-    return _whole(found, len(data), size)
+    return found
 
 
 def lz4(data: bytes) -> bytes | str:
@@ -53,7 +58,7 @@ def lz4(data: bytes) -> bytes | str:
     return _whole(page, len(data), PAGE)
 
 
-def _whole(found: bytes, size: int, wanted: int) -> bytes | str:
-    if len(found) != wanted:
+def _whole(found: bytes | str, size: int, wanted: int) -> bytes | str:
+    if isinstance(found, bytes) and len(found) != wanted:
         return f"its {size} bytes give {len(found)} and not {wanted} when they are decompressed"
     return found

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from process_anatomy.memory.decompression import xpress, xpress_huffman
-from process_anatomy.memory.packed import Blocks, Packed
+from process_anatomy.memory.packed import Blocks, Packed, PackedError
 from process_anatomy.memory.physical import PAGE, PageReader
 from structs.hibernation import EITHER, STORED, XPRESS
 
@@ -21,7 +21,7 @@ CODES = 256
 """Bytes of the lengths of Huffman codes, which what is packed with them begins with."""
 
 
-class HibernationError(ValueError):
+class HibernationError(PackedError):
     """A hibernation file that cannot be read; the message says why, and what to do, in one line."""
 
 

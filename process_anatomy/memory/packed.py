@@ -7,6 +7,7 @@ are kept.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from process_anatomy.memory.physical import PAGE, CachedMemory, PageReader
+from process_anatomy.memory.physical import PAGE, CachedMemory, PageReader, Run
 
 KEPT = 1 << 25
 """Bytes of unpacked blocks that are kept."""
@@ -23,6 +24,10 @@ REASONS = 1 << 12
 """Blocks that could not be unpacked, of which it is remembered why."""
 Unpack = Callable[[bytes, int, int], "bytes | str"]
 """Bytes of a block, how it is packed, and bytes that it gives, to these bytes, or to the reason why there are none."""
+
+
+class PackedError(ValueError):
+    """A file with packed pages that cannot be read; the message says why, and what to do, in one line."""
 
 
 @dataclass(frozen=True)
@@ -151,18 +156,27 @@ class PackedMemory(CachedMemory):
 
     Args:
         packed: the pages.
+        runs: which physical ranges are which pages, where the pages are those of a file; they begin and end at pages.
         lost: bytes that the file's header promises and the file does not hold.
     """
 
-    def __init__(self, packed: Packed, lost: int = 0) -> None:
-        super().__init__(self._unpacked, packed.end)
+    def __init__(self, packed: Packed, runs: list[Run] | None = None, lost: int = 0) -> None:
+        if runs is None:
+            runs = [Run(first * PAGE, count * PAGE, first * PAGE) for first, count in packed.runs()]
+        self._runs = sorted(runs)
+        self._starts = [run.start for run in self._runs]
+        super().__init__(self._unpacked, max((run.start + run.length for run in runs), default=0))
         self.packed = packed
-        self.lost = lost
+        self.lost = lost + sum(max(0, run.offset + run.length - max(run.offset, packed.end)) for run in runs)
 
     def _unpacked(self, address: int, size: int) -> bytes | None:
-        found = self.packed.page(address // PAGE)
+        at = bisect_right(self._starts, address) - 1
+        run = self._runs[at]
+        if at < 0 or address + size > run.start + run.length:
+            return None
+        found = self.packed.page((address - run.start + run.offset) // PAGE)
         return None if isinstance(found, str) else found[:size]
 
     def stretches(self) -> list[tuple[int, int]]:
-        """First and last address (exclusive) of each stretch of memory that the file holds, in order."""
-        return [(first * PAGE, (first + count) * PAGE) for first, count in self.packed.runs()]
+        """First and last address (exclusive) of each stretch of memory that the file may hold, in order."""
+        return [(run.start, run.start + run.length) for run in self._runs]

@@ -16,7 +16,7 @@ from volatility3.framework.layers.physical import FileLayer
 
 from process_anatomy.errors import ImageError, NotWindows, NotYet
 from process_anatomy.volatility.layers import TRIAGE, dump_type, file_bytes
-from process_anatomy.volatility.packed import PackedLayer, hibernation_error, is_hibernation
+from process_anatomy.volatility.packed import packed_below, packed_error
 from structs.dump import DUMP_TYPE_BITMAP_FULL, DUMP_TYPE_FULL, DUMP_TYPES, DUMP_TYPES_AS_BITMAP
 
 if TYPE_CHECKING:
@@ -70,10 +70,11 @@ def declined(context: interfaces.context.ContextInterface, name: str) -> ImageEr
     kind = dump_type(layer)
     if kind is not None:
         return _dump(kind, data)
-    if isinstance(context.layers[name], PackedLayer):
+    if packed_below(context, name) is not None:
         return None
-    if is_hibernation(layer):
-        return NotYet(hibernation_error(layer))
+    why = packed_error(context, layer)
+    if why:
+        return NotYet(why)
     if head.startswith(AVML):
         if not avml.HAS_SNAPPY:
             return NotYet("this is an AVML image, which is unpacked with the library snappy (libsnappy): install it")
@@ -116,8 +117,8 @@ def unrecognised(context: interfaces.context.ContextInterface, name: str, memory
     other = arm64(memory)
     if other is not None:
         return other
-    packed = context.layers[name]
-    if isinstance(packed, PackedLayer):
+    packed = packed_below(context, name)
+    if packed is not None:
         why = "; ".join(packed.doubts) or TRIED
         return NotWindows(f"no kernel of Windows was found in this {packed.words}: {why}")
     if kind is not None:

@@ -10,7 +10,7 @@ from volatility3.framework.layers import crash, lime, segmented
 from volatility3.framework.layers.physical import FileLayer
 
 from process_anatomy.volatility.layers import CutOffLayer, dump_type, on_top, peek
-from process_anatomy.volatility.packed import PackedLayer
+from process_anatomy.volatility.packed import CompressedDumpLayer, PackedLayer
 from structs.dump import DUMP_TYPE_BITMAP_FULL, DUMP_TYPES_AS_BITMAP, VALID_DUMP32
 
 if TYPE_CHECKING:
@@ -61,7 +61,10 @@ class BitmapDumpStacker(interfaces.automagic.StackerLayerInterface):
     ) -> interfaces.layers.DataLayerInterface | None:
         """The layer, a stand-in where the dump is cut off before its first page, ``None`` where the file is no such."""
         file = context.layers[layer_name]
-        if not isinstance(file, FileLayer) or dump_type(file) not in BitmapDump64Layer.supported_dumptypes:
+        if (
+            not isinstance(file, (FileLayer, CompressedDumpLayer))
+            or dump_type(file) not in BitmapDump64Layer.supported_dumptypes
+        ):
             return None
         wide = peek(file, 4, 4) != VALID_DUMP32
         try:

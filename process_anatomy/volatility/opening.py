@@ -13,12 +13,12 @@ from volatility3.framework import interfaces
 from volatility3.framework.layers import intel, linear
 from volatility3.framework.layers.physical import FileLayer
 
-from process_anatomy.errors import ImageError, NotYet, RequestError
+from process_anatomy.errors import ImageError, NotWindows, NotYet, RequestError
 from process_anatomy.views.shown import safe_text
 from process_anatomy.volatility.declining import arm64, declined, unrecognised
 from process_anatomy.volatility.formats import doubts
 from process_anatomy.volatility.layers import SmallDumpLayer, UnrecognisedLayer, file_bytes, peek
-from process_anatomy.volatility.packed import PackedLayer
+from process_anatomy.volatility.packed import PAGE, PackedLayer
 from process_anatomy.volatility.page_files import attach, with_page_files
 
 if TYPE_CHECKING:
@@ -38,15 +38,16 @@ def physical_memory(context: interfaces.context.ContextInterface, name: str) -> 
     """Physical memory over a layer: a mapped file where its bytes lie in one, else a page cache."""
     import numpy as np
 
+    from process_anatomy.memory.packed import PackedMemory
     from process_anatomy.memory.physical import CachedMemory, MappedMemory
 
     layer = context.layers[name]
     if isinstance(layer, PackedLayer):
-        from process_anatomy.memory.packed import PackedMemory
-
-        return PackedMemory(layer.packed, layer.lost)
+        return PackedMemory(layer.packed, lost=layer.lost)
     below, runs = _file_runs(context, name)
-    if below is not None and runs is not None:
+    if isinstance(below, PackedLayer) and runs is not None and not any(number % PAGE for run in runs for number in run):
+        return PackedMemory(below.packed, runs)
+    if isinstance(below, FileLayer) and runs is not None:
         mapped = file_bytes(below)
         if isinstance(mapped, mmap.mmap):
             return MappedMemory(np.frombuffer(mapped, dtype=np.uint8), runs, _releaser(mapped))
@@ -65,12 +66,14 @@ def _releaser(mapped: mmap.mmap) -> Callable[[], None] | None:
     return lambda: mapped.madvise(advice)
 
 
-def _file_runs(context: interfaces.context.ContextInterface, name: str) -> tuple[FileLayer | None, list[Run] | None]:
+def _file_runs(
+    context: interfaces.context.ContextInterface, name: str
+) -> tuple[FileLayer | PackedLayer | None, list[Run] | None]:
     """The file under a layer and which of its ranges are which addresses, where bytes are mapped one to one."""
     from process_anatomy.memory.physical import Run
 
     layer = context.layers[name]
-    if isinstance(layer, FileLayer):
+    if isinstance(layer, (FileLayer, PackedLayer)):
         return layer, [Run(0, layer.maximum_address + 1, 0)]
     if not isinstance(layer, linear.LinearlyMappedLayer):
         return None, None
@@ -115,7 +118,11 @@ def open_kernel(
     from process_anatomy.kernel.choice import other_kernel
 
     own = read_isf(isf) if isf else None
-    kernel, given = _opened(context, name, own, dtb)
+    try:
+        kernel, given = _opened(context, name, own, dtb)
+    except NotWindows as error:
+        missing = [doubt for doubt in doubts(context, name) if doubt not in str(error)]
+        raise NotWindows("; ".join([str(error), *missing])) from None
     kernel = attach(kernel, given, page_files)
     other = other_kernel(kernel, own) if own else ""
     told = (

@@ -1,4 +1,4 @@
-"""Layers over files whose pages are packed: hibernation files."""
+"""Layers over files whose pages are packed: hibernation files, and DumpIt's compressed crash dumps."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from volatility3.framework.layers.physical import FileLayer
 
 from process_anatomy.volatility.layers import CutOffLayer, file_bytes, on_top, peek
 from structs.hibernation import LINK, RESUMED, WRITTEN
+from structs.zdmp import SIGNATURE as ZDMP_SIGNATURE
 
 if TYPE_CHECKING:
     from process_anatomy.memory.packed import Packed
@@ -53,8 +54,17 @@ class PackedLayer(interfaces.layers.TranslationLayerInterface):
         self._base: str = self.config["base_layer"]
         self._load()
 
+    @classmethod
+    def begins(cls, file: FileLayer) -> bool:
+        """Whether a file has this form."""
+        raise NotImplementedError
+
     def _load(self) -> None:
-        """Find the pages."""
+        """Find the pages.
+
+        Raises:
+            PackedError: the file cannot be read.
+        """
         raise NotImplementedError
 
     @classmethod
@@ -125,6 +135,15 @@ class HibernationLayer(PackedLayer):
 
     words = "hibernation file"
 
+    @classmethod
+    def begins(cls, file: FileLayer) -> bool:
+        """Whether a file is a hibernation file."""
+        if (peek(file, 0, 4) or b"").upper() not in MARKS:
+            return False
+        from process_anatomy.memory.hibernation import is_hibernation
+
+        return is_hibernation(reader(file))
+
     def _load(self) -> None:
         from process_anatomy.memory.hibernation import read_hibernation
 
@@ -133,8 +152,29 @@ class HibernationLayer(PackedLayer):
         self.packed, self.lost, self.doubts = found.packed, found.lost, found.doubts
 
 
-class HibernationStacker(interfaces.automagic.StackerLayerInterface):
-    """Stacks :class:`HibernationLayer` on hibernation files."""
+class CompressedDumpLayer(PackedLayer):
+    """The crash dump in a compressed one; addresses are places in the crash dump."""
+
+    words = "compressed crash dump"
+
+    @classmethod
+    def begins(cls, file: FileLayer) -> bool:
+        """Whether a file is a compressed crash dump."""
+        return peek(file, 0, len(ZDMP_SIGNATURE)) == ZDMP_SIGNATURE
+
+    def _load(self) -> None:
+        from process_anatomy.memory.zdmp import read_zdmp
+
+        file = self.context.layers[self._base]
+        found = read_zdmp(reader(file), file.maximum_address + 1)
+        self.packed, self.lost, self.doubts = found.packed, 0, found.doubts
+
+
+FORMS: tuple[type[PackedLayer], ...] = (HibernationLayer, CompressedDumpLayer)
+
+
+class PackedStacker(interfaces.automagic.StackerLayerInterface):
+    """Stacks these layers on files of their forms."""
 
     stack_order = 10
     exclusion_list = ["mac", "linux"]
@@ -146,34 +186,41 @@ class HibernationStacker(interfaces.automagic.StackerLayerInterface):
         layer_name: str,
         progress_callback: constants.ProgressCallback = None,
     ) -> interfaces.layers.DataLayerInterface | None:
-        """The layer, a stand-in where the file is none that can be read, ``None`` where it is no such file."""
+        """The layer, a stand-in where the file is none that can be read, ``None`` where it has no such form."""
         file = context.layers[layer_name]
-        if not isinstance(file, FileLayer) or not is_hibernation(file):
+        kind = form_of(file) if isinstance(file, FileLayer) else None
+        if kind is None:
             return None
-        from process_anatomy.memory.hibernation import HibernationError
+        from process_anatomy.memory.packed import PackedError
 
         try:
-            return on_top(context, layer_name, HibernationLayer)
-        except HibernationError:
-            return on_top(context, layer_name, CutOffLayer)  # what is said of it is found again when somebody asks
+            return on_top(context, layer_name, kind)
+        except PackedError:
+            return on_top(context, layer_name, CutOffLayer)  # why, is found again when somebody asks
 
 
-def is_hibernation(file: FileLayer) -> bool:
-    """Whether a file is a hibernation file."""
-    if (peek(file, 0, 4) or b"").upper() not in MARKS:
-        return False
-    from process_anatomy.memory import hibernation
-
-    return hibernation.is_hibernation(reader(file))
+def form_of(file: FileLayer) -> type[PackedLayer] | None:
+    """The layer for a file whose pages are packed, ``None`` where it has no such form."""
+    return next((kind for kind in FORMS if kind.begins(file)), None)
 
 
-def hibernation_error(file: FileLayer) -> str:
-    """Why a hibernation file cannot be read; empty where it can."""
-    from process_anatomy.memory.hibernation import HibernationError, read_hibernation
+def packed_below(context: interfaces.context.ContextInterface, name: str) -> PackedLayer | None:
+    """The layer of packed pages that a layer is or stands on, ``None`` where there is none."""
+    layer = context.layers[name]
+    while not isinstance(layer, PackedLayer) and layer.dependencies:
+        layer = context.layers[layer.dependencies[0]]
+    return layer if isinstance(layer, PackedLayer) else None
 
+
+def packed_error(context: interfaces.context.ContextInterface, file: FileLayer) -> str:
+    """Why a file whose pages are packed cannot be read; empty where it can, or where it has no such form."""
+    from process_anatomy.memory.packed import PackedError
+
+    kind = form_of(file)
     try:
-        read_hibernation(reader(file), file.maximum_address + 1)
-    except HibernationError as error:
+        if kind is not None:
+            on_top(context, file.name, kind)
+    except PackedError as error:
         return str(error)
     return ""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import lzma
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +20,7 @@ from volatility3.framework.layers.scanners import BytesScanner
 from process_anatomy.errors import ImageError, NotWindows, NotYet
 from process_anatomy.forge import LAB, forge, write_lime
 from process_anatomy.forge.machine.hibernation import write_hibernation
+from process_anatomy.forge.memory.compressors import lznt1
 from process_anatomy.volatility import declining, formats, open_path
 from process_anatomy.volatility.layers import on_top
 from process_anatomy.volatility.packed import HibernationLayer
@@ -261,3 +264,20 @@ def test_volatility_reads_a_hibernation_file_through_our_layer(hibernated: Path)
         if content[at : at + 4] == b"MZ\x90\0"
     }
     context.layers["file"].destroy()
+
+
+def test_a_compressed_crash_dump_shows_what_the_crash_dump_shows(tmp_path: Path) -> None:
+    """One with a bitmap of pages, half of its blocks stored; where it is cut, it says what is gone."""
+    content, size = SAMPLE.read_bytes(), 0x4000
+    head = struct.pack("<4sIQIHH", b"ZDMP", 0x100, len(content), size, 1, 2).ljust(0x1000, b"\0")
+    blocks = [content[at : at + size].ljust(size, b"\0") for at in range(0, len(content), size)]
+    blocks = [lznt1(block) if number % 4 == 0 else block for number, block in enumerate(blocks)]
+    path = tmp_path / "dumpit.zdmp"
+    path.write_bytes(head + b"".join(struct.pack("<4sII", b"ZBLK", len(b), zlib.crc32(b)) + b for b in blocks))
+    ours, dump = open_path(path), open_path(SAMPLE)
+    assert ours.doubts == ()
+    for view in ("processes", "peb", "handles"):
+        assert rows_of(ours, view) == rows_of(dump, view)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(NotWindows, match=r"bytes of the crash dump \(it ends within the block at"):
+        open_path(path)

@@ -1,4 +1,4 @@
-"""The same memory in five wrappings: raw, LiME, full crash dump, bitmap crash dump and hibernation file.
+"""The same memory in several wrappings: raw, LiME, crash dumps whole, with a bitmap and compressed, hibernation file.
 
 Only frames in use are written; the rest are holes in the file, which read as zeros.  The bitmap dump leaves
 them out altogether, so it is the smallest.
@@ -7,13 +7,17 @@ them out altogether, so it is the smallest.
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from process_anatomy.forge.machine.hibernation import write_hibernation
+from process_anatomy.forge.memory.compressors import lznt1
 from process_anatomy.forge.memory.frames import PAGE
 from process_anatomy.forge.parts.image import Image
+from structs import zdmp
 from structs.machines import X64
 
 LIME_MAGIC = 0x4C694D45
@@ -21,6 +25,8 @@ FULL_DUMP, BITMAP_DUMP = 1, 5
 HEADER_SIZES = {8: 0x2000, 4: 0x1000}
 """Bytes of an address to those of the header."""
 BITMAP_AT = 0x38
+ZDMP_BLOCK = 1 << 16
+"""Bytes of the crash dump in each block of a compressed one."""
 
 
 def write_raw(image: Image, path: Path) -> None:
@@ -59,14 +65,48 @@ def write_page_files(image: Image, folder: Path) -> list[Path]:
 
 def write_crash_dump(image: Image, path: Path) -> None:
     """A complete crash dump: a header, then every run of memory."""
-    at = HEADER_SIZES[image.pointer_size]
     with path.open("wb") as file:
-        pages = sum(count for _, count in image.runs)
-        file.write(_header(image, FULL_DUMP, at + pages * PAGE))
-        for first, count in image.runs:
-            _write_frames(image, file, first, count, at)
-            at += count * PAGE
-        file.truncate(at)
+        _crash_dump(image, file)
+
+
+def _crash_dump(image: Image, file: BinaryIO) -> int:
+    """Write a complete crash dump; gives its bytes."""
+    at = HEADER_SIZES[image.pointer_size]
+    pages = sum(count for _, count in image.runs)
+    file.write(_header(image, FULL_DUMP, at + pages * PAGE))
+    for first, count in image.runs:
+        _write_frames(image, file, first, count, at)
+        at += count * PAGE
+    file.truncate(at)
+    return at
+
+
+def write_zdmp(image: Image, path: Path) -> None:
+    """A complete crash dump as DumpIt compresses it, block by block."""
+    with TemporaryFile() as dump, path.open("wb") as file:
+        size = _crash_dump(image, dump)
+        head = zdmp.HEADER.build(
+            {
+                "Signature": zdmp.SIGNATURE,
+                "Version": zdmp.VERSION,
+                "FileSize": size,
+                "BlockSize": ZDMP_BLOCK,
+                "DataType": zdmp.COMPRESSED,
+                "CompressionFormat": zdmp.LZNT1,
+            }
+        )
+        file.write(head.ljust(zdmp.FIRST_BLOCK, b"\0"))
+        dump.seek(0)
+        empty, nothing = lznt1(bytes(ZDMP_BLOCK)), bytes(ZDMP_BLOCK)
+        while content := dump.read(ZDMP_BLOCK):
+            content = content.ljust(ZDMP_BLOCK, b"\0")
+            packed = empty if content == nothing else lznt1(content)
+            packed = content if len(packed) >= len(content) else packed
+            crc = zlib.crc32(packed)
+            file.write(
+                zdmp.BLOCK_HEADER.build({"Signature": zdmp.BLOCK_SIGNATURE, "DataSize": len(packed), "Crc32": crc})
+            )
+            file.write(packed)
 
 
 def write_bitmap_dump(image: Image, path: Path) -> None:
@@ -92,6 +132,7 @@ FORMATS: dict[str, tuple[str, Callable[[Image, Path], None]]] = {
     "hibernation": (".sys", write_hibernation),
     "lime": (".lime", write_lime),
     "raw": (".raw", write_raw),
+    "zdmp": (".zdmp", write_zdmp),
 }
 """Name of a format to its file ending and writer."""
 

@@ -1,7 +1,7 @@
-"""Memory compressed as Windows does: plain Xpress (LZ77), Xpress with Huffman codes, and LZ4.
+"""Memory compressed as Windows does: plain Xpress (LZ77), Xpress with Huffman codes, LZNT1, and LZ4.
 
-Sources: MS-XCA, "Xpress Compression Algorithm", 2.1 (LZ77 with Huffman codes) and 2.3 (plain LZ77); the LZ4 block
-format, with its rules for the end of a block.
+Sources: MS-XCA, "Xpress Compression Algorithm", 2.1 (LZ77 with Huffman codes), 2.3 (plain LZ77), 2.5 (LZNT1); the LZ4
+block format, with its rules for the end of a block.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from heapq import heapify, heappop, heappush
 
 SHORTEST = 3
@@ -19,6 +20,8 @@ FLAGS = 32
 """Flags of Xpress that are kept together."""
 FAR, SYMBOLS, LONGEST_CODE, END = (1 << 16) - 1, 512, 15, 256
 """With Huffman codes: how far back a match may lie; symbols; bits of the longest code; the symbol that ends a block."""
+LZNT1_CHUNK = 1 << 12
+"""Bytes that LZNT1 compresses by themselves."""
 LZ4_SHORTEST, LZ4_TAIL, LZ4_LAST_MATCH = 4, 5, 12
 """Bytes of the shortest match of LZ4; that are literals at the end of a block; from where on no match begins."""
 
@@ -168,6 +171,43 @@ def xpress_huffman(data: bytes) -> bytes:
         made.put(what - (1 << bits), bits)
     made.put(codes[END], lengths[END])
     return made.finished()
+
+
+def lznt1(data: bytes) -> bytes:
+    """Data compressed with LZNT1 (COMPRESSION_FORMAT_LZNT1): chunks of 4,096 bytes, each for itself."""
+    out = bytearray()
+    for at in range(0, len(data), LZNT1_CHUNK):
+        chunk = data[at : at + LZNT1_CHUNK]
+        packed = _lznt1_chunk(chunk)
+        whole = len(packed) >= len(chunk)
+        out += struct.pack("<H", (0x3000 if whole else 0xB000) | len(chunk if whole else packed) - 1)
+        out += chunk if whole else packed
+    return bytes(out)
+
+
+@lru_cache(maxsize=4)  # most of them are empty
+def _lznt1_chunk(chunk: bytes) -> bytes:
+    """Groups of eight literals and matches behind an octet of flags; the further on, the more bits has a distance."""
+    out, seen, here = bytearray(), dict[bytes, int](), 0
+    flags_at, count = 0, 8
+    while here < len(chunk):
+        if count == 8:
+            flags_at, count = len(out), 0
+            out.append(0)
+        before = seen.get(chunk[here : here + SHORTEST])
+        bits = 12 - max(0, (here - 1).bit_length() - 4)
+        end = min(len(chunk), here + (1 << bits) - 1 + SHORTEST)
+        length = _match(chunk, here, before, SHORTEST, LZNT1_CHUNK, end)
+        if length and before is not None:
+            out[flags_at] |= 1 << count
+            out += struct.pack("<H", here - before - 1 << bits | length - SHORTEST)
+        else:
+            length = 1
+            out.append(chunk[here])
+        for place in range(here, here + length):
+            seen[chunk[place : place + SHORTEST]] = place
+        here, count = here + length, count + 1
+    return bytes(out)
 
 
 def _long(length: int) -> bytes:

@@ -12,7 +12,7 @@ from volatility3.framework import contexts
 from volatility3.framework.layers import crash, lime, physical
 
 from process_anatomy.forge import Image
-from process_anatomy.volatility.packed import HibernationLayer
+from process_anatomy.volatility.packed import CompressedDumpLayer, HibernationLayer
 
 PAGE = 0x1000
 LAYERS: dict[str, Any] = {
@@ -31,7 +31,13 @@ def opened(path: Path, form: str) -> Iterator[Any]:
     base = physical.FileLayer(context, "file", "file")
     context.add_layer(base)
     layer = base
-    if form != "raw":
+    if form == "zdmp":
+        context.config["unpacked.base_layer"] = "file"
+        context.add_layer(CompressedDumpLayer(context, "unpacked", "unpacked"))
+        context.config["physical.base_layer"] = "unpacked"
+        layer = crash.WindowsCrashDump64Layer(context, "physical", "physical")
+        context.add_layer(layer)
+    elif form != "raw":
         context.config["physical.base_layer"] = "file"
         layer = LAYERS[form](context, "physical", "physical")
         context.add_layer(layer)
@@ -41,14 +47,14 @@ def opened(path: Path, form: str) -> Iterator[Any]:
         base.destroy()
 
 
-@pytest.mark.parametrize("form", ["raw", "lime", "crash", "bitmap", "hibernation"])
+@pytest.mark.parametrize("form", ["raw", "lime", "crash", "bitmap", "hibernation", "zdmp"])
 def test_every_container_holds_the_same_pages(form: str, image: Image, container: Callable[[str], Path]) -> None:
     with opened(container(form), form) as layer:
         for frame, content in image.physical.items():
             assert layer.read(frame * PAGE, PAGE) == content, f"frame {frame:#x}"
 
 
-@pytest.mark.parametrize("form", ["raw", "lime", "crash"])
+@pytest.mark.parametrize("form", ["raw", "lime", "crash", "zdmp"])
 def test_memory_that_is_not_in_use_is_zero(form: str, image: Image, container: Callable[[str], Path]) -> None:
     unused = [frame for first, count in image.runs for frame in range(first, first + count)]
     unused = [frame for frame in unused if frame not in image.physical][::97]
@@ -63,7 +69,7 @@ def test_the_bitmap_dump_leaves_out_what_is_not_in_use(image: Image, container: 
         assert not layer.is_valid(unused * PAGE)
 
 
-@pytest.mark.parametrize("form", ["lime", "crash", "bitmap", "hibernation"])
+@pytest.mark.parametrize("form", ["lime", "crash", "bitmap", "hibernation", "zdmp"])
 def test_holes_between_the_runs_are_not_memory(form: str, image: Image, container: Callable[[str], Path]) -> None:
     first, count = image.runs[1]
     with opened(container(form), form) as layer:
