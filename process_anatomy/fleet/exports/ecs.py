@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from process_anatomy.fleet.exports.findings import findings
+from process_anatomy.fleet.exports.findings import Finding, findings
 from process_anatomy.fleet.exports.source import (
     Document,
     Source,
@@ -46,12 +46,7 @@ def documents(source: Source, name: str) -> Iterator[Document]:
             yield _event(source, name, whole.row, told(source, whole.row, whole))
         return
     for _, row in rows_of(source, name):
-        yield _event(source, name, row, told(source, row, _whole(source, row)))
-
-
-def _whole(source: Source, row: Record) -> Whole | None:
-    pid = row["pid"]
-    return source.by_pid.get(pid) if isinstance(pid, int) else None
+        yield _event(source, name, row, told(source, row, source.whole(row)))
 
 
 def _common(source: Source, name: str) -> Document:
@@ -136,7 +131,7 @@ def _module(source: Source, row: Record, whole: Whole | None) -> Document:
 def _alerts(source: Source) -> Iterator[Document]:
     for finding in findings(source):
         row, base = finding.row, _common(source, "findings")
-        whole = _whole(source, row)
+        whole = source.whole(row)
         event = base["event"] | {
             "kind": "alert",
             "category": ["intrusion_detection"],
@@ -154,25 +149,20 @@ def _alerts(source: Source) -> Iterator[Document]:
                     "name": finding.title,
                     "ruleset": "process-anatomy",
                 },
-                "threat": _threat(finding.technique),
+                "threat": _threat(finding),
                 "process": _of_process(source, row, whole) if row["pid"] is not None else None,
                 "user": _user(whole),
-                "error": {"message": "; ".join(_list(row["Problems"])) or None},
+                "error": {"message": "; ".join(finding.problems) or None},
                 "anatomy": {"findings": cells(view_of("findings"), row)},
             }
         )
 
 
-def _threat(technique: str | None) -> Document | None:
-    if technique is None:
+def _threat(finding: Finding) -> Document | None:
+    main, sub = finding.techniques
+    if main is None:
         return None
-    main = technique.partition(".")[0]
-    sub = {"subtechnique": {"id": [technique]}} if technique != main else {}
-    return {"framework": "MITRE ATT&CK", "technique": {"id": [main]} | sub}
-
-
-def _list(value: Any) -> list[str]:
-    return value if isinstance(value, list) else []
+    return {"framework": "MITRE ATT&CK", "technique": {"id": [main], "subtechnique": {"id": [sub] if sub else None}}}
 
 
 def _time(value: Any) -> str | None:

@@ -24,6 +24,7 @@ class Finding:
         title: of its rule.
         text: what was found, in one sentence.
         evidence: the facts that it rests on.
+        problems: what could not be read of its process.
         severity: 0 for info up to 4 for critical.
     """
 
@@ -32,6 +33,7 @@ class Finding:
     title: str
     text: str
     evidence: tuple[str, ...]
+    problems: tuple[str, ...]
     severity: int
 
     @property
@@ -44,6 +46,13 @@ class Finding:
         """Of MITRE ATT&CK, ``None`` where there is none."""
         found = self.row["Technique"]
         return found if isinstance(found, str) and found else None
+
+    @property
+    def techniques(self) -> tuple[str | None, str | None]:
+        """The same as its readers part it: the technique, and which kind of it where that is said."""
+        whole = self.technique
+        main = whole.partition(".")[0] if whole else None
+        return main, whole if whole != main else None
 
 
 def findings(source: Source) -> Iterator[Finding]:
@@ -59,6 +68,7 @@ def findings(source: Source) -> Iterator[Finding]:
             title,
             str(row["Explanation"] or title),
             evidence,
+            tuple(_texts(row["Problems"])),
             SEVERITIES.index(str(row["Severity"])),
         )
 

@@ -17,6 +17,7 @@ from process_anatomy.fleet.exports.source import (
     basename,
     cells,
     filled,
+    lost,
     milliseconds,
     rows_of,
     view_of,
@@ -51,7 +52,7 @@ def documents(source: Source, name: str) -> Iterator[Document]:
             yield _found(source, name, whole.row, PROCESS_QUERY, now, told)
     else:
         for _, row in rows_of(source, name):
-            told = {"process": _process(source, row, _whole(source, row)), "module": _module(row)}
+            told = {"process": _process(source, row, source.whole(row)), "module": _module(row)}
             yield _found(source, name, row, MODULE_QUERY, now, told)
 
 
@@ -87,14 +88,8 @@ def _event(source: Source, kind: int, now: int | None, severity: int, uid: str) 
 
 
 def _unmapped(source: Source, name: str, row: Record) -> Document:
-    lost = {column: why for column, why in row.absent.items() if why != "not applicable"}
     build = source.facts.get("build")
-    return {**cells(view_of(name), row), "image": source.origin.image, "build": build, "absent": lost}
-
-
-def _whole(source: Source, row: Record) -> Whole | None:
-    pid = row["pid"]
-    return source.by_pid.get(pid) if isinstance(pid, int) else None
+    return {**cells(view_of(name), row), "image": source.origin.image, "build": build, "absent": lost(row)}
 
 
 def _process(source: Source, row: Record, whole: Whole | None) -> Document:
@@ -137,7 +132,7 @@ def _module(row: Record) -> Document:
 
 def _finding(source: Source, finding: Finding, now: int | None) -> Document:
     row = finding.row
-    whole = _whole(source, row)
+    whole = source.whole(row)
     process = _process(source, row, whole) if row["pid"] is not None else None
     about = filled({"data": list(finding.evidence), "process": process})
     return _event(source, DETECTION_FINDING, now, finding.severity + 1, finding.id) | {
@@ -147,7 +142,7 @@ def _finding(source: Source, finding: Finding, now: int | None) -> Document:
             "title": finding.title,
             "desc": finding.text,
             "analytic": {"uid": finding.rule, "name": finding.title, "type_id": RULE},
-            "attacks": _attacks(finding.technique),
+            "attacks": _attacks(finding),
             "data_sources": [source.origin.image] if source.origin.image else None,
         },
         "evidences": [about] if about else None,
@@ -155,9 +150,8 @@ def _finding(source: Source, finding: Finding, now: int | None) -> Document:
     }
 
 
-def _attacks(technique: str | None) -> list[Document] | None:
-    if technique is None:
+def _attacks(finding: Finding) -> list[Document] | None:
+    main, sub = finding.techniques
+    if main is None:
         return None
-    main = technique.partition(".")[0]
-    sub = {"sub_technique": {"uid": technique}} if technique != main else {}
-    return [{"technique": {"uid": main}} | sub]
+    return [filled({"technique": {"uid": main}, "sub_technique": {"uid": sub}})]

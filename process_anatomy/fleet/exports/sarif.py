@@ -44,11 +44,12 @@ def _text(value: object) -> str:
 
 def _rule(rule: str) -> Document:
     note = default()[f"finding/{rule}"]
+    name = "".join(part.capitalize() for part in rule.split("-"))
     tags = [note.technique] if note.technique else []
     return filled(
         {
             "id": rule,
-            "name": "".join(part.capitalize() for part in rule.split("-")),
+            "name": name if name.casefold() != rule else None,  # the standard wants another one, or none
             "shortDescription": {"text": note.title},
             "help": {"text": f"{note.title}; see {PAGE}"},
             "properties": {"tags": tags},

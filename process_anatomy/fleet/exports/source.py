@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, BinaryIO
 
+from process_anatomy.absent import Kind
 from process_anatomy.fleet.exports.whole import Whole, wholes
 from process_anatomy.views import view
 from process_anatomy.views.declaration import ADDRESS, View
@@ -62,6 +63,11 @@ class Source:
             if isinstance(whole.pid, int):
                 found.setdefault(whole.pid, []).append(whole)
         return {pid: several[0] for pid, several in found.items() if len(several) == 1}
+
+    def whole(self, row: Record) -> Whole | None:
+        """The process that a row is about, ``None`` where its id does not say which one that is."""
+        pid = row["pid"]
+        return self.by_pid.get(pid) if isinstance(pid, int) else None
 
     def id(self, *what: object) -> str:
         """An id that is the same in every export of the image: of something in it, or of what is said of that.
@@ -113,9 +119,13 @@ def cells(view: View, row: Record) -> Document:
 
 
 def reasons(row: Record) -> str | None:
-    """Why cells have no fact, in one line; what does not apply needs no reason."""
-    lost = {name: why for name, why in row.absent.items() if why != "not applicable"}
-    return reasons_text(lost) or None
+    """Why cells have no fact, in one line; ``None`` where none needs a reason."""
+    return reasons_text(lost(row)) or None
+
+
+def lost(row: Record) -> dict[str, str]:
+    """Why cells have no fact, by column; what does not apply needs no reason."""
+    return {name: why for name, why in row.absent.items() if why != str(Kind.NOT_APPLICABLE.value)}
 
 
 def basename(path: object) -> str | None:

@@ -127,6 +127,8 @@ def test_events_are_of_the_elastic_common_schema(name: str, made: Made) -> None:
                 assert kind != "date" or moment(one)
             seen.add(key)
     assert len(seen) > 15
+    if name == "findings":
+        assert "threat.technique.subtechnique.id" in seen
 
 
 def test_a_process_of_ecs_is_that_of_the_rows(made: Made, sample: Image) -> None:
