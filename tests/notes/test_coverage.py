@@ -397,7 +397,7 @@ def test_every_kind_of_working_set_row_is_reached_and_has_its_note() -> None:
         process=PROCESS, size=9, leaf_size=5, peak=7, minimum=50, maximum=345, page_faults=9, private_pages=3,
         commit_charge=4, commit_peak=4, commit_limit=NO,
         nonpaged_quota=9, paged_quota=9, nonpaged_peak=9, paged_peak=9,
-        peak_virtual_size=4096, resident=5, large=0, transition=1, tables=4, list_address=1,
+        peak_virtual_size=4096, resident=5, large=0, transition=1, compressed=0, tables=4, list_address=1,
         entries=GONE, through_another=SAME, problems=(),
     )  # fmt: skip
     kinds = [
