@@ -21,6 +21,8 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.volatility import open_path
 from tests.warm_vol import WarmVol
 
+# beside this library jsonschema parses a grammar for three seconds when it is imported, for a format of no schema here
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 SAMPLE = ROOT / "samples" / "lab-win11-22621.dmp"
