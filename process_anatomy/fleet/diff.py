@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from process_anatomy.errors import Error, RequestError
@@ -20,8 +20,8 @@ from process_anatomy.views.records import Record
 CAME, WENT, CHANGED, UNKNOWN = "came", "went", "changed", "unknown"
 NEVER = ("PID", "Process", "Problems", "Explanation")
 """Columns that are compared in no view: what is told of problems and in words follows from the others."""
-BESIDE = "it is not on the list of active processes any more, but in the table of process ids"
-WAS_BESIDE = "it was in the table of process ids before, but not on the list of active processes"
+BESIDE = "it is not on the list of active processes any more, but in the table of process ids; --pid compares it"
+WAS_BESIDE = "it was in the table of process ids before, but not on the list of active processes; --pid compares it"
 SHARED = "{} is the id of several processes; what belongs to them is not compared"
 NO_KEY = "{} of a row could not be read in the other image, which may be this one"
 OTHERS = "the images are not two captures of one boot of one machine: {}"
@@ -242,8 +242,8 @@ def _processes(before: Moment, after: Moment, found: Pairs) -> Changes:
         again = _again(PROCESSES, others)
         for row in rows:
             address = row.record["Offset(V)"]
-            if address in there.beside:
-                told.rows.append(_change(PROCESSES, UNKNOWN, row, kind, beside))
+            if address in there.beside and not there.cut:
+                told.rows.append(replace(_change(PROCESSES, CHANGED, row, kind, beside), columns=("SeenBy",)))
             elif why := there.cut or _lacking(PROCESSES, row, others):
                 told.rows.append(_change(PROCESSES, UNKNOWN, row, kind, why))
             else:

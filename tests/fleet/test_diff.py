@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from hypothesis import strategies as st
 from process_anatomy.command.program import main
 from process_anatomy.command.statuses import DONE, FAILED, FOUND, MISUSED
 from process_anatomy.errors import Error, RequestError
-from process_anatomy.fleet.diff import CAME, CHANGED, COMPARED, UNKNOWN, WENT, Change, compared, diff, matched
+from process_anatomy.fleet.diff import BESIDE, CAME, CHANGED, COMPARED, UNKNOWN, WENT, Change, compared, diff, matched
 from process_anatomy.fleet.moments import Moment, Seen, apart, ordered
 from process_anatomy.forge import Image as Forged
 from process_anatomy.forge import forge
@@ -30,14 +29,14 @@ from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
 from structs.token import TOKEN
 from structs.vad import MMVAD_SHORT
-from tests.conftest import ROOT, SAMPLE
+from tests.conftest import SAMPLE
+from tests.fleet.pages import shown_as_printed
 from tests.walk.damaged import kernel_of, process_truth
 from tests.walk.overlay import Overlay
 from tests.walk.smear import BEGUN, ENDED, SCENARIO, _later
 
 Capture = pytest.CaptureFixture[str]
 ALL = compared(())
-PAGE = (ROOT / "docs" / "diff.md").read_text("utf-8")
 SHUTDOWN = 1 << 19
 """SeShutdownPrivilege in the bitmaps of a token."""
 LATER = replace(SCENARIO, cast=tuple(_later(actor) for actor in SCENARIO.cast), uptime=SCENARIO.uptime + 60)
@@ -151,6 +150,27 @@ def test_a_tree_that_cannot_be_read_makes_its_ranges_unknown(first: Image, forge
     assert all("VAD nodes could not be read" in row.reason for row in rows)
 
 
+def test_a_process_that_left_the_list_is_said_to_have_left_it(first: Image, forged: Forged) -> None:
+    """It did not go: the table of ids has it; asked for by its id, all that belongs to it is compared."""
+    notepad = process_truth(forged, "notepad.exe")
+
+    def unlink(over: Overlay) -> None:
+        link = notepad["eprocess"] + over.build[EPROCESS].offset("ActiveProcessLinks")
+        around = over.space.read(link, 16)
+        assert around is not None
+        forward, backward = (int.from_bytes(around[at : at + 8], "little") for at in (0, 8))
+        over.write(forward + 8, around[8:])
+        over.write(backward, around[:8])
+
+    later = edited(forged, unlink)
+    (row,) = changed(first, later)
+    assert (row.view, row.kind, row.row["PID"], row.columns) == ("processes", CHANGED, notepad["pid"], ("SeenBy",))
+    assert row.reason == BESIDE
+    asked = list(diff(Moment(first, [notepad["pid"]]), Moment(later, [notepad["pid"]]), ALL))
+    assert [(row.view, row.columns) for one in asked for row in one.rows] == [("processes", ("SeenBy",))]
+    assert all(one.same for one in asked)
+
+
 class Without(Moment):
     """A moment of which somebody took rows away that were there."""
 
@@ -216,17 +236,8 @@ def test_the_page_shows_what_is_printed(
     files: tuple[Path, Path], capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """But for the numbers, which depend on the forge."""
-    (shown,) = re.findall(r"```text\n\$ anatomy (diff .*?)\n(.*?)```", PAGE, re.DOTALL)
     monkeypatch.chdir(files[0].parent)
-    monkeypatch.setenv("COLUMNS", "110")
-    assert main(shown[0].split()) == DONE
-    printed = capsys.readouterr().out
-    if shown[1].split() != printed.split():
-        assert masked(shown[1]) == masked(printed), printed
-
-
-def masked(text: str) -> list[str]:
-    return re.sub(r"0x[0-9a-f]+|\b[0-9]+\b", "N", text).split()
+    shown_as_printed("diff.md", monkeypatch, capsys)
 
 
 def test_what_makes_no_sense_is_one_line(files: tuple[Path, Path], capsys: Capture, first: Image) -> None:

@@ -21,6 +21,7 @@ from process_anatomy.views.flat import flat
 from scripts.write_docs import HUNTS, hunt_pages
 from tests.conftest import ROOT
 from tests.fleet.hosts import ALSO, ODD, ORDINARY, VIEWS, exported, opened
+from tests.fleet.pages import shown_as_printed
 
 duckdb = pytest.importorskip("duckdb")
 pytest.importorskip("pyarrow")
@@ -206,6 +207,11 @@ def test_images_are_a_table_too(hosts: Path) -> None:
 
 def test_views_of_the_queries_are_views() -> None:
     assert {view(name).name for name in VIEWS} == set(VIEWS)
+
+
+def test_the_page_shows_what_is_printed(hosts: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(hosts.parent)
+    shown_as_printed("hunting.md", monkeypatch, capsys)
 
 
 def test_the_page_of_queries_is_todays() -> None:
