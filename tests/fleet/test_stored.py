@@ -17,7 +17,7 @@ from process_anatomy.fleet.single import IMAGES
 from tests.conftest import SAMPLE
 
 pytest.importorskip("pyarrow")
-NEEDED = ("processes", "tokens", "peb", "threads", "modules", "findings")
+NEEDED = ("processes", "tokens", "peb", "envars", "threads", "modules", "findings")
 Capture = pytest.CaptureFixture[str]
 
 

@@ -55,6 +55,7 @@ def _common(source: Source, name: str) -> Document:
         "@timestamp": captured.isoformat() if captured else None,
         "ecs": {"version": VERSION},
         "host": {
+            "hostname": source.host,
             "architecture": ARCHITECTURES.get(str(facts.get("architecture"))),
             "os": {"family": "windows", "type": "windows", "kernel": _build(facts.get("build"))},
         },

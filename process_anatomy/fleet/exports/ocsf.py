@@ -30,7 +30,7 @@ VERSION = "1.6.0"
 PROCESS_QUERY, MODULE_QUERY, DETECTION_FINDING = 5015, 5011, 2004
 QUERY = CREATE = 1
 EXISTS, INFORMATIONAL, REGULAR_FILE, RULE = 1, 1, 1, 1
-STANDARD, UNKNOWN = 1, 0
+STANDARD, UNKNOWN, WINDOWS = 1, 0, 100
 INTEGRITY = {"untrusted": 1, "low": 2, "medium": 3, "high": 4, "system": 5, "protected": 6}
 LATE = "the image does not tell when it was taken: the time is that of the query"
 
@@ -77,14 +77,23 @@ def _event(source: Source, kind: int, now: int | None, severity: int, uid: str) 
         "type_uid": kind * 100 + QUERY,
         "severity_id": severity,
         "time": now,
+        "device": _device(source),
         "status_detail": "; ".join([*said, *late]) or None,
         "metadata": {
             "version": VERSION,
             "product": {"name": "process-anatomy", "vendor_name": "process-anatomy", "version": source.version},
             "uid": uid,
+            "profiles": ["host"] if source.host else None,
             "correlation_uid": source.origin.image,
         },
     }
+
+
+def _device(source: Source) -> Document | None:
+    """The computer, where its name is known; what sort it is nobody knows."""
+    build = source.facts.get("build")
+    system = {"name": "Windows", "type_id": WINDOWS, "build": None if build is None else str(build)}
+    return {"hostname": source.host, "type_id": UNKNOWN, "os": system} if source.host else None
 
 
 def _unmapped(source: Source, name: str, row: Record) -> Document:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
 from process_anatomy.fleet.exports.findings import PAGE, Finding, findings
@@ -69,7 +69,13 @@ def _artifact(source: Source) -> Document:
 
 
 def _uri(source: Source) -> str:
-    return Path(source.path).absolute().as_uri() if source.path else "memory"
+    """Where the image is, or was on the machine that wrote the rows."""
+    path = source.path
+    if re.match(r"[A-Za-z]:[\\/]|\\\\", path):
+        return PureWindowsPath(path).as_uri()
+    if path.startswith("/"):
+        return PurePosixPath(path).as_uri()
+    return Path(path).absolute().as_uri() if path else "memory"
 
 
 def _result(source: Source, finding: Finding, place: int) -> Document:

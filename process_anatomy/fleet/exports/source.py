@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any, BinaryIO
 
 from process_anatomy.absent import Kind
+from process_anatomy.errors import Error
 from process_anatomy.fleet.exports.whole import Whole, wholes
 from process_anatomy.views import view
 from process_anatomy.views.declaration import ADDRESS, View
@@ -56,6 +57,19 @@ class Source:
         return wholes(self.rows)
 
     @cached_property
+    def host(self) -> str | None:
+        """The computer's name, as the environment of every process that tells one says it; else ``None``.
+
+        It is the only fact here that lies in user memory of others: where one of them says something else, or earlier
+        rows are without environments, there is none.
+        """
+        try:
+            told = {str(row["Value"]).upper() for row in self.rows("envars") if _is_host(row)}
+        except Error:
+            return None
+        return told.pop() if len(told) == 1 else None
+
+    @cached_property
     def by_pid(self) -> dict[int, Whole]:
         """Process id to its process, of ids that only one has."""
         found: dict[int, list[Whole]] = {}
@@ -80,6 +94,10 @@ class Source:
     def id_of(self, whole: Whole) -> str:
         """The id of a process."""
         return self.id("process", whole.row["address"], whole.pid)
+
+
+def _is_host(row: Record) -> bool:
+    return str(row["Variable"]).upper() == "COMPUTERNAME" and bool(row["Value"])
 
 
 def view_of(name: str) -> View:

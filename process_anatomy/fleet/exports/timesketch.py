@@ -45,6 +45,7 @@ def documents(source: Source, name: str) -> Iterator[Document]:
                     "timestamp_desc": DESCRIPTIONS[event.moment],
                     "data_type": f"windows:anatomy:{name}",
                     "image": source.origin.image,
+                    "hostname": source.host,
                     **cells(view, row),
                     "absent": reasons(row),
                 }

@@ -8,7 +8,7 @@ from process_anatomy.fleet.exports.source import Source, view_of, write_csv
 from process_anatomy.fleet.exports.timesketch import documents
 from process_anatomy.views.flat import LEADING
 
-FIRST = ("message", "timestamp", "datetime", "timestamp_desc", "data_type", "image")
+FIRST = ("message", "timestamp", "datetime", "timestamp_desc", "data_type", "image", "hostname")
 
 
 def write(source: Source, name: str, file: BinaryIO) -> int:

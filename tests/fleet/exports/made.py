@@ -24,14 +24,18 @@ VALUES: dict[Any, Any] = {
     BOOLEAN: True,
     TIME: CAPTURED,
 }
+HOST = {"Variable": "ComputerName", "Value": "HOST17"}
 FINDING = {"Rule": "hidden-process", "Severity": "critical", "Technique": "T1055.012", "Evidence": [HOSTILE]}
 NUMBERS = {"pid": 4294967292, "PPID": 4294967288, "TID": 8, "row": 0, "row_parent": None, "row_depth": 0}
 
 
-def row(name: str, **own: Any) -> Record:
+OF: dict[str, dict[str, Any]] = {"findings": FINDING, "envars": HOST}
+
+
+def worst(name: str, **own: Any) -> Record:
     """A row of a view with the worst that its columns can hold, and what is asked for."""
     values = {column.name: VALUES[column.kind] for column in view_of(name).columns}
-    known = NUMBERS | ({"TID": None} if name == "tokens" else {}) | (FINDING if name == "findings" else {})
+    known = NUMBERS | ({"TID": None} if name == "tokens" else {}) | OF.get(name, {})
     return Record(values | {key: each for key, each in known.items() if key in values} | own, 0, {})
 
 
@@ -49,9 +53,14 @@ def hostile(captured: datetime | None = CAPTURED, doubt: str = "") -> Source:
     """The worst row of each view, and one of which nothing could be read."""
 
     def rows(name: str) -> Iterable[Record]:
-        return iter([row(name), bare(name)])
+        return iter([worst(name), bare(name)])
 
     return Source(Origin("sha256:" + "0" * 64, captured), {"build": 22621, "architecture": "x64"}, "0", rows, doubt)
+
+
+def of_rows(rows: list[Record]) -> Source:
+    """A source whose every view has these rows."""
+    return Source(Origin(None, None), {}, "0", lambda _: iter(rows))
 
 
 def written(source: Source, form: str, name: str) -> bytes:

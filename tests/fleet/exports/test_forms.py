@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
@@ -28,7 +29,7 @@ from process_anatomy.views.events import timed
 from process_anatomy.views.files import FORMULA
 from process_anatomy.views.image import Image
 from tests.conftest import SAMPLE
-from tests.fleet.exports.made import HOSTILE, hostile, lines, written
+from tests.fleet.exports.made import HOSTILE, bare, hostile, lines, of_rows, worst, written
 
 Made = Callable[[str, str], bytes]
 PLACES = [(form.name, name) for form in FORMS.values() for name in form.views]
@@ -150,10 +151,26 @@ def test_events_are_valid_ocsf(name: str, made: Made) -> None:
     """By the schema of their class, as ocsf-json-schema has it."""
     kinds = OcsfJsonSchemaEmbedded(get_ocsf_schema(version="1.6.0"))
     classes = {"processes": "process_query", "modules": "module_query", "findings": "detection_finding"}
-    schema = jsonschema.Draft202012Validator(kinds.get_class_schema(classes[name]))
+    seen = set()
     for each in [*both(made, "ocsf", name), *lines(written(hostile(captured=None), "ocsf", name))]:
-        schema.validate(each)
+        profiles = each["metadata"].get("profiles", [])
+        jsonschema.Draft202012Validator(kinds.get_class_schema(classes[name], profiles)).validate(each)
+        seen.add(each.get("device", {}).get("hostname"))
         assert kinds.lookup_class_name_from_uid(each["class_uid"]) == classes[name]
+    assert seen == {"LABWIN11", "HOST17"}
+
+
+def test_the_computer_has_a_name_where_all_processes_agree() -> None:
+    """Any program can change its own environment, so that one that says something else takes it away."""
+    told = [
+        worst("envars"),
+        worst("envars", Value="host17"),
+        worst("envars", Variable="PATH", Value="C:\\"),
+        bare("envars"),
+    ]
+    assert of_rows(told).host == "HOST17"
+    assert of_rows([*told, worst("envars", Value="OTHER")]).host is None
+    assert of_rows([]).host is None
 
 
 def test_observed_data_are_valid_stix(made: Made) -> None:
@@ -204,6 +221,21 @@ def test_findings_are_valid_sarif(made: Made, sample: Image) -> None:
         assert result["level"] == {"low": "note", "info": "note", "medium": "warning"}.get(
             str(row["Severity"]), "error"
         )
+
+
+@pytest.mark.parametrize(
+    ("path", "uri"),
+    [
+        ("/cases/7/a b.raw", "file:///cases/7/a%20b.raw"),
+        ("C:\\cases\\a.raw", "file:///C:/cases/a.raw"),
+        ("\\\\nas\\cases\\a.raw", "file://nas/cases/a.raw"),
+        ("", "memory"),
+    ],
+)
+def test_an_image_is_where_it_was(path: str, uri: str) -> None:
+    """On the machine that wrote the rows, which may be another one."""
+    (run,) = json.loads(written(replace(hostile(), path=path), "sarif", "findings"))["runs"]
+    assert run["artifacts"][0]["location"]["uri"] == uri
 
 
 def test_no_text_of_memory_is_a_link_or_a_placeholder_in_sarif() -> None:
