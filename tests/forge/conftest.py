@@ -23,18 +23,15 @@ def image() -> Image:
 
 
 @pytest.fixture(scope="session")
-def folder(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The lab image as lab-<format>.<ending>, with its answer key and symbol table."""
+def container(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Name of a format to the lab image in it, beside its answer key and symbol table; written when it is asked for."""
     folder = tmp_path_factory.mktemp("forged")
-    for form in FORMATS:
-        write_all(image, folder, f"lab-{form}", form)
-    return folder
 
+    def written(form: str) -> Path:
+        path = folder / f"lab-{form}{FORMATS[form][0]}"
+        return path if path.exists() else write_all(image, folder, f"lab-{form}", form)[0]
 
-@pytest.fixture(scope="session")
-def container(folder: Path) -> Callable[[str], Path]:
-    """Name of a format to the lab image in it."""
-    return lambda form: folder / f"lab-{form}{FORMATS[form][0]}"
+    return written
 
 
 @pytest.fixture(scope="session")

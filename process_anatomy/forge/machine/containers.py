@@ -21,7 +21,7 @@ from structs import zdmp
 from structs.machines import X64
 
 LIME_MAGIC = 0x4C694D45
-FULL_DUMP, BITMAP_DUMP = 1, 5
+FULL_DUMP, BITMAP_DUMP, KERNEL_DUMP = 1, 5, 6
 HEADER_SIZES = {8: 0x2000, 4: 0x1000}
 """Bytes of an address to those of the header."""
 BITMAP_AT = 0x38
@@ -110,19 +110,33 @@ def write_zdmp(image: Image, path: Path) -> None:
 
 
 def write_bitmap_dump(image: Image, path: Path) -> None:
-    """A bitmap crash dump: a header, a bit for each frame, then the frames that are in use."""
+    """A bitmap crash dump: a header, a bit for each frame, then the frames that are in use.
+
+    Windows calls it one of active memory where it leaves out what is not in use, as here.
+    """
+    _write_bitmap(image, path, BITMAP_DUMP, b"FDMPDUMP", sorted(image.physical))
+
+
+def write_kernel_dump(image: Image, path: Path) -> None:
+    """A kernel dump, as Windows also writes it of a system that goes on running: a bitmap, without the user half."""
+    frames = sorted(image.physical.keys() - image.user_frames)
+    _write_bitmap(image, path, KERNEL_DUMP, b"SDMPDUMP", frames)
+
+
+def _write_bitmap(image: Image, path: Path, kind: int, signature: bytes, frames: list[int]) -> None:
+    """A bitmap dump of a type that holds these frames."""
     header = HEADER_SIZES[image.pointer_size]
     bits = image.memory_size // PAGE
     bitmap = bytearray((bits + 7) // 8)
-    for frame in image.physical:
+    for frame in frames:
         bitmap[frame // 8] |= 1 << frame % 8
     size = (header + BITMAP_AT + len(bitmap) + PAGE - 1) & -PAGE
-    pages = len(image.physical)
+    pages = len(frames)
     with path.open("wb") as file:
-        file.write(_header(image, BITMAP_DUMP, size + pages * PAGE))
-        file.write(b"FDMPDUMP" + struct.pack("<I", 0) + bytes(0x14) + struct.pack("<QQQ", size, pages, bits))
+        file.write(_header(image, kind, size + pages * PAGE))
+        file.write(signature + struct.pack("<I", 0) + bytes(0x14) + struct.pack("<QQQ", size, pages, bits))
         file.write(bytes(bitmap).ljust(size - header - BITMAP_AT, b"\0"))
-        for frame in sorted(image.physical):
+        for frame in frames:
             file.write(image.physical[frame])
 
 
@@ -130,6 +144,7 @@ FORMATS: dict[str, tuple[str, Callable[[Image, Path], None]]] = {
     "bitmap": (".dmp", write_bitmap_dump),
     "crash": (".dmp", write_crash_dump),
     "hibernation": (".sys", write_hibernation),
+    "kernel": (".dmp", write_kernel_dump),
     "lime": (".lime", write_lime),
     "raw": (".raw", write_raw),
     "zdmp": (".zdmp", write_zdmp),

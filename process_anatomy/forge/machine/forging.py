@@ -234,6 +234,12 @@ class _Machine:
             system_time=now,
             uptime=self.scenario.uptime * 10_000_000,
             page_files=files.files if self.scenario.paged else [],
+            user_frames=frozenset(
+                frame
+                for process in processes
+                for page, frame in process.space.mapped.items()
+                if process.space is not self.kernel and page * PAGE < self.kernel.mode.system_start
+            ).difference(self.kernel.mapped.values()),
         )
 
     def _start(self, actor: Actor) -> Process:

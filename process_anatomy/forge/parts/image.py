@@ -38,6 +38,7 @@ class Image:
         system_time: when the image was taken, in Windows' count.
         uptime: how long the system had run, in 100 nanoseconds.
         page_files: the page files that belong to it, where some pages are in them.
+        user_frames: frames that only the user half of processes maps.
     """
 
     physical: dict[int, bytes] = field(repr=False)
@@ -48,6 +49,7 @@ class Image:
     system_time: int
     uptime: int
     page_files: list[PageFile] = field(default_factory=list, repr=False)
+    user_frames: frozenset[int] = field(default=frozenset(), repr=False)
 
     @property
     def pointer_size(self) -> int:

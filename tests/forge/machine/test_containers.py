@@ -12,6 +12,7 @@ from volatility3.framework import contexts
 from volatility3.framework.layers import crash, lime, physical
 
 from process_anatomy.forge import Image
+from process_anatomy.volatility.formats import BitmapDump64Layer
 from process_anatomy.volatility.packed import CompressedDumpLayer, HibernationLayer
 
 PAGE = 0x1000
@@ -19,6 +20,7 @@ LAYERS: dict[str, Any] = {
     "bitmap": crash.WindowsCrashDump64Layer,
     "crash": crash.WindowsCrashDump64Layer,
     "hibernation": HibernationLayer,
+    "kernel": BitmapDump64Layer,
     "lime": lime.LimeLayer,
 }
 
@@ -74,3 +76,14 @@ def test_holes_between_the_runs_are_not_memory(form: str, image: Image, containe
     first, count = image.runs[1]
     with opened(container(form), form) as layer:
         assert not layer.is_valid((first + count) * PAGE, PAGE)
+
+
+def test_a_kernel_dump_leaves_out_what_only_programs_have(image: Image, container: Callable[[str], Path]) -> None:
+    """Page tables and what the kernel shares with programs are in it."""
+    with opened(container("kernel"), "kernel") as layer:
+        kept = {frame for frame in image.physical if layer.is_valid(frame * PAGE, PAGE)}
+        assert all(layer.read(frame * PAGE, PAGE) == image.physical[frame] for frame in kept)
+    assert kept == image.physical.keys() - image.user_frames
+    assert 0.1 < len(image.user_frames) / len(image.physical) < 0.9
+    roots = {process["dtb"] // PAGE for process in image.truth["processes"]}
+    assert roots & image.user_frames == set()
