@@ -48,13 +48,13 @@ def watched(images: Path) -> Iterator[Tell]:
     try:
         from rich.console import Console
         from rich.markup import escape
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
     except ImportError:
         yield line
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[far]}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        every = bars.add_task("images", total=None)
+        every = bars.add_task("images", total=None, far="")
         over = threading.Event()
 
         def look() -> None:
@@ -65,12 +65,12 @@ def watched(images: Path) -> Iterator[Tell]:
                     bars.remove_task(seen.pop(name))
                 for name, doing in now.items():
                     if name not in seen:
-                        seen[name] = bars.add_task("", total=None)
+                        seen[name] = bars.add_task("", total=None, far="")
                     bars.update(seen[name], description=escape(f"{name}  {doing}"))
 
         def tell(one: Outcome, number: int, count: int) -> None:
             line(one, number, count)
-            bars.update(every, completed=number, total=count)
+            bars.update(every, completed=number, total=count, far=f"{number}/{count}")
 
         looker = threading.Thread(target=look, daemon=True)
         looker.start()

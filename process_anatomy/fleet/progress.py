@@ -14,7 +14,7 @@ from process_anatomy.samples.progress import Step
 PROGRESS = "progress"
 """Inside the folder of an image that is not finished."""
 OFTEN = 0.5
-"""Seconds between two notes, at least."""
+"""Seconds between two notes of bytes, at least."""
 PERCENT = 100
 
 
@@ -36,15 +36,15 @@ class Notes:
     def bytes(self, text: str) -> Iterator[Step]:
         """Work on so many bytes of so many, as :data:`process_anatomy.samples.progress.Progress` has it."""
         what = text.partition(" ")[0]
-        yield lambda done, total: self._note(
-            f"{what} {done * PERCENT // total if total else done >> 20}{'%' if total else ' MB'}"
-        )
+
+        def step(done: int, total: int | None) -> None:
+            if time.monotonic() >= self._next:
+                self._note(f"{what} {done * PERCENT // total}%" if total else f"{what} {done >> 20} MB")
+
+        yield step
 
     def _note(self, text: str) -> None:
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._next = now + OFTEN
+        self._next = time.monotonic() + OFTEN
         with suppress(OSError):  # what nobody can read costs nobody an image
             other = self._file.with_suffix(".new")
             other.write_text(text, "utf-8")
