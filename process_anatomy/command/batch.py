@@ -33,6 +33,7 @@ MEGABYTE = 1 << 20
 @click.option("--format", "form", type=click.Choice(FORMATS), default="parquet", help="What the files are (parquet).")
 @click.option("--view", "views", multiple=True, metavar="VIEW", help="Only this view; may be repeated.")
 @click.option("--explain", type=click.Choice(LEVELS), default="off", help="As for export.")
+@click.option("--page-files", is_flag=True, help="Page files that lie beside an image are read with it.")
 @click.option("--no-hash", is_flag=True, help="Name images by their path, not by their SHA-256.")
 @click.option("--workers", type=click.IntRange(1, 1024), metavar="N", help="Images side by side (one a processor).")
 @click.option("--scheduler", metavar="tls://HOST:PORT", help="A Dask cluster does the work, not this machine.")
@@ -53,6 +54,7 @@ def batch(
     form: str,
     views: tuple[str, ...],
     explain: str,
+    page_files: bool,
     no_hash: bool,
     workers: int | None,
     scheduler: str | None,
@@ -94,7 +96,7 @@ def batch(
         schema(view("processes"))  # what Arrow needs is missing for all images alike
     meant = [*paths, *(path for file in lists for path in listed(file))]
     limit = unpacked * MEGABYTE if unpacked else SIZE_LIMIT
-    terms = Terms(form, views, explain, not no_hash, timeout, (memory or 0) * MEGABYTE, limit, ratio, keep)
+    terms = Terms(form, views, explain, not no_hash, timeout, (memory or 0) * MEGABYTE, limit, ratio, keep, page_files)
     cluster = _cluster(scheduler, tls_ca, tls_cert, tls_key)
     hands = size(workers, terms.memory)
     workers_of = on_cluster(cluster, case) if cluster else on_this_machine(hands)

@@ -70,7 +70,7 @@ def batch(
     Raises:
         Error: nothing more can be written into the case; what is done is kept.
     """
-    meant = list(found(paths, without=case))
+    meant = list(found(paths, without=case, page_files=not terms.page_files))
     outcomes: list[Outcome] = []
     record = Record(case, terms, [one if isinstance(one, Path) else Path(one.path) for one in meant])
 

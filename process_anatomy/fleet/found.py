@@ -10,6 +10,7 @@ from pathlib import Path
 
 from process_anatomy.errors import RequestError
 from process_anatomy.fleet.terms import Outcome
+from process_anatomy.memory.page_file_names import is_page_file, page_files_in
 
 PAIRS = {".vmem": (".vmss", ".vmsn")}
 """VMware: a file of memory to what tells where each part of it belongs, of the same name beside it."""
@@ -38,26 +39,35 @@ def listed(file: Path) -> list[Path]:
     return [Path(line) for line in lines if line.strip()]
 
 
-def found(paths: Iterable[Path], without: Path | None = None) -> Iterator[Path | Outcome]:
+def found(paths: Iterable[Path], without: Path | None = None, *, page_files: bool = True) -> Iterator[Path | Outcome]:
     """The files that are meant, each once; what cannot be one, with the reason.
 
     Args:
         paths: files, patterns, and folders, which are searched without following links to folders.
         without: a folder that is not looked into: the case itself.
+        page_files: whether what is called as page files are is meant too, where a folder is.
     """
     seen: set[tuple[int, int]] = set()
     left = _identity(without) if without is not None else None
     for path in paths:
         if path.is_dir():
-            yield from _below(path, seen, left)
+            yield from _below(path, seen, left, page_files)
         elif not os.path.lexists(path) and glob.has_magic(str(path)):
             names = sorted(glob.iglob(str(path), recursive=True))
             for each in map(Path, names):
-                yield from _below(each, seen, left) if each.is_dir() else _once(each, seen)
+                yield from _below(each, seen, left, page_files) if each.is_dir() else _once(each, seen)
             if not names:
                 yield Outcome(str(path), 0, None, problem="no file fits the pattern")
         else:
             yield from _once(path, seen)
+
+
+def page_files_beside(path: Path) -> list[Path]:
+    """The files beside an image that are called as page files are."""
+    try:
+        return [Path(each) for each in page_files_in(str(path.parent)).values() if Path(each) != path]
+    except OSError:
+        return []
 
 
 def companions(path: Path) -> list[Path]:
@@ -65,12 +75,15 @@ def companions(path: Path) -> list[Path]:
     return [each for ending in PAIRS.get(path.suffix, ()) if (each := path.with_suffix(ending)).is_file()]
 
 
-def _below(folder: Path, seen: set[tuple[int, int]], left: tuple[int, int] | None) -> Iterator[Path | Outcome]:
+def _below(
+    folder: Path, seen: set[tuple[int, int]], left: tuple[int, int] | None, page_files: bool
+) -> Iterator[Path | Outcome]:
     lost: list[OSError] = []
     for place, folders, files in os.walk(folder, onerror=lost.append):
         folders[:] = sorted(name for name in folders if left is None or _identity(Path(place, name)) != left)
         for name in sorted(files):
-            yield from _once(Path(place, name), seen)
+            if page_files or not is_page_file(name):
+                yield from _once(Path(place, name), seen)
         for error in lost:
             yield Outcome(str(error.filename), 0, None, problem=f"{error.strerror}")
         lost.clear()

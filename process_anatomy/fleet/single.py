@@ -19,7 +19,7 @@ from typing import Any
 from process_anatomy.errors import Error
 from process_anatomy.fleet import processes
 from process_anatomy.fleet.export import MANIFEST, image_id
-from process_anatomy.fleet.found import companions
+from process_anatomy.fleet.found import companions, page_files_beside
 from process_anatomy.fleet.processes import CutError, Ran
 from process_anatomy.fleet.progress import PROGRESS
 from process_anatomy.fleet.terms import Outcome, Terms
@@ -57,7 +57,8 @@ def folder_name(path: Path) -> str:
 
 def started(path: Path, terms: Terms) -> dict[str, Any]:
     """What an export is made of and how."""
-    files = [(each, each.stat()) for each in (path, *companions(path))]
+    beside = page_files_beside(path) if terms.page_files else []
+    files = [(each, each.stat()) for each in (path, *companions(path), *beside)]
     what = {
         "path": str(path.absolute()),
         "files": [[each.name, told.st_size, told.st_mtime_ns] for each, told in files],
@@ -149,6 +150,8 @@ def _exported(
     rows, notes = made / "rows", made / PROGRESS
     asked = ["-o", str(rows), "--progress", str(notes), "--format", terms.form, "--explain", terms.explain]
     asked += [word for name in terms.views for word in ("--view", name)]
+    if terms.page_files and page_files_beside(path):
+        asked += ["--page-files", str(path.parent)]
     with _source(path, place, notes, terms, begun, log) as (source, member):
         if member:
             outcome = replace(outcome, member=member)

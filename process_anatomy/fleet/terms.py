@@ -24,6 +24,7 @@ class Terms:
         unpacked: bytes that an archive may unpack to.
         ratio: how many times its own size an archive may unpack to.
         keep: what was unpacked stays in the case.
+        page_files: page files that lie beside an image are read with it, and are no images themselves.
     """
 
     form: str = "parquet"
@@ -35,6 +36,7 @@ class Terms:
     unpacked: int = SIZE_LIMIT
     ratio: int = RATIO
     keep: bool = False
+    page_files: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from volatility3.framework import interfaces
 
 from process_anatomy.errors import RequestError
+from process_anatomy.memory.page_file_names import FIRST, NUMBERED, SWAP, page_files_in
 from process_anatomy.views.shown import safe_text
 from process_anatomy.volatility.layers import local_path
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 LOCATIONS = "automagic.WinSwapLayers.single_swap_locations"
 """Where Volatility keeps what was given with ``--single-swap-locations``."""
-NUMBERED = re.compile(r"pagefile(\d{1,2})\.sys")
-FIRST, SWAP = "pagefile.sys", "swapfile.sys"
 
 
 def mapped(path: str) -> MappedMemory:
@@ -87,16 +85,11 @@ def in_folder(folder: str) -> dict[str, str]:
         RequestError: there are none, or it is no folder.
     """
     try:
-        found = sorted(os.listdir(folder))
+        files = page_files_in(folder)
     except OSError as error:
         raise RequestError(
             f"--page-files: {safe_text(folder)} is no folder that can be read: {error.strerror}"
         ) from None
-    files: dict[str, str] = {}
-    for each in found:
-        name = each.lower()
-        if (name in (FIRST, SWAP) or NUMBERED.fullmatch(name)) and os.path.isfile(os.path.join(folder, each)):
-            files.setdefault(name, os.path.join(folder, each))
     if not files:
         raise RequestError(f"--page-files: {safe_text(folder)} holds no {FIRST}, pagefileN.sys or {SWAP}")
     return files
