@@ -35,6 +35,7 @@ NOT_TRUSTED, PARTLY = 3, 4
 """Statuses of an export that has rows and yet is not as it should be."""
 FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)))
 """What keeps every image from being written, as systems say it."""
+CHANGED = "the file changed while it was read"
 
 
 class RefusedError(Error):
@@ -110,6 +111,9 @@ def exported(image: str, case: str, terms: Terms) -> Outcome:
             finally:
                 _write_log(made, place, outcome, log)
             outcome = replace(outcome, seconds=round(time.monotonic() - begun, 2))
+            if started(path, terms) != before:
+                worst = NOT_TRUSTED if outcome.status == NOT_TRUSTED else PARTLY
+                outcome = replace(outcome, status=worst, problem=CHANGED)
             (made / "rows" / STARTED).write_text(json.dumps({"of": before, "outcome": asdict(outcome)}), "utf-8")
             shutil.rmtree(place, ignore_errors=True)
             (made / "rows").rename(place)

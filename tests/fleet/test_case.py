@@ -26,7 +26,7 @@ from pyarrow import parquet
 from process_anatomy.command.program import main
 from process_anatomy.command.statuses import DONE, FAILED, MISUSED, PARTLY
 from process_anatomy.errors import RequestError
-from process_anatomy.fleet import processes
+from process_anatomy.fleet import processes, single
 from process_anatomy.fleet.case import LOCK, TRIES, batch, held
 from process_anatomy.fleet.engine import Crew
 from process_anatomy.fleet.export import MANIFEST
@@ -196,6 +196,26 @@ def test_a_command_that_is_killed_leaves_no_process_and_is_gone_on_with(images: 
     whole(case)
     assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == DONE
     complete(case, paths)
+
+
+@pytest.mark.usefixtures("here")
+def test_an_image_that_changes_while_it_is_read_is_not_whole(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows are of no one moment: it is told, and read again the next time."""
+    inner, one = single._run, images / "one.dmp"
+
+    def growing(*arguments: Any) -> processes.Ran:
+        with one.open("ab") as file:
+            file.write(b"more")
+        return inner(*arguments)
+
+    monkeypatch.setattr(single, "_run", growing)
+    for path, status, problem in ((one, PARTLY, single.CHANGED), (images / "deep" / "two.dmp", DONE, "")):
+        with held(tmp_path / "case"):
+            (told,) = batch([path], tmp_path / "case", Terms(views=("processes",)), Crew(at_once, 1), lambda *_: None)
+        assert (told.status, told.problem, told.tries) == (status, problem, 1)
+    assert single.earlier(one, tmp_path / "case", Terms(views=("processes",))) is None
 
 
 @pytest.mark.parametrize(
