@@ -5,15 +5,13 @@ https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html has the format.
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
 from process_anatomy.fleet.exports.findings import PAGE, Finding, findings
-from process_anatomy.fleet.exports.source import Document, Source, filled
+from process_anatomy.fleet.exports.source import Document, Source, filled, json_bytes
 from process_anatomy.notes import default
-from process_anatomy.views.schema import utf8
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS = ("note", "note", "warning", "error", "error")
@@ -27,19 +25,16 @@ def write(source: Source, name: str, file: BinaryIO) -> int:
     rules = sorted(note.partition("/")[2] for note in default().ids("finding/"))
     places = {rule: place for place, rule in enumerate(rules)}
     tool = {"driver": {"name": "process-anatomy", "version": source.version, "rules": [_rule(rule) for rule in rules]}}
-    head = json.dumps(utf8({"$schema": SCHEMA, "version": "2.1.0"}))[1:-1]
-    file.write(f'{{{head}, "runs": [{{"tool": {_text(tool)},\n"artifacts": {_text([_artifact(source)])},\n'.encode())
-    file.write(b'"columnKind": "utf16CodeUnits",\n"results": [')
+    file.write(b'{"$schema": "' + SCHEMA.encode() + b'", "version": "2.1.0", "runs": [{"tool": ' + json_bytes(tool))
+    file.write(
+        b',\n"artifacts": ' + json_bytes([_artifact(source)]) + b',\n"columnKind": "utf16CodeUnits",\n"results": ['
+    )
     count = 0
     for finding in findings(source):
-        file.write((b",\n" if count else b"\n") + _text(_result(source, finding, places[finding.rule])).encode())
+        file.write((b",\n" if count else b"\n") + json_bytes(_result(source, finding, places[finding.rule])))
         count += 1
-    file.write(f'],\n"invocations": {_text([_invocation(source)])}}}]}}\n'.encode())
+    file.write(b'],\n"invocations": ' + json_bytes([_invocation(source)]) + b"}]}\n")
     return count
-
-
-def _text(value: object) -> str:
-    return json.dumps(utf8(value), ensure_ascii=False)
 
 
 def _rule(rule: str) -> Document:

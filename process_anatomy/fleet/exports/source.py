@@ -165,9 +165,17 @@ def write_lines(documents: Iterable[Document], file: BinaryIO) -> int:
     """One JSON object a line; gives how many."""
     count = 0
     for document in documents:
-        file.write(json.dumps(utf8(document), ensure_ascii=False).encode() + b"\n")
+        file.write(json_bytes(document) + b"\n")
         count += 1
     return count
+
+
+def json_bytes(value: object) -> bytes:
+    """JSON in UTF-8, in which half a surrogate pair is an escape; what holds none is not gone through."""
+    try:
+        return json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(utf8(value), ensure_ascii=False).encode()
 
 
 def write_csv(names: list[str], documents: Iterable[Document], file: BinaryIO) -> int:
