@@ -23,17 +23,21 @@ from process_anatomy.forge import LAB, forge
 from process_anatomy.walk.across.selfcheck import trust
 from structs import builds
 from structs.layout import MissingField
-from structs.mending import BETWEEN, NEIGHBOUR, PARTIAL, SOURCES
+from structs.mending import BETWEEN, CODE, NEIGHBOUR, PARTIAL
+from structs.places import PROVED
 from tests.kernel.hidden_builds import STRUCTURES, compared, hidden
 from tests.structs.hidden_layouts import as_unknown, others_right_and_wrong, right_and_wrong
 
+TOLD = (CODE, BETWEEN, PROVED, NEIGHBOUR)
 HEAD = (
     "hidden",
     "taken",
     "fields",
     "right before",
     "right after",
-    *(f"wrong: {each}" for each in SOURCES if each != PARTIAL),
+    *(f"wrong: {each}" for each in TOLD),
+    "guesses",
+    "of these proved",
     "verdict",
 )
 
@@ -46,10 +50,18 @@ def row(name: str) -> list[str]:
     except (Error, MissingField) as error:
         return [name, str(error)[:60], *[""] * (len(HEAD) - 2)]
     before, _ = compared(builds.load(kernel.build.name), truth)
-    after, wrong = compared(kernel.build, truth)
+    proof = trust(kernel)
+    after, wrong = compared(kernel.build, truth, proof.proved)
     number = sum(len(truth.places.get(structure, {})) for structure in STRUCTURES)
-    failed = (str(wrong[source]) for source in SOURCES if source != PARTIAL)
-    return [name, kernel.build.name, str(number), str(before), str(after), *failed, trust(kernel).verdict.value]
+    failed = (str(wrong[source]) for source in TOLD)
+    guesses = {
+        (structure, field)
+        for structure in STRUCTURES
+        for field in kernel.build.places[structure]
+        if kernel.build.source(structure, field) == NEIGHBOUR
+    }
+    counts = str(len(guesses)), str(len(guesses & proof.proved))
+    return [name, kernel.build.name, str(number), str(before), str(after), *failed, *counts, proof.verdict.value]
 
 
 def by_facts() -> None:

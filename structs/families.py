@@ -49,3 +49,18 @@ LAYOUTS: dict[str, Layout] = {
     for declaration in vars(family).values()
     if isinstance(declaration, Layout)
 }
+
+PART_OF = {
+    "_KPROCESS": "_EPROCESS",
+    "_MMSUPPORT": "_EPROCESS",
+    "_KTHREAD": "_ETHREAD",
+    "_NT_TIB": "_TEB",
+    "_MMVAD": "_MMVAD_SHORT",
+    "_MMVAD_FLAGS": "_MMVAD_SHORT",
+    "_MMVAD_FLAGS1": "_MMVAD_SHORT",
+    "_MMVAD_FLAGS2": "_MMVAD",
+    "_MM_PRIVATE_VAD_FLAGS": "_MMVAD_SHORT",
+    "_MMADDRESS_NODE": "_MMVAD_SHORT",
+    "_RTL_BALANCED_NODE": "_MMVAD_SHORT",
+}
+"""Structures whose fields are declared with those of the one that they are a part of, or begin with."""

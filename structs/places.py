@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PROVED = "proved on this image"
+"""What a place rests on that only a neighbour's layout has, but that something in the image's own memory bears out."""
 FACTS, SYMBOLS, NEIGHBOUR, ALIGNMENT = "published facts", "your symbol table", "its neighbour", "a compiler's alignment"
 """What the place of a field rests on where one source has all of a structure: facts of this very kernel, a table that
 the user gave, the layout of another kernel, or (where no kernel's symbols describe it) the rules of a compiler.

@@ -28,6 +28,16 @@ from structs.debugger import Statement, statements
 
 SOME = 64
 """Processes that are looked at where a layout is chosen, or was."""
+PROVING = {
+    "debugger-offset": (),
+    "self-map": (),
+    "handle-table-owner": (),
+    "thread-owner-id": (("_EPROCESS", "UniqueProcessId"),),
+}
+"""Checks that no other field would pass by chance, each with the fields that it bears out besides its own.
+
+A pointer that leads to something sound, or a list that leads back, proves nothing: its neighbours often do so too.
+"""
 SHARE = 1 / 3
 """Of the fields that something is told of, how many have to fail together to speak against a layout."""
 NEEDED = 8
@@ -80,6 +90,16 @@ class Proof:
         if together >= ENOUGH and together >= SHARE * told:
             return failing
         return tuple(check for check in failing if check.outcome is Outcome.WRONG)
+
+    @property
+    def proved(self) -> frozenset[tuple[str, str]]:
+        """Structure and name of each field that the image's memory proves to lie where the layout has it."""
+        sure = [
+            check
+            for check in self.checks
+            if check.id in PROVING and check.outcome is Outcome.FITS and (check.decisive or check.passed >= ENOUGH)
+        ]
+        return frozenset(each for check in sure for each in ((check.structure, check.field), *PROVING[check.id]))
 
     @property
     def verdict(self) -> Verdict:

@@ -19,14 +19,14 @@ class Told(NamedTuple):
         facts: what fills in its placeholders.
         before: words in front of it.
         after: words behind it, with the space that parts them.
-        marked: it rests on the layout, and says so where that is estimated.
+        guessed: it tells of a field that lies where only the layout of another kernel has it, and says so.
     """
 
     key: str
     facts: Facts
     before: str = ""
     after: str = ""
-    marked: bool = True
+    guessed: bool = False
 
 
 class Explainer:
@@ -34,19 +34,22 @@ class Explainer:
 
     Args:
         level: how much to say: ``off``, ``brief``, ``full`` or ``analogy``.
-        estimated: the layout is estimated, and every row shall say so.
         library: the notes; those that ship with the suite if left out.
     """
 
-    def __init__(self, level: str, estimated: bool = False, library: Library | None = None) -> None:
+    def __init__(self, level: str, library: Library | None = None) -> None:
         self.level = Level(level)
-        self.estimated = estimated
         self.library = default() if library is None else library
 
     @property
     def speaks(self) -> bool:
         """Whether rows say anything: what only explanations need is not looked up otherwise."""
         return self.level is not Level.OFF
+
+    @property
+    def estimated(self) -> str:
+        """What is added to a row that shows a field which lies where only the layout of another kernel has it."""
+        return " Layout estimated: " + self.library["term/estimated-layout"].brief
 
     def __call__(self, note: Callable[P, tuple[str, Facts] | Told], *facts: P.args, **more: P.kwargs) -> str | None:
         """The explanation of a row; ``None`` where nothing is to be said.
@@ -64,6 +67,6 @@ class Explainer:
         told = note(*facts, **more)
         whole = told if isinstance(told, Told) else Told(*told)
         text = self.library.explain(whole.key, self.level, whole.facts)
-        if self.estimated and whole.marked and text:
-            text += " Layout estimated: " + self.library["term/estimated-layout"].brief
+        if whole.guessed and text:
+            text += self.estimated
         return whole.before + text + whole.after or None

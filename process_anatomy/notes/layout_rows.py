@@ -44,9 +44,9 @@ def check_row(check: Check, library: Library) -> Told:
     """All that is said of a check of the layout: why it must be so, and how it came out."""
     must = library[f"layout-check/{check.id}"].brief
     told = f"{check.told}. " if check.told else ""
-    return Told(*outcome_note(check), before=f"{must} {told}", marked=False)
+    return Told(*outcome_note(check), before=f"{must} {told}")
 
 
 def verdict_row(proof: Proof, layout: str, file: KernelFile | None = None) -> Told:
     """What is said of the verdict on the layout with this name, which the verdict itself calls estimated."""
-    return Told(*verdict_note(proof, layout, file), marked=False)
+    return Told(*verdict_note(proof, layout, file))

@@ -24,7 +24,7 @@ def field_note(row: FieldRow) -> Told:
         "meaning": row.meaning or f"of type {kind}",
         "type": kind,
     }
-    return Told(f"field-row/{_kind(row)}", facts, marked=row.member.doubtful)
+    return Told(f"field-row/{_kind(row)}", facts, guessed=row.guessed)
 
 
 def _kind(row: FieldRow) -> str:

@@ -138,4 +138,5 @@ VIEW = View(
     ),
     process="",
     address="",
+    through="",
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from process_anatomy.absent import Absent
 from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Column, Request, Row, View
+from process_anatomy.views.sources import TOKENS
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -113,4 +114,5 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    through=f"{TOKENS}; _AUTHZBASEP_SECURITY_ATTRIBUTES_INFORMATION.SecurityAttributeCount, SecurityAttributesList",
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from process_anatomy.absent import Absent
 from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Cells, Column, Request, Row, View
+from process_anatomy.views.sources import ACCOUNTS, SIDS, TOKENS
 
 if TYPE_CHECKING:
     from process_anatomy.walk.security.tokens import Token
@@ -119,4 +120,5 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    through=f"{TOKENS}, DefaultDacl; _ACL.AclRevision, AclSize, AceCount; {SIDS}; {ACCOUNTS}",
 )

@@ -202,6 +202,8 @@ class View:
         address: the column with the address of what a row is about, empty where no column has one.
         thing: what a row is about, in one word, where something happened to it at a time.
         known_by: the columns that tell which one of its process it is.
+        through: the fields that lead to its rows and that no column shows, named as in a column's source; ``None``
+            where its rows are concluded from so many that each rests on the layout as a whole.
     """
 
     name: str
@@ -218,6 +220,7 @@ class View:
     address: str = "Offset"
     thing: str = ""
     known_by: tuple[str, ...] = ()
+    through: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

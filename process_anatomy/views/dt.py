@@ -40,7 +40,7 @@ def rows(request: Request) -> Iterator[Row]:
     if not found and refusals:
         raise refusals[0]
     for view, where in found:
-        for row in fields(view, want, where, depth):
+        for row in fields(view, want, where, depth, tables.trust.proved):
             yield (
                 row.member.level,
                 {
@@ -53,7 +53,7 @@ def rows(request: Request) -> Iterator[Row]:
                     "Meaning": row.meaning or None,
                     "Symbol": row.symbol or None,
                     "Size": row.place.size if row.place else None,
-                    "Source": row.member.source or None,
+                    "Source": row.source or None,
                     "Problems": (row.problem,) if row.problem else (),
                     "Explanation": explain(field_note, row),
                 },
@@ -139,4 +139,5 @@ VIEW = View(
     ),
     process="",
     address="Address",
+    through="",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from process_anatomy.views.declaration import INTEGER, TEXT, TEXTS, Column, Request, Row, View
+from process_anatomy.views.sources import BLOCKS, LISTED
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -67,4 +68,5 @@ VIEW = View(
     ),
     rows=rows,
     address="",
+    through=f"{LISTED}; {BLOCKS}; _PEB.ProcessParameters; _RTL_USER_PROCESS_PARAMETERS.Environment, EnvironmentSize",
 )

@@ -51,4 +51,5 @@ VIEW = View(
     by_process=False,
     process="",
     address="",
+    through="",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Column, Request, Row, View
+from process_anatomy.views.sources import ACCOUNTS, SIDS, TOKENS
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -111,4 +112,5 @@ VIEW = View(
     ),
     rows=rows,
     address="Token",
+    through=f"{TOKENS}; {SIDS}; {ACCOUNTS}; _TOKEN.RestrictedSidCount, CapabilityCount, pClaimAttributes",
 )

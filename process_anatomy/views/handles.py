@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, Column, Option, Request, Row, View
+from process_anatomy.views.sources import ACCOUNTS, LISTED, SIDS
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -38,6 +39,11 @@ def rows(request: Request) -> Iterator[Row]:
             },
         )
 
+
+NAMES = (
+    "_FILE_OBJECT.DeviceObject, FileName; _CM_KEY_CONTROL_BLOCK; _EPROCESS.UniqueProcessId; _ETHREAD.Process, Cid; "
+    "_OBJECT_HEADER_NAME_INFO.Name, Directory"
+)
 
 VIEW = View(
     name="handles",
@@ -79,13 +85,13 @@ VIEW = View(
             TEXT,
             "the object's name as the stock plugin has it: a file with its device, a key, ids, else the object's own "
             "name",
-            "_FILE_OBJECT, _CM_KEY_CONTROL_BLOCK, _EPROCESS, _ETHREAD, _OBJECT_HEADER_NAME_INFO",
+            NAMES,
         ),
         Column(
             "Target",
             TEXT,
             "what the handle leads to, in full: the whole path, a process's program, a token's user, a section's file",
-            "_OBJECT_HEADER_NAME_INFO.Directory and the structures of each type",
+            f"{NAMES}; {SIDS}; {ACCOUNTS}",
         ),
         Column(
             "Rights",
@@ -137,5 +143,8 @@ VIEW = View(
     options=(
         Option("type", TEXTS, "Types of objects to show: Process,Thread or repeated", ()),
         Option("target", TEXT, "Only handles to what has this in its name: lsass.exe", columns=("Target", "Name")),
+    ),
+    through=(
+        f"{LISTED}, ObjectTable; _HANDLE_TABLE.TableCode; _OBJECT_TYPE.Index, Name; _OBJECT_HEADER.TypeIndex, InfoMask"
     ),
 )

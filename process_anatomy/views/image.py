@@ -178,7 +178,7 @@ class Image:
         for option in asked.options:
             if option.choices and option.name in options and options[option.name] not in option.choices:
                 raise RequestError(f"{option.name} is one of {', '.join(option.choices)}")
-        explainer = Explainer(explain, self.kernel.build.estimated)
+        explainer = Explainer(explain)
 
         def request(report: Callable[[Iterable[str]], None]) -> Request:
             return Request(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, Column, Option, Request, Row, View
+from process_anatomy.views.sources import BLOCKS, LISTED, MAPPED_FILE, TREE
 
 if TYPE_CHECKING:
     from process_anatomy.absent import Absent
@@ -127,7 +128,7 @@ VIEW = View(
             "Path",
             TEXT,
             "the file that is mapped at the image's base, within its device; empty without one",
-            "_MMVAD, _FILE_OBJECT.FileName",
+            MAPPED_FILE,
         ),
         Column(
             "Role",
@@ -168,7 +169,7 @@ VIEW = View(
             INTEGER,
             "bytes of the file behind its last section; they are never mapped, so the image cannot show them, only "
             "count them",
-            "_SECTION_IMAGE_INFORMATION.ImageFileSize, section headers",
+            "_SECTION_IMAGE_INFORMATION.ImageFileSize; section headers",
             unit="bytes",
         ),
         Column(
@@ -281,4 +282,5 @@ VIEW = View(
         Option("dump", BOOLEAN, "Write each image to a file as it lies in memory", False),
     ),
     address="Base",
+    through=f"{LISTED}; {BLOCKS}; {TREE}",
 )

@@ -17,6 +17,7 @@ from process_anatomy.views.declaration import (
     Row,
     View,
 )
+from process_anatomy.views.sources import BLOCKS, LISTED, MAPPED_FILE, TREE
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -119,7 +120,7 @@ VIEW = View(
             "MappedPath",
             TEXT,
             "the file that the kernel mapped there, within its device; empty where no image is mapped",
-            "_MMVAD, _FILE_OBJECT.FileName",
+            MAPPED_FILE,
         ),
         Column(
             "EntryPoint",
@@ -157,7 +158,7 @@ VIEW = View(
             "State",
             TEXT,
             "listed, not-listed, no-image, no-loader or unreadable: the lists and the mapping beside each other",
-            "_LDR_DATA_TABLE_ENTRY; _MMVAD",
+            "_LDR_DATA_TABLE_ENTRY; _MMVAD_FLAGS.VadType",
         ),
         Column(
             "Header",
@@ -207,4 +208,8 @@ VIEW = View(
     rows=rows,
     thing="module",
     known_by=("Path", "Base"),
+    through=(
+        f"{LISTED}; {BLOCKS}; _PEB.Ldr; {TREE}; "
+        "_LDR_DATA_TABLE_ENTRY.InLoadOrderLinks, InMemoryOrderLinks, InInitializationOrderLinks"
+    ),
 )

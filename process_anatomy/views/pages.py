@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Cells, Column, Request, Row, View
+from process_anatomy.views.sources import LISTED, MAPPED_FILE, REGION, TREE
 
 if TYPE_CHECKING:
     from process_anatomy.walk.address_space.code import Code
@@ -94,17 +95,22 @@ VIEW = View(
             "Protection",
             TEXT,
             "the protection that the VAD was made with, which the page tables are compared with",
-            "_MMVAD_FLAGS.Protection, compared",
+            "_MMVAD_FLAGS.Protection; compared",
         ),
         Column(
             "Region",
             TEXTS,
             "what the range is used for, with all that point into it",
-            "_PEB, _NT_TIB, _KTHREAD.Teb; _MMVAD_FLAGS.VadType",
+            REGION,
             separator=", ",
             empty="",
         ),
-        Column("File", TEXT, "the file that is mapped at these pages", "_FILE_OBJECT.FileName, by the VAD"),
+        Column(
+            "File",
+            TEXT,
+            "the file that is mapped at these pages",
+            MAPPED_FILE,
+        ),
         Column(
             "Valid", INTEGER, "small pages that the processor finds by itself", "_MMPTE_HARDWARE.Valid", unit="pages"
         ),
@@ -228,4 +234,5 @@ VIEW = View(
     rows=rows,
     version=(1, 1, 0),
     address="Start",
+    through=f"{LISTED}; {TREE}; _MMVAD_SHORT.PrivateMemory",
 )

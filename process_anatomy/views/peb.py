@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, Column, Request, Row, View
+from process_anatomy.views.sources import BLOCKS, LISTED
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -221,4 +222,5 @@ VIEW = View(
     ),
     rows=rows,
     address="PEB",
+    through=f"{LISTED}; {BLOCKS}",
 )

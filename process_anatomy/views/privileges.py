@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Column, Option, Request, Row, View
+from process_anatomy.views.sources import TOKENS
 
 STATES = ("present", "enabled", "default")
 
@@ -104,4 +105,5 @@ VIEW = View(
         Option("state", TEXT, "Only privileges in this state", None, STATES, columns=("Attributes",)),
     ),
     address="Token",
+    through=TOKENS,
 )

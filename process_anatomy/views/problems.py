@@ -9,6 +9,7 @@ from typing import Any
 from process_anatomy.absent import FEW, MANY, Absent, Kind, reasons, without_place
 from process_anatomy.filetime import moment
 from process_anatomy.views.declaration import TIME, Option, Request, Row, View
+from process_anatomy.views.estimates import marked
 
 PROBLEMS = "Problems"
 NOT_A_TIME = Absent(Kind.IMPLAUSIBLE, "it is not a time that Windows could have written")
@@ -23,7 +24,10 @@ def answer(view: View, request: Request) -> Iterator[Row]:
         text = request.options.get(option.name)
         if option.columns and text:
             rows = _kept(option, str(text), rows, request.report)
-    return told(view, rows)
+    rows = told(view, rows)
+    if request.tables is None or not request.explain.speaks or not request.tables.kernel.build.estimated:
+        return rows
+    return marked(view, request.tables, request.explain, rows)
 
 
 def _kept(option: Option, text: str, rows: Iterable[Row], report: Callable[[Iterable[str]], None]) -> Iterator[Row]:

@@ -17,6 +17,7 @@ from process_anatomy.views.declaration import (
     Row,
     View,
 )
+from process_anatomy.views.sources import LISTED
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -169,4 +170,5 @@ VIEW = View(
     address="Offset(V)",
     thing="process",
     known_by=("ImagePath",),
+    through=LISTED,
 )

@@ -9,7 +9,6 @@ from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Col
 
 if TYPE_CHECKING:
     from process_anatomy.walk.across.tables import Tables
-    from structs.layout import Build
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -27,7 +26,7 @@ def rows(request: Request) -> Iterator[Row]:
             "Passed": proof.passed,
             "Failed": proof.failed,
             "Unreadable": proof.unreadable,
-            "Source": rests_on(build),
+            "Source": rests_on(tables),
             "Explanation": explain(verdict_row, proof, build.name, tables.kernel.file),
         },
     )
@@ -46,23 +45,23 @@ def rows(request: Request) -> Iterator[Row]:
                 "Failed": check.failed,
                 "Unreadable": check.unreadable,
                 "FirstFailure": check.first,
-                "Source": build.source(check.structure, check.field) if place else None,
+                "Source": tables.source(check.structure, check.field) if place else None,
                 "Problems": (check.problem,) if check.problem else (),
                 "Explanation": explain(check_row, check, explain.library),
             },
         )
 
 
-def rests_on(build: Build) -> str:
+def rests_on(tables: Tables) -> str:
     """How many fields of a layout rest on what, the surest first, in words; without those that are proved first."""
     from collections import Counter
 
     from structs.mending import SOURCES
-    from structs.places import FACTS, SYMBOLS
+    from structs.places import FACTS, PROVED, SYMBOLS
 
-    surest_first = (FACTS, SYMBOLS, *SOURCES)
+    build, surest_first = tables.kernel.build, (FACTS, SYMBOLS, PROVED, *SOURCES)
     counts = Counter(
-        build.source(structure, field)
+        tables.source(structure, field)
         for structure, fields in build.places.items()
         if structure not in build.natural
         for field in fields
@@ -153,4 +152,5 @@ VIEW = View(
     doubt=doubt,
     process="",
     address="",
+    through="",
 )

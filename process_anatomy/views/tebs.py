@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Column, Request, Row, View
+from process_anatomy.views.sources import LISTED, THREADS
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -94,4 +95,5 @@ VIEW = View(
     ),
     rows=rows,
     address="TEB",
+    through=f"{LISTED}, DirectoryTableBase; {THREADS}; _KTHREAD.Teb",
 )

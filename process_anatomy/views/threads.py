@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, TIME, Column, Moment, Request, Row, View
+from process_anatomy.views.sources import LISTED, PLACE, THREADS, TREE
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -59,6 +60,9 @@ def rows(request: Request) -> Iterator[Row]:
         )
 
 
+START = "_ETHREAD.StartAddress, Win32StartAddress, ForwardLinkShadow"
+FLAGS = "_ETHREAD.CrossThreadFlags; _ETHREAD.Terminated, ActiveImpersonationInfo and the bits beside them"
+
 VIEW = View(
     name="threads",
     title="Lists threads, explained: state, wait, flags, token, and the module, driver or memory that each starts in.",
@@ -77,7 +81,7 @@ VIEW = View(
             "StartPath",
             TEXT,
             "the file or driver that the StartAddress lies in; empty where there is none",
-            "VAD tree; PsLoadedModuleList",
+            f"{PLACE}; PsLoadedModuleList",
         ),
         Column(
             "Win32StartAddress",
@@ -89,7 +93,7 @@ VIEW = View(
             "Win32StartPath",
             TEXT,
             "the file or driver that the Win32StartAddress lies in; empty where there is none",
-            "VAD tree; PsLoadedModuleList",
+            f"{PLACE}; PsLoadedModuleList",
         ),
         Column("CreateTime", TIME, "when the thread was created (UTC)", "_ETHREAD.CreateTime", moment=Moment.CREATED),
         Column(
@@ -141,12 +145,12 @@ VIEW = View(
         ),
         Column("InitialStack", ADDRESS, "the upper end of the thread's kernel stack", "_KTHREAD.InitialStack"),
         Column("StackLimit", ADDRESS, "the lower end of the thread's kernel stack", "_KTHREAD.StackLimit"),
-        Column("CrossThreadFlags", INTEGER, "the flags as one number", "_ETHREAD.CrossThreadFlags", hexadecimal=True),
+        Column("CrossThreadFlags", INTEGER, "the flags as one number", FLAGS, hexadecimal=True),
         Column(
             "Flags",
             TEXTS,
             "the names of the flags that are set, those of several bits with their number",
-            "_ETHREAD.CrossThreadFlags",
+            FLAGS,
             separator=" ",
             empty="",
         ),
@@ -172,31 +176,31 @@ VIEW = View(
             "StartIn",
             TEXT,
             "what the StartAddress lies in: image, driver, private memory, nothing ...",
-            "process_anatomy.walk.across.starts",
+            f"process_anatomy.walk.across.starts; {START}; {PLACE}",
         ),
         Column(
             "StartProtection",
             TEXT,
             "the protection of the range that the StartAddress lies in",
-            "_MMVAD_SHORT.u.VadFlags.Protection",
+            f"_MMVAD_FLAGS.Protection; {TREE}",
         ),
         Column(
             "Win32StartIn",
             TEXT,
             "what the Win32StartAddress lies in: image, driver, private memory, nothing ...",
-            "process_anatomy.walk.across.starts",
+            f"process_anatomy.walk.across.starts; {START}; {PLACE}",
         ),
         Column(
             "Win32StartProtection",
             TEXT,
             "the protection of the range that the Win32StartAddress lies in",
-            "_MMVAD_SHORT.u.VadFlags.Protection",
+            f"_MMVAD_FLAGS.Protection; {TREE}",
         ),
         Column(
             "Alarm",
             TEXT,
             "in capital letters what is worth a second look about where the thread starts; empty for most",
-            "process_anatomy.walk.across.starts",
+            f"process_anatomy.walk.across.starts; {START}; {PLACE}",
         ),
         Column(
             "Problems",
@@ -214,4 +218,5 @@ VIEW = View(
     rows=rows,
     thing="thread",
     known_by=("TID", "Name", "Win32StartPath"),
+    through=f"{LISTED}; {THREADS}; _ETHREAD.UniqueThread",
 )

@@ -19,6 +19,7 @@ from process_anatomy.views.declaration import (
     Row,
     View,
 )
+from process_anatomy.views.sources import ACCOUNTS, SIDS, TOKENS
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -129,7 +130,7 @@ VIEW = View(
             "UserName",
             TEXT,
             "the name of the user's SID where it is well known or can be found in the image",
-            "_TOKEN.UserAndGroups; Microsoft Learn, Well-known SIDs",
+            f"_TOKEN.UserAndGroups; {ACCOUNTS}; Microsoft Learn, Well-known SIDs",
         ),
         Column(
             "Account",
@@ -147,7 +148,7 @@ VIEW = View(
             "Elevation",
             TEXT,
             "whether the token is one half of an administrator's split logon, and which",
-            "_SEP_LOGON_SESSION_REFERENCES.BuddyLogonId, _TOKEN.TokenFlags",
+            "_TOKEN.LogonSession; _SEP_LOGON_SESSION_REFERENCES.BuddyLogonId, _TOKEN.TokenFlags",
         ),
         Column(
             "SessionId",
@@ -211,7 +212,7 @@ VIEW = View(
             "LowboxNumber",
             INTEGER,
             "the number of the AppContainer within its session",
-            "_SEP_LOWBOX_NUMBER_ENTRY.LowboxNumber",
+            "_TOKEN.LowboxNumberEntry; _SEP_LOWBOX_NUMBER_ENTRY.LowboxNumber",
         ),
         Column(
             "Capabilities",
@@ -253,7 +254,7 @@ VIEW = View(
             "DefaultDacl",
             TEXT,
             "the access list that new objects get if nothing else gives them one, in Windows' notation (SDDL)",
-            "_TOKEN.DefaultDacl",
+            "_TOKEN.DefaultDacl; _ACL.AclRevision, AclSize, AceCount",
         ),
         Column(
             "MandatoryPolicy",
@@ -306,14 +307,14 @@ VIEW = View(
             "LinkedLogonSession",
             INTEGER,
             "the logon session of the other half of an administrator's split logon",
-            "_SEP_LOGON_SESSION_REFERENCES.BuddyLogonId",
+            "_TOKEN.LogonSession; _SEP_LOGON_SESSION_REFERENCES.BuddyLogonId",
             hexadecimal=True,
         ),
         Column(
             "LogonReferences",
             INTEGER,
             "how many tokens and others keep the logon session alive",
-            "_SEP_LOGON_SESSION_REFERENCES.ReferenceCount",
+            "_TOKEN.LogonSession; _SEP_LOGON_SESSION_REFERENCES.ReferenceCount",
         ),
         Column(
             "ExpirationTime",
@@ -343,4 +344,5 @@ VIEW = View(
     ),
     thing="token",
     known_by=("TID", "User", "Account"),
+    through=f"{TOKENS}; {SIDS}",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Column, Option, Request, Row, View, or_none
+from process_anatomy.views.sources import LISTED, MAPPED_FILE, REGION, SECTION, TREE
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -117,7 +118,7 @@ VIEW = View(
             "File",
             TEXT,
             "the file that backs the range; empty for private memory and for shared memory without a file",
-            "_CONTROL_AREA.FilePointer, _FILE_OBJECT.FileName",
+            MAPPED_FILE,
         ),
         Column(
             "VadType",
@@ -138,7 +139,7 @@ VIEW = View(
             TEXTS,
             "what the range is used for, as the PEB, the TEBs and the node itself tell: stack, heap, TEB, image and "
             "so on",
-            "_PEB, _NT_TIB, _KTHREAD.Teb, _MMVAD_FLAGS",
+            REGION,
             separator=", ",
             empty="",
         ),
@@ -147,6 +148,7 @@ VIEW = View(
             TEXT,
             "names of the bits that are set in the node, such as NoChange, MemCommit, ImageMappingExtended or, before "
             "there was a VadType, ImageMap",
+            "_MMVAD_FLAGS.Graphics, Enclave, ShadowStack, NoChange, DeleteInProgress, PrivateFixup, MemCommit; "
             "_MMVAD_FLAGS, _MMVAD_FLAGS2, _MM_PRIVATE_VAD_FLAGS",
         ),
         Column(
@@ -154,44 +156,44 @@ VIEW = View(
             INTEGER,
             "which branch of the node is higher: 1 the right one, -1 the left one, 0 neither; empty on Windows XP, "
             "whose trees keep no balance",
-            "_MMADDRESS_NODE.u1.Balance, _RTL_BALANCED_NODE.Balance",
+            "_MMVAD_SHORT.VadNode.ParentValue: _MMADDRESS_NODE Balance, _RTL_BALANCED_NODE Balance",
             signed=True,
         ),
         Column(
             "ControlArea",
             ADDRESS,
             "the address of the control area of the section behind the range; empty for private memory",
-            "_SUBSECTION.ControlArea",
+            SECTION,
         ),
         Column(
             "Subsections",
             INTEGER,
             "how many parts the section has, from the one that is mapped on; all of them before Windows Vista",
-            "_SUBSECTION.NextSubsection",
+            "_MMVAD.Subsection; _SUBSECTION.NextSubsection",
         ),
         Column(
             "SectionFlags",
             TEXT,
             "names of the bits that are set in the control area, such as Image, File or Commit",
-            "_MMSECTION_FLAGS",
+            f"{SECTION}; _CONTROL_AREA.Flags; _MMSECTION_FLAGS",
         ),
         Column(
             "MappedViews",
             INTEGER,
             "how many views of the section are mapped, in all processes together",
-            "_CONTROL_AREA.NumberOfMappedViews",
+            f"{SECTION}; _CONTROL_AREA.NumberOfMappedViews",
         ),
         Column(
             "SectionReferences",
             INTEGER,
             "how many section objects refer to the control area",
-            "_CONTROL_AREA.NumberOfSectionReferences",
+            f"{SECTION}; _CONTROL_AREA.NumberOfSectionReferences",
         ),
         Column(
             "FileObject",
             ADDRESS,
             "the address of the file object of the section; empty where the page file backs it",
-            "_CONTROL_AREA.FilePointer",
+            f"{SECTION}; _CONTROL_AREA.FilePointer",
         ),
         Column(
             "Extension",
@@ -222,4 +224,5 @@ VIEW = View(
     ),
     rows=rows,
     options=(Option("mapped", TEXT, "Only ranges that map a file with this in its path", columns=("File",)),),
+    through=f"{LISTED}; {TREE}",
 )

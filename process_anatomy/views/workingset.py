@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Column, Request, Row, View
+from process_anatomy.views.sources import LISTED
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -128,28 +129,28 @@ VIEW = View(
             "NonPagedPoolQuota",
             INTEGER,
             "bytes of kernel pool that is never paged, charged against the quota of its user",
-            "_EPROCESS.ProcessQuotaUsage, PsNonPagedPool",
+            "_EPROCESS.ProcessQuotaUsage; PsNonPagedPool",
             unit="bytes",
         ),
         Column(
             "PagedPoolQuota",
             INTEGER,
             "bytes of paged kernel pool, charged against the quota of its user",
-            "_EPROCESS.ProcessQuotaUsage, PsPagedPool",
+            "_EPROCESS.ProcessQuotaUsage; PsPagedPool",
             unit="bytes",
         ),
         Column(
             "PeakNonPagedPoolQuota",
             INTEGER,
             "the most bytes of pool that is never paged that it was ever charged for",
-            "_EPROCESS.ProcessQuotaPeak, PsNonPagedPool",
+            "_EPROCESS.ProcessQuotaPeak; PsNonPagedPool",
             unit="bytes",
         ),
         Column(
             "PeakPagedPoolQuota",
             INTEGER,
             "the most bytes of paged pool that it was ever charged for",
-            "_EPROCESS.ProcessQuotaPeak, PsPagedPool",
+            "_EPROCESS.ProcessQuotaPeak; PsPagedPool",
             unit="bytes",
         ),
         Column(
@@ -226,4 +227,5 @@ VIEW = View(
     ),
     rows=rows,
     address="WorkingSetList",
+    through=f"{LISTED}, DirectoryTableBase",
 )

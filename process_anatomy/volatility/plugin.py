@@ -146,7 +146,7 @@ class Anatomy(metaclass=OverView):
         self._progress(20, "Walking")
         request = Request(
             tables,
-            Explainer(level, kernel.build.estimated),
+            Explainer(level),
             options,
             self._report,
             self._progress,

@@ -10,6 +10,7 @@ from process_anatomy.forge import Image
 from process_anatomy.kernel.identify import Kernel
 from structs import builds
 from structs.layout import Build
+from structs.places import PROVED
 from tests.walk.damaged import kernel_of
 
 STRUCTURES = ("_EPROCESS", "_ETHREAD", "_TOKEN")
@@ -30,8 +31,14 @@ def hidden(image: Image, number: int) -> Kernel:
         return kernel_of(image)
 
 
-def compared(build: Build, truth: Build) -> tuple[int, Counter[str]]:
-    """How many fields of a layout lie where the truth has them; and those that do not, by what they rest on."""
+def compared(build: Build, truth: Build, proved: frozenset[tuple[str, str]] = frozenset()) -> tuple[int, Counter[str]]:
+    """How many fields of a layout lie where the truth has them; and those that do not, by what they rest on.
+
+    Args:
+        build: the layout.
+        truth: the kernel's own.
+        proved: structure and name of each field that the image's memory is taken to prove.
+    """
     right, wrong = 0, Counter[str]()
     for structure in STRUCTURES:
         for field, place in build.places.get(structure, {}).items():
@@ -41,5 +48,5 @@ def compared(build: Build, truth: Build) -> tuple[int, Counter[str]]:
             if (place.offset, place.bit) == (expected.offset, expected.bit):
                 right += 1
             else:
-                wrong[build.source(structure, field)] += 1
+                wrong[PROVED if (structure, field) in proved else build.source(structure, field)] += 1
     return right, wrong

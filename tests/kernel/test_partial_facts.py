@@ -16,6 +16,7 @@ from process_anatomy.walk.across.selfcheck import trust
 from process_anatomy.walk.processes.listed import processes
 from structs import builds, kernel_files
 from structs.mending import BETWEEN, CODE, NEIGHBOUR, PARTIAL
+from structs.places import PROVED
 from tests.walk.damaged import Editor, kernel_of, listed_truth
 
 
@@ -50,10 +51,11 @@ def test_a_kernel_whose_pdb_has_partial_facts_is_read_by_them(name: str) -> None
     assert source("_EPROCESS", "Session") in (BETWEEN, NEIGHBOUR)
     assert source("_MMVAD_SHORT", "StartingVpn") == NEIGHBOUR
     first, *checks = Whole(kernel).view("selfcheck")
-    assert re.fullmatch(rf"{CODE} \d+, {PARTIAL} \d+, {BETWEEN} \d+, {NEIGHBOUR} \d+", first["Source"])
+    assert re.fullmatch(rf"({PROVED} \d+, )?{CODE} \d+, {PARTIAL} \d+, {BETWEEN} \d+, {NEIGHBOUR} \d+", first["Source"])
     told = {(row["Structure"], row["Field"]): row["Source"] for row in checks if row["Place"] is not None}
     assert told["_EPROCESS", "VadRoot"] == PARTIAL
-    assert told == {(structure, field): source(structure, field) for structure, field in told}
+    proved = Whole(kernel).tables().source
+    assert told == {(structure, field): proved(structure, field) for structure, field in told}
 
 
 @pytest.mark.proves("forged")

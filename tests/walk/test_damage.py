@@ -197,7 +197,7 @@ def everything(kernel: Kernel) -> tuple[ProcessTable, VadTable, list[Token]]:
     trees = vads(kernel, table.rows)
     found = Tables(kernel).security
     contexts = list(found.tokens)
-    explain = Explainer("full", kernel.build.estimated)
+    explain = Explainer("full")
     kin = Kin(table.rows)
     for process in table.rows:
         assert explain(process_note, process, kin, None, kernel.crash)

@@ -20,6 +20,7 @@ from structs.families import LAYOUTS
 from structs.field_types import LITTLE_ENDIAN, LITTLE_ENDIAN_SIGNED, FieldType, ListEntry, UnicodeString
 from structs.layout import Build, MissingField, Place
 from structs.members import Asked, Member, UnknownName, asked, members, types_of
+from structs.places import PROVED
 
 CONTAINERS = ("_EPROCESS", "_ETHREAD", "_TOKEN", "_PEB")
 """Structures whose parts are structures of a process as well, for instance _EPROCESS.Pcb its _KPROCESS."""
@@ -46,6 +47,7 @@ class FieldRow:
             show: without an address, and of a structure within this one.
         text: the value for a reader: numbers in both notations, times as times, strings as strings.
         meaning: one line; empty where the field is not declared.
+        proved: the image's memory proves that the field lies there.
     """
 
     structure: str
@@ -57,6 +59,17 @@ class FieldRow:
     value: Any
     text: str
     meaning: str
+    proved: bool = False
+
+    @property
+    def source(self) -> str:
+        """What its place rests on; empty without a place."""
+        return PROVED if self.proved and self.member.doubtful else self.member.source
+
+    @property
+    def guessed(self) -> bool:
+        """Whether that is nothing better than the layout of another kernel."""
+        return self.member.doubtful and not self.proved
 
     @property
     def field(self) -> str:
@@ -194,7 +207,9 @@ OWN: dict[str, tuple[tuple[str, str, str], ...]] = {
 """Structure to the way from a process to its own: owner, field, and the link's field where it is a list."""
 
 
-def fields(view: View, want: Asked, address: int | None, depth: int = 0) -> Iterator[FieldRow]:
+def fields(
+    view: View, want: Asked, address: int | None, depth: int = 0, proved: frozenset[tuple[str, str]] = frozenset()
+) -> Iterator[FieldRow]:
     """The fields of a structure, in the order that they have in memory.
 
     Args:
@@ -202,6 +217,7 @@ def fields(view: View, want: Asked, address: int | None, depth: int = 0) -> Iter
         want: the structure, or the member whose fields are wanted.
         address: of the structure, ``None`` for the layout alone.
         depth: levels of nested structures that are opened.
+        proved: structure and name of each field that the image's memory proves to lie where the layout has it.
 
     Raises:
         RequestError: the build has no such structure.
@@ -229,7 +245,8 @@ def fields(view: View, want: Asked, address: int | None, depth: int = 0) -> Iter
         text = "" if value is None else value_text(view, shown, value)
         what = layout.meaning if layout is not None else ""
         start = view.space.system_start
-        yield FieldRow(want.structure, what, address, start, member, kind, value, text, meaning)
+        sure = member.declared and (want.structure, member.field) in proved
+        yield FieldRow(want.structure, what, address, start, member, kind, value, text, meaning, sure)
 
 
 def _shown(kind: str) -> str:

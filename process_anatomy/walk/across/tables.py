@@ -47,6 +47,8 @@ from process_anatomy.walk.security.tokens import Token, tokens
 from process_anatomy.walk.threads.facts import thread_facts
 from process_anatomy.walk.threads.listed import ThreadTable, threads
 from process_anatomy.walk.threads.tebs import Teb, tebs
+from structs.members import DOUBTFUL
+from structs.places import PROVED
 
 UNLISTED = "it is not on the list of active processes; other views see it"
 """Problem of a hidden process, in the rows that tell problems of processes."""
@@ -349,6 +351,15 @@ class Tables:
     def trust(self) -> Proof:
         """How far the layout fits the image, by all checks at a few objects; what every view goes by."""
         return trust(self.kernel)
+
+    def source(self, structure: str, field: str) -> str:
+        """What the place of a field rests on, in words; of one that only a neighbour has, whether memory proves it."""
+        said = self.kernel.build.source(structure, field)
+        return PROVED if said in DOUBTFUL and (structure, field) in self.trust.proved else said
+
+    def guessed(self, structure: str, field: str) -> bool:
+        """Whether the layout has a field, at a place that rests on nothing better than the layout of another kernel."""
+        return self.kernel.build.place(structure, field) is not None and self.source(structure, field) in DOUBTFUL
 
     @cached_property
     def proof(self) -> Proof:
