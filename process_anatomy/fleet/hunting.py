@@ -98,11 +98,8 @@ def chosen(names: Iterable[str] = ()) -> tuple[Hunt, ...]:
 def hunt(question: Question, hunts: Iterable[Hunt]) -> Iterator[Found]:
     """What each of these queries finds in the exports that can be asked.
 
-    An export without one of a query's views is not asked by it; a query that compares more images than there are
-    is not asked at all.
-
-    Raises:
-        RequestError: the rows are not such as the query can be asked of; one line says why.
+    An export without one of a query's views is not asked by it; a query that compares more images than there are, or
+    that does not go with the rows, such as those of an export of long ago, is not asked at all.
     """
     for each in hunts:
         names = question.names
@@ -118,7 +115,8 @@ def hunt(question: Question, hunts: Iterable[Hunt]) -> Iterator[Found]:
             columns, rows = question.answer(each.sql)
             kept = tuple(row for row in rows if row[0] not in lacking)
         except RequestError as error:
-            raise RequestError(f"{each.name}: {error}") from None
+            yield Found(each, LEADING, (), (*limits, f"not asked: {error}"), asked=False)
+            continue
         yield Found(each, tuple(columns), kept, tuple(limits))
 
 

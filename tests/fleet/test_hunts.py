@@ -147,6 +147,23 @@ def test_images_that_lack_a_view_or_are_too_few_are_told(hosts: Path, tmp_path: 
     )
 
 
+def test_a_query_that_does_not_go_with_the_rows_costs_itself_alone(
+    hosts: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """Those of an export that knew fewer columns, for instance."""
+    export = tmp_path / "export"
+    shutil.copytree(hosts / "images" / "odd", export)
+    whole = export / "crossview.parquet"
+    rows = f"select * exclude (Verdict) from read_parquet('{hosts / 'images' / 'odd' / whole.name}')"  # noqa: S608
+    duckdb.sql(rows).write_parquet(str(whole))
+    two = ["--only", "hidden-processes", "--only", "lsass-across-users", "--format", "jsonl"]
+    assert main(["hunt", str(export), *two]) == PARTLY
+    printed = capsys.readouterr()
+    assert [json.loads(line)["pid"] for line in printed.out.splitlines()] == [4400]
+    assert printed.err.startswith("anatomy: hidden-processes: not asked: Binder Error: ")
+    assert printed.err.count("\n") == 1
+
+
 def test_an_image_whose_layout_does_not_fit_is_left_out(hosts: Path, tmp_path: Path, capsys: Capture) -> None:
     case = tmp_path / "case"
     shutil.copytree(hosts, case)
