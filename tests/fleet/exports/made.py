@@ -72,7 +72,7 @@ def written(source: Source, form: str, name: str) -> bytes:
 
 def lines(content: bytes) -> Iterator[dict[str, Any]]:
     """The objects of JSON lines, which are UTF-8 and hold no half of a surrogate pair."""
-    for line in content.decode("utf-8").splitlines():
-        found = json.loads(line)
+    for line in content.splitlines():  # of bytes: text has more ends of lines than JSON lines have
+        found = json.loads(line.decode("utf-8"))
         json.dumps(found, ensure_ascii=False).encode("utf-8")
         yield found
