@@ -6,6 +6,7 @@ import numpy as np
 
 from process_anatomy.memory import paging
 from process_anatomy.memory.entry_format import entry_format
+from process_anatomy.memory.packed import PackedMemory
 from process_anatomy.memory.page_files import PageFiles
 from process_anatomy.memory.physical import END_OF_ADDRESSES, PAGE, PhysicalMemory, gather
 from process_anatomy.memory.software_entries import SoftwareEntries
@@ -205,5 +206,7 @@ class AddressSpace:
             if state in paging.WHY:
                 return paging.WHY[state]
             if self.memory.read(physical, min(page + PAGE, address + size) - start) is None:
-                return paging.WHY[paging.PageState.NOT_IN_IMAGE]
+                below = self.memory.memory if isinstance(self.memory, PageFiles) else self.memory
+                told = below.why(physical) if isinstance(below, PackedMemory) else ""
+                return told or paging.WHY[paging.PageState.NOT_IN_IMAGE]
         return ""

@@ -22,6 +22,7 @@ KEPT = 1 << 25
 """Bytes of unpacked blocks that are kept."""
 REASONS = 1 << 12
 """Blocks that could not be unpacked, of which it is remembered why."""
+NOT_HELD = "the file does not hold the page"
 Unpack = Callable[[bytes, int, int], "bytes | str"]
 """Bytes of a block, how it is packed, and bytes that it gives, to these bytes, or to the reason why there are none."""
 
@@ -112,7 +113,7 @@ class Packed:
         """A page of physical memory, or why it cannot be read."""
         at = int(np.searchsorted(self.pages, np.uint64(number)))
         if at == len(self.pages) or int(self.pages[at]) != number:
-            return "the file does not hold the page"
+            return NOT_HELD
         place = int(self._places[at])
         block = int(self._blocks_of(self._places[at : at + 1])[0])
         data = self._block(block)
@@ -170,12 +171,20 @@ class PackedMemory(CachedMemory):
         self.lost = lost + sum(max(0, run.offset + run.length - max(run.offset, packed.end)) for run in runs)
 
     def _unpacked(self, address: int, size: int) -> bytes | None:
-        at = bisect_right(self._starts, address) - 1
-        run = self._runs[at]
-        if at < 0 or address + size > run.start + run.length:
-            return None
-        found = self.packed.page((address - run.start + run.offset) // PAGE)
+        found = self._page(address)
         return None if isinstance(found, str) else found[:size]
+
+    def _page(self, address: int) -> bytes | str:
+        at = bisect_right(self._starts, address) - 1
+        if at < 0 or address >= self._runs[at].start + self._runs[at].length:
+            return ""
+        run = self._runs[at]
+        return self.packed.page((address - run.start + run.offset) // PAGE)
+
+    def why(self, address: int) -> str:
+        """Why the page at an address is not there although the file should have it; empty where it should not."""
+        found = self._page(address)
+        return found if isinstance(found, str) and found != NOT_HELD else ""
 
     def stretches(self) -> list[tuple[int, int]]:
         """First and last address (exclusive) of each stretch of memory that the file may hold, in order."""

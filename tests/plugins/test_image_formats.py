@@ -21,6 +21,9 @@ from process_anatomy.errors import ImageError, NotWindows, NotYet
 from process_anatomy.forge import LAB, forge, write_lime
 from process_anatomy.forge.machine.hibernation import write_hibernation
 from process_anatomy.forge.memory.compressors import lznt1
+from process_anatomy.memory.hibernation import read_hibernation
+from process_anatomy.memory.packed import PackedMemory
+from process_anatomy.memory.paging import translate_one
 from process_anatomy.volatility import declining, formats, open_path
 from process_anatomy.volatility.layers import on_top
 from process_anatomy.volatility.packed import HibernationLayer
@@ -234,6 +237,22 @@ def test_a_cut_hibernation_file_shows_what_is_in_it_and_says_what_is_not(hiberna
     assert "pages that the kernel restores" in kernel.doubts[0]
     assert pids(path) <= pids(hibernated)
     assert any("image does not hold" in (row["Problems"] or "") for row in rows_of(kernel, "vads"))
+
+
+def test_a_damaged_block_is_the_reason_of_the_cells_that_need_it(hibernated: Path, tmp_path: Path) -> None:
+    """Not only that the image lacks the page: here that of a PEB in a block without any of its page tables."""
+    content = bytearray(hibernated.read_bytes())
+    packed = read_hibernation(lambda at, size: bytes(content[at : at + size]), len(content)).packed
+    memory, blocks = PackedMemory(packed), packed.blocks
+    peb, dtb = next((row["PEB"], row["DTB"]) for row in rows_of(open_path(hibernated), "peb", pid=[3920]))
+    page = translate_one(memory, peb, dtb)[0] // 0x1000
+    block = next(block for _, _, block in packed.pieces(page, page + 1))
+    start, size = int(blocks.offset[block]), int(blocks.size[block])
+    content[start : start + size] = b"\xff" * size
+    path = tmp_path / "damaged.sys"
+    path.write_bytes(content)
+    problems = rows_of(open_path(path), "peb", pid=[3920])[0]["Problems"]
+    assert f"its block at {start:#x} of the file cannot be unpacked: its {size} bytes" in problems
 
 
 def test_volatility_reads_a_hibernation_file_through_our_layer(hibernated: Path) -> None:
