@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from process_anatomy.kernel.kernel import Kernel
+from process_anatomy.kernel.paging_files import paging_files
 from process_anatomy.kernel.variables import variables
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
@@ -155,7 +156,8 @@ def _prove(kernel: Kernel, manager: CompressionStore) -> str:
     else:
         return why or "the store manager has no page"
     if not manager.numbered:
-        manager.file = _number(kernel, manager)
+        listed = [number for number, one in paging_files(kernel).items() if one.store]
+        manager.file = listed[0] if len(listed) == 1 else _number(kernel, manager)
         if manager.file is None:
             return "which page file's number stands for the compression store could not be told"
     return why

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from process_anatomy.forge import LAB, Image, forge
 from process_anatomy.forge.memory.compressors import lz4 as lz4_of
 from process_anatomy.forge.memory.compressors import xpress as xpress_of
+from process_anatomy.kernel import compression
 from process_anatomy.kernel.compression import NONE, compression_store
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
@@ -93,6 +94,26 @@ def test_keys_and_the_place_of_the_manager_are_those_of_the_truth(build: str) ->
     assert set(keys[manager.holds(keys)].tolist()) == held
     assert manager.numbered == (manager.build.number < 26100)
     assert manager.numbered or manager.file == 2
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_the_number_that_stands_for_the_store_is_that_of_the_list_or_of_the_entries(
+    listed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where keys do not hold it: either is enough, and without both the store is not read."""
+    image = stored("x64-26100-1742")
+    for entries in (True, False):
+        with monkeypatch.context() as patch:
+            if not listed:
+                patch.setattr(compression, "paging_files", lambda _: {})
+            if not entries:
+                patch.setattr(compression, "_number", lambda *_: None)
+            found = compression_store(kernel_of(image))
+        if listed or entries:
+            assert isinstance(found, CompressionStore)
+            assert found.file == 2
+        else:
+            assert found == "which page file's number stands for the compression store could not be told"
 
 
 def test_a_kernel_without_a_store_is_asked_once_and_has_none() -> None:
