@@ -27,8 +27,8 @@ WORD = struct.Struct("<I")
 class _Sets:
     """Compression sets as they are found, one after another."""
 
-    def __init__(self, read: PageReader, size: int, pointer_size: int) -> None:
-        self._read, self._size, self._each = read, size, pointer_size
+    def __init__(self, read: PageReader, size: int, pointer_size: int, end: int) -> None:
+        self._read, self._size, self._each, self._end = read, size, pointer_size, end
         self._letter = "Q" if pointer_size == 8 else "I"
         self.blocks = BlockList()
         self.ranges = bytearray()
@@ -65,7 +65,7 @@ class _Sets:
             return ends
         numbers = struct.unpack(f"<{ranges}{self._letter}", table)
         pages = sum(number & (1 << RANGE_PAGES_BITS) - 1 for number in numbers) + ranges
-        if pages > SET_PAGES or not 0 < size <= pages * PAGE or max(numbers) >> RANGE_PAGES_BITS >= HIGHEST_PAGE:
+        if pages > SET_PAGES or not 0 < size <= pages * PAGE or max(numbers) >> RANGE_PAGES_BITS >= self._end:
             return f"what is at {place:#x} is no set of pages"
         start = place + WORD.size + len(table)
         if start + size > self._size:
@@ -99,7 +99,9 @@ def read_sets(read: PageReader, size: int, head: bytes, places: RestoreSets) -> 
         value: int = struct.unpack_from(form, head, at)[0]
         return value
 
-    sets = _Sets(read, size, places.pointer_size)
+    highest = number(places.highest_page)
+    end = highest + 1 if 0 < highest < HIGHEST_PAGE else HIGHEST_PAGE
+    sets = _Sets(read, size, places.pointer_size, end)
     lost, doubts = 0, []
     wanted = {
         "boot loader": (number(places.boot_page), struct.unpack_from("<Q", head, places.loader_pages)[0]),

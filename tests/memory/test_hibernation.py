@@ -156,8 +156,9 @@ def test_a_set_that_leads_into_the_other_is_read_twice_and_no_page_is_invented()
         (1 | 0x3FFFFF << 8, 0x10),
         (2 | 100 << 8, 0x1F),
         (1 | 100 << 8, (1 << 40) << 4),
+        (1 | 100 << 8, 0x4000 << 4),
     ],
-    ids=["empty", "too many ranges", "no bytes", "more bytes than pages", "too many pages", "no such page"],
+    ids=["empty", "too many ranges", "no bytes", "more than pages", "too many pages", "no page", "above the highest"],
 )
 def test_what_is_no_set_ends_the_row(word: int, table: int) -> None:
     whole, _ = written()
