@@ -18,7 +18,7 @@ from process_anatomy.memory.physical import MappedMemory, Run
 from structs import builds
 from structs.page_entry import MMPTE_SOFTWARE
 from tests.compression import ACTORS, MASK
-from tests.walk.damaged import memory_of, mode_of
+from tests.walk.damaged import Frames, memory_of, mode_of
 
 PAGE = 0x1000
 SHARE = 0.4
@@ -62,9 +62,9 @@ def contents(image: Image) -> dict[int, bytes]:
     return found
 
 
-def given(image: Image, files: dict[int, bytes]) -> Kernel:
-    """The kernel of an image whose memory has these page files."""
-    memory: Any = memory_of(image.physical, image.memory_size)
+def given(image: Image, files: dict[int, bytes], frames: Frames | None = None) -> Kernel:
+    """The kernel of an image, or of what is left of it, whose memory has these page files."""
+    memory: Any = memory_of(image.physical if frames is None else frames, image.memory_size)
     held: Any = {
         number: MappedMemory(np.frombuffer(octets, dtype=np.uint8), [Run(0, len(octets), 0)])
         for number, octets in files.items()

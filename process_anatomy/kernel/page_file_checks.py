@@ -24,9 +24,17 @@ from process_anatomy.memory.space import Addresses, Mask
 from process_anatomy.memory.view import addresses_of
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
+from structs.layout import Build
 from structs.peb import PEB
 from structs.teb import TEB
 
+FIELDS = (
+    (EPROCESS, {"ActiveProcessLinks", "DirectoryTableBase", "Peb", "SectionBaseAddress", "ThreadListHead"}),
+    (ETHREAD, {"Teb", "ThreadListEntry"}),
+    (PEB, {"ImageBaseAddress"}),
+    (TEB, {"Self"}),
+)
+"""What is looked at of each structure."""
 THREADS = 64
 """Threads of a process at the most whose blocks are looked at."""
 TRIED = 256
@@ -137,6 +145,9 @@ def _in_files(kernel: Kernel) -> tuple[Known, Addresses]:
 def _known(kernel: Kernel) -> Known:
     """Where each process's block has the place of its program, and each thread's block its own address."""
     build, view = kernel.build, kernel.view
+    if not _placed(build):
+        nothing = addresses_of([])
+        return Known(nothing, nothing, nothing)
     link = build[EPROCESS].offset("ActiveProcessLinks")
     ring = follow(
         kernel.space, kernel.system + link, lambda at: "" if at % kernel.space.pointer_size == 0 else "is none"
@@ -159,4 +170,10 @@ def _known(kernel: Kernel) -> Known:
         np.concatenate([programs, blocks]),
         np.concatenate([roots, roots[owner]]),
     )  # fmt: skip
-    return known.only((known.addresses > PAGE) & (known.addresses < kernel.system_start) & (known.values != 0))
+    there = (known.addresses > PAGE) & (known.addresses < kernel.system_start)
+    return known.only(there & (known.values != 0) & (known.roots != 0))
+
+
+def _placed(build: Build) -> bool:
+    """Whether the layout has all that is looked at."""
+    return all(layout in build and names <= build[layout].places.keys() for layout, names in FIELDS)

@@ -25,6 +25,8 @@ from structs.machines import BY_POINTER_SIZE
 from structs.paging_file import FILES, MMPAGING_FILE
 from structs.section import FILE_OBJECT
 
+NEEDED = {"Type", "Size", "FileName"}
+"""What is looked at of a _FILE_OBJECT."""
 FILE_TYPE = 5
 """Type of a _FILE_OBJECT."""
 NAME_LIMIT = 0x400
@@ -62,7 +64,7 @@ def paging_files(kernel: Kernel) -> Mapping[int, PagingFile]:
 
 def _find(kernel: Kernel) -> Mapping[int, PagingFile]:
     build = paging_file.layouts(BY_POINTER_SIZE[kernel.space.pointer_size].name, kernel.number)
-    if build is None or FILE_OBJECT not in kernel.build:
+    if build is None or FILE_OBJECT not in kernel.build or not kernel.build[FILE_OBJECT].places.keys() >= NEEDED:
         return {}
     structure, width = build[MMPAGING_FILE], kernel.space.pointer_size
     known = _records(kernel, structure, variables(kernel).pointers(kernel, width))

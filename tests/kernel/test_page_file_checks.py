@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from process_anatomy.errors import Error
 from process_anatomy.kernel.page_file_checks import check_page_files
-from tests.page_files import BOTH, PAGE, contents, filed, given, pages, read
-from tests.walk.damaged import kernel_of
+from tests.page_files import BOTH, PAGE, contents, filed, pages, read
+from tests.page_files import given as with_files
+from tests.walk.damaged import kernel_of, spoiled
 
 NAMES = {number: f"file {number}" for number in range(16)}
 GENERATIONS = ["x86-2600-2180", "x64-7601-24540", "x86-19041-508", "x64-17134-1", BOTH]
@@ -18,7 +22,7 @@ GENERATIONS = ["x86-2600-2180", "x64-7601-24540", "x86-19041-508", "x64-17134-1"
 def test_page_files_of_the_machine_are_read_page_for_page(build: str) -> None:
     """What speaks for each of them is told; those cut behind their last page have fewer pages than the kernel says."""
     image = filed(build)
-    kernel = given(image, contents(image))
+    kernel = with_files(image, contents(image))
     told = check_page_files(kernel, NAMES)
     assert all("pages, where the kernel had" in line for line in told.doubts), told.doubts
     assert sum("blocks of processes and threads that must be in it" in line for line in told.evidence) == len(
@@ -32,7 +36,7 @@ def test_page_files_of_another_machine_are_not_read() -> None:
     """Of the same Windows, and as long: pages have the reason; of the store's pages nothing changes."""
     image = filed(BOTH)
     strange = {number: octets[::-1] for number, octets in contents(image).items()}
-    kernel = given(image, strange)
+    kernel = with_files(image, strange)
     told = check_page_files(kernel, NAMES)
     assert [line[:11] for line in told.doubts] == ["page file 0", "page file 1", "page file 3"]
     assert all("is not read: it is of another machine or time" in line for line in told.doubts)
@@ -48,7 +52,7 @@ def test_page_files_of_another_machine_are_not_read() -> None:
 def test_the_number_of_the_compression_store_is_no_page_files() -> None:
     """A file that was given for it is not read: what entries of that number lead to is in the store."""
     image = filed(BOTH)
-    kernel = given(image, {2: bytes(0x400000 * 4)})
+    kernel = with_files(image, {2: bytes(0x400000 * 4)})
     told = check_page_files(kernel, NAMES)
     assert told.doubts == (
         "page file 2 (file 2) is not read: by the kernel's list that number stands for the compression store",
@@ -64,7 +68,7 @@ def test_a_page_file_that_was_cut_short_has_a_reason_for_each_page_beyond_its_en
     image = filed(BOTH)
     cut = 0x180
     files = {number: octets[: cut * PAGE + 0x123] for number, octets in contents(image).items()}
-    kernel = given(image, files)
+    kernel = with_files(image, files)
     told = check_page_files(kernel, NAMES)
     assert f"page file 3 (file 3) has {cut} pages, where the kernel had 1024 in it" in told.doubts
     seen = set()
@@ -82,10 +86,23 @@ def test_a_page_file_that_was_cut_short_has_a_reason_for_each_page_beyond_its_en
 def test_a_page_file_that_nothing_known_lies_in_is_read_and_doubted() -> None:
     """A machine without any entry of that number."""
     image = filed("x64-9600-18340")
-    kernel = given(image, {9: bytes(PAGE)})
+    kernel = with_files(image, {9: bytes(PAGE)})
     assert check_page_files(kernel, NAMES).doubts == (
         "page file 9 (file 9): nothing in it tells whether it belongs to this image",
     )
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.dictionaries(st.integers(0, 1 << 12), st.integers(0, 3), min_size=1, max_size=60))
+def test_spoiled_memory_never_breaks_the_checks(damage: dict[int, int]) -> None:
+    """Processes, threads, lists and the kernel's variables are garbage: each file is read, doubted or refused."""
+    image = filed(BOTH)
+    try:
+        kernel = with_files(image, contents(image), spoiled(image, damage))
+    except Error:
+        return
+    told = check_page_files(kernel, NAMES)
+    assert all(line.startswith("page file ") for line in (*told.evidence, *told.doubts))
 
 
 def test_without_page_files_there_is_nothing_to_say() -> None:
