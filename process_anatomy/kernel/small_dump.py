@@ -27,7 +27,7 @@ def open_small_dump(dump: SmallDump, isf: Build | None = None) -> Kernel:
         raise RequestError(f"the symbol table {isf.name} does not fit this dump: {wrong[0]}")
     image = next((driver for driver in dump.drivers if driver.base == dump.kernel_base), None)
     file = None if image is None else kernel_files.by_stamp(image.timestamp, image.size)
-    build = isf or matching_build(dump, file)
+    build = isf or builds.of_file(matching_build(dump, file), file)
     evidence = (
         f"small dump of build {dump.build_number}",
         *([f"kernel file {file} by its {file.known_by} in the list of drivers"] if file else []),
