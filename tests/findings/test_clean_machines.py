@@ -61,6 +61,15 @@ def test_nothing_above_information_is_told_of_a_clean_machine(name: str) -> None
     assert told(forge(CLEAN[name])) == []
 
 
+def test_where_nothing_is_hidden_all_views_share_the_tables_that_rules_rest_on() -> None:
+    """Each table is walked once; a hidden process makes tables of their own for what has to know of it."""
+    clean, lab = (Tables(kernel_of(forge(scenario))) for scenario in (CLEAN["clean-clock-set-back"], LAB))
+    assert clean.with_hidden is clean
+    assert "crossings" in vars(clean)
+    assert lab.with_hidden is not lab
+    assert len(lab.with_hidden.processes) > len(lab.processes)
+
+
 @pytest.mark.parametrize(("name", "build"), OTHER_BUILDS)
 def test_nothing_above_information_is_told_of_clean_machines_of_other_builds(name: str, build: str) -> None:
     assert told(forge(CLEAN[name], build=build)) == []

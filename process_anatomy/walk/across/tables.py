@@ -111,14 +111,22 @@ class Tables:
 
     @cached_property
     def with_hidden(self) -> Tables:
-        """The tables of the same processes with all hidden ones among them; what is walked already is not again."""
+        """The tables of the same processes with all hidden ones among them; what is walked already is not again.
+
+        Where there are none, these are they.
+        """
         if self.hidden:
             return self
         found = Tables(self.kernel, self.pids, hidden=True)
         for name in ("listed", "crossings"):
             if name in vars(self):
                 setattr(found, name, getattr(self, name))
-        return found
+        if found.unlisted or self.left_out or self.unlisted:
+            return found
+        for name in ("listed", "crossings"):
+            if name in vars(found):
+                setattr(self, name, getattr(found, name))
+        return self
 
     @property
     def number(self) -> int:
