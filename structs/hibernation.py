@@ -96,6 +96,11 @@ BLOCK_MARK, BLOCK_HEADER, BLOCK_WORD_AT, BLOCK_PAGES_BITS, BLOCK_ALIGNMENT = b"\
 """What each block of Windows 7 begins with (_IMAGE_XPRESS_HEADER), and bytes of that; where its word lies, and how many
 bits of it are the number of pages less one (the others: bytes less one); what the places of blocks are multiples of.
 """
+HIBERBOOT = 0x34
+"""How far before HighestPhysicalPage the flag Hiberboot lies in each of them.
+
+Its lowest bit says that Windows was shut down with fast startup.
+"""
 SET_PAGES = 16
 """Pages that are compressed together at the most."""
 RANGES_BITS, SIZE_BITS = 8, 22

@@ -19,7 +19,7 @@ from process_anatomy.memory.hibernation_blocks import (
 )
 from process_anatomy.memory.packed import Packed
 from process_anatomy.memory.physical import PAGE, PageReader
-from structs.hibernation import METHODS, RANGE_PAGES_BITS, RANGES_BITS, SET_PAGES, SIZE_BITS, RestoreSets
+from structs.hibernation import HIBERBOOT, METHODS, RANGE_PAGES_BITS, RANGES_BITS, SET_PAGES, SIZE_BITS, RestoreSets
 
 WORD = struct.Struct("<I")
 
@@ -119,6 +119,11 @@ def read_sets(read: PageReader, size: int, head: bytes, places: RestoreSets) -> 
             )
     if not len(sets.blocks):
         raise HibernationError(doubts[0] if doubts else "its header says that it holds no page of memory: it was wiped")
+    if head[places.highest_page - HIBERBOOT] & 1:
+        doubts.append(
+            "the hibernation file is of a shutdown with fast startup: users had logged off, and what is in it is the"
+            " kernel with the services of session 0"
+        )
     if places.secure_page and number(places.secure_page):
         doubts.append(
             "pages of the secure kernel (VBS) are in the hibernation file too: they are encrypted, and not read"

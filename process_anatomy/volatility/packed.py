@@ -133,8 +133,6 @@ class PackedLayer(interfaces.layers.TranslationLayerInterface):
 class HibernationLayer(PackedLayer):
     """The memory in a hibernation file."""
 
-    words = "hibernation file"
-
     @classmethod
     def begins(cls, file: FileLayer) -> bool:
         """Whether a file is a hibernation file."""
@@ -150,6 +148,7 @@ class HibernationLayer(PackedLayer):
         file = self.context.layers[self._base]
         found = read_hibernation(reader(file), file.maximum_address + 1)
         self.packed, self.lost, self.doubts = found.packed, found.lost, found.doubts
+        self.words = f"hibernation file of {found.windows}"
 
 
 class CompressedDumpLayer(PackedLayer):

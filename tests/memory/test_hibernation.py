@@ -19,7 +19,7 @@ from process_anatomy.memory.decompression import xpress, xpress_huffman
 from process_anatomy.memory.hibernation import HibernationError, read_hibernation
 from process_anatomy.memory.hibernation_blocks import begins_with_codes, unpack
 from process_anatomy.memory.packed import KEPT, Blocks, Packed, PackedMemory
-from structs.hibernation import EITHER, RESTORE_SETS, header_length
+from structs.hibernation import EITHER, HIBERBOOT, RESTORE_SETS, header_length
 from tests.hibernated import BUILDS, PAGE, reader, small, write
 
 HEADER = RESTORE_SETS[header_length(22621, 8)]
@@ -73,6 +73,19 @@ def test_headers_are_as_the_public_symbols_have_them(table: str, shared: Path) -
     assert (places.loader_pages, places.boot_page) == (at["NumPagesForLoader"], at["FirstBootRestorePage"])
     assert (places.kernel_page, places.kernel_pages) == (at["FirstKernelRestorePage"], at["PerfInfo"] + perf)
     assert (places.highest_page, places.secure_page) == (at["HighestPhysicalPage"], at["FirstSecureRestorePage"])
+    assert places.highest_page - HIBERBOOT == at["Hiberboot"]
+
+
+def test_a_file_of_fast_startup_and_one_with_secure_pages_say_so() -> None:
+    """Who looks for a user's programs has to know; pages are as in any other."""
+    whole, pages = written()
+    data = changed(changed(whole, HEADER.highest_page - HIBERBOOT, "<B", 3), HEADER.secure_page, "<Q", 0x99)
+    found = read_hibernation(reader(data), len(data))
+    assert held(data) == pages
+    assert [doubt.split(":")[0] for doubt in found.doubts] == [
+        "the hibernation file is of a shutdown with fast startup",
+        "pages of the secure kernel (VBS) are in the hibernation file too",
+    ]
 
 
 @given(st.binary(max_size=1000), st.integers(0, 20))
