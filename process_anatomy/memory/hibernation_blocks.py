@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from process_anatomy.memory.decompression import xpress, xpress_huffman
-from process_anatomy.memory.packed import Blocks, Packed, PackedError
+from process_anatomy.memory.packed import MOST_PAGES, Blocks, Packed, PackedError
 from process_anatomy.memory.physical import PAGE, PageReader
-from structs.hibernation import EITHER, STORED, XPRESS
+from structs.hibernation import EITHER, SET_PAGES, STORED, XPRESS
 
-MOST_BLOCKS = 1 << 23
-"""Blocks of a file that are read at the most: those of 512 GB of memory."""
+MOST_BLOCKS = MOST_PAGES // SET_PAGES
+"""Blocks of a file that are read at the most."""
 HIGHEST_PAGE = 1 << 40
 """One past the number of any page that a processor can address."""
 CODES = 256

@@ -20,6 +20,8 @@ from process_anatomy.memory.physical import PAGE, CachedMemory, PageReader, Run
 
 KEPT = 1 << 25
 """Bytes of unpacked blocks that are kept."""
+MOST_PAGES = 1 << 26
+"""Pages of a file that are read at the most: 256 GB of memory.  A small file can claim any number of them."""
 REASONS = 1 << 12
 """Blocks that could not be unpacked, of which it is remembered why."""
 NOT_HELD = "the file does not hold the page"
@@ -66,12 +68,14 @@ class Packed:
 
     def __init__(self, read: PageReader, blocks: Blocks, pages: npt.NDArray[np.uint64], unpack: Unpack) -> None:
         self._read, self._unpack, self.blocks = read, unpack, blocks
-        order = np.argsort(pages, kind="stable")
-        ordered = pages[order]
-        last = np.ones(len(ordered), dtype=np.bool_)
-        last[:-1] = ordered[1:] != ordered[:-1]
-        self.pages = ordered[last]
-        self._places = order[last].astype(np.int64)
+        if bool((pages[1:] > pages[:-1]).all()):
+            self.pages, self._places = pages, np.arange(len(pages), dtype=np.int32)
+        else:
+            order = np.argsort(pages, kind="stable")
+            pages = pages[order]
+            last = np.ones(len(pages), dtype=np.bool_)
+            last[:-1] = pages[1:] != pages[:-1]
+            self.pages, self._places = pages[last], order[last].astype(np.int32)
         self.end = (int(self.pages[-1]) + 1) * PAGE if len(self.pages) else 0
         self.failed: dict[int, str] = {}
         self._kept: OrderedDict[int, bytes] = OrderedDict()
@@ -106,7 +110,7 @@ class Packed:
         """Rows at which a stretch begins."""
         return np.append(0, np.flatnonzero(breaks) + 1)[: len(self.pages)].astype(np.int64)
 
-    def _blocks_of(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def _blocks_of(self, places: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
         return np.searchsorted(self.blocks.first, places, side="right") - 1
 
     def page(self, number: int) -> bytes | str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from process_anatomy.memory.decompression import lznt1
-from process_anatomy.memory.packed import Blocks, Packed, PackedError
+from process_anatomy.memory.packed import MOST_PAGES, Blocks, Packed, PackedError
 from process_anatomy.memory.physical import PAGE, PageReader
 from structs.zdmp import BLOCK_HEADER, BLOCK_SIGNATURE, COMPRESSED, ENCRYPTED, FIRST_BLOCK, HEADER, LZNT1, VERSION
 
@@ -86,6 +86,8 @@ def _blocks(read: PageReader, size: int, block_size: int) -> tuple[array[int], a
     offsets, sizes = array("q"), array("q")
     place = FIRST_BLOCK
     while place < size:
+        if (len(offsets) + 1) * block_size > MOST_PAGES * PAGE:
+            return offsets, sizes, f"more than {MOST_PAGES * PAGE:,} bytes are not read"
         head = read(place, BLOCK.size)
         if head is None:
             return offsets, sizes, f"it ends within the block at {place:#x}"

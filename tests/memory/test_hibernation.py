@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from process_anatomy.forge.memory import compressors
+from process_anatomy.memory import hibernation_sets
 from process_anatomy.memory.decompression import xpress, xpress_huffman
 from process_anatomy.memory.hibernation import HibernationError, read_hibernation
 from process_anatomy.memory.hibernation_blocks import begins_with_codes, unpack
@@ -195,6 +196,18 @@ def test_a_file_that_was_resumed_from_gives_what_is_still_in_it(mark: bytes, wor
     wiped = data[:PAGE] + bytes(len(data) - PAGE)
     with pytest.raises(HibernationError, match=f"{words}.*no longer in it"):
         read_hibernation(reader(wiped), len(wiped))
+
+
+def test_a_small_file_that_claims_much_memory_is_read_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sets of one octet that stand for 16 pages each; however many follow, only so many are taken."""
+    monkeypatch.setattr(hibernation_sets, "MOST_BLOCKS", 100)
+    whole, _ = written()
+    data = changed(whole[:0x7000], HEADER.loader_pages, "<Q", 16000)
+    data += b"".join(struct.pack("<IQB", 1 | 1 << 8, number << 8 | 15, 0) for number in range(1000))
+    found = read_hibernation(reader(data), len(data))
+    assert len(found.packed.pages) == 1600
+    assert "more than 100 sets are not read" in found.doubts[0]
+    assert held(data) == {}
 
 
 def test_a_page_that_is_held_twice_is_the_one_that_is_restored_last() -> None:

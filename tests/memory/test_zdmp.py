@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from process_anatomy.forge.memory import compressors
+from process_anatomy.memory import zdmp
 from process_anatomy.memory.decompression import lznt1
 from process_anatomy.memory.packed import PackedError, PackedMemory
 from process_anatomy.memory.physical import PAGE, Run
@@ -117,6 +118,18 @@ def test_damage_anywhere_costs_pages_and_never_more(place: int, octets: bytes) -
     except PackedError:
         pages = []
     assert {len(page) for page in pages if isinstance(page, bytes)} <= {PAGE}
+
+
+def test_a_small_file_that_claims_a_huge_dump_is_read_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of one octet that stand for 16 MB each."""
+    monkeypatch.setattr(zdmp, "MOST_PAGES", 1 << 14)
+    block = struct.pack("<4sII", b"ZBLK", 1, zlib.crc32(b"\0")) + b"\0"
+    head = struct.pack("<4sIQIHH", b"ZDMP", 0x100, 1 << 50, 1 << 24, 1, 2).ljust(FIRST_BLOCK, b"\0")
+    found = read_zdmp(reader(head + block * 1000), FIRST_BLOCK + 13 * 1000)
+    assert len(found.packed.pages) == 1 << 14
+    assert "more than 67,108,864 bytes are not read" in found.doubts[0]
+    page = found.packed.page(0)
+    assert isinstance(page, str) or page == bytes(PAGE)
 
 
 def test_memory_over_the_dump_is_read_by_its_runs_and_knows_what_is_gone() -> None:
