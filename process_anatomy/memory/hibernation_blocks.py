@@ -82,9 +82,11 @@ def unpack(data: bytes, method: int, size: int) -> bytes | str:
     """The pages of a block, as it is packed."""
     if method == STORED:
         return data
-    if method == XPRESS or (method == EITHER and not begins_with_codes(data)):
-        return xpress(data, size)
-    return xpress_huffman(data, size)
+    if method != EITHER:
+        return xpress(data, size) if method == XPRESS else xpress_huffman(data, size)
+    ways = (xpress_huffman, xpress) if begins_with_codes(data) else (xpress, xpress_huffman)
+    found = ways[0](data, size)
+    return ways[1](data, size) if isinstance(found, str) else found
 
 
 def begins_with_codes(data: bytes) -> bool:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from process_anatomy.forge.memory import compressors
-from process_anatomy.memory import hibernation_sets
+from process_anatomy.memory import hibernation_blocks, hibernation_sets
 from process_anatomy.memory.decompression import xpress, xpress_huffman
 from process_anatomy.memory.hibernation import HibernationError, read_hibernation
 from process_anatomy.memory.hibernation_blocks import begins_with_codes, unpack
@@ -106,6 +106,15 @@ def test_a_block_of_the_method_that_sources_differ_on_is_read_as_what_it_is(way:
     data = b"".join(small().physical.values())[: 1 << 16]
     assert callable(way)
     assert unpack(way(data), EITHER, len(data)) == data
+
+
+def test_a_block_that_does_not_look_like_what_it_is_is_tried_as_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An encoder may leave parts of a code unused."""
+    data = b"".join(small().physical.values())[: 1 << 16]
+    monkeypatch.setattr(hibernation_blocks, "begins_with_codes", lambda _: False)
+    assert unpack(compressors.xpress_huffman(data), EITHER, len(data)) == data
+    monkeypatch.setattr(hibernation_blocks, "begins_with_codes", lambda _: True)
+    assert unpack(compressors.xpress(data), EITHER, len(data)) == data
 
 
 @given(st.data())
