@@ -4,9 +4,9 @@
 
 Forges one machine for each of several Windows and copies it as often as needed, each copy with a comment of its own in
 its dump header, so that no two files are the same; the rows of copies are.  ``anatomy batch`` then exports all views of
-all of them as Parquet.  Beside it, in turn and on as many images as ``--stock`` says: a loop of the stock plugins that
-have the same facts, one process each, and a script over MemProcFS's tables.  ``--single`` compares an export with the
-view that is dearest by itself.
+all of them as Parquet.  Beside it, in turn and on as many images as ``--stock`` says (raw ones, for MemProcFS reads no
+bitmap dumps): a loop of the stock plugins that have the same facts, one process each, and a script over MemProcFS's
+tables.  ``--single`` compares an export with the view that is dearest by itself.
 
 Wall time is that of the machine with all that runs on it beside; processor time is what the work took of it.
 """
@@ -37,18 +37,25 @@ from compare import (
     MEMPROCFS_THREADS,
     MEMPROCFS_TOKENS,
     MEMPROCFS_VADS,
-    PAIRS,
     memprocfs_environment,
 )
 
 from process_anatomy.forge.__main__ import write_all
 from process_anatomy.forge.cast.scenarios import EVERY
+from process_anatomy.forge.machine.containers import FORMATS
 from process_anatomy.forge.machine.forging import DEFAULT_SEED, forge
 from process_anatomy.views.all import exported
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILDS = ("x64-7601-24540", "x64-9600-20302", "x64-14393-5006", "x64-17763-5576", "x64-19041-3324", "x64-22621-2428",
           "x64-26100-1742")  # fmt: skip
+STOCK = (
+    "info", "pslist", "pstree", "psscan", "malware.psxview", "sessions", "threads", "thrdscan", "suspended_threads",
+    "malware.suspicious_threads", "vadinfo", "vadwalk", "malware.malfind", "dlllist", "malware.ldrmodules", "cmdline",
+    "envars", "malware.pebmasquerade", "malware.hollowprocesses", "handles", "getsids",
+    "privileges", "modules",
+)  # fmt: skip
+"""Stock plugins of ``windows`` whose facts our views have too."""
 COMMENT = 0xFB0
 """Offset of ``Comment`` in ``_DUMP_HEADER64``: 128 bytes that nothing reads."""
 LOOKED = 0.1
@@ -63,11 +70,13 @@ class Cost:
     Attributes:
         wall: seconds.
         cpu: seconds of processors, of it and all that it started.
+        status: exit status.
         peaks: bytes of memory of each process at most, by its number.
     """
 
     wall: float
     cpu: float
+    status: int = 0
     peaks: dict[int, int] = field(default_factory=dict)
 
 
@@ -86,7 +95,7 @@ def measured(command: Sequence[str], environment: dict[str, str] | None = None, 
     if process.returncode not in allowed:
         sys.exit(f"{' '.join(command)} ended with status {process.returncode}: {log.decode()[-500:]}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return Cost(wall, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime, peaks)
+    return Cost(wall, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime, process.returncode, peaks)
 
 
 def _look(process: psutil.Process, peaks: dict[int, int]) -> None:
@@ -106,13 +115,13 @@ def _environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
-def forged(folder: Path) -> list[Path]:
+def forged(folder: Path, form: str = "bitmap", count: int = len(BUILDS)) -> list[Path]:
     """An image for each Windows, with its symbol table beside it."""
     images = []
-    for build in BUILDS:
-        path = folder / f"{build}.dmp"
+    for build in BUILDS[-count:]:
+        path = folder / f"{build}{FORMATS[form][0]}"
         if not path.exists():
-            write_all(forge(EVERY["lab"], DEFAULT_SEED, build), folder, build)
+            write_all(forge(EVERY["lab"], DEFAULT_SEED, build), folder, build, form)
         images.append(path)
     return images
 
@@ -165,30 +174,33 @@ def batches(images: Sequence[Path], counts: Sequence[int], work: Path) -> Iterat
 
 def stock(images: Sequence[Path], symbols: Path, work: Path) -> Iterator[str]:
     """What a loop of stock plugins, a script over MemProcFS and one process of ours each cost an image."""
-    plugins = list(dict.fromkeys(theirs for _, theirs, _ in PAIRS))
     program = shutil.which("vol", path=str(Path(sys.executable).parent)) or "vol"
     vol = [program, "-q", "--offline", "--cache-path", str(work / "cache"), "-s", str(symbols), "-r", "jsonl"]
+    (work / "cache").mkdir(exist_ok=True)  # without it every plugin ends at once
     walks = (MEMPROCFS_VADS, MEMPROCFS_HANDLES, MEMPROCFS_THREADS, MEMPROCFS_MODULES, MEMPROCFS_TOKENS)
     environment = memprocfs_environment()
     costs: dict[str, list[Cost]] = {}
     for image in images:
-        every = [measured([*vol, "-f", str(image), plugin], allowed=(0, 1)) for plugin in plugins]
-        name = f"a loop of {len(plugins)} stock plugins, their facts alone"
+        every = [measured([*vol, "-f", str(image), f"windows.{plugin}"], allowed=(0, 1)) for plugin in STOCK]
+        lost = [plugin for plugin, one in zip(STOCK, every, strict=True) if one.status]
+        if lost:
+            sys.exit(f"{image}: no rows of {', '.join(lost)}, and so nothing to compare with")
+        name = f"a loop of {len(STOCK)} stock plugins, their facts alone"
         costs.setdefault(name, []).append(Cost(sum(one.wall for one in every), sum(one.cpu for one in every)))
         if environment is not None:
             script = MEMPROCFS.format(work="".join(walks))
-            costs.setdefault("a script over MemProcFS: VADs, handles, threads, modules, tokens", []).append(
-                measured([sys.executable, "-c", script, str(image)], environment)
-            )
+            name = "a script over MemProcFS: VADs, handles, threads, modules, tokens"
+            one = measured([sys.executable, "-c", script, str(image)], environment, allowed=(0, 1))
+            costs.setdefault(name, []).extend([] if one.status else [one])  # it does not read every forged image
         name = f"`anatomy export`, {len(exported())} views"
         costs.setdefault(name, []).append(
             measured(anatomy("export", image, "-o", work / "one", "--format", "parquet", "--overwrite"))
         )
-    yield "| what | processor time an image (s) | wall an image (s) |"
-    yield "|---|---|---|"
+    yield "| what | images that it read | processor time an image (s) | wall an image (s) |"
+    yield "|---|---|---|---|"
     for name, each in costs.items():
-        count = len(each)
-        yield f"| {name} | {sum(one.cpu for one in each) / count:.2f} | {sum(one.wall for one in each) / count:.2f} |"
+        cpu, wall = (sum(getattr(one, what) for one in each) / max(len(each), 1) for what in ("cpu", "wall"))
+        yield f"| {name} | {len(each)} of {len(images)} | {cpu:.2f} | {wall:.2f} |"
 
 
 def single(image: Path, work: Path) -> Iterator[str]:
@@ -211,7 +223,7 @@ def main() -> None:
     """Measure, and print tables in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, nargs="*", default=[10, 100], help="numbers of images of a batch")
-    parser.add_argument("--stock", type=int, default=5, help="images that stock plugins and MemProcFS read, or 0")
+    parser.add_argument("--stock", type=int, default=5, help="raw images that stock plugins and MemProcFS read, or 0")
     parser.add_argument("--single", action="store_true", help="compare an export with its dearest view")
     parser.add_argument("--work", type=Path, help="folder for images and cases, kept; else one that is removed")
     chosen = parser.parse_args()
@@ -221,7 +233,7 @@ def main() -> None:
         images = forged(work)
         for lines in (
             batches(images, chosen.images, work) if chosen.images else (),
-            stock(copies(images, work / "hosts", chosen.stock), work / "symbols", work) if chosen.stock else (),
+            stock(forged(work, "raw", chosen.stock), work / "symbols", work) if chosen.stock else (),
             single(images[-1], work) if chosen.single else (),
         ):
             for line in lines:
