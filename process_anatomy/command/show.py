@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from process_anatomy.command.opened import of_image, of_rows, opened, own_options, status_of, tell
+from process_anatomy.command.overview import overview
 from process_anatomy.errors import RequestError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ OF_PROCESS = ("processes", "creation", "modules", "vads", "tokens", "privileges"
     help="What is printed (text).",
 )
 @click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="An option of the view; may be repeated.")
+@click.option("--all", "whole", is_flag=True, help="All components of a process whole, not an overview of it.")
 @of_rows
 def show(
     image: Path,
@@ -42,23 +44,36 @@ def show(
     views: tuple[str, ...],
     form: str,
     options: tuple[str, ...],
+    whole: bool,
     pids: list[int],
     explain: str | None,
     fail_on: str | None,
 ) -> int:
     """Show views of an image; without a name, what does not fit together, and who runs.
 
+    Of one process, without a name, an overview of its six components; with --all each of them whole.
+
     \b
       anatomy show memory.raw
       anatomy show memory.raw --pid 5212
+      anatomy show memory.raw vads --pid 5212
       anatomy show memory.raw handles --set type=Process --format csv
       anatomy show memory.raw findings --fail-on high
     """  # noqa: D301  # click's mark for lines that stay as they are
+    if whole and (views or not pids):
+        raise RequestError("--all is for processes: --pid names them, and no view is named beside it")
     names = tuple(dict.fromkeys(views)) or (OF_PROCESS if pids else OVERVIEW)
     if (options or form == "csv") and len(names) != 1:
         raise RequestError(f"{'--set' if options else 'csv'} is for one view; {len(names)} were asked for")
     asked = {name: own_options(name, options) for name in names}
     found = opened(image, isf, dtb, page_files)
+    if form == "text" and not (views or whole) and len(set(pids)) == 1:
+        told = overview(found, image, pids[0], explain or "brief", _width())
+        if told is not None:
+            for line in told[0]:
+                click.echo(line)
+            tell(told[1])
+            return status_of(found, fail_on)
     level = explain or ("brief" if form == "text" else "off")
     answers = [found.view(name, pid=pids, explain=level, **asked[name]) for name in names]
     {"text": _text, "json": _json, "jsonl": _json_lines, "csv": _csv}[form](answers)
@@ -67,10 +82,15 @@ def show(
     return status_of(found, fail_on)
 
 
+def _width() -> int:
+    """Characters of a line of the terminal."""
+    return shutil.get_terminal_size((100, 24)).columns
+
+
 def _text(answers: list[Answer]) -> None:
     from process_anatomy.command.lines import lines
 
-    width = shutil.get_terminal_size((100, 24)).columns
+    width = _width()
     for number, answer in enumerate(answers):
         if len(answers) > 1:
             click.echo(f"{chr(10) if number else ''}{answer.view.name}: {answer.view.title}")

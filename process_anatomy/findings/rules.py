@@ -107,7 +107,7 @@ class Judgement:
     def lines(self) -> tuple[str, ...]:
         """How much was judged, and for each reason how many were not: none found is not none judged."""
         ran = f"{len(self.ran)} rules were" if len(self.ran) > 1 else "one rule was"
-        told = [f"{ran} run over {self.processes} running processes"]
+        told = [f"{ran} run over {self.processes} running {'process' if self.processes == 1 else 'processes'}"]
         for reason, processes in self.unjudged.items():
             most = max(processes.values())
             rules = f"{most} of the rules" if most > 1 else "one of the rules"

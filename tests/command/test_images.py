@@ -49,7 +49,7 @@ def test_show_without_a_name_leads_with_what_does_not_fit(capsys: Capture, monke
 
 
 def test_show_of_a_process_takes_its_components_apart(capsys: Capture) -> None:
-    out = asked(capsys, "show", SAMPLE, "--pid", "5740")[1]
+    out = asked(capsys, "show", SAMPLE, "--pid", "5740", "--all")[1]
     assert [name for name in ("processes", "vads", "tokens", "handles", "threads") if f"\n{name}: " in f"\n{out}"] == [
         "processes",
         "vads",
@@ -100,6 +100,9 @@ def test_rows_that_are_not_to_be_trusted_are_a_status(capsys: Capture, monkeypat
         (["show"], "anatomy show: Missing argument 'IMAGE'; anatomy show --help shows how it is used"),
         (["show", SAMPLE, "vadz"], "anatomy: there is no view 'vadz'"),
         (["show", SAMPLE, "vads", "--pid", "x"], "anatomy show: Invalid value for '--pid': 'x' is no number"),
+        (["show", SAMPLE, "--all"], "anatomy: --all is for processes"),
+        (["show", SAMPLE, "vads", "--pid", "4", "--all"], "anatomy: --all is for processes"),
+        (["show", SAMPLE, "--pid", "3"], "anatomy: "),
         (["show", SAMPLE, "vads", "--set", "x=1"], "anatomy: 'x=1' is no NAME=VALUE that vads takes"),
         (["show", SAMPLE, "images", "--set", "dump=maybe"], "anatomy: dump is yes or no, not 'maybe'"),
         (["show", SAMPLE, "dt", "--set", "address=there"], "anatomy: address takes a number, not 'there'"),
