@@ -12,6 +12,7 @@ from process_anatomy.command.batch import batch
 from process_anatomy.command.diff import diff
 from process_anatomy.command.doctor import doctor
 from process_anatomy.command.export import export
+from process_anatomy.command.forge import forge
 from process_anatomy.command.hunt import hunt
 from process_anatomy.command.info import info
 from process_anatomy.command.plugins import plugins
@@ -41,7 +42,7 @@ def cli() -> None:
     """  # noqa: D301  # click's mark for lines that stay as they are
 
 
-for command in (info, show, export, batch, query, hunt, diff, schema, samples, plugins, doctor):
+for command in (info, show, export, batch, query, hunt, diff, schema, samples, forge, plugins, doctor):
     cli.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""``python -m process_anatomy.forge``: make a practice image, its answer key and its symbol table."""
+"""``anatomy forge``, ``python -m process_anatomy.forge``: a practice image, its answer key and its symbol table."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from process_anatomy.forge.cast.scenarios import EVERY
 from process_anatomy.forge.machine.containers import FORMATS, write_page_files
@@ -43,9 +44,24 @@ def write_all(image: Image, folder: Path, name: str, form: str = "bitmap") -> li
     return paths
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the arguments and forge."""
-    parser = argparse.ArgumentParser(prog="python -m process_anatomy.forge", description=__doc__)
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """End with one line instead of the whole usage before it."""
+        self.exit(2, f"{self.prog}: {message}; {self.prog} --help shows how it is used\n")
+
+
+def main(arguments: Sequence[str] | None = None, program: str = "python -m process_anatomy.forge") -> int:
+    """Read the arguments and forge.
+
+    Args:
+        arguments: of the command line; those of the process where they are left out.
+        program: what it was started as.
+
+    Raises:
+        SystemExit: the arguments make no sense (2), or a file cannot be written (1); one line says why.
+    """
+    description = "Make a practice image, its answer key and its symbol table."
+    parser = _Parser(prog=program, description=description)
     parser.add_argument("--output", type=Path, default=Path("samples"), help="folder for the three files")
     parser.add_argument("--format", choices=sorted(FORMATS), default="bitmap", help="container of the memory")
     parser.add_argument("--scenario", choices=sorted(EVERY), default="lab", help="who runs")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from process_anatomy.command.program import main as anatomy
 from process_anatomy.forge import LAB, forge, write_raw
 from process_anatomy.forge.__main__ import main
 from process_anatomy.volatility import open_path
@@ -32,6 +33,35 @@ def test_a_layout_that_lacks_what_is_forged_is_told(tmp_path: Path, capsys: pyte
         main(["--output", str(tmp_path), "--build", "x64-6002-18005"])
     assert ended.value.code == 2
     assert "_WOW64_PROCESS is not in the layout" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--scenario", "nobody"], "invalid choice: 'nobody'"),
+        (["--compressed", "much"], "invalid float value: 'much'"),
+        (["--odd"], "unrecognized arguments: --odd"),
+    ],
+)
+def test_what_it_does_not_take_is_told_in_one_line(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the command anatomy too, as wrong usage, with the way to its help."""
+    assert anatomy(["forge", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("anatomy forge: ")
+    assert words in line
+    assert line.endswith("anatomy forge --help shows how it is used")
+
+
+def test_the_command_of_the_suite_forges(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Three files, named on standard output; its help has the options."""
+    assert anatomy(["forge", "--output", str(tmp_path), "--scenario", "clean-brokers"]) == 0
+    written = [Path(line.partition(" (")[0]) for line in capsys.readouterr().out.splitlines()]
+    assert len(written) == 3
+    assert all(path.is_file() and path.is_relative_to(tmp_path) for path in written)
+    assert anatomy(["forge", "--help"]) == 0
+    assert "--five-levels" in capsys.readouterr().out
 
 
 @pytest.mark.proves("forged")
