@@ -8,7 +8,7 @@ from __future__ import annotations
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.kernel.identify import SYSTEM_PID
 from process_anatomy.notes.explainer import Told
-from process_anatomy.notes.library import Level, Library
+from process_anatomy.notes.library import Level, Library, Words
 from process_anatomy.notes.process_rows import who, word
 from process_anatomy.walk.processes.listed import NOT_READ
 from process_anatomy.walk.program.environments import Variable
@@ -73,7 +73,7 @@ def peb_row(row: Peb, library: Library) -> Told:
 
 def variable_note(row: Variable) -> Fact:
     """The note of an environment variable."""
-    name = row.name if isinstance(row.name, str) else "no name"
+    name = row.name or Words("a variable without a name") if isinstance(row.name, str) else "no name"
     return f"environment-row/{_variable_kind(row)}", who(row.peb.process) | {"name": name, "block": place(row.block)}
 
 
@@ -119,4 +119,4 @@ def _teb_kind(row: Teb) -> str:
 
 def place(value: int | Absent) -> str:
     """An address as a sentence holds it."""
-    return "an unknown address" if isinstance(value, Absent) else f"{value:#x}"
+    return Words("an unknown address") if isinstance(value, Absent) else f"{value:#x}"

@@ -6,16 +6,19 @@ As :mod:`process_anatomy.notes.process_rows`: pure functions; the words are in t
 from __future__ import annotations
 
 from process_anatomy.findings import Finding
-from process_anatomy.notes.library import Library
+from process_anatomy.notes.library import Library, Words
 from process_anatomy.notes.process_rows import who
 
 Fact = tuple[str, dict[str, object]]
+OURS = "thread "
+"""How what a finding is about begins where that is no name from memory but a noun of ours."""
 
 
 def finding_note(row: Finding) -> Fact:
     """The note of a finding."""
-    subject = {"process": "this image", "pid": "all of it"} if row.process is None else who(row.process)
-    return f"finding/{row.rule}", {**subject, "about": row.about}
+    subject = {"process": Words("this image"), "pid": "all of it"} if row.process is None else who(row.process)
+    about = Words(row.about) if row.about.startswith(OURS) else row.about
+    return f"finding/{row.rule}", {**subject, "about": about}
 
 
 def innocent(row: Finding, library: Library) -> str:

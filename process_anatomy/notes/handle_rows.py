@@ -5,10 +5,11 @@ As :mod:`process_anatomy.notes.process_rows`: pure functions; the words are in t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from process_anatomy.absent import Absent
-from process_anatomy.notes.process_rows import who, word
+from process_anatomy.notes.process_rows import count, who, word
+from process_anatomy.walk.processes.listed import NOT_READ
 
 if TYPE_CHECKING:
     from process_anatomy.walk.across.access import Side, Step, Way
@@ -61,14 +62,19 @@ def _handle_kind(row: Handle) -> str:
     return "named" if isinstance(row.target.full, str) else "unnamed"
 
 
+def _rank(integrity: Any) -> object:
+    """An integrity level before its noun."""
+    return "no" if isinstance(integrity, Absent) and integrity.kind not in NOT_READ else word(integrity)
+
+
 def _sides(holder: Side, target: Side) -> dict[str, object]:
     return {
         "holder": holder.label,
         "user": word(holder.user_name),
-        "integrity": word(holder.integrity),
+        "integrity": _rank(holder.integrity),
         "target": target.label,
         "target_user": word(target.user_name),
-        "target_integrity": word(target.integrity),
+        "target_integrity": _rank(target.integrity),
     }
 
 
@@ -82,5 +88,5 @@ def step_note(row: Step) -> Fact:
 
 def way_note(row: Way) -> Fact:
     """The note of a way up."""
-    facts = _sides(row.start, row.end) | {"way": row.text, "steps": len(row.steps)}
+    facts = _sides(row.start, row.end) | {"way": row.text, "steps": count(len(row.steps), "handle")}
     return f"access-row/{'way-direct' if len(row.steps) == 1 else 'way-steps'}", facts

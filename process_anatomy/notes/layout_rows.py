@@ -9,6 +9,7 @@ from process_anatomy.kernel.observations import Check, Outcome
 from process_anatomy.kernel.selfproof import Proof, Verdict
 from process_anatomy.notes.explainer import Told
 from process_anatomy.notes.library import Library
+from process_anatomy.notes.process_rows import count
 from structs.kernel_files import KernelFile
 
 OUTCOMES = {Outcome.FITS: "fits", Outcome.MOSTLY: "mostly", Outcome.WRONG: "wrong", Outcome.UNKNOWN: "unknown"}
@@ -19,9 +20,9 @@ def outcome_note(check: Check) -> tuple[str, dict[str, object]]:
     """The note of how a check came out."""
     facts: dict[str, object] = {
         "field": check.about,
-        "passed": check.passed,
-        "failed": check.failed,
-        "unreadable": check.unreadable,
+        "passed": count(check.passed, "object"),
+        "failed": count(check.failed, "object"),
+        "unreadable": count(check.unreadable, "object"),
     }
     return f"check-outcome/{OUTCOMES[check.outcome]}", facts
 

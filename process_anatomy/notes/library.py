@@ -6,6 +6,8 @@ asked for, never before: a command that explains nothing parses nothing.
 
 from __future__ import annotations
 
+import re
+import string
 import sys
 from dataclasses import dataclass
 from enum import Enum
@@ -102,6 +104,15 @@ class NoteError(LookupError):
         super().__init__(f"note {key}: {reason}")
 
 
+class Words(str):
+    """Words of ours where a fact would stand, such as "an unknown address".
+
+    They get a capital where they begin a sentence.  A fact never does: a name is told as memory has it.
+    """
+
+    __slots__ = ()
+
+
 class Level(Enum):
     """How much a row says about itself."""
 
@@ -148,6 +159,36 @@ class Note:
         if level is Level.ANALOGY:
             return self.analogy or self.brief
         return self.brief
+
+
+_BEGINNING = re.compile(r"(?:^|[.!?] )\{(\w+)\}")
+
+
+@cache
+def _beginners(text: str) -> tuple[str, ...]:
+    """The placeholders of a template that begin one of its sentences."""
+    return tuple(_BEGINNING.findall(text))
+
+
+def _fill(text: str, facts: Mapping[str, object]) -> str:
+    """A template with its facts in place, as a sentence is written.
+
+    Words of ours that begin a sentence get a capital, and after a fact that ends in a full stop, such as a name that
+    the kernel cut there, the sentence gets no second one.
+    """
+    told = text.format_map(facts)
+    if ".." not in told and not any(isinstance(facts[name], Words) for name in _beginners(text)):
+        return told
+    told, ended = "", False
+    for literal, name, _, _ in string.Formatter().parse(text):
+        told += literal[1:] if ended and literal.startswith(".") else literal
+        if name is None:
+            continue
+        fact = str(facts[name])
+        if isinstance(facts[name], Words) and (not told or told.endswith((". ", "! ", "? "))):
+            fact = fact[:1].upper() + fact[1:]
+        told, ended = told + fact, fact.endswith(".")
+    return told
 
 
 _TEXTS = frozenset({"title", "brief", "full", "analogy", "source", "command", "innocent", "technique"})
@@ -217,7 +258,8 @@ class Library:
     def explain(self, key: str, level: Level, facts: Mapping[str, object]) -> str:
         """The text of a note at a level, with facts in place of its placeholders.
 
-        Facts are inserted as they are: braces in a file name stay braces.
+        Facts are inserted as they are: braces in a file name stay braces.  Only :class:`Words` get a capital where
+        they begin a sentence, and a fact that ends in a full stop takes none from the text.
 
         Args:
             key: the note's id.
@@ -231,7 +273,7 @@ class Library:
             return ""
         text = self[key].text(level)
         try:
-            return text.format_map(facts)
+            return _fill(text, facts)
         except KeyError as error:
             placeholder = str(error.args[0]) if error.args else ""
             raise NoteError(key, f"there is no fact for {{{placeholder}}}", placeholder) from None

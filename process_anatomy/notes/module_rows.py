@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from process_anatomy.absent import Absent
 from process_anatomy.filetime import moment_text
-from process_anatomy.notes.library import Library, NoteError
+from process_anatomy.notes.library import Library, NoteError, Words
 from process_anatomy.notes.process_rows import count, file_words, who, word
 from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
 from process_anatomy.walk.program.images import PEB_PROGRAM, PROGRAM, Image
@@ -30,7 +30,7 @@ def module_note(row: Module, library: Library) -> Fact:
         why = "for a reason that no Windows names"
     path = row.told("path")
     facts = who(row.process) | {
-        "name": row.name if isinstance(row.name, str) and row.name else "a module without a readable name",
+        "name": row.name if isinstance(row.name, str) and row.name else Words("a module without a readable name"),
         "base": _place(row.base),
         "path": path if isinstance(path, str) and path else "an unknown path",
         "mapped": file_words(row.mapped_path),
@@ -53,7 +53,7 @@ def module_note(row: Module, library: Library) -> Fact:
 def image_note(row: Image) -> Fact:
     """The note of an image as it lies in memory."""
     facts = who(row.process) | {
-        "name": row.name if isinstance(row.name, str) and row.name else "an image without a readable name",
+        "name": row.name if isinstance(row.name, str) and row.name else Words("an image without a readable name"),
         "base": _place(row.base),
         "path": file_words(row.path),
         "machine": "unknown" if isinstance(row.facts, Absent) else row.facts.machine,

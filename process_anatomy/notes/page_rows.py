@@ -18,7 +18,7 @@ def page_note(row: PageRow, library: Library) -> tuple[str, dict[str, object]]:
         "end": "an unknown address" if isinstance(row.end, Absent) else f"{row.end:#x}",
         "page_count": count(pages, "page"),
         "resident": row.resident,
-        "compressed": count(row.compressed, "page"),
+        "compressed": row.compressed,
         "hardware": row.hardware or "none",
         "protection": word(row.vad.protection) if row.vad else "no protection",
         "private": count(row.private, "page"),

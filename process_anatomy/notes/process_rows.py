@@ -10,6 +10,7 @@ from typing import Any
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.filetime import moment_text
 from process_anatomy.kernel.identify import SYSTEM_PID, Crash
+from process_anatomy.notes.library import Words
 from process_anatomy.walk.processes.kin import Kin
 from process_anatomy.walk.processes.listed import NOT_READ, Process
 from process_anatomy.walk.security.tokens import Token
@@ -21,30 +22,31 @@ PARENTS = {"newer": "a process that ended, whose id was used again", "none": "no
 
 def who(process: Process) -> dict[str, object]:
     """The process of a row, as notes name it."""
-    name = process.name if isinstance(process.name, str) else "a process without a readable name"
-    name = name or "a process without a name"
+    name = process.name if isinstance(process.name, str) else Words("a process without a readable name")
+    name = name or Words("a process without a name")
     return {"process": name, "pid": word(process.pid), "ppid": word(process.ppid)}
 
 
 def word(value: Any) -> object:
-    """A fact as a sentence holds it: unknown where it could not be had, no where there is none."""
+    """A fact as a sentence holds it: unknown where it could not be had, none where there is none, never nothing."""
     if isinstance(value, Absent):
-        return "unknown" if value.kind in NOT_READ else "no"
-    return value
+        return Words("unknown" if value.kind in NOT_READ else "none")
+    return Words("an empty text") if value == "" else value
 
 
 def count(value: Any, noun: str) -> str:
-    """A number with its noun."""
+    """A number with its noun.  No verb follows it in a sentence, for it would have to agree."""
+    plural = f"{noun.removesuffix('y')}ies" if noun.endswith("ry") else f"{noun}s"
     if not isinstance(value, int):
-        return f"an unknown number of {noun}s"
-    return f"{value} {noun}" if value == 1 else f"{value} {noun}s"
+        return Words(f"an unknown number of {plural}")
+    return f"{value} {noun if value == 1 else plural}"
 
 
 def file_words(value: Any) -> str:
     """The path of a file as a sentence holds it: that there is none is another fact than that it cannot be read."""
     if isinstance(value, Absent):
-        return "a file whose name cannot be read" if value.kind in NOT_READ else "no file"
-    return str(value) or "no file"
+        return Words("a file whose name cannot be read" if value.kind in NOT_READ else "no file")
+    return str(value) or Words("no file")
 
 
 def process_note(process: Process, kin: Kin, token: Token | None, crash: Crash | None) -> tuple[str, dict[str, object]]:

@@ -6,7 +6,7 @@ As :mod:`process_anatomy.notes.process_rows`: pure functions; the words are in t
 from __future__ import annotations
 
 from process_anatomy.absent import Absent
-from process_anatomy.notes.library import Level, Library, NoteError
+from process_anatomy.notes.library import Level, Library, NoteError, Words
 from process_anatomy.notes.process_rows import count, who, word
 from process_anatomy.walk.across.creation import Creation
 from process_anatomy.walk.processes.listed import NOT_READ
@@ -37,7 +37,7 @@ OTHERS = {"create-process", "restricted", "as-user"}
 def _holder(token: Token) -> dict[str, object]:
     """Who has the token: a process, or one of its threads."""
     facts = who(token.process)
-    acting = f"thread {word(token.tid)} of {facts['process']}" if token.thread else facts["process"]
+    acting = Words(f"thread {word(token.tid)} of {facts['process']}") if token.thread else facts["process"]
     return facts | {"tid": word(token.tid), "holder": acting}
 
 
@@ -115,7 +115,7 @@ def group_note(row: Group, name: str, number: int = 0) -> Fact:
     facts = _holder(row.token) | {
         "sid": sid,
         "name": name or sid,
-        "attributes": word(row.attributes) or "none",
+        "attributes": "none" if row.attributes == "" else word(row.attributes),
         "roles": " and ".join(row.roles) or "nothing else",
     }
     looked_at = row.token.thread is not None and row.token.level in LOOKING and row.state == "enabled"
@@ -185,7 +185,7 @@ def creation_note(row: Creation) -> Fact:
     made_by = creator.name if isinstance(creator.name, str) else f"process {creator.pid}"
     facts = who(row.process) | {
         "parent": parent.name if isinstance(parent.name, str) else f"process {word(parent.pid)}",
-        "creator": made_by if isinstance(creator.pid, int) else "nobody on record",
+        "creator": made_by if isinstance(creator.pid, int) else Words("nobody on record"),
         "creator_pid": word(creator.pid),
         "user": word(row.token.user_name),
         "parent_user": word(row.parent_token.user_name) if row.parent_token else "unknown",

@@ -121,7 +121,7 @@ def csr_note(row: CsrProcess, others: int) -> Fact:
         "eprocess": place(row.process.address) if row.process is not None else "no address",
         "session": word(row.session),
         "threads": count(len(row.threads), "thread"),
-        "count": str(others),
+        "count": count(others, "other"),
         "reason": "nothing is missing",
     }
     return f"csr-row/{_csr_kind(row)}", facts
@@ -136,7 +136,7 @@ def csr_gap_note(root: CsrRoot) -> Fact:
         "eprocess": "no address",
         "session": word(root.process.session),
         "threads": count(0, "thread"),
-        "count": "0",
+        "count": count(0, "other"),
         "reason": "; ".join(root.problems) or "the reason is not known",
     }
     return "csr-row/no-ring", facts

@@ -23,7 +23,7 @@ def working_set_note(row: WorkingSet) -> tuple[str, dict[str, object]]:
         "compressed": count(row.compressed, "page"),
         "tables": count(row.tables, "page table"),
         "address": f"{row.list_address:#x}" if isinstance(row.list_address, int) else "no address",
-        "entries": count(row.entries, "entry") if row.entries == 1 else f"{word(row.entries)} entries",
+        "entries": count(row.entries, "entry"),
         "through": word(row.through_another),
     }
     return f"working-set-row/{_kind(row)}", facts
