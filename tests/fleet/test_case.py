@@ -269,8 +269,8 @@ def test_two_batches_do_not_work_on_one_case(images: Path, tmp_path: Path, capsy
 
 
 def test_nothing_that_can_be_read_is_a_failure(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("words")
-    assert main(["batch", str(tmp_path / "notes.txt"), "--out", str(tmp_path / "case"), *FEW]) == FAILED
+    (tmp_path / "empty.raw").touch()
+    assert main(["batch", str(tmp_path), "--out", str(tmp_path / "case"), *FEW]) == FAILED
 
 
 def test_a_library_that_is_missing_is_told_once(
