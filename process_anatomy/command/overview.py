@@ -102,12 +102,12 @@ def _head(rows: Rows, width: int) -> Iterator[str]:
         started = f"started {moment_of(row, 'CreateTime')}"
         yield laid_out(Fact(f"{told(row, 'ImageFileName')}  PID {rows.pid}{by}  {started}"), width, "")
         session = told(row, "SessionId")
-        user = "user not known" if token is None else f"{account(token)}  integrity {told(token, 'Integrity')}"
+        user = "not known" if token is None else f"{account(token)}  integrity {told(token, 'Integrity')}"
         guard = told(row, "Protection")
         more = "" if session == NONE else f"  session {session}"
         more += "" if guard == NONE else f"  protection {guard}"
         more += "  32-bit" if row["Wow64"] else ""
-        yield laid_out(Fact(f"{user}{more}"), width)
+        yield laid_out(Fact(f"user {user}{more}"), width)
         yield laid_out(Fact(f"image path: {told(row, 'ImagePath')}"), width)
         if not str(row["Layout"]).startswith("exact"):
             yield laid_out(Fact(f"layout: {told(row, 'Layout')}"), width)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 NONE = "none"
 """What is said where a process has no such thing."""
-PAGES_OF_A_MEGABYTE = 256
+UNITS = ("MB", "GB", "TB")
+"""What kilobytes grow to, each 1,024 of the one before."""
 SHARES = (
     ("Resident", "in memory"),
     ("Compressed", "compressed"),
@@ -82,9 +83,9 @@ def lost(row: Record, name: str) -> bool:
 
 
 def told(row: Record, name: str) -> str:
-    """A cell as a word of a line: the fact, that there is none, or why it is not known."""
+    """A cell as a word of a line: the fact, that there is none, or why it is not known; the view also says where."""
     if lost(row, name):
-        return f"not known ({row.absent[name]})"
+        return f"not known ({without_place(row.absent[name])})"
     value = row[name]
     if value is None or value in ("", []):
         return NONE
@@ -139,7 +140,13 @@ def number(count: int, one: str, many: str = "") -> str:
 
 def size(pages: int) -> str:
     """Bytes of pages of 4 KB, as people read them."""
-    return f"{pages * 4:,} KB" if pages < PAGES_OF_A_MEGABYTE else f"{pages / PAGES_OF_A_MEGABYTE:,.1f} MB"
+    count: float = pages * 4
+    unit = "KB"
+    for larger in UNITS:
+        if count < 1024:
+            break
+        count, unit = count / 1024, larger
+    return f"{count} {unit}" if unit == "KB" else f"{count:,.1f} {unit}"
 
 
 def sums(rows: Iterable[Record], name: str) -> tuple[int, int]:
@@ -157,17 +164,13 @@ def nothing(rows: Rows, what: str, column: str) -> str:
 def address_space(rows: Rows) -> Iterator[Fact]:
     """Ranges by use and size, where their pages are, and what may run without a file."""
     vads = rows("vads")
-    spans, unknown = sums(vads, "Pages")
-    uses: Counter[str] = Counter()
-    pages: Counter[str] = Counter()
+    uses: dict[str, list[Record]] = {}
     for row in vads:
-        use = _kind(row, "Region")
-        uses[use] += 1
-        pages[use] += amount(row, "Pages")
-    items = tuple(f"{uses[use]} {use} ({size(count)})" for use, count in pages.most_common())
-    more = f", without {unknown} whose ends are not known" if unknown else ""
-    said = f"{number(len(vads), 'VAD')} over {number(spans, 'page')} ({size(spans)}){more}"
-    yield Fact(f"{said}: " if items else nothing(rows, "VADs", "AddressSpace"), items)
+        uses.setdefault(told(row, "Region"), []).append(row)
+    most = sorted(uses.items(), key=lambda use: -sums(use[1], "Pages")[0])
+    items = tuple(f"{len(ranges)} {use} ({_span(ranges)})" for use, ranges in most)
+    said = f"{number(len(vads), 'VAD')}, {_span(vads)}: "
+    yield Fact(said if vads else nothing(rows, "VADs", "AddressSpace"), items)
     there = rows("pages")
     shares = [(sums(there, name), words) for name, words in SHARES]
     parts = [_share(*both, words) for both, words in shares if any(both)]
@@ -177,20 +180,29 @@ def address_space(rows: Rows) -> Iterator[Fact]:
     if stray:
         yield Fact("pages that no VAD covers: ", tuple(hexadecimal(row, "Start") for row in stray))
     code = [row for row in vads if row["PrivateMemory"] == 1 and "EXECUTE" in words(row, "Protection")]
-    if code:
-        yield Fact(
-            "private and executable: ", tuple(f"{hexadecimal(row, 'Start VPN')} {row['Protection']}" for row in code)
-        )
+    items = (*(f"{hexadecimal(row, 'Start VPN')} {row['Protection']}" for row in code), *_unknown(vads, "Protection"))
+    if items:
+        yield Fact("private and executable: ", items)
+
+
+def _unknown(found: list[Record], name: str) -> tuple[str, ...]:
+    """Of how many rows a cell could not be read, where there are any."""
+    count = sum(lost(row, name) for row in found)
+    return (f"{count} not known",) if count else ()
+
+
+def _span(ranges: list[Record]) -> str:
+    """Bytes of ranges, and of how many the ends are not known."""
+    known = [row for row in ranges if isinstance(row["Pages"], int)]
+    unknown = len(ranges) - len(known)
+    if not known:
+        return "size not known"
+    return size(sums(known, "Pages")[0]) + (f" and {unknown} of unknown size" if unknown else "")
 
 
 def _share(count: int, unknown: int, words: str) -> str:
     """A count of pages, that of single ranges left out where it is not known."""
     return f"{count:,} {words}" + (f" (not known of {number(unknown, 'range')})" if unknown else "")
-
-
-def _kind(row: Record, name: str) -> str:
-    """A cell as a kind to count: why it is not known without its address, so that equal reasons count as one."""
-    return f"not known ({without_place(row.absent[name])})" if lost(row, name) else told(row, name)
 
 
 def program(rows: Rows) -> Iterator[Fact]:
@@ -221,7 +233,7 @@ def handles(rows: Rows) -> Iterator[Fact]:
     found = rows("handles")
     yield Fact(
         f"{number(len(found), 'handle')}: " if found else nothing(rows, "handles", "Handles"),
-        counted(_kind(row, "Type") for row in found),
+        counted(told(row, "Type") for row in found),
     )
     own = {row["Offset(V)"] for row in rows("processes")}
     away = [
@@ -255,7 +267,7 @@ def security_context(rows: Rows) -> Iterator[Fact]:
             continue
         package = told(row, "PackageName")
         inside = "" if package == NONE else f", package {package}"
-        said = f"{account(row)}, integrity {told(row, 'Integrity')}, elevation {told(row, 'Elevation')}"
+        said = f"user {account(row)}, integrity {told(row, 'Integrity')}, elevation {told(row, 'Elevation')}"
         yield Fact(f"{said}, session {told(row, 'SessionId')}{inside}")
         enabled = [
             each for each in rows("privileges") if each["TID"] is None and "Enabled" in words(each, "Attributes")
@@ -268,8 +280,9 @@ def security_context(rows: Rows) -> Iterator[Fact]:
     allowing = [_group(row) for row in groups if "Enabled" in words(row, "Attributes")]
     named = sorted(denying, key=len)[:FEW] + ([f"{len(denying) - FEW} more"] if denying[FEW:] else [])
     deny = f", {len(denying)} only deny ({', '.join(named)})" if denying else ""
-    said = f"{number(len(groups), 'group')}{deny}{': ' if allowing else ''}"
-    yield Fact(said if groups else nothing(rows, "groups", "SecurityContext"), tuple(allowing))
+    items = (*allowing, *_unknown(groups, "Attributes"))
+    said = f"{number(len(groups), 'group')}{deny}{': ' if items else ''}"
+    yield Fact(said if groups else nothing(rows, "groups", "SecurityContext"), items)
     others = [row for row in tokens if row["TID"] is not None]
     if others:
         yield Fact("threads that act as another: ", tuple(f"{row['TID']} as {account(row)}" for row in others))
@@ -308,7 +321,7 @@ def parent(row: Record) -> str:
 def threads(rows: Rows) -> Iterator[Fact]:
     """Threads by state, where they start, and which of those starts are odd."""
     found = rows("threads")
-    waits = ", ".join(counted(_kind(row, "WaitReason") for row in found if row["State"] == WAITING))
+    waits = ", ".join(counted(told(row, "WaitReason") for row in found if row["State"] == WAITING))
     items = [f"{each} ({waits})" if each.endswith(f" {WAITING}") else each for each in counted(map(_state, found))]
     suspended = sum(amount(row, "SuspendCount") > 0 for row in found)
     if suspended:
@@ -317,19 +330,20 @@ def threads(rows: Rows) -> Iterator[Fact]:
     if found:
         yield Fact("start in: ", counted(_start(row) for row in found))
     odd = [row for row in found if row["Alarm"] is not None]
-    if odd:
-        yield Fact("odd starts: ", tuple(f"thread {told(row, 'TID')} {told(row, 'Alarm')}" for row in odd))
+    starts = (*(f"thread {told(row, 'TID')} {told(row, 'Alarm')}" for row in odd), *_unknown(found, "Alarm"))
+    if starts:
+        yield Fact("odd starts: ", starts)
 
 
 def _state(row: Record) -> str:
     """What a thread is doing."""
-    return _kind(row, "State")
+    return told(row, "State")
 
 
 def _start(row: Record) -> str:
     """The file that a thread starts in, what it starts in where that is none."""
     path = row["Win32StartPath"]
-    return _kind(row, "Win32StartIn") if path is None else str(path).rpartition("\\")[2]
+    return told(row, "Win32StartIn") if path is None else str(path).rpartition("\\")[2]
 
 
 def facts(rows: Rows, part: Callable[[Rows], Iterator[Fact]]) -> Iterator[Fact]:

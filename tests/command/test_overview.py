@@ -95,7 +95,7 @@ def test_a_hidden_process_says_so() -> None:
     assert "\n   odd, or not read: it is not on the list of active processes; other views see it\n" in text
     assert "\n   critical  hidden-process  " in text
     assert "not seen by the active list" in text
-    assert "command line: not known (0x2c5e020: the page is in a page file)" in text
+    assert "command line: not known (the page is in a page file)" in text
 
 
 def test_how_much_was_judged_is_told_where_nothing_was_found() -> None:
@@ -155,11 +155,14 @@ def test_a_process_of_which_nothing_can_be_read_has_a_reason_for_each_fact(image
         return Record(dict.fromkeys(row, None) | kept, row.depth, gone)
 
     text = "\n".join(changed(image, unread, width=200))
-    why = "not known (0x1000: the page is not in memory)"
+    why = "not known (the page is not in memory)"
     assert f"image path: {why}" in text
     assert f"command line: {why}" in text
     assert "12 handles: 12 not known (the page is not in memory)" in text
     assert "4 threads: 4 not known (the page is not in memory)" in text
+    assert "22 VADs, size not known: 22 not known (the page is not in memory) (size not known)" in text
+    assert "private and executable: 22 not known" in text
+    assert "odd starts: 4 not known" in text
     assert "no groups could be read" in text
     assert not any(f"no {what}\n" in text for what in ("VADs", "program", "modules", "handles", "threads", "groups"))
 
