@@ -19,7 +19,7 @@ from process_anatomy.errors import Error, RequestError
 from process_anatomy.fleet.engine import Crew
 from process_anatomy.fleet.found import found
 from process_anatomy.fleet.record import CASE, KEPT, SUMMARY, Record
-from process_anatomy.fleet.single import IMAGES, UNPACKED, earlier, exported
+from process_anatomy.fleet.single import IMAGES, LOGS, UNPACKED, earlier, exported
 from process_anatomy.fleet.terms import Outcome, Terms
 
 LOCK = ".lock"
@@ -37,8 +37,11 @@ def held(case: Path) -> Iterator[None]:
         RequestError: another run works on it, or it is a folder of something else.
         OSError: nothing can be written there.
     """
-    if case.exists() and (not case.is_dir() or (any(case.iterdir()) and not (case / IMAGES).is_dir())):
+    if case.exists() and not _is_case(case):
         raise RequestError(f"{case} is there and is no case")
+    for name in (IMAGES, UNPACKED, LOGS, LOCK):
+        if (case / name).is_symlink():
+            raise RequestError(f"{case / name} is a link; what a case holds lies in it")
     (case / IMAGES).mkdir(parents=True, exist_ok=True)
     with (case / LOCK).open("a") as lock:
         if os.name != "nt":
@@ -53,6 +56,17 @@ def held(case: Path) -> Iterator[None]:
         for left in (*case.glob(f".{CASE}.*"), *case.glob(f".{SUMMARY}.*")):
             left.unlink(missing_ok=True)
         yield
+
+
+def _is_case(folder: Path) -> bool:
+    """Whether a batch made it, or can: what a run that was killed left there is removed without a question."""
+    if not folder.is_dir():
+        return False
+    begun = [path.name for path in folder.iterdir()] in ([], [IMAGES])
+    images = folder / IMAGES
+    return (begun and not (images.is_dir() and any(images.iterdir()))) or (
+        images.is_dir() and any((folder / name).is_file() for name in (LOCK, CASE))
+    )
 
 
 def batch(

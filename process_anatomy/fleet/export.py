@@ -93,7 +93,7 @@ def export(
     begun, clock = datetime.now(timezone.utc), time.monotonic()
     origin = Origin(asked.named or image_id(path, asked.hashed, progress), _moment(image))
     severities: Counter[str] = Counter()
-    with replaced(folder) as place:
+    with replaced(folder, asked.overwrite) as place:
         if asked.form in FORMS:
             done = list(_forms(image, path, place, asked, origin, step, severities))
         else:
@@ -212,12 +212,17 @@ def free(folder: Path, overwrite: bool) -> None:
 
 
 @contextmanager
-def replaced(folder: Path) -> Iterator[Path]:
-    """A folder to be filled, which takes its place when all is well, and is gone otherwise."""
+def replaced(folder: Path, overwrite: bool) -> Iterator[Path]:
+    """A folder to be filled, which takes its place when all is well, and is gone otherwise.
+
+    Raises:
+        RequestError: by then something is there that may not be replaced.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         yield made
+        free(folder, overwrite)  # seen again: somebody may have put something there
         made.chmod(0o777 & ~_umask())
         if folder.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))

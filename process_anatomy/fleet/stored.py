@@ -44,7 +44,7 @@ def export_again(case: Path, folder: Path, name: str, views: tuple[str, ...], ov
     """
     free(folder, overwrite)
     form, alone = FORMS[name], (case / MANIFEST).is_file()
-    with replaced(folder) as made:
+    with replaced(folder, overwrite) as made:
         told = []
         for export in exports_in(case):
             place = made if alone else made / export.folder.name

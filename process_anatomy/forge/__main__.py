@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from process_anatomy.forge.cast.scenarios import EVERY
-from process_anatomy.forge.machine.containers import FORMATS, write_page_files
+from process_anatomy.forge.machine.containers import FORMATS, whole, write_page_files
 from process_anatomy.forge.machine.forging import DEFAULT_BUILD, DEFAULT_SEED, forge
 from process_anatomy.forge.parts.image import Image
 from structs import builds, partial
@@ -20,6 +20,8 @@ from structs.layout import LayoutError
 
 NAMES = {22621: "lab-win11-22621"}
 PRESET = 9
+INTERRUPTED = 130
+"""Exit status, as a shell tells of a program that was interrupted from the keyboard."""
 
 
 def write_all(image: Image, folder: Path, name: str, form: str = "bitmap") -> list[Path]:
@@ -37,10 +39,13 @@ def write_all(image: Image, folder: Path, name: str, form: str = "bitmap") -> li
     symbols = folder / "symbols" / "windows" / pdb / f"{truth['pdb_guid']}-{truth['pdb_age']}.json.xz"
     symbols.parent.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}{ending}", folder / f"{name}.truth.json", symbols]
-    write(image, paths[0])
-    paths[1].write_text(json.dumps(truth, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    with whole(paths[0]) as made:
+        write(image, made)
+    with whole(paths[1]) as made:
+        made.write_text(json.dumps(truth, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     table = json.dumps(image.symbols, sort_keys=True, separators=(",", ":")).encode()
-    paths[2].write_bytes(lzma.compress(table, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, preset=PRESET))
+    with whole(paths[2]) as made:
+        made.write_bytes(lzma.compress(table, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, preset=PRESET))
     return paths
 
 
@@ -51,7 +56,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "python -m process_anatomy.forge") -> int:
-    """Read the arguments and forge.
+    """Read the arguments and forge; gives the exit status.
 
     Args:
         arguments: of the command line; those of the process where they are left out.
@@ -60,6 +65,14 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m proce
     Raises:
         SystemExit: the arguments make no sense (2), or a file cannot be written (1); one line says why.
     """
+    try:
+        return _forged(arguments, program)
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _forged(arguments: Sequence[str] | None, program: str) -> int:
     description = "Make a practice image, its answer key and its symbol table."
     parser = _Parser(prog=program, description=description)
     parser.add_argument("--output", type=Path, default=Path("samples"), help="folder for the three files")

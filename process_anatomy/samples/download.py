@@ -74,7 +74,8 @@ class _Part:
         except (OSError, ValueError, TypeError):
             usable = False
         self.said = said if usable and said.address == address else _Said(address)
-        if not usable or self.said != said:  # of another file, or of nobody knows which
+        linked = self.path.is_symlink() or self._notes.is_symlink()
+        if linked or not usable or self.said != said:  # of another file, or of nobody knows which
             self.forget()
 
     @property

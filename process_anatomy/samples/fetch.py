@@ -136,6 +136,7 @@ class Fetching:
     def _copy(self, brought: Path, target: Path) -> None:
         """An image that somebody brought, under its name."""
         half = target.with_name(f"{target.name}.copying")
+        half.unlink(missing_ok=True)  # what lies there may be a link
         try:
             shutil.copyfile(brought, half)
             half.replace(target)

@@ -353,7 +353,8 @@ def _write(
     most, words = min([*limits, (free, f"it unpacks to more than the {free:,} bytes that there can be")])
     if told is not None and told > most:
         raise SampleError(words)
-    with place.open("wb") as file:
+    place.unlink(missing_ok=True)  # what lies there may be a link
+    with place.open("xb") as file:
         bounded = _Bounded(file, (most, words), told, step)
         opened.copy(member, bounded)
         file.truncate(bounded.size)

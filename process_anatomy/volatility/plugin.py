@@ -88,7 +88,7 @@ class Anatomy(metaclass=OverView):
             request, doubt = self._request()
             rows = answer(self.view, request)
             if doubt:
-                log.warning(f"{MARK}: {doubt}")
+                log.warning(safe_text(f"{MARK}: {doubt}"))
                 rows = marked(rows, doubt)
                 end_with(NOT_TRUSTED, self.open)
             first = list(itertools.islice(rows, 1))  # the walk is done and can fail only before its first row
@@ -137,10 +137,10 @@ class Anatomy(metaclass=OverView):
         files = self.config.get("page_files", None)
         kernel = open_kernel(self.context, self.config["primary"], self.config.get("isf", None), dtb, files)
         for line in kernel.evidence:
-            log.info(line)
+            log.info(safe_text(line))
         self._report(kernel.doubts)
         if kernel.build.estimated:
-            log.warning(f"The layout is estimated: {kernel.build.origin}")
+            log.warning(safe_text(f"The layout is estimated: {kernel.build.origin}"))
         tables = Tables(kernel, process_ids(self.config["pid"]) if self.view.by_process else frozenset())
         doubt = self.view.doubt(tables) if self.view.doubt else tables.trust.reason
         self._progress(20, "Walking")

@@ -31,7 +31,7 @@ from process_anatomy.fleet.case import LOCK, TRIES, batch, held
 from process_anatomy.fleet.engine import Crew
 from process_anatomy.fleet.export import MANIFEST
 from process_anatomy.fleet.record import CASE, SUMMARY
-from process_anatomy.fleet.single import IMAGES, UNPACKED, folder_name
+from process_anatomy.fleet.single import IMAGES, LOGS, UNPACKED, folder_name
 from process_anatomy.fleet.terms import Outcome, Terms
 from tests.conftest import ROOT, SAMPLE
 from tests.samples.archives import seven, zipped
@@ -266,6 +266,33 @@ def test_two_batches_do_not_work_on_one_case(images: Path, tmp_path: Path, capsy
     with pytest.raises(RequestError, match="is there and is no case"), held(images):
         pass
     assert not (images / IMAGES).exists()
+
+
+@pytest.mark.parametrize("name", [IMAGES, UNPACKED, LOGS, LOCK])
+def test_a_link_in_a_case_is_not_followed(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it leads to is neither written to nor tidied up."""
+    case, mine = tmp_path / "case", tmp_path / "mine"
+    (mine / ".hidden").mkdir(parents=True)
+    with held(case):
+        pass
+    shutil.rmtree(case / name) if (case / name).is_dir() else (case / name).unlink(missing_ok=True)
+    (case / CASE).write_text("{}")
+    (case / name).symlink_to(mine / "new" if name == LOCK else mine)
+    assert main(["batch", str(SAMPLE), "--out", str(case), *FEW]) == MISUSED
+    assert capsys.readouterr().err == f"anatomy: {case / name} is a link; what a case holds lies in it\n"
+    assert [path.name for path in mine.rglob("*")] == [".hidden"]
+
+
+def test_a_folder_with_images_of_somebody_else_is_no_case(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Though one of that name is in every case: nothing in it is tidied up."""
+    kept = tmp_path / IMAGES / ".thumbnails"
+    kept.mkdir(parents=True)
+    for other in (False, True):
+        if other:
+            (tmp_path / "more").mkdir()
+        assert main(["batch", str(SAMPLE), "--out", str(tmp_path), *FEW]) == MISUSED
+        assert capsys.readouterr().err == f"anatomy: {tmp_path} is there and is no case\n"
+        assert kept.is_dir()
 
 
 def test_nothing_that_can_be_read_is_a_failure(tmp_path: Path) -> None:

@@ -107,6 +107,37 @@ def test_nothing_is_left_where_writing_fails(sample: Image, tmp_path: Path, monk
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links there need a right that few have")
+def test_a_link_in_place_of_the_folder_is_not_followed(sample: Image, tmp_path: Path) -> None:
+    """Neither one that leads somewhere, asked to be replaced or not, nor one that leads nowhere."""
+    mine = tmp_path / "mine"
+    export(sample, SAMPLE, mine, Asked(["vads"], "csv"))
+    before = sorted(path.name for path in mine.iterdir())
+    for name, target in (("leads", mine), ("dangles", tmp_path / "nowhere")):
+        (tmp_path / name).symlink_to(target)
+        for overwrite in (False, True):
+            with pytest.raises(RequestError, match="is there and is no folder"):
+                export(sample, SAMPLE, tmp_path / name, Asked(FEW, "jsonl", overwrite=overwrite))
+    assert sorted(path.name for path in mine.iterdir()) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dangles", "leads", "mine"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links there need a right that few have")
+def test_a_link_that_is_planted_while_it_is_written_is_not_followed(sample: Image, tmp_path: Path) -> None:
+    """Nor is a folder replaced that came to be there meanwhile; it is looked at again at the end."""
+    (tmp_path / "mine").mkdir()
+
+    def plant(_: str, number: int, __: int) -> None:
+        if not number:
+            (tmp_path / "case").symlink_to(tmp_path / "mine")
+
+    with pytest.raises(RequestError, match="is there and is no folder"):
+        export(sample, SAMPLE, tmp_path / "case", Asked(FEW, "csv", overwrite=True), plant)
+    assert list((tmp_path / "mine").iterdir()) == []
+    assert (tmp_path / "case").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["case", "mine"]
+
+
 def test_an_earlier_export_is_replaced_only_when_asked(sample: Image, tmp_path: Path) -> None:
     """And whole: what is not of the new one is gone; another folder is never touched."""
     folder = tmp_path / "case"

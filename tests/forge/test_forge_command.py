@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from process_anatomy.command.program import main as anatomy
-from process_anatomy.forge import LAB, forge, write_raw
-from process_anatomy.forge.__main__ import main
+from process_anatomy.forge import DEFAULT_BUILD, LAB, __main__, forge, write_page_files, write_raw
+from process_anatomy.forge.__main__ import main, write_all
+from process_anatomy.forge.machine.containers import FORMATS
 from process_anatomy.volatility import open_path
+
+TRUTH = {"build": 22621, "pdb_guid": "0" * 32, "pdb_age": 1}
+SYMBOLS = {"metadata": {"windows": {"pdb": {"database": "ntkrnlmp.pdb"}}}}
 
 
 def test_an_output_that_cannot_be_written_is_told_in_one_line(
@@ -73,3 +79,44 @@ def test_a_layout_that_ships_is_read_as_exact(build: str, tmp_path: Path) -> Non
     kernel = open_path(path)
     assert (kernel.build.name, kernel.build.estimated) == (build, False)
     assert kernel.build.origin.endswith(f"revision {build.rpartition('-')[2]} by version resource")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links there need a right that few have")
+def test_a_link_under_a_name_that_is_written_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    """What it leads to stays as it is; a folder of page files that is a link is refused."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "file").write_text("kept")
+    output = tmp_path / "output"
+    output.mkdir()
+    image = forge(LAB)
+    for name in ("lab.raw", "lab.truth.json"):
+        (output / name).symlink_to(mine / "file")
+    paths = write_all(image, output, "lab", "raw")
+    assert not any(path.is_symlink() for path in paths)
+    assert open_path(paths[0]).build.name == DEFAULT_BUILD
+    (output / "lab-page-files").symlink_to(mine)
+    with pytest.raises(NotADirectoryError, match="it is a link"):
+        write_page_files(image, output / "lab-page-files")
+    assert [(path.name, path.read_text()) for path in mine.iterdir()] == [("file", "kept")]
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_an_interruption_is_one_line_and_leaves_nothing(
+    written: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it is forged, and while half of it is written."""
+
+    def interrupted(_: object, path: object = None, *__: object) -> None:
+        if isinstance(path, Path):
+            path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    if written:
+        monkeypatch.setattr(__main__, "forge", lambda *_: SimpleNamespace(truth=TRUTH, symbols=SYMBOLS, pointer_size=8))
+        monkeypatch.setitem(FORMATS, "raw", (".raw", interrupted))
+    else:
+        monkeypatch.setattr(__main__, "forge", interrupted)
+    assert main(["--output", str(tmp_path), "--format", "raw"]) == 130
+    assert capsys.readouterr().err == "python -m process_anatomy.forge: interrupted\n"
+    assert [path for path in tmp_path.rglob("*") if not path.is_dir() or path.name.startswith(".")] == []

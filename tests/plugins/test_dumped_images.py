@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from volatility3 import cli
 
 from process_anatomy.absent import Absent
@@ -17,6 +20,7 @@ from process_anatomy.notes.explainer import Explainer
 from process_anatomy.views import view
 from process_anatomy.views.declaration import Request
 from process_anatomy.volatility import Anatomy, open_path
+from process_anatomy.volatility.cells import safe_file_name
 from process_anatomy.walk.across.tables import Tables
 from tests.conftest import ROOT, Vol
 
@@ -89,3 +93,42 @@ def test_a_folder_that_nobody_may_write_to_is_told_in_every_row(kernel: Kernel) 
     rows = dumped(kernel, Path("/proc"))
     assert any(isinstance(row["File output"], Absent) for row in rows)
     assert not any(isinstance(row["File output"], str) for row in rows)
+
+
+HOSTILE = [
+    "..\\..\\x", "../../etc/passwd", "/etc/passwd", "C:\\x", "a\0b", "CON", "nul.txt", "..", "", "x" * 9999, "a:stream",
+    "\u202egnp.exe", "\ud800", "=cmd()", "</script>", "'; drop table x", "a\n2026-01-01 ERROR root: fake",
+    "$(id)", "-rf", "\x1b[2J",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_name_from_memory_stays_in_its_folder_and_is_plain(name: str) -> None:
+    """No separator, no device of Windows, no stream, nothing that a shell or a terminal acts on, no more than fits."""
+    made = safe_file_name("pid.4.0x1000", name, "img")
+    assert re.fullmatch(r"pid\.4\.0x1000\.[A-Za-z0-9._-]{1,64}\.img", made)
+    assert (Path(made).name, PureWindowsPath(made).name) == (made, made)
+
+
+@given(st.text(st.characters(exclude_categories=()), max_size=80))
+def test_any_name_from_memory_gives_a_plain_one(name: str) -> None:
+    made = safe_file_name("start", name, "img")
+    assert re.fullmatch(r"start\.[A-Za-z0-9._-]{1,64}\.img", made)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links there need a right that few have")
+def test_a_link_under_the_name_of_a_file_is_not_followed(kernel: Kernel, tmp_path: Path) -> None:
+    """What it leads to stays as it is, or does not come to be."""
+    (tmp_path / "first").mkdir()
+    names = [row["File output"] for row in dumped(kernel, tmp_path / "first")]
+    first, second, *_ = [name for name in names if isinstance(name, str)]
+    (tmp_path / "mine").write_text("kept")
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again" / first).symlink_to(tmp_path / "mine")
+    (tmp_path / "again" / second).symlink_to(tmp_path / "nowhere")
+    again = [row["File output"] for row in dumped(kernel, tmp_path / "again")]
+    written = [tmp_path / "again" / name for name in again if isinstance(name, str)]
+    assert len(written) == len([name for name in names if isinstance(name, str)])
+    assert not any(path.is_symlink() for path in written)
+    assert (tmp_path / "mine").read_text() == "kept"
+    assert not (tmp_path / "nowhere").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 import time
@@ -321,6 +322,21 @@ def test_an_interruption_leaves_a_part_to_go_on_from(site: Site, tmp_path: Path)
     assert HALF <= there < len(BODY)
     assert Download(address, tmp_path / "a", **PROMPT).run().read_bytes() == BODY
     assert site.ranges == ["", f"bytes={there}-"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+@pytest.mark.parametrize("ending", ["part", "part.json"])
+def test_a_link_in_place_of_a_part_is_not_followed(ending: str, site: Site, tmp_path: Path) -> None:
+    offer = Offer(BODY)
+    address = site.put("/a", offer)
+    left_over(tmp_path / "a", address, BODY[:HALF], etag=offer.etag)
+    linked, mine = tmp_path / f"a.{ending}", tmp_path / "mine"
+    linked.rename(mine)
+    linked.symlink_to(mine)
+    before = mine.read_bytes()
+    assert Download(address, tmp_path / "a", **PROMPT).run().read_bytes() == BODY
+    assert mine.read_bytes() == before
+    assert not linked.is_symlink()
 
 
 def test_how_far_it_is_is_told(site: Site, tmp_path: Path) -> None:

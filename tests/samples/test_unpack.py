@@ -200,6 +200,15 @@ def test_a_link_in_a_7z_is_no_image(tmp_path: Path, target: Path) -> None:
     assert "it holds no file at all" in refused(tmp_path / "archive", "7z", target)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_a_link_in_place_of_the_target_is_not_followed(tmp_path: Path, target: Path) -> None:
+    (tmp_path / "mine").write_text("kept")
+    target.symlink_to(tmp_path / "mine")
+    unpack(written(tmp_path, "archive", zipped({NAME: IMAGE})), "zip", target)
+    assert (target.is_symlink(), target.read_bytes()) == (False, IMAGE)
+    assert (tmp_path / "mine").read_text() == "kept"
+
+
 @pytest.mark.parametrize("form", ["zip", "7z", "tar"])
 def test_the_published_name_is_looked_for_in_all_folders_and_in_any_case(
     form: str, tmp_path: Path, target: Path

@@ -6,11 +6,15 @@ them out altogether, so it is the smallest.
 
 from __future__ import annotations
 
+import errno
+import os
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
+from shutil import rmtree
+from tempfile import TemporaryFile, mkdtemp
 from typing import BinaryIO
 
 from process_anatomy.forge.machine.hibernation import write_hibernation
@@ -49,13 +53,26 @@ def write_lime(image: Image, path: Path) -> None:
         file.truncate(at)
 
 
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A file that takes its place when all of it is written; a link that lies there is replaced and not followed."""
+    folder = Path(mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield folder / path.name
+        os.replace(folder / path.name, path)
+    finally:
+        rmtree(folder, ignore_errors=True)
+
+
 def write_page_files(image: Image, folder: Path) -> list[Path]:
     """The page files that belong to an image, each under the name that they are collected with; gives the files."""
+    if folder.is_symlink():
+        raise NotADirectoryError(errno.ENOTDIR, "it is a link", str(folder))
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for page_file in image.page_files:
         written.append(folder / page_file.name)
-        with written[-1].open("wb") as file:
+        with whole(written[-1]) as made, made.open("wb") as file:
             for number, content in sorted(page_file.content.items()):
                 file.seek(number * PAGE)
                 file.write(content)
