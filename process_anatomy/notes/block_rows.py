@@ -28,6 +28,8 @@ CODE = {
     "_JAVA_OPTIONS", "NODE_OPTIONS", "PYTHONSTARTUP", "QT_PLUGIN_PATH", "VK_INSTANCE_LAYERS",
 }  # fmt: skip
 """Variables that make a runtime load code, or change how it runs, before the program itself begins."""
+TOLD = 60
+"""Characters of a variable's value that a sentence holds."""
 ELSEWHERE = {"nothing": "nothing that can be read", "something else": "something else", "the same": "the same bytes"}
 
 
@@ -74,7 +76,15 @@ def peb_row(row: Peb, library: Library) -> Told:
 def variable_note(row: Variable) -> Fact:
     """The note of an environment variable."""
     name = row.name or Words("a variable without a name") if isinstance(row.name, str) else "no name"
-    return f"environment-row/{_variable_kind(row)}", who(row.peb.process) | {"name": name, "block": place(row.block)}
+    facts = {"name": name, "value": _clipped(row.value), "block": place(row.block), "bits": row.peb.bits}
+    return f"environment-row/{_variable_kind(row)}", who(row.peb.process) | facts
+
+
+def _clipped(value: str | Absent) -> object:
+    """The value of a variable as a sentence holds it; the column has all of it."""
+    if isinstance(value, str) and len(value) > TOLD:
+        return value[:TOLD] + "..."
+    return word(value)
 
 
 def _variable_kind(row: Variable) -> str:

@@ -13,6 +13,7 @@ def page_note(row: PageRow, library: Library) -> tuple[str, dict[str, object]]:
     """The note of the pages of a range."""
     file = file_words(row.vad.file) if row.vad and row.vad.file != NOT_APPLICABLE else ""
     pages = None if isinstance(row.start, Absent) or isinstance(row.end, Absent) else (row.end + 1 - row.start) >> 12
+    name = file.rsplit("\\", 1)[-1]
     facts = who(row.process) | {
         "start": "an unknown address" if isinstance(row.start, Absent) else f"{row.start:#x}",
         "end": "an unknown address" if isinstance(row.end, Absent) else f"{row.end:#x}",
@@ -25,8 +26,8 @@ def page_note(row: PageRow, library: Library) -> tuple[str, dict[str, object]]:
         "guard": count(row.guard, "page"),
         "disagreement": row.disagreement,
         "behind": count(row.extension, "page"),
-        "name": file.rsplit("\\", 1)[-1] or "a section without a file",
-        "meaning": library[f"region/{region_key(row.region[0])}"].brief,
+        "name": name or "a section without a file",
+        "meaning": (f"{name}, " if name else "") + library[f"region/{region_key(row.region[0])}"].brief,
     }
     return f"page-row/{_kind(row)}", facts
 

@@ -5,6 +5,7 @@ Pure functions from the records of a walk to a note's id and its placeholders; t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from process_anatomy.absent import Absent, Kind
@@ -49,6 +50,11 @@ def file_words(value: Any) -> str:
     return str(value) or Words("no file")
 
 
+def listing(words: Sequence[str]) -> str:
+    """Words as a sentence lists them, empty without any."""
+    return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
+
+
 def process_note(process: Process, kin: Kin, token: Token | None, crash: Crash | None) -> tuple[str, dict[str, object]]:
     """The note of a process row.
 
@@ -60,7 +66,7 @@ def process_note(process: Process, kin: Kin, token: Token | None, crash: Crash |
     """
     relative = kin.relative(process.ppid, process)
     parent = relative.process
-    user = "an unknown user"
+    user: str = Words("an unknown user")
     if token is not None and isinstance(token.user_name, str):
         user = token.user_name
     facts = who(process) | {
@@ -70,6 +76,7 @@ def process_note(process: Process, kin: Kin, token: Token | None, crash: Crash |
         "goon_count": count(process.threads, "goon"),
         "session": word(process.session),
         "user": user,
+        "protected": process.protection_name if isinstance(process.protection_name, str) else "of an unknown kind",
         "created": moment_text(process.create_time) or "an unknown time",
         "ended": moment_text(process.exit_time) or "an unknown time",
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from process_anatomy.absent import Absent
 from process_anatomy.notes.library import Level, Library, NoteError, Words
-from process_anatomy.notes.process_rows import count, who, word
+from process_anatomy.notes.process_rows import count, listing, who, word
 from process_anatomy.walk.across.creation import Creation
 from process_anatomy.walk.processes.listed import NOT_READ
 from process_anatomy.walk.security.acls import Ace, Acl
@@ -116,7 +116,7 @@ def group_note(row: Group, name: str, number: int = 0) -> Fact:
         "sid": sid,
         "name": name or sid,
         "attributes": "none" if row.attributes == "" else word(row.attributes),
-        "roles": " and ".join(row.roles) or "nothing else",
+        "also": f", and also its {listing(row.roles)}" if row.roles else "",
     }
     looked_at = row.token.thread is not None and row.token.level in LOOKING and row.state == "enabled"
     state = "looked-at" if looked_at else row.state
@@ -163,10 +163,15 @@ def _value(row: Attribute, index: int) -> object:
     return value.hex() if isinstance(value, bytes) else word(value)
 
 
-def ace_note(token: Token, ace: Ace, name: str) -> Fact:
-    """The note of an entry of a token's default access list."""
+def ace_note(token: Token, ace: Ace, name: str, number: int = 1) -> Fact:
+    """The note of an entry of a token's default access list, the first of which has the number 1."""
     sid = word(ace.sid)
-    facts = _holder(token) | {"sid": sid, "name": name or sid, "rights": ace.rights or "nothing"}
+    facts = _holder(token) | {
+        "sid": sid,
+        "name": name or sid,
+        "rights": ace.rights or "nothing",
+        "entry": f"entry {number}",
+    }
     kind = "allowed" if ace.type in ALLOWING else "denied" if ace.type in DENYING else "other"
     return f"dacl-row/{kind}", facts
 
@@ -190,10 +195,21 @@ def creation_note(row: Creation) -> Fact:
         "user": word(row.token.user_name),
         "parent_user": word(row.parent_token.user_name) if row.parent_token else "unknown",
         "integrity": word(row.token.integrity),
-        "changes": ", ".join(row.changes) or "nothing" if isinstance(row.changes, tuple) else "unknown",
+        "changes": listing(row.changes) or "nothing" if isinstance(row.changes, tuple) else "unknown",
+        "compared": _compared(row.changes),
         "confidence": row.confidence,
     }
     return f"creation-row/{_creation_kind(row)}", facts
+
+
+def _compared(changes: tuple[str, ...] | Absent) -> str:
+    """How a process's token compares with its parent's, as a part of a sentence."""
+    if isinstance(changes, Absent):
+        return "how its token differs from the parent's is not known"
+    if not changes:
+        return "its token is identical to the parent's"
+    only = "only " if len(changes) == 1 else ""
+    return f"its token differs from the parent's {only}in {listing(changes)}"
 
 
 def _creation_kind(row: Creation) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from process_anatomy.absent import Absent
 from process_anatomy.notes.library import Library
 from process_anatomy.notes.page_rows import region_key
-from process_anatomy.notes.process_rows import count, file_words, who, word
+from process_anatomy.notes.process_rows import count, file_words, listing, who, word
 from process_anatomy.walk.across.regions import PRIVATE, UNKNOWN
 from process_anatomy.walk.address_space.extensions import extension
 from process_anatomy.walk.address_space.fixed_ranges import HYPERVISOR_PAGE_NAME, SHARED_DATA_NAME
@@ -55,6 +55,7 @@ def vad_note(
         "meaning": _meaning(vad.protection, library),
         "committed": word(vad.commit),
         "use": _use(names, library),
+        "purpose": _purpose(names),
         "behind": count(extension(vad, section), "page"),
     }
     kind = _vad_kind(vad)
@@ -67,6 +68,12 @@ def _use(names: Sequence[str], library: Library) -> str:
     """What a range of private memory holds, as a sentence."""
     told = [library[f"region/{region_key(name)}"].brief for name in names if name not in UNTOLD]
     return f"It holds {'; and '.join(told)}." if told else "Neither the PEB nor a TEB that could be read points to it."
+
+
+def _purpose(names: Sequence[str]) -> str:
+    """What a range of private memory is for, in a few words."""
+    told = [name for name in names if name not in UNTOLD]
+    return listing(told) or "use unknown"
 
 
 def _vad_kind(vad: Vad) -> str:

@@ -39,7 +39,7 @@ def rows(request: Request) -> Iterator[Row]:
                     "Name": name or None,
                     "Offset": ace.address,
                     "Problems": token.dacl.problems if number == len(token.dacl.entries) else (),
-                    "Explanation": explain(ace_note, token, ace, name),
+                    "Explanation": explain(ace_note, token, ace, name, number),
                 },
             )
 

@@ -34,13 +34,14 @@ ALLOWED: dict[str, set[str]] = {
         "meaning",
         "committed",
         "use",
+        "purpose",
         "behind",
     },
     "token-row": WHO
     | {"user", "name", "account", "integrity", "elevation", "session", "level", "restricting", "capabilities"},
-    "group-row": WHO | {"sid", "name", "attributes", "roles"},
+    "group-row": WHO | {"sid", "name", "attributes", "also"},
     "attribute-row": WHO | {"name", "type", "kind", "value_count", "place", "value", "meaning", "by"},
-    "dacl-row": WHO | {"sid", "name", "rights"},
+    "dacl-row": WHO | {"sid", "name", "rights", "entry"},
     "creation-row": {
         "process",
         "pid",
@@ -52,6 +53,7 @@ ALLOWED: dict[str, set[str]] = {
         "parent_user",
         "integrity",
         "changes",
+        "compared",
         "confidence",
     },
     "module-row": {"process", "pid", "name", "base", "path", "mapped", "loaded", "why", "behind"},
@@ -66,6 +68,7 @@ ALLOWED: dict[str, set[str]] = {
         "goon_count",
         "session",
         "user",
+        "protected",
         "created",
         "ended",
         "thread",
@@ -107,7 +110,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "field-row": {"structure", "what", "field", "address", "offset", "value", "meaning", "type"},
     "peb-row": {"process", "pid", "peb", "root", "other", "there"},
-    "environment-row": {"process", "pid", "name", "block"},
+    "environment-row": {"process", "pid", "name", "value", "block", "bits"},
     "teb-row": {"process", "pid", "tid", "teb", "root", "low", "high"},
     "finding": {"process", "pid", "about"},
     "completeness-row": {"process", "pid", "whole", "partly", "obstacles"},
@@ -464,7 +467,7 @@ def test_hostile_facts_come_through_unchanged(first: str, second: str) -> None:
 
 def test_a_missing_fact_is_named_together_with_its_note() -> None:
     with pytest.raises(NoteError, match=r"vad-row/private.*\{start\}") as caught:
-        default().explain("vad-row/private", Level.BRIEF, {"process": "a.exe"})
+        default().explain("vad-row/private", Level.BRIEF, {"process": "a.exe", "purpose": "heap"})
     assert caught.value.id == "vad-row/private"
     assert caught.value.placeholder == "start"
 
