@@ -1,6 +1,6 @@
 # make demo   try it: environment, install, the main job on the sample
 # make test   the whole test suite, against the built wheel
-# make check  format, lint, types, import contracts
+# make check  format, lint, types, import contracts, bandit, known faults of dependencies
 # make bench  timings beside stock Volatility and MemProcFS
 PYTHON ?= python3
 VENV := .venv
@@ -41,6 +41,8 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/python scripts/check_absent.py
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive structs process_anatomy plugins
+	$(BIN)/python scripts/audit.py
 
 bench: $(VENV)/.dev install
 	$(BIN)/python benchmarks/compare.py

@@ -19,6 +19,7 @@ from process_anatomy.views import view
 from process_anatomy.views.all import exported
 from process_anatomy.views.declaration import TIME
 from process_anatomy.views.flat import flat
+from process_anatomy.views.schema import utf8
 
 READERS = {"parquet": "read_parquet", "jsonl": "read_json_auto", "csv": "read_csv_auto"}
 """Format of files to DuckDB's function that reads them."""
@@ -56,7 +57,9 @@ class Export:
         taken = self.facts.get("captured")
         when = datetime.fromisoformat(taken).astimezone(timezone.utc).replace(tzinfo=None) if taken else None
         names = ("build", "architecture", "kernel file", "verdict")
-        return (self.image, self.path, when, *(self.facts.get(name) for name in names))
+        told = (self.image, self.path, *(self.facts.get(name) for name in names))
+        image, path, *known = (utf8(each) for each in told)  # names of files may be no text that UTF-8 can hold
+        return (image, path, when, *known)
 
 
 class Question:
@@ -100,7 +103,8 @@ class Question:
         kinds = {"build": "INTEGER", "captured": "TIMESTAMP"}
         self._run(f"CREATE TABLE {CAPTURES} ({', '.join(f'{name} {kinds.get(name, TEXT)}' for name in COLUMNS)})")
         rows = list({export.image: export.row for export in self.exports}.values())
-        self._database.executemany(f"INSERT INTO {CAPTURES} VALUES ({', '.join('?' * len(COLUMNS))})", rows)  # noqa: S608
+        places = ", ".join("?" * len(COLUMNS))
+        self._database.executemany(f"INSERT INTO {CAPTURES} VALUES ({places})", rows)  # noqa: S608
 
     def answer(self, sql: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
         """The names of the columns, and the rows.

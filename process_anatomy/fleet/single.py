@@ -26,6 +26,7 @@ from process_anatomy.fleet.terms import Outcome, Terms
 from process_anatomy.fleet.unpacked import image_in
 from process_anatomy.fleet.versions import of
 from process_anatomy.samples.packed import packed_as
+from process_anatomy.views.shown import safe_text
 
 IMAGES, UNPACKED, LOGS = "images", "unpacked", "logs"
 """Inside a case: the folders of exports, of what came out of archives, and of what was said of each image."""
@@ -142,7 +143,7 @@ def _write_log(made: Path, place: Path, outcome: Outcome, log: Iterable[str]) ->
     """What was said of an image, where the case has it: of one that was not read as well."""
     logs = place.parent.parent / LOGS
     logs.mkdir(exist_ok=True)
-    text = "".join([f"{outcome.path}\n{outcome.started}, process-anatomy {of('process-anatomy')}\n", *log])
+    text = "".join([f"{safe_text(outcome.path)}\n{outcome.started}, process-anatomy {of('process-anatomy')}\n", *log])
     (made / LOGS).write_bytes(text.encode("utf-8", "backslashreplace"))
     (made / LOGS).replace(logs / f"{place.name}.txt")
 

@@ -37,7 +37,8 @@ def write_table(view: View, rows: Iterable[Record], database: sqlite3.Connection
             count += 1
             yield [*(_cell(row[c.name], c) for c in view.columns), json.dumps(row.absent) if row.absent else None]
 
-    database.executemany(f"INSERT INTO {quoted(view.name)} VALUES ({places})", cells())  # noqa: S608  # names are ours
+    table = quoted(view.name)  # names are ours
+    database.executemany(f"INSERT INTO {table} VALUES ({places})", cells())  # noqa: S608
     return count
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -17,7 +16,7 @@ from typing import Any, BinaryIO
 
 from process_anatomy.views.declaration import ADDRESS, Column, View
 from process_anatomy.views.records import Record
-from process_anatomy.views.schema import ABSENT, json_record
+from process_anatomy.views.schema import ABSENT, json_bytes, json_record
 
 ROWS_AT_ONCE = 1 << 14
 """Rows that are gathered before a part of a Parquet file is written."""
@@ -32,8 +31,7 @@ def write_json_lines(view: View, rows: Iterable[Record], file: BinaryIO) -> int:
     """One JSON object a line, as :func:`process_anatomy.views.schema.json_schema` has it; gives the number of rows."""
     count = 0
     for row in rows:
-        line = json.dumps(json_record(row) | {ABSENT: row.absent}, ensure_ascii=False)
-        file.write(line.encode("utf-8", "backslashreplace") + b"\n")
+        file.write(json_bytes(json_record(row) | {ABSENT: row.absent}) + b"\n")
         count += 1
     return count
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -73,3 +74,14 @@ def utf8(value: Any) -> Any:
     if isinstance(value, dict):
         return {utf8(key): utf8(each) for key, each in value.items()}
     return [utf8(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+def json_bytes(value: object) -> bytes:
+    """JSON in UTF-8, in which half a surrogate pair is the text of an escape; what holds none is not gone through.
+
+    Readers decline the whole file where half a pair is escaped as JSON does it.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(utf8(value), ensure_ascii=False).encode()

@@ -247,6 +247,10 @@ def open_path(
     return kernel
 
 
+ISF_LIMIT = 1 << 28
+"""Bytes of a symbol table, unpacked; those of kernels have some 10 MB."""
+
+
 def read_isf(path: str) -> Build:
     """A layout from a Volatility symbol table file, packed or not.
 
@@ -260,6 +264,9 @@ def read_isf(path: str) -> Build:
 
     try:
         with lzma.open(path) if path.endswith(".xz") else open(path, "rb") as file:
-            return from_isf(json.load(file), os.path.basename(path))
+            text = file.read(ISF_LIMIT + 1)
+        if len(text) > ISF_LIMIT:
+            raise ValueError(f"it has more than {ISF_LIMIT:,} bytes")
+        return from_isf(json.loads(text), os.path.basename(path))
     except (OSError, ValueError, EOFError, RecursionError, lzma.LZMAError, LayoutError) as error:
         raise RequestError(f"cannot use the symbol table {path}: {error}") from None

@@ -128,6 +128,8 @@ def test_the_list_says_what_was_read_how_and_when(evil: tuple[Path, Path], tmp_p
     assert manifest["times"]["started"] >= image["started"]
     logs = {file.read_text("utf-8").splitlines()[-1][:30] for file in (case / LOGS).iterdir()}
     assert len(logs) == len(list((case / LOGS).iterdir())) == 2
+    for file in (case / LOGS).iterdir():  # a name makes no line of its own
+        assert file.read_text("utf-8").splitlines()[0].endswith("\\n\\udcff.dmp")
 
 
 def test_what_earlier_runs_did_is_still_told(images: Path, tmp_path: Path) -> None:

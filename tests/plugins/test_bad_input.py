@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import lzma
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from process_anatomy.errors import RequestError
+from process_anatomy.volatility import opening
 from tests.conftest import ROOT, Vol
 
 SAMPLE = ROOT / "samples" / "lab-win11-22621.dmp"
@@ -116,6 +119,14 @@ def test_an_isf_that_is_no_symbol_table_is_told(vol: Vol, tmp_path: Path) -> Non
     answer = vol("-r", "json", "-f", SAMPLE, "windows.anatomy.processes", "--isf", table)
     assert answer.status == 1
     assert "is not a Volatility symbol table" in only_line(answer.err)
+
+
+def test_a_symbol_table_that_unpacks_to_too_much_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "ISF_LIMIT", 1 << 20)
+    bomb = tmp_path / "bomb.json.xz"
+    bomb.write_bytes(lzma.compress(b" " * (1 << 22)))
+    with pytest.raises(RequestError, match=r"bomb\.json\.xz: it has more than 1,048,576 bytes"):
+        opening.read_isf(str(bomb))
 
 
 def test_an_address_without_memory_gives_rows_with_the_reason(vol: Vol) -> None:

@@ -24,7 +24,7 @@ from process_anatomy.errors import RequestError
 from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, Column, View
 from process_anatomy.views.files import FORMULA, WRITERS, harmless
 from process_anatomy.views.records import records
-from process_anatomy.views.schema import ABSENT, json_schema
+from process_anatomy.views.schema import ABSENT, json_schema, utf8
 from tests.conftest import SAMPLE
 
 VIEW = View(
@@ -74,7 +74,7 @@ def test_json_lines_are_rows_of_the_schema(rows: list[dict[str, Any]]) -> None:
         assert row["number"] == cells["number"]
         for name in ("at", "text"):
             assert (name in row[ABSENT]) == isinstance(cells[name], Absent)
-            assert row[name] == (None if isinstance(cells[name], Absent) else cells[name])
+            assert row[name] == (None if isinstance(cells[name], Absent) else utf8(cells[name]))
 
 
 @settings(deadline=None)

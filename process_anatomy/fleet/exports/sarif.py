@@ -10,8 +10,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
 from process_anatomy.fleet.exports.findings import PAGE, Finding, findings
-from process_anatomy.fleet.exports.source import Document, Source, filled, json_bytes
+from process_anatomy.fleet.exports.source import Document, Source, filled
 from process_anatomy.notes import default
+from process_anatomy.views.schema import json_bytes
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS = ("note", "note", "warning", "error", "error")

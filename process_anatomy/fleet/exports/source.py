@@ -22,7 +22,7 @@ from process_anatomy.views.declaration import ADDRESS, View
 from process_anatomy.views.files import cell_text, harmless, reasons_text
 from process_anatomy.views.flat import LEADING, Origin, flat
 from process_anatomy.views.records import Record
-from process_anatomy.views.schema import utf8
+from process_anatomy.views.schema import json_bytes, utf8
 
 LONG = (1 << 63) - 1
 """The largest number that Elasticsearch and OpenSearch index as one."""
@@ -168,14 +168,6 @@ def write_lines(documents: Iterable[Document], file: BinaryIO) -> int:
         file.write(json_bytes(document) + b"\n")
         count += 1
     return count
-
-
-def json_bytes(value: object) -> bytes:
-    """JSON in UTF-8, in which half a surrogate pair is an escape; what holds none is not gone through."""
-    try:
-        return json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return json.dumps(utf8(value), ensure_ascii=False).encode()
 
 
 def write_csv(names: list[str], documents: Iterable[Document], file: BinaryIO) -> int:
