@@ -78,9 +78,11 @@ class Vad:
 
     @property
     def pages(self) -> int | Absent:
-        """Pages of the range."""
-        if isinstance(self.start, Absent) or isinstance(self.end, Absent):
-            return NOT_APPLICABLE
+        """Pages of the range; absent for the same reason as the bound that is not known."""
+        if isinstance(self.start, Absent):
+            return self.start
+        if isinstance(self.end, Absent):
+            return self.end
         return (self.end + 1 - self.start) >> 12
 
 
