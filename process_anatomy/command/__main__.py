@@ -2,6 +2,6 @@
 
 import sys
 
-from process_anatomy.command.program import main
+from process_anatomy.command.start import main
 
 sys.exit(main())

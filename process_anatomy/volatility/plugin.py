@@ -28,7 +28,7 @@ from process_anatomy.volatility.options import (
     process_ids,
     requirement,
 )
-from process_anatomy.volatility.terminal import SHELL, of_command_line, show_every_letter
+from process_anatomy.volatility.terminal import SHELL, of_command_line, show_every_letter, tell_of_interruptions
 from process_anatomy.volatility.timeline import OverView, timeline
 from process_anatomy.volatility.trust import MARK, NOT_TRUSTED, end_with, marked
 
@@ -84,6 +84,8 @@ class Anatomy(metaclass=OverView):
         by_command = of_command_line(self.open)
         if by_command or self.open.__module__.startswith(SHELL):
             show_every_letter()
+        if by_command:
+            tell_of_interruptions()
         try:
             request, doubt = self._request()
             rows = answer(self.view, request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from types import TracebackType
 from typing import TextIO
 
 COMMAND_LINE = "volatility3.cli"
@@ -24,6 +25,22 @@ def on_command_line() -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def tell_of_interruptions() -> None:
+    """Have an interruption from the keyboard end ``vol`` with one line and no traceback.
+
+    Python then ends the process as one that was interrupted, which shells tell as status 130.
+    """
+    before = sys.excepthook
+
+    def told(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            print("windows.anatomy: interrupted", file=sys.stderr)
+        else:
+            before(kind, error, where)
+
+    sys.excepthook = told
 
 
 def show_every_letter(stream: TextIO | None = None) -> None:
