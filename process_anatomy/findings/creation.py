@@ -75,4 +75,8 @@ def ended_but_running(tables: Tables) -> Iterator[Clue]:
     for process in tables.processes:
         if isinstance(process.exit_time, int) and isinstance(process.threads, int) and process.threads:
             line = f"it has an exit time, yet counts {process.threads} threads that have not ended"
-            yield process, f"{process.threads} threads", (line, f"_EPROCESS {process.address:#x}, ActiveThreads")
+            yield (
+                process,
+                f"{process.threads} thread{'' if process.threads == 1 else 's'}",
+                (line, f"_EPROCESS {process.address:#x}, ActiveThreads"),
+            )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from process_anatomy.absent import Absent
-from process_anatomy.notes.process_rows import count, who, word
+from process_anatomy.notes.process_rows import account_of, count, who, word
 from process_anatomy.walk.processes.listed import NOT_READ
 
 if TYPE_CHECKING:
@@ -70,10 +70,10 @@ def _rank(integrity: Any) -> object:
 def _sides(holder: Side, target: Side) -> dict[str, object]:
     return {
         "holder": holder.label,
-        "user": word(holder.user_name),
+        "user": account_of(holder.user_name, holder.user),
         "integrity": _rank(holder.integrity),
         "target": target.label,
-        "target_user": word(target.user_name),
+        "target_user": account_of(target.user_name, target.user),
         "target_integrity": _rank(target.integrity),
     }
 

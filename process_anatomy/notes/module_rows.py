@@ -25,7 +25,7 @@ def module_note(row: Module, library: Library) -> Fact:
     """The note of a module of a process."""
     reason = row.told("load_reason")
     try:
-        why = library[f"load-reason/{reason}"].brief if isinstance(reason, str) else "for an unknown reason"
+        why = library[f"load-reason/{reason}"].brief if isinstance(reason, str) else ""
     except NoteError:
         why = "for a reason that no Windows names"
     path = row.told("path")
@@ -34,8 +34,7 @@ def module_note(row: Module, library: Library) -> Fact:
         "base": _place(row.base),
         "path": path if isinstance(path, str) and path else "an unknown path",
         "mapped": file_words(row.mapped_path),
-        "loaded": moment_text(row.told("load_time")) or "an unknown time",
-        "why": why,
+        "loading": _loading(moment_text(row.told("load_time")), why),
         "behind": count(row.extension, "page"),
     }
     kind = row.state
@@ -48,6 +47,13 @@ def module_note(row: Module, library: Library) -> Fact:
     elif kind == LISTED and row.vad is not None and row.vad.extended == 1:
         kind = "listed-extended"
     return f"module-row/{kind}", facts
+
+
+def _loading(moment: str, why: str) -> str:
+    """When a module was loaded and why, as a sentence, as far as its entry tells."""
+    if not why:
+        return f"It was loaded at {moment}." if moment else "Its entry does not tell when and why it was loaded."
+    return f"It was loaded at {moment}, {why}." if moment else f"It was loaded {why}; when, its entry does not tell."
 
 
 def image_note(row: Image) -> Fact:

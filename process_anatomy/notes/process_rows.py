@@ -35,6 +35,11 @@ def word(value: Any) -> object:
     return Words("an empty text") if value == "" else value
 
 
+def account_of(name: str | Absent, sid: str | Absent, otherwise: str = "unknown") -> str:
+    """An account as a sentence holds it: by its name, by its SID where no name is known, else what is said instead."""
+    return name if isinstance(name, str) and name else sid if isinstance(sid, str) else Words(otherwise)
+
+
 def count(value: Any, noun: str) -> str:
     """A number with its noun.  No verb follows it in a sentence, for it would have to agree."""
     plural = f"{noun.removesuffix('y')}ies" if noun.endswith("ry") else f"{noun}s"
@@ -67,8 +72,8 @@ def process_note(process: Process, kin: Kin, token: Token | None, crash: Crash |
     relative = kin.relative(process.ppid, process)
     parent = relative.process
     user: str = Words("an unknown user")
-    if token is not None and isinstance(token.user_name, str):
-        user = token.user_name
+    if token is not None:
+        user = account_of(token.user_name, token.user, "an unknown user")
     facts = who(process) | {
         "parent": who(parent)["process"] if parent is not None else PARENTS.get(relative.state, UNKNOWN_PARENT),
         "threads": word(process.threads),

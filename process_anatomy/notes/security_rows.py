@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from process_anatomy.absent import Absent
 from process_anatomy.notes.library import Level, Library, NoteError, Words
-from process_anatomy.notes.process_rows import count, listing, who, word
+from process_anatomy.notes.process_rows import account_of, count, listing, who, word
 from process_anatomy.walk.across.creation import Creation
 from process_anatomy.walk.processes.listed import NOT_READ
 from process_anatomy.walk.security.acls import Ace, Acl
@@ -63,11 +63,11 @@ def token_note(token: Token, number: int = 0) -> Fact:
         number: build number of the Windows that runs.
     """
     facts = _holder(token) | {
-        "user": word(token.user),
-        "name": word(token.user_name),
-        "account": word(token.account),
-        "integrity": word(token.integrity),
-        "elevation": word(token.elevation),
+        "user": word(token.user) if isinstance(token.user_name, str) else "a SID without a known name",
+        "name": account_of(token.user_name, token.user),
+        "account": account_of(token.account, token.user),
+        "rank": _labelled("integrity", "integrity level", token.integrity),
+        "elevation": _labelled("elevation type", "elevation type", token.elevation),
         "session": word(token.session),
         "level": word(token.level),
         "restricting": count(_size(token.restricted), "restricting SID"),
@@ -77,6 +77,17 @@ def token_note(token: Token, number: int = 0) -> Fact:
     if kind in MANAGEABLE and managed(token, number):
         kind = "managed-administrator"
     return f"token-row/{kind}", facts
+
+
+def _labelled(label: str, noun: str, value: str | Absent) -> str:
+    """A fact behind its label; a Windows that has no such fact has none of the noun."""
+    if isinstance(value, Absent) and value.kind not in NOT_READ:
+        return f"no {noun}"
+    return f"{label} {word(value)}"
+
+
+def _account(token: Token | None) -> str:
+    return "unknown" if token is None else account_of(token.user_name, token.user)
 
 
 def _size(array: tuple[object, ...] | Absent) -> int | Absent:
@@ -192,8 +203,8 @@ def creation_note(row: Creation) -> Fact:
         "parent": parent.name if isinstance(parent.name, str) else f"process {word(parent.pid)}",
         "creator": made_by if isinstance(creator.pid, int) else Words("nobody on record"),
         "creator_pid": word(creator.pid),
-        "user": word(row.token.user_name),
-        "parent_user": word(row.parent_token.user_name) if row.parent_token else "unknown",
+        "user": account_of(row.token.user_name, row.token.user),
+        "parent_user": _account(row.parent_token),
         "integrity": word(row.token.integrity),
         "changes": listing(row.changes) or "nothing" if isinstance(row.changes, tuple) else "unknown",
         "compared": _compared(row.changes),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import string
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from process_anatomy import open_image, views
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.notes import Level, default
 from process_anatomy.notes.about import TEMPLATES
@@ -17,6 +19,7 @@ from process_anatomy.notes.library import Words
 from process_anatomy.notes.process_rows import count, file_words, who, word
 from tests.notes.test_coverage import PROCESS
 
+SAMPLE = Path(__file__).parents[2] / "samples" / "lab-win11-22621.dmp"
 KEYS = [key for key in default().ids() if key.partition("/")[0] in TEMPLATES]
 COUNTED = {
     "page_count": "page", "thread_count": "thread", "goon_count": "goon", "size": "page", "peak": "page",
@@ -50,7 +53,9 @@ FILES = {"file", "mapped"}
 PROCESSES = {"process", "holder", "parent", "client", "creator", "target"}
 OURS = {
     "meaning": "may be read and written", "use": "It holds the stack of a thread.", "may": "shut the system down",
-    "doing": "waits (UserRequest: for a reason)", "why": "by name", "kept": "It is not inherited.", "title": "Files.",
+    "doing": "waits (UserRequest: for a reason)",
+    "loading": "It was loaded by name.", "rank": "no integrity level", "elevation": "no elevation type",
+    "kept": "It is not inherited.", "title": "Files.",
     "there": "nothing that can be read", "disagreement": "RWX 1", "reason": "not read", "where": "private memory",
     "powers": "PROCESS_VM_WRITE", "way": "a.exe -> b.exe", "place": "value 1 of 2", "by": "the token itself",
     "holds": "private memory", "what": "a structure", "obstacles": "3 pages", "seen": "Forward and CID",
@@ -73,7 +78,7 @@ VERBS = "are|were|have|do|lie|follow|remain|agree|say|count|belong"
 NOUNS = "page|thread|goon|row|value|handle|object|other"
 FAULTS: dict[str, str] = {
     "two full stops": r"\.\.",
-    "a full stop after another mark": r"[,;:]\.",
+    "a full stop after another mark": r"[,;:]\.(?!\w)",
     "a verb in the plural after one": rf"(?<!session )\b1 (?:\w+ )?(?:{VERBS})\b",
     "a plural after one": rf"(?<![\d,.x])\b1 (?:(?:{NOUNS})s|page tables|entries)\b",
     "a singular after another number": rf"(?<!\w)(?:0|2) (?:{NOUNS}|entry)\b(?! tables)",
@@ -155,6 +160,21 @@ def test_an_explanation_begins_with_a_capital_where_no_name_does(level: Level, c
 
 def test_a_name_that_begins_a_sentence_stays_as_memory_has_it() -> None:
     assert explained("vad-row/file", Level.BRIEF, "svchost.exe").startswith("svchost.exe has ")
+
+
+@pytest.mark.parametrize("level", ["brief", "full"])
+def test_every_explanation_of_the_sample_is_well_formed(level: str) -> None:
+    image = open_image(SAMPLE)
+    texts = {
+        str(row["Explanation"])
+        for name in views.NAMES
+        if (view := views.view(name)).of_image
+        and name not in ("all", "dt", "selfcheck")
+        and "Explanation" in view.names
+        for row in image.view(name, explain=level)
+    }
+    assert len(texts) > 2000
+    assert [(faults(text), text) for text in texts if faults(text)] == []
 
 
 @pytest.mark.parametrize(

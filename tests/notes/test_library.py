@@ -38,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
         "behind",
     },
     "token-row": WHO
-    | {"user", "name", "account", "integrity", "elevation", "session", "level", "restricting", "capabilities"},
+    | {"user", "name", "account", "rank", "elevation", "session", "level", "restricting", "capabilities"},
     "group-row": WHO | {"sid", "name", "attributes", "also"},
     "attribute-row": WHO | {"name", "type", "kind", "value_count", "place", "value", "meaning", "by"},
     "dacl-row": WHO | {"sid", "name", "rights", "entry"},
@@ -56,7 +56,7 @@ ALLOWED: dict[str, set[str]] = {
         "compared",
         "confidence",
     },
-    "module-row": {"process", "pid", "name", "base", "path", "mapped", "loaded", "why", "behind"},
+    "module-row": {"process", "pid", "name", "base", "path", "mapped", "loading", "behind"},
     "image-row": {"process", "pid", "name", "base", "path", "machine", "page_count", "missing", "protection"},
     "process-row": {
         "process",
