@@ -200,7 +200,7 @@ def creation_note(row: Creation) -> Fact:
     parent, creator = row.parent, row.creator
     made_by = creator.name if isinstance(creator.name, str) else f"process {creator.pid}"
     facts = who(row.process) | {
-        "parent": parent.name if isinstance(parent.name, str) else f"process {word(parent.pid)}",
+        "parent": parent.name if isinstance(parent.name, str) else Words("a process without a known name"),
         "creator": made_by if isinstance(creator.pid, int) else Words("nobody on record"),
         "creator_pid": word(creator.pid),
         "user": account_of(row.token.user_name, row.token.user),
