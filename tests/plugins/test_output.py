@@ -94,10 +94,10 @@ def write_at(image: Image, physical: int, virtual: int, offset: int, data: bytes
 @pytest.mark.parametrize("renderer", ["quick", "pretty", "csv", "jsonl"])
 @pytest.mark.parametrize("plugin", ["processes", "vads", "tokens"])
 def test_no_control_character_of_a_name_reaches_the_output(plugin: str, renderer: str, hostile: Path, vol: Vol) -> None:
-    """Escapes, bells and carriage returns come out as text."""
-    answer = vol("-r", renderer, "-f", hostile, f"windows.anatomy.{plugin}")
+    """Escapes, bells and carriage returns come out as text, in lines of the log too."""
+    answer = vol("-v", "-r", renderer, "-f", hostile, f"windows.anatomy.{plugin}")
     assert answer.status == 0, answer.err
-    assert not CONTROL.search(answer.out)
+    assert not CONTROL.search(answer.out + answer.err)
     assert "x1b[31m" in answer.out
 
 
