@@ -5,7 +5,7 @@ As :mod:`process_anatomy.notes.process_rows`: pure functions; the words are in t
 
 from __future__ import annotations
 
-from process_anatomy.notes.process_rows import who
+from process_anatomy.notes.process_rows import listing, who
 from process_anatomy.walk.across.completeness import NONE, NOT, PART, PROCESS_ID, WHOLE, Completeness
 
 WORDS = {
@@ -44,6 +44,4 @@ def _kind(row: Completeness) -> str:
 def _listing(row: Completeness, *states: str) -> str:
     """The components in some states, as a sentence lists them."""
     words = [WORDS[name] for name, part in row.components.items() if part.state in states]
-    if len(words) < 2:
-        return words[0] if words else "nothing"
-    return ", ".join(words[:-1]) + f" and {words[-1]}"
+    return listing(words) or "nothing"

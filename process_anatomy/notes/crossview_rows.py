@@ -8,21 +8,22 @@ from __future__ import annotations
 from process_anatomy.notes.block_rows import place
 from process_anatomy.notes.explainer import Told
 from process_anatomy.notes.library import Level, Library
-from process_anatomy.notes.process_rows import who
+from process_anatomy.notes.process_rows import listing, who
 from process_anatomy.walk.crossview.crossings import Crossing
 from process_anatomy.walk.crossview.sightings import BACKWARD, CSR, CSRSS_HANDLES, FORWARD, HANDLES, JOB, SESSION
 from process_anatomy.walk.crossview.verdicts import HIDDEN, REMNANT
 
 GROUPS = frozenset({CSRSS_HANDLES, HANDLES, CSR, SESSION, JOB})
 """Views that know of a process by the company that it keeps."""
+NO_VIEW = "no view"
 
 
 def crossview_note(row: Crossing) -> tuple[str, dict[str, object]]:
     """The note of a process by who sees it."""
     facts = who(row.process) | {
-        "seen": _listing([view for view, seen in row.views.items() if seen is True]),
-        "missed": _listing(list(row.hidden_from)),
-        "missing": _listing([absence.view for absence in row.absences]),
+        "seen": listing([view for view, seen in row.views.items() if seen is True]) or NO_VIEW,
+        "missed": listing(row.hidden_from) or NO_VIEW,
+        "missing": listing([absence.view for absence in row.absences]) or NO_VIEW,
         "confidence": row.confidence,
         "offset": place(row.process.address) if row.process.address else "an unknown address",
         "physical": place(row.physical),
@@ -49,17 +50,10 @@ def absence_notes(row: Crossing, library: Library) -> str:
     for absence in row.absences:
         by_reason.setdefault(absence.reason, []).append(absence.view)
     return "".join(
-        f" {_listing(views)}: {library[f'absence/{reason}'].text(Level.BRIEF)}." for reason, views in by_reason.items()
+        f" {listing(views)}: {library[f'absence/{reason}'].text(Level.BRIEF)}." for reason, views in by_reason.items()
     )
 
 
 def crossing_row(row: Crossing, library: Library, level: Level) -> Told:
     """All that is said of a process by who sees it: its note, with the reasons of views that do not."""
     return Told(*crossview_note(row), after="" if level is Level.ANALOGY else absence_notes(row, library))
-
-
-def _listing(words: list[str]) -> str:
-    """Words as a sentence lists them."""
-    if len(words) < 2:
-        return words[0] if words else "no view"
-    return ", ".join(words[:-1]) + f" and {words[-1]}"
