@@ -110,7 +110,7 @@ def exports_by_pefile(whole: bytes) -> dict[str, int]:
 IDENTIFIERS = st.text("ABCDEFabcxyz_0129", min_size=1, max_size=70)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.dictionaries(IDENTIFIERS, st.integers(0x5000, SIZE - 1), min_size=1, max_size=40), st.lists(IDENTIFIERS))
 def test_each_export_is_found_where_pefile_finds_it_and_no_other_name(names: dict[str, int], others: list[str]) -> None:
     whole = kernel(names)

@@ -19,6 +19,8 @@ import pytest
 from process_anatomy_startup import LEFTOVER
 from tests.conftest import ROOT, SAMPLE, environment
 
+LEFTOVERS = {Path(LEFTOVER), ROOT / "volatility3" / "plugins" / "windows"}
+"""Of the installed start-up file, and of the checkout's, which the programs here run with."""
 CALL = re.compile(r"^(?:\d+ +)?(\w+)\((.*)$")
 QUOTED = re.compile(r'(?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"((?:[^"\\]|\\.)*)"')
 ASKING = re.compile(
@@ -110,7 +112,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Callable[[list[str], Pla
 
 def of_python(path: Path) -> bool:
     """Whether it is what Python makes of modules, or the empty folder of the first wheels that is removed."""
-    return "__pycache__" in path.parts or path == Path(LEFTOVER)
+    return "__pycache__" in path.parts or path in LEFTOVERS
 
 
 def commands(places: Places) -> dict[str, list[str]]:

@@ -92,7 +92,7 @@ def test_a_fact_on_a_missing_page_is_absent_with_the_address() -> None:
         assert (fact.kind, f"{BASE + 0x5000:#x}" in fact.reason) == (Kind.UNREADABLE, True)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     content=st.binary(min_size=64, max_size=0x2000),
     places=st.dictionaries(st.integers(0, 15), st.tuples(st.integers(0, 0x2800), st.integers(0, 1 << 32 - 1))),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import struct
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.memory.space import Addresses
-from process_anatomy.walk.security.sid_arrays import GROUP_LIMIT, TOTAL_LIMIT, read_sid_arrays, read_sids
+from process_anatomy.walk.security import sid_arrays
+from process_anatomy.walk.security.sid_arrays import GROUP_LIMIT, read_sid_arrays, read_sids
 from tests.walk.security_pieces import POOL, kernel_over, sid_bytes, sids
 
 SIDS = POOL + 0x10000
@@ -52,8 +54,9 @@ def test_an_absurd_count_is_refused_and_its_neighbours_are_read() -> None:
     assert found[2] == ()
 
 
-def test_many_large_arrays_are_bounded_together() -> None:
-    count = TOTAL_LIMIT // GROUP_LIMIT + 5
+def test_many_large_arrays_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sid_arrays, "TOTAL_LIMIT", 3 * GROUP_LIMIT)
+    count = 3 + 5
     wild = numbers(*range(0x1000, 0x1000 + 8 * count, 8))
     found = read_sid_arrays(kernel_over({}), wild, numbers(*[GROUP_LIMIT] * count))
     assert sum(isinstance(array, Absent) for array in found) == 5
