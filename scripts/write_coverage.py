@@ -21,10 +21,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from scripts.generated import ROOT, renewed
 from structs import builds, partial
 from structs.machines import KERNELS
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "coverage.md"
 ANSWER = "PROVES"
 KINDS = {
@@ -155,13 +155,7 @@ def cell(files: dict[str, int]) -> str:
 
 def main(check: bool, run: Callable[[], list[tuple[str, str, str]]] = collect) -> int:
     """Rewrite or check the page; 1 if it was out of date."""
-    fresh = page(by_windows(run()))
-    if PAGE.is_file() and PAGE.read_text("utf-8") == fresh:
-        return 0
-    print(f"{PAGE.relative_to(ROOT)} {'is out of date' if check else 'rewritten'}")
-    if not check:
-        PAGE.write_text(fresh, "utf-8")
-    return 1
+    return int(renewed(PAGE, page(by_windows(run())), check))
 
 
 if __name__ == "__main__":

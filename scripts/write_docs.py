@@ -41,6 +41,7 @@ from process_anatomy.samples.catalogue import PublicImage, load
 from process_anatomy.views.all import exported
 from process_anatomy.views.declaration import BOOLEAN
 from process_anatomy.views.flat import LEADING
+from scripts.generated import renewed
 
 ROOT = Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"<!-- vol: (?P<arguments>.+?) -->\n```text\n.*?```\n", re.DOTALL)
@@ -210,11 +211,7 @@ def main(check: bool, run: Callable[[list[str]], str] = run_vol) -> int:
         fresh = LEADING_TABLE.sub(leading_table, FLAT_TABLE.sub(flat_table, fresh))
         fresh = HUNTS.sub(lambda _: hunt_pages(), fresh)
         fresh = PROGRAM_OUTPUT.sub(program_output, PROGRAM.sub(program, fresh))
-        if fresh != text:
-            stale += 1
-            print(f"{page.relative_to(ROOT)} {'is out of date' if check else 'rewritten'}")
-            if not check:
-                page.write_text(fresh, "utf-8")
+        stale += renewed(page, fresh, check)
     return stale
 
 

@@ -18,8 +18,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from scripts.generated import ROOT, renewed
+
 NOTEBOOK = ROOT / "samples" / "anatomy.ipynb"
 
 
@@ -74,14 +76,8 @@ def run(notebook: dict[str, Any]) -> dict[str, Any]:
 
 def main(check: bool) -> int:
     """Rewrite the notebook, or say whether it is out of date; gives 1 where it is."""
-    text = NOTEBOOK.read_text("utf-8")
-    fresh = json.dumps(run(json.loads(text)), indent=1, ensure_ascii=False) + "\n"
-    if fresh == text:
-        return 0
-    print(f"{NOTEBOOK.relative_to(ROOT)} {'is out of date' if check else 'rewritten'}")
-    if not check:
-        NOTEBOOK.write_text(fresh, "utf-8")
-    return 1
+    fresh = json.dumps(run(json.loads(NOTEBOOK.read_text("utf-8"))), indent=1, ensure_ascii=False) + "\n"
+    return int(renewed(NOTEBOOK, fresh, check))
 
 
 if __name__ == "__main__":

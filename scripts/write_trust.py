@@ -21,10 +21,10 @@ from process_anatomy.forge import INTRUSION, LAB, forge
 from process_anatomy.forge.cast.hiding import HIDING
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.volatility import open_path
+from scripts.generated import ROOT, renewed
 from tests.walk.damaged import kernel_of
 from tests.walk.sources import COLUMNS, SEED, SOURCES, conclude, loss, taken
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "trust.md"
 IMAGES = ROOT.parent / "shared" / "images"
 SCENARIOS = {"lab": LAB, "intrusion": INTRUSION, "hiding": HIDING}
@@ -61,12 +61,7 @@ def main(check: bool, find: Callable[[str, Path], Kernel | None] = opened) -> in
             return found[0] if kernel is None else f"### {found['name']}\n\n{table(kernel)}\n"
 
         fresh = SECTION.sub(section, text).rstrip("\n") + "\n"
-    if fresh == text:
-        return 0
-    print(f"{PAGE.relative_to(ROOT)} {'is out of date' if check else 'rewritten'}")
-    if not check:
-        PAGE.write_text(fresh, "utf-8")
-    return 1
+    return int(renewed(PAGE, fresh, check))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from process_anatomy.command.lines import NARROWEST, lines
-from process_anatomy.command.opened import of_pids, opened, status_of, tell
+from process_anatomy.command.opened import in_form, of_pids, opened, status_of, tell
 from process_anatomy.command.statuses import DONE, FOUND
 from process_anatomy.command.tables import print_csv
 from process_anatomy.views.shown import safe_text, shown_text
@@ -32,13 +32,7 @@ NOTHING = "nothing"
 @click.argument("first", type=click.Path(path_type=Path), metavar="IMAGE")
 @click.argument("second", type=click.Path(path_type=Path), metavar="IMAGE")
 @click.argument("views", nargs=-1, metavar="[VIEW]…")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "jsonl", "csv"]),
-    default="text",
-    help="What is printed (text).",
-)
+@in_form
 @click.option("--isf", metavar="FILE", help="Your own Volatility symbol table, to take the layout of both from.")
 @of_pids
 @click.option("--fail-on-change", is_flag=True, help="End with status 5 where anything came, went or changed.")

@@ -62,6 +62,16 @@ of_pids = click.option(
 """The processes that are asked about."""
 
 
+in_form = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "jsonl", "csv"]),
+    default="text",
+    help="What is printed (text).",
+)
+"""How an answer is printed: for people, or for programs."""
+
+
 def of_rows(command: Command) -> Command:
     """What is asked of rows."""
     for option in (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from process_anatomy.command.opened import of_image, of_rows, opened, own_options, status_of, tell
+from process_anatomy.command.opened import in_form, of_image, of_rows, opened, own_options, status_of, tell
 from process_anatomy.command.overview import overview
 from process_anatomy.errors import RequestError
 
@@ -26,13 +26,7 @@ OF_PROCESS = ("processes", "creation", "modules", "vads", "tokens", "privileges"
 @click.command()
 @of_image
 @click.argument("views", nargs=-1, metavar="[VIEW]…")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "jsonl", "csv"]),
-    default="text",
-    help="What is printed (text).",
-)
+@in_form
 @click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="An option of the view; may be repeated.")
 @click.option("--all", "whole", is_flag=True, help="All components of a process whole, not an overview of it.")
 @of_rows
