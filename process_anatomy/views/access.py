@@ -139,5 +139,6 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    telling=("PID", "Process", "Integrity", "HandleValue", "Target", "TargetIntegrity", "Kind", "Powers"),
     address="",
 )

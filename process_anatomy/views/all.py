@@ -131,6 +131,7 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    telling=("View", "Rows", "File output"),
     options=(
         Option("format", TEXT, "Format of the files", "jsonl", FORMATS),
         Option("views", TEXTS, "Views that are written, every one where none is named"),

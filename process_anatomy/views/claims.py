@@ -114,5 +114,6 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    telling=("PID", "Process", "TID", "Name", "Value", "Kind"),
     through=f"{TOKENS}; _AUTHZBASEP_SECURITY_ATTRIBUTES_INFORMATION.SecurityAttributeCount, SecurityAttributesList",
 )

@@ -114,4 +114,16 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    telling=(
+        "PID",
+        "Process",
+        "AddressSpace",
+        "Program",
+        "Handles",
+        "SecurityContext",
+        "ProcessId",
+        "Threads",
+        "Obstacles",
+    ),
+    whole=True,
 )

@@ -152,6 +152,8 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    telling=("PID", "ImageFileName", "Parent", "PPID", "ParentState", "Creator", "Method", "Confidence", "Evidence"),
+    whole=True,
     process="ImageFileName",
     address="Offset(V)",
 )

@@ -145,6 +145,8 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    telling=("PID", "Name", "Verdict", "Confidence", "HiddenFrom", "Absences"),
+    whole=True,
     process="Name",
     address="Offset(Virtual)",
 )

@@ -185,4 +185,5 @@ VIEW = View(
         Column("Explanation", TEXT, "what this entry is, at the level that --explain asks for", "notes, csr-row"),
     ),
     rows=rows,
+    telling=("PID", "Process", "ClientPID", "Client", "Threads", "SessionId", "SeenBy"),
 )

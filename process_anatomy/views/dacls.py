@@ -120,5 +120,6 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    telling=("PID", "Process", "TID", "Entry", "Type", "Name", "Rights"),
     through=f"{TOKENS}, DefaultDacl; _ACL.AclRevision, AclSize, AceCount; {SIDS}; {ACCOUNTS}",
 )

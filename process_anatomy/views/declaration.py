@@ -26,6 +26,8 @@ Row = tuple[int, Cells]
 """A row: how deep it lies below its parent, where rows form a tree (else 0), and its cells."""
 Output = Callable[[str, object, str], AbstractContextManager[Any]]
 """Opens a file to be written, as :class:`Request` says."""
+PROBLEMS, EXPLANATION = "Problems", "Explanation"
+"""Columns that all views over an image have, and people are always shown."""
 NAMED = 8
 """Processes that are left out and named."""
 
@@ -202,6 +204,10 @@ class View:
         address: the column with the address of what a row is about, empty where no column has one.
         thing: what a row is about, in one word, where something happened to it at a time.
         known_by: the columns that tell which one of its process it is.
+        telling: the columns that tell a reader most, in the order in which they are read; beside them stand, unnamed
+            here, what could not be read and the explanation.
+        whole: a row tells of a process as a whole, so that who it is stands in the row; else rows are read process by
+            process, below its name.
         through: the fields that lead to its rows and that no column shows, named as in a column's source; ``None``
             where its rows are concluded from so many that each rests on the layout as a whole.
     """
@@ -220,12 +226,23 @@ class View:
     address: str = "Offset"
     thing: str = ""
     known_by: tuple[str, ...] = ()
+    telling: tuple[str, ...] = ()
+    whole: bool = False
     through: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of its columns."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def told(self) -> tuple[Column, ...]:
+        """The columns that people are shown where they do not ask for all.
+
+        Those that tell most, then what could not be read, and the explanation.
+        """
+        known = {column.name: column for column in self.columns}
+        return tuple(known[name] for name in (*self.telling, PROBLEMS, EXPLANATION) if name in known)
 
     def all(self, value: Any) -> Cells:
         """Cells that all hold one value, to be filled in: those of a row of which little can be told."""

@@ -67,6 +67,7 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    telling=("PID", "Process", "Bits", "Variable", "Value"),
     address="",
     through=f"{LISTED}; {BLOCKS}; _PEB.ProcessParameters; _RTL_USER_PROCESS_PARAMETERS.Environment, EnvironmentSize",
 )

@@ -46,6 +46,7 @@ VIEW = View(
         Column("Source", TEXT, "where the fact comes from", "notes"),
     ),
     rows=rows,
+    telling=("Term", "Title"),
     options=(Option("about", TEXT, "What to explain"),),
     of_image=False,
     by_process=False,

@@ -92,6 +92,7 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    telling=("PID", "Process", "Severity", "Rule", "Technique", "Evidence", "Innocent"),
     options=(
         Option(
             "severity",

@@ -111,6 +111,7 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    telling=("PID", "Process", "TID", "Name", "Kind", "Attributes", "Role"),
     address="Token",
     through=f"{TOKENS}; {SIDS}; {ACCOUNTS}; _TOKEN.RestrictedSidCount, CapabilityCount, pClaimAttributes",
 )

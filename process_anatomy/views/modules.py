@@ -206,6 +206,7 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    telling=("PID", "Process", "Base", "Name", "State", "LoadTime", "MappedPath"),
     thing="module",
     known_by=("Path", "Base"),
     through=(

@@ -232,6 +232,7 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    telling=("PID", "Process", "Start", "End", "Region", "Protection", "Resident", "Disagreement", "File"),
     version=(1, 1, 0),
     address="Start",
     through=f"{LISTED}; {TREE}; _MMVAD_SHORT.PrivateMemory",

@@ -221,6 +221,8 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    telling=("PID", "Process", "Bits", "PEB", "BeingDebugged", "CommandLine", "CurrentDirectory"),
+    whole=True,
     address="PEB",
     through=f"{LISTED}; {BLOCKS}",
 )

@@ -94,6 +94,7 @@ VIEW = View(
         Column("Explanation", TEXT, "what this TEB is, at the level that --explain asks for", "notes, teb-row"),
     ),
     rows=rows,
+    telling=("PID", "Process", "TID", "Bits", "TEB", "StackBase", "StackLimit", "LastErrorValue"),
     address="TEB",
     through=f"{LISTED}, DirectoryTableBase; {THREADS}; _KTHREAD.Teb",
 )

@@ -337,6 +337,8 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    telling=("PID", "Process", "TID", "Account", "Integrity", "Elevation", "SessionId", "Privileges"),
+    whole=True,
     options=(
         Option(
             "user", TEXT, "Only tokens of users with this in their name or SID", columns=("Account", "UserName", "User")

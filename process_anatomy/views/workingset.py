@@ -226,6 +226,17 @@ VIEW = View(
         ),
     ),
     rows=rows,
+    telling=(
+        "PID",
+        "Process",
+        "WorkingSetSize",
+        "PrivatePages",
+        "CommitCharge",
+        "Resident",
+        "Transition",
+        "Compressed",
+    ),
+    whole=True,
     address="WorkingSetList",
     through=f"{LISTED}, DirectoryTableBase",
 )

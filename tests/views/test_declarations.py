@@ -118,6 +118,21 @@ def test_every_view_over_an_image_tells_problems_and_explains_itself_last() -> N
             assert view.columns[-2].kind is TEXTS, view.name
 
 
+def test_every_view_names_the_few_columns_that_tell_most() -> None:
+    """Who first where rows are about processes; what was not read and the explanation need not be named."""
+    for view in views.views():
+        assert set(view.telling) <= set(view.names), view.name
+        assert len(set(view.telling)) == len(view.telling), view.name
+        assert 2 <= len(view.telling) <= 10, view.name
+        who = [name for name in ("PID", view.process) if name in view.names]
+        assert list(view.telling[: len(who)]) == who, view.name
+        assert [column.name for column in view.told] == [
+            *view.telling,
+            *(name for name in ("Problems", "Explanation") if name in view.names),
+        ], view.name
+        assert who or not view.whole, view.name
+
+
 def test_the_columns_of_all_views_have_notes_like_all_other_words() -> None:
     """In the order of the views and their columns."""
     notes = list(views.column_notes())
