@@ -1,13 +1,14 @@
 # make demo   try it: environment, install, the main job on the sample
 # make test   the whole test suite, against the built wheel
 # make check  format, lint, types, import contracts, bandit, known faults of dependencies
+# make docs   the pages of docs/ as a site in build/docs; warnings are errors
 # make bench  timings beside stock Volatility and MemProcFS
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SAMPLE := samples/lab-win11-22621.dmp
 
-.PHONY: demo test check bench sample layouts clean
+.PHONY: demo test check docs bench sample layouts clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { $(PYTHON) -m pip install --quiet virtualenv && $(PYTHON) -m virtualenv --quiet $(VENV); }
@@ -43,6 +44,10 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive structs process_anatomy plugins
 	$(BIN)/python scripts/audit.py
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m sphinx -W -n --keep-going -q -c docs . build/docs
+	@echo build/docs/index.html
 
 bench: $(VENV)/.dev install
 	$(BIN)/python benchmarks/compare.py
