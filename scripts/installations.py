@@ -43,7 +43,7 @@ CASES = (
     *((way, EARLIER) for way in (from_wheel, editable, editable_by_path, user_site)),
     *((way, UPGRADED) for way in (from_wheel, editable)),
 )
-QUICK = ((from_wheel, LATER), (editable, LATER), (editable, EARLIER), (editable, UPGRADED))
+QUICK = ((from_wheel, LATER), (editable, EARLIER), (editable, UPGRADED))
 HEADINGS = (
     "Volatility", "ours", "`import`", "`vol -h`", "stock plugin", "ours, plain `vol`", '`-p "$(anatomy plugins)"`',
     "ours uninstalled",

@@ -32,6 +32,7 @@ def stock_rows(image: Path, symbols: Path, names: Sequence[str]) -> dict[str, Ro
 
 
 def _main(image: str, symbols: str, cache: str, *names: str) -> None:
+    sys.modules["jsonschema"] = None  # type: ignore[assignment]  # see tests/warm_vol.py
     import volatility3.plugins
     import volatility3.symbols
     from volatility3 import framework

@@ -27,6 +27,8 @@ def serve() -> None:
     """Answer requests until standard input ends."""
     sys.path.pop(0)  # this folder; the runs are of what is installed
     sys.argv = ["vol"]
+    # beside it Volatility checks every symbol table against its schema, which takes ten seconds with a published one
+    sys.modules["jsonschema"] = None  # type: ignore[assignment]
     import volatility3.plugins
     from volatility3 import cli, framework
 

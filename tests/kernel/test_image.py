@@ -101,7 +101,8 @@ def loaded(whole: bytes) -> KernelImage:
 
 
 def exports_by_pefile(whole: bytes) -> dict[str, int]:
-    parsed = pefile.PE(data=bytes(whole))
+    parsed = pefile.PE(data=bytes(whole), fast_load=True)
+    parsed.parse_data_directories(pefile.DIRECTORY_ENTRY["IMAGE_DIRECTORY_ENTRY_EXPORT"])
     found = {symbol.name.decode(): BASE + symbol.address for symbol in parsed.DIRECTORY_ENTRY_EXPORT.symbols}
     parsed.close()
     return found
@@ -185,7 +186,8 @@ def test_the_kernel_is_known_by_its_export_name_else_by_its_pdb(file_name: str, 
 def test_the_pdb_is_told_as_the_symbol_server_names_it(guid: uuid.UUID, age: int, entries: int) -> None:
     whole = kernel(debug=code_view(guid, age, count=entries), entries=entries)
     assert Pdb("ntkrnlmp.pdb", guid.hex.upper(), age) == loaded(whole).pdb
-    parsed = pefile.PE(data=bytes(whole))
+    parsed = pefile.PE(data=bytes(whole), fast_load=True)
+    parsed.parse_data_directories(pefile.DIRECTORY_ENTRY["IMAGE_DIRECTORY_ENTRY_DEBUG"])
     by_pefile = next(e.entry for e in parsed.DIRECTORY_ENTRY_DEBUG if e.struct.Type == 2)
     assert guid.hex.upper() == by_pefile.Signature_String.upper()[:32]
     assert age == by_pefile.Age

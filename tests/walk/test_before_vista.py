@@ -258,7 +258,7 @@ def everything(kernel: Kernel) -> Security:
     return security_of(kernel)
 
 
-SLOW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SLOW = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @SLOW

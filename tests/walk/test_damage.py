@@ -228,7 +228,7 @@ def undamaged(image: Image) -> Callable[[], tuple[ProcessTable, VadTable, list[T
     return lambda: whole
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(missing=st.sets(st.integers(0, 1 << 16), min_size=1, max_size=25))
 def test_missing_pages_never_give_a_wrong_value(
     missing: set[int], image: Image, undamaged: Callable[[], tuple[ProcessTable, VadTable, list[Token]]]
@@ -272,7 +272,7 @@ def tables_of(whole: tuple[ProcessTable, VadTable, list[Token]]) -> tuple[Any, A
     return whole[0].rows, whole[1].rows, [row for row in whole[2] if isinstance(row.address, int)]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(damage=st.dictionaries(st.integers(0, 1 << 16), st.sampled_from(range(len(GARBAGE))), min_size=1, max_size=12))
 def test_garbage_never_breaks_a_walk(damage: dict[int, int], image: Image) -> None:
     """Random bytes over random places: every walk ends and every row can be explained."""

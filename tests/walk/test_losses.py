@@ -29,7 +29,7 @@ from tests.walk.losses import (
 from tests.walk.silent_losses import SILENT
 
 SEED = 7
-EVERY = 43
+EVERY = 67
 """Of all losses, one in so many is tried."""
 TOLD = [
     "_ACL.AceCount: zero",

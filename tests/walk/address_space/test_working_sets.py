@@ -285,7 +285,7 @@ def test_a_list_that_does_not_prove_itself_is_not_believed(offset: int, value: i
 
 
 @pytest.mark.parametrize("build", ["x64-10240-16384", "x64-22621-382"])
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(missing=st.sets(st.integers(0, 1 << 16), min_size=1, max_size=25))
 def test_missing_pages_never_give_a_wrong_value(build: str, missing: set[int]) -> None:
     """Each fact is what it was, too low with a problem, or absent with a reason."""
@@ -312,7 +312,7 @@ LABS: dict[str, Image] = {}
 """Forged labs by build, made once."""
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(damage=st.dictionaries(st.integers(0, 1 << 16), st.sampled_from(range(len(GARBAGE))), min_size=1, max_size=12))
 def test_garbage_never_breaks_the_walk(damage: dict[int, int]) -> None:
     """Random bytes over random places: the walk ends and every row can be explained."""

@@ -249,7 +249,7 @@ def test_a_token_that_is_none_is_noticed(image: Image, edit: Editor) -> None:
     assert row.problems == ("no token: its type would be 7",)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damage=st.dictionaries(st.integers(0, 1 << 16), st.sampled_from(range(len(GARBAGE))), min_size=1, max_size=12))
 def test_garbage_never_breaks_the_walk_of_handles(damage: dict[int, int], image: Image) -> None:
     """Random bytes over random pages: it ends, and every row can be explained."""
@@ -264,7 +264,7 @@ def test_garbage_never_breaks_the_walk_of_handles(damage: dict[int, int], image:
     assert all(isinstance(row.type, str) or row.problems for row in whole.rows)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(missing=st.sets(st.integers(0, 1 << 16), min_size=1, max_size=25))
 @example(missing={4526})  # the header of a file's device is gone, but not its body
 def test_missing_pages_never_give_a_wrong_handle(missing: set[int], image: Image) -> None:

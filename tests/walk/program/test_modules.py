@@ -315,7 +315,7 @@ def everything(kernel: Kernel) -> tuple[tuple[Module, ...], tuple[MappedImage, .
     return rows, found
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damage=st.dictionaries(st.integers(0, 1 << 16), st.sampled_from(range(len(GARBAGE))), min_size=1, max_size=12))
 def test_garbage_never_breaks_a_walk_of_modules(damage: dict[int, int], image: Image) -> None:
     """Random bytes over random places: it ends, and every row can be explained."""
@@ -327,7 +327,7 @@ def test_garbage_never_breaks_a_walk_of_modules(damage: dict[int, int], image: I
     everything(kernel)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(missing=st.sets(st.integers(0, 1 << 16), min_size=1, max_size=25))
 def test_missing_pages_never_give_a_wrong_fact(missing: set[int], image: Image) -> None:
     """With pages missing, each fact of an image is what the answer key says, or absent."""

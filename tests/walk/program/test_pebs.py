@@ -372,7 +372,7 @@ def bears_out(value: Any, original: Any) -> bool:
     return bool(value == original) or (isinstance(value, Absent) and bool(value.reason or isinstance(original, Absent)))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(missing=st.sets(st.integers(0, 1 << 16), min_size=1, max_size=25))
 def test_missing_pages_never_give_a_wrong_value(
     missing: set[int], image: Image, undamaged: Callable[[], Everything]
@@ -402,7 +402,7 @@ def test_missing_pages_never_give_a_wrong_value(
                 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(damage=st.dictionaries(st.integers(0, 1 << 16), st.sampled_from(range(len(GARBAGE))), min_size=1, max_size=12))
 def test_garbage_never_breaks_a_walk(damage: dict[int, int], image: Image) -> None:
     """Random bytes over random places: every walk ends and every row can be explained."""

@@ -55,10 +55,10 @@ def test_an_absurd_count_is_refused_and_its_neighbours_are_read() -> None:
 
 
 def test_many_large_arrays_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sid_arrays, "TOTAL_LIMIT", 3 * GROUP_LIMIT)
-    count = 3 + 5
+    each, count = GROUP_LIMIT // 8, 3 + 5
+    monkeypatch.setattr(sid_arrays, "TOTAL_LIMIT", 3 * each)
     wild = numbers(*range(0x1000, 0x1000 + 8 * count, 8))
-    found = read_sid_arrays(kernel_over({}), wild, numbers(*[GROUP_LIMIT] * count))
+    found = read_sid_arrays(kernel_over({}), wild, numbers(*[each] * count))
     assert sum(isinstance(array, Absent) for array in found) == 5
 
 

@@ -377,7 +377,7 @@ def undamaged(image: Image) -> Callable[[], list[Starts]]:
     return lambda: whole
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(missing=st.sets(st.integers(0, 1 << 16), min_size=1, max_size=25))
 def test_missing_pages_never_give_a_wrong_thread_or_a_false_alarm(
     missing: set[int], image: Image, undamaged: Callable[[], list[Starts]]
@@ -402,7 +402,7 @@ def test_missing_pages_never_give_a_wrong_thread_or_a_false_alarm(
     assert not gone or Tables(kernel).threads.problems or len(processes(kernel).rows) < len(listed_truth(image.truth))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(damage=st.dictionaries(st.integers(0, 1 << 16), st.sampled_from(range(len(GARBAGE))), min_size=1, max_size=12))
 def test_garbage_never_breaks_the_walk_of_threads(damage: dict[int, int], image: Image) -> None:
     frames = spoiled(image, damage)
