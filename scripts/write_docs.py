@@ -56,7 +56,7 @@ FLAT_TABLE = re.compile(r"<!-- flat views -->\n(?:\|.*\n)+")
 HUNTS = re.compile(r"<!-- hunts -->\n.*?<!-- end of hunts -->\n", re.DOTALL)
 SAMPLE_TABLE = re.compile(r"<!-- samples -->\n(?:\|.*\n)+")
 ATTACK = "https://attack.mitre.org/techniques/"
-WIDTH = "110"
+WIDTH = "100"
 BANNER = "Volatility 3 Framework"
 
 

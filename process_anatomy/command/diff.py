@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from process_anatomy.command.lines import NARROWEST, lines
 from process_anatomy.command.opened import in_form, of_pids, opened, status_of, tell
 from process_anatomy.command.statuses import DONE, FOUND
 from process_anatomy.command.tables import print_csv
+from process_anatomy.views.declaration import EXPLANATION
+from process_anatomy.views.screen import screen_of
 from process_anatomy.views.shown import safe_text, shown_text
 
 if TYPE_CHECKING:
     from process_anatomy.fleet.diff import Change, Changes
     from process_anatomy.fleet.moments import Moment
     from process_anatomy.views.declaration import View
+    from process_anatomy.views.records import Record
 
 COLUMNS = ("view", "change", "pid", "process", "address", "row", "column", "before", "after", "reason")
 """Of CSV: a line for each fact that changed, and one for each row that came, went or is not known."""
@@ -88,7 +89,7 @@ def _text(images: list[tuple[Path, Moment]], changes: Iterable[Changes]) -> Iter
     from process_anatomy.fleet.diff import CHANGED
     from process_anatomy.views import view as named
 
-    width = max(shutil.get_terminal_size((100, 24)).columns, NARROWEST)
+    width = screen_of().width
     for word, (path, moment) in zip(("before", "after"), images, strict=True):
         taken = "taken at an unknown time" if moment.taken is None else f"taken at {moment.taken:%Y-%m-%d %H:%M:%S}"
         click.echo(f"{word + ':':<8}{safe_text(str(path))}, {taken}")
@@ -97,11 +98,24 @@ def _text(images: list[tuple[Path, Moment]], changes: Iterable[Changes]) -> Iter
         click.echo(f"\n{one.view}: {', '.join(counts) or 'nothing changed'}, {one.same} in both")
         view = named(one.view)
         for row in one.rows:
-            told = _changed(view, row, width) if row.kind == CHANGED else lines(view, row.row, width - 2)
+            told = _changed(view, row, width) if row.kind == CHANGED else _alone(view, row.row, width - 2)
             reason = textwrap.wrap(safe_text(row.reason), width - 4, initial_indent="  ", subsequent_indent="  ")
             for number, line in enumerate([*told, *reason]):
                 click.echo(f"{' ' if number else SIGNS[row.kind]} {line}")
         yield one
+
+
+def _alone(view: View, row: Record, width: int) -> Iterator[str]:
+    """The lines of a row that came or went: whose it is, and every fact that there is."""
+    told = {column.name: safe_text(shown_text(row[column.name], column)) for column in view.columns}
+    who = " ".join(told.pop(name) for name in ("PID", view.process) if told.get(name))
+    first = "  ".join(part for part in (who, told.pop(EXPLANATION, "")) if part)
+    facts = "  ".join(f"{name}: {value}" for name, value in told.items() if value)
+    indent = "  " * row.depth
+    for text, start in ((first, indent), (facts, f"{indent}  " if first else indent)):
+        yield from textwrap.wrap(
+            text, width, initial_indent=start, subsequent_indent=f"{indent}  ", break_on_hyphens=False
+        )
 
 
 def _changed(view: View, row: Change, width: int) -> list[str]:

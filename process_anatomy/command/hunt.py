@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import textwrap
 from collections.abc import Mapping
 from contextlib import closing
@@ -15,6 +14,7 @@ from process_anatomy.command.opened import tell
 from process_anatomy.command.statuses import DONE, FAILED, FOUND, PARTLY
 from process_anatomy.command.tables import plain, print_csv, print_json_lines
 from process_anatomy.errors import RequestError
+from process_anatomy.views.screen import screen_of
 
 if TYPE_CHECKING:
     from process_anatomy.fleet.hunting import Found
@@ -73,7 +73,7 @@ def _show(found: Found, form: str, images: Mapping[str, str], number: int) -> No
 
 def _lines(found: Found, images: Mapping[str, str], number: int) -> None:
     """A query and what it found, for people on a terminal of any width."""
-    width = max(shutil.get_terminal_size((100, 24)).columns, 40)
+    width = screen_of().width
     hunt = found.hunt
     click.echo(f"{chr(10) if number else ''}{hunt.name}: {len(found.rows) or 'nothing'} found")
     words = [hunt.question, *([f"Innocent: {hunt.innocent}."] if found.rows else [])]

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from process_anatomy.command.lines import NARROWEST
 from process_anatomy.command.parts import (
     NONE,
     PARTS,
@@ -22,6 +21,7 @@ from process_anatomy.command.parts import (
     told,
     words,
 )
+from process_anatomy.views.screen import NARROWEST
 from process_anatomy.views.shown import safe_text
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from process_anatomy.absent import Kind, without_place
+from process_anatomy.absent import without_place
 from process_anatomy.errors import Error, RequestError
-from process_anatomy.views.records import Record
+from process_anatomy.views.records import Record, lost
 
 if TYPE_CHECKING:
     from process_anatomy.views.image import Image
@@ -73,13 +73,6 @@ class Rows:
             self._rows[name] = list(answer)
             self.problems[name] = answer.problems
         return self._rows[name]
-
-
-def lost(row: Record, name: str) -> bool:
-    """Whether a cell has no fact although there may be one: it applies to the row, and the build has it."""
-    return not row.absent.get(name, Kind.NOT_APPLICABLE.value).startswith(
-        (Kind.NOT_APPLICABLE.value, Kind.NOT_IN_BUILD.value)
-    )
 
 
 def told(row: Record, name: str) -> str:

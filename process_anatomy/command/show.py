@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import click
 from process_anatomy.command.opened import in_form, of_image, of_rows, opened, own_options, status_of, tell
 from process_anatomy.command.overview import overview
 from process_anatomy.errors import RequestError
+from process_anatomy.views.screen import BOLD, screen_of, wrapped
 
 if TYPE_CHECKING:
     from process_anatomy.views.image import Answer
@@ -28,6 +28,7 @@ OF_PROCESS = ("processes", "creation", "modules", "vads", "tokens", "privileges"
 @click.argument("views", nargs=-1, metavar="[VIEW]…")
 @in_form
 @click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="An option of the view; may be repeated.")
+@click.option("--wide", is_flag=True, help="Every column, in the order of files, not only those that tell most.")
 @click.option("--all", "whole", is_flag=True, help="All components of a process whole, not an overview of it.")
 @of_rows
 def show(
@@ -38,6 +39,7 @@ def show(
     views: tuple[str, ...],
     form: str,
     options: tuple[str, ...],
+    wide: bool,
     whole: bool,
     pids: list[int],
     explain: str | None,
@@ -51,6 +53,7 @@ def show(
       anatomy show memory.raw
       anatomy show memory.raw --pid 5212
       anatomy show memory.raw vads --pid 5212
+      anatomy show memory.raw vads --pid 5212 --wide
       anatomy show memory.raw handles --set type=Process --format csv
       anatomy show memory.raw findings --fail-on high
     """  # noqa: D301  # click's mark for lines that stay as they are
@@ -62,7 +65,7 @@ def show(
     asked = {name: own_options(name, options) for name in names}
     found = opened(image, isf, dtb, page_files)
     if form == "text" and not (views or whole) and len(set(pids)) == 1:
-        told = overview(found, image, pids[0], explain or "brief", _width())
+        told = overview(found, image, pids[0], explain or "brief", screen_of().width)
         if told is not None:
             for line in told[0]:
                 click.echo(line)
@@ -70,27 +73,31 @@ def show(
             return status_of(found, fail_on)
     level = explain or ("brief" if form == "text" else "off")
     answers = [found.view(name, pid=pids, explain=level, **asked[name]) for name in names]
-    {"text": _text, "json": _json, "jsonl": _json_lines, "csv": _csv}[form](answers)
+    if form == "text":
+        _text(answers, wide)
+    else:
+        {"json": _json, "jsonl": _json_lines, "csv": _csv}[form](answers)
     for answer in answers:
         tell(answer.problems)
     return status_of(found, fail_on)
 
 
-def _width() -> int:
-    """Characters of a line of the terminal."""
-    return shutil.get_terminal_size((100, 24)).columns
+def _text(answers: list[Answer], wide: bool) -> None:
+    from process_anatomy.views.reading import Reading, plan_of, told_row
 
-
-def _text(answers: list[Answer]) -> None:
-    from process_anatomy.command.lines import lines
-
-    width = _width()
+    screen = screen_of()
     for number, answer in enumerate(answers):
         if len(answers) > 1:
-            click.echo(f"{chr(10) if number else ''}{answer.view.name}: {answer.view.title}")
+            heading = wrapped(f"{answer.view.name}: {answer.view.title}", screen.width)
+            for line in ["", *heading] if number else heading:
+                click.echo(screen.marked(line, BOLD), color=screen.colour)
+        reading = Reading(plan_of(answer.view, wide), screen)
         for row in answer:
-            for line in lines(answer.view, row, width):
-                click.echo(line)
+            for line in reading.add(told_row(answer.view, row)):
+                click.echo(line, color=screen.colour)
+        rest = list(reading.end())
+        for line in rest or ["no rows"]:
+            click.echo(line, color=screen.colour)
 
 
 def _json(answers: list[Answer]) -> None:

@@ -139,6 +139,6 @@ VIEW = View(
         ),
     ),
     rows=rows,
-    telling=("PID", "Process", "Integrity", "HandleValue", "Target", "TargetIntegrity", "Kind", "Powers"),
+    telling=("PID", "Process", "Integrity", "HandleValue", "Target", "TargetIntegrity", "Powers"),
     address="",
 )

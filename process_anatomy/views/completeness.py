@@ -114,16 +114,6 @@ VIEW = View(
         ),
     ),
     rows=rows,
-    telling=(
-        "PID",
-        "Process",
-        "AddressSpace",
-        "Program",
-        "Handles",
-        "SecurityContext",
-        "ProcessId",
-        "Threads",
-        "Obstacles",
-    ),
+    telling=("PID", "Process", "AddressSpace", "Program", "Handles", "SecurityContext", "ProcessId", "Threads"),
     whole=True,
 )

@@ -145,7 +145,7 @@ VIEW = View(
         ),
     ),
     rows=rows,
-    telling=("PID", "Name", "Verdict", "Confidence", "HiddenFrom", "Absences"),
+    telling=("PID", "Name", "Verdict", "Confidence", "HiddenFrom"),
     whole=True,
     process="Name",
     address="Offset(Virtual)",

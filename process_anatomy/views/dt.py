@@ -131,7 +131,7 @@ VIEW = View(
         ),
     ),
     rows=rows,
-    telling=("Structure", "Offset", "Field", "Type", "Value"),
+    telling=("Offset", "Field", "Type", "Value"),
     version=(1, 1, 0),
     options=(
         Option("structure", TEXT, "Name of the structure, or of a member that is one: _EPROCESS.Vm", "_EPROCESS"),

@@ -12,13 +12,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from process_anatomy.absent import Absent
-from process_anatomy.views.declaration import Row, View
+from process_anatomy.views.declaration import EXPLANATION, Row, View
 
 if TYPE_CHECKING:
     from process_anatomy.notes.explainer import Explainer
     from process_anatomy.walk.across.tables import Tables
 
-EXPLANATION = "Explanation"
 NAMED = re.compile(r"(_[A-Z][A-Z0-9_]+)\.([A-Za-z]\w*(?:\.\w+)*(?:, [A-Za-z]\w*(?:\.\w+)*)*)")
 """Fields of a structure, as sources name them: ``_EPROCESS.VadRoot, VadCount``."""
 

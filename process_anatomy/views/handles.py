@@ -140,7 +140,7 @@ VIEW = View(
         ),
     ),
     rows=rows,
-    telling=("PID", "Process", "HandleValue", "Type", "Rights", "Target"),
+    telling=("PID", "Process", "HandleValue", "Type", "Target", "Rights"),
     options=(
         Option("type", TEXTS, "Types of objects to show: Process,Thread or repeated", ()),
         Option("target", TEXT, "Only handles to what has this in its name: lsass.exe", columns=("Target", "Name")),

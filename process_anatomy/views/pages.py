@@ -232,7 +232,7 @@ VIEW = View(
         ),
     ),
     rows=rows,
-    telling=("PID", "Process", "Start", "End", "Region", "Protection", "Resident", "Disagreement", "File"),
+    telling=("PID", "Process", "Start", "Protection", "Region", "Resident", "Disagreement", "File"),
     version=(1, 1, 0),
     address="Start",
     through=f"{LISTED}; {TREE}; _MMVAD_SHORT.PrivateMemory",

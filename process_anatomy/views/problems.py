@@ -8,10 +8,9 @@ from typing import Any
 
 from process_anatomy.absent import FEW, MANY, Absent, Kind, reasons, without_place
 from process_anatomy.filetime import moment
-from process_anatomy.views.declaration import TIME, Option, Request, Row, View
+from process_anatomy.views.declaration import PROBLEMS, TIME, Option, Request, Row, View
 from process_anatomy.views.estimates import marked
 
-PROBLEMS = "Problems"
 NOT_A_TIME = Absent(Kind.IMPLAUSIBLE, "it is not a time that Windows could have written")
 
 NO_TIME = Absent(Kind.IMPLAUSIBLE, "no time is set")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from process_anatomy.absent import Absent
+from process_anatomy.absent import Absent, Kind
 from process_anatomy.filetime import moment
 from process_anatomy.views.declaration import BOOLEAN, TEXTS, TIME, Column, Row, View
 from process_anatomy.views.problems import no_time
@@ -29,6 +29,13 @@ class Record(dict[str, Value]):
     def __init__(self, values: dict[str, Value], depth: int, absent: dict[str, str]) -> None:
         super().__init__(values)
         self.depth, self.absent = depth, absent
+
+
+def lost(row: Record, name: str) -> bool:
+    """Whether a cell has no fact although there may be one: it applies to the row, and the build has it."""
+    return not row.absent.get(name, Kind.NOT_APPLICABLE.value).startswith(
+        (Kind.NOT_APPLICABLE.value, Kind.NOT_IN_BUILD.value)
+    )
 
 
 def record(view: View, row: Row) -> Record:

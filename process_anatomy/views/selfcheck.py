@@ -147,7 +147,7 @@ VIEW = View(
         ),
     ),
     rows=rows,
-    telling=("Check", "Result", "Structure", "Field", "Passed", "Failed", "Unreadable"),
+    telling=("Check", "Result", "Structure", "Field", "Passed", "Failed"),
     version=(1, 1, 0),
     by_process=False,
     doubt=doubt,

@@ -16,10 +16,20 @@ def safe_text(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def shown_moment(value: datetime) -> str:
+    """A time to the second, in UTC."""
+    return f"{value:%Y-%m-%d %H:%M:%S}"
+
+
+def shown_truth(value: bool) -> str:
+    """A truth value."""
+    return "yes" if value else "no"
+
+
 def shown_text(value: Value, column: Column) -> str:
     """A cell as people read it, empty where there is nothing; what it holds is escaped by nobody."""
     if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S}"
+        return shown_moment(value)
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return shown_truth(value)
     return cell_text(value, column)

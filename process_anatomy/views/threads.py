@@ -216,7 +216,7 @@ VIEW = View(
         ),
     ),
     rows=rows,
-    telling=("PID", "Process", "TID", "State", "WaitReason", "Win32StartPath", "Win32StartIn", "Alarm"),
+    telling=("PID", "Process", "TID", "State", "WaitReason", "Win32StartPath", "Alarm"),
     thing="thread",
     known_by=("TID", "Name", "Win32StartPath"),
     through=f"{LISTED}; {THREADS}; _ETHREAD.UniqueThread",

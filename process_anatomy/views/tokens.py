@@ -337,7 +337,7 @@ VIEW = View(
         ),
     ),
     rows=rows,
-    telling=("PID", "Process", "TID", "Account", "Integrity", "Elevation", "SessionId", "Privileges"),
+    telling=("PID", "Process", "TID", "UserName", "Integrity", "Elevation", "SessionId", "Privileges"),
     whole=True,
     options=(
         Option(

@@ -223,7 +223,7 @@ VIEW = View(
         ),
     ),
     rows=rows,
-    telling=("PID", "Process", "Start VPN", "End VPN", "Region", "Protection", "File"),
+    telling=("PID", "Process", "Start VPN", "Protection", "Region", "File"),
     options=(Option("mapped", TEXT, "Only ranges that map a file with this in its path", columns=("File",)),),
     through=f"{LISTED}; {TREE}",
 )

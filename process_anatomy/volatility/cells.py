@@ -27,10 +27,26 @@ def safe_file_name(start: str, name: object, ending: str) -> str:
     return f"{start}.{kept.strip('.') or 'unnamed'}.{ending}"
 
 
+class NotInBuildValue(renderers.NotAvailableValue):
+    """Of a fact that this build does not have: no loss, unlike all else that is not available."""
+
+
+class ViewGrid(renderers.TreeGrid):
+    """Rows of a view, for a renderer that knows how views are read.
+
+    Attributes:
+        view: the view.
+        wide: all its columns are to be read.
+    """
+
+    view: View
+    wide: bool
+
+
 ABSENT_VALUES: dict[Kind, type[interfaces.renderers.BaseAbsentValue]] = {
     Kind.UNREADABLE: renderers.UnreadableValue,
     Kind.NOT_APPLICABLE: renderers.NotApplicableValue,
-    Kind.NOT_IN_BUILD: renderers.NotAvailableValue,
+    Kind.NOT_IN_BUILD: NotInBuildValue,
     Kind.NOT_IN_DUMP: renderers.NotAvailableValue,
     Kind.IMPLAUSIBLE: renderers.UnparsableValue,
     Kind.NOT_PROVED: renderers.NotAvailableValue,
@@ -115,13 +131,14 @@ def _converter(column: Column, bits: int | None) -> Callable[[Any], Any]:
     return cell
 
 
-def grid(view: View, rows: Iterable[Row], bits: int = BITS) -> renderers.TreeGrid:
+def grid(view: View, rows: Iterable[Row], bits: int = BITS, wide: bool = False) -> ViewGrid:
     """Rows of a view as Volatility's grid.
 
     Args:
         view: the view.
         rows: its rows.
         bits: of an address that are translated.
+        wide: a renderer that shows some columns only is to show all.
     """
     short = SHORT_ADDRESSES.get(view.name, frozenset())
     converters = [(column.name, _converter(column, bits if column.name in short else None)) for column in view.columns]
@@ -129,6 +146,8 @@ def grid(view: View, rows: Iterable[Row], bits: int = BITS) -> renderers.TreeGri
     def made(cells: Cells) -> tuple[Any, ...]:
         return tuple([convert(cells[name]) for name, convert in converters])
 
-    return renderers.TreeGrid(
+    made_grid = ViewGrid(
         [(column.name, column_type(column)) for column in view.columns], ((depth, made(cells)) for depth, cells in rows)
     )
+    made_grid.view, made_grid.wide = view, wide
+    return made_grid

@@ -166,6 +166,16 @@ def explain_requirement() -> interfaces.configuration.RequirementInterface:
     )
 
 
+def wide_requirement() -> interfaces.configuration.RequirementInterface:
+    """The option that asks for all columns where a renderer shows some only."""
+    return requirements.BooleanRequirement(
+        name="wide",
+        default=False,
+        description="With -r notes: every column, not only those that tell most",
+        optional=True,
+    )
+
+
 def pid_requirement() -> interfaces.configuration.RequirementInterface:
     """The option that names processes."""
     return GivenListRequirement(

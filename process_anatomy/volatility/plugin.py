@@ -6,9 +6,11 @@ import itertools
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from importlib import import_module
 from typing import Any, ClassVar
 
 from volatility3.framework import constants, interfaces, renderers
@@ -27,10 +29,20 @@ from process_anatomy.volatility.options import (
     pid_requirement,
     process_ids,
     requirement,
+    wide_requirement,
 )
-from process_anatomy.volatility.terminal import SHELL, of_command_line, show_every_letter, tell_of_interruptions
+from process_anatomy.volatility.terminal import (
+    COMMAND_LINE,
+    SHELL,
+    of_command_line,
+    show_every_letter,
+    tell_of_interruptions,
+)
 from process_anatomy.volatility.timeline import OverView, timeline
 from process_anatomy.volatility.trust import MARK, NOT_TRUSTED, end_with, marked
+
+if COMMAND_LINE in sys.modules:  # elsewhere nobody needs Volatility's command line
+    import_module("process_anatomy.volatility.notes_renderer")
 
 log = logging.getLogger("volatility3.plugins.windows.anatomy")
 
@@ -67,10 +79,10 @@ class Anatomy(metaclass=OverView):
         """The image and what every plugin over one can be asked, then the view's own options."""
         own = [requirement(option) for option in cls.view.options]
         if not cls.view.of_image:
-            return [*own, explain_requirement()]
+            return [*own, explain_requirement(), wide_requirement()]
         image, *more = image_requirements()
         pids = [pid_requirement()] if cls.view.by_process else []
-        return [image, *pids, explain_requirement(), *more, *own]
+        return [image, *pids, explain_requirement(), wide_requirement(), *more, *own]
 
     def run(self) -> renderers.TreeGrid:
         """Volatility's entry point.
@@ -98,7 +110,8 @@ class Anatomy(metaclass=OverView):
         except (Error, LayoutError, SmallDumpError) as error:
             kind = CommandError if by_command else PluginError
             raise kind(f"windows.anatomy.{self.view.name}: {safe_text(str(error))}") from None
-        return grid(self.view, itertools.chain(first, rows), bits_of(request))
+        wide = bool(self.config.get("wide", False))
+        return grid(self.view, itertools.chain(first, rows), bits_of(request), wide)
 
     def generate_timeline(self) -> Iterator[tuple[str, Any, datetime]]:
         """What Volatility's timeliner asks of plugins with times: which thing, what happened to it, and when.

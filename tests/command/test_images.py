@@ -12,11 +12,10 @@ import pytest
 
 from process_anatomy import open_image
 from process_anatomy.command import opened
-from process_anatomy.command.lines import NARROWEST, lines
 from process_anatomy.command.program import main
 from process_anatomy.command.statuses import DONE, FAILED, FOUND, MISUSED, NOT_TRUSTED
-from process_anatomy.views import view
 from process_anatomy.views.image import Image
+from process_anatomy.views.screen import NARROWEST
 from tests.conftest import SAMPLE
 
 Capture = pytest.CaptureFixture[str]
@@ -43,8 +42,10 @@ def test_show_without_a_name_leads_with_what_does_not_fit(capsys: Capture, monke
     status, out, err = asked(capsys, "show", SAMPLE)
     assert status == DONE
     assert out.startswith("findings: ")
-    assert "\n7148 shade.exe  shade.exe (7148) lives, but the list of active processes does not hold it." in out
-    assert "\nprocesses: " in out
+    assert "\n\nprocesses: " in out
+    first, second = out.split("\n\n")
+    assert first.index("shade.exe (7148)\n") < first.index("notepad.exe (5212)\n")
+    assert second.splitlines()[1].split()[:3] == ["PID", "ImageFileName", "PPID"]
     assert "anatomy: not on the list of active processes, but in the table of process ids" in err
 
 
@@ -131,12 +132,20 @@ def test_what_is_no_image_is_one_line_and_leaves_nothing(command: str, capsys: C
     assert list(tmp_path.iterdir()) == [text]
 
 
-@pytest.mark.parametrize("width", [20, 80, 120, 200])
-def test_no_line_is_wider_than_the_terminal(width: int) -> None:
-    image = open_image(SAMPLE)
-    for name in ("vads", "findings", "tokens"):
-        for row in image.view(name, pid=5212):
-            assert all(len(line) <= max(width, NARROWEST) for line in lines(view(name), row, width))
+@pytest.mark.parametrize("width", ["20", "120"])
+def test_no_line_is_wider_than_the_terminal(width: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    out = asked(capsys, "show", SAMPLE, "--pid", "7148", "--all")[1]
+    assert len(out.splitlines()) > 150
+    assert all(len(line) <= max(int(width), NARROWEST) for line in out.splitlines())
+
+
+def test_wide_tells_every_column_and_rows_that_there_are_none_of_say_so(capsys: Capture) -> None:
+    few = asked(capsys, "show", SAMPLE, "processes", "--pid", "4")[1]
+    whole = asked(capsys, "show", SAMPLE, "processes", "--pid", "4", "--wide")[1]
+    assert "VadRoot" in whole
+    assert "VadRoot" not in few
+    assert asked(capsys, "show", SAMPLE, "findings", "--pid", "5588")[1] == "no rows\n"
 
 
 def test_the_doctor_finds_every_plugin(capsys: Capture) -> None:

@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from process_anatomy import open_image
-from process_anatomy.command.lines import NARROWEST
 from process_anatomy.command.overview import INDENT, laid_out, overview
 from process_anatomy.command.parts import PARTS, Fact
 from process_anatomy.command.program import main
@@ -24,6 +23,7 @@ from process_anatomy.notes.library import default
 from process_anatomy.views import view
 from process_anatomy.views.image import Image
 from process_anatomy.views.records import Record
+from process_anatomy.views.screen import NARROWEST
 from tests.conftest import SAMPLE
 
 SCREENS = Path(__file__).parent / "screens"
