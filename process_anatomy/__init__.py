@@ -36,7 +36,8 @@ def open_image(
     Raises:
         Error: the file is missing, is no image, or holds no Windows that is supported; one line says why.
     """
+    from process_anatomy.report import made
     from process_anatomy.views.image import Image
     from process_anatomy.volatility import open_path, stock_privilege_descriptions
 
-    return Image(open_path(path, isf, dtb, page_files), stock_privilege_descriptions)
+    return Image(open_path(path, isf, dtb, page_files), stock_privilege_descriptions, made)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -18,6 +16,7 @@ from process_anatomy.fleet.single import IMAGES, STARTED, folder_name, outcome_o
 from process_anatomy.fleet.summary import page
 from process_anatomy.fleet.terms import Outcome, Terms
 from process_anatomy.fleet.versions import versions
+from process_anatomy.fleet.written import whole
 
 CASE, SUMMARY = "case.json", "summary.html"
 """Inside a case: the list of images, and the page."""
@@ -75,15 +74,10 @@ def replaced(file: Path, text: str) -> None:
     Raises:
         Error: it cannot be written.
     """
-    name = ""
     try:
-        with tempfile.NamedTemporaryFile("wb", dir=file.parent, prefix=f".{file.name}.", delete=False) as made:
-            name = made.name
+        with whole(file) as made:
             made.write(text.encode("utf-8", "backslashreplace"))
-        os.replace(name, file)
     except OSError as error:
-        if name:
-            Path(name).unlink(missing_ok=True)
         raise Error(f"{file}: {error.strerror}; {KEPT}") from None
 
 

@@ -1,9 +1,16 @@
-"""What became of a view that was to be written."""
+"""Files that are written whole or not at all, and what became of a view that was to be written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from process_anatomy.errors import RequestError
 
 Step = Callable[[str, int, int], None]
 """Told the name of a view, its number, and how many there are, before it is written."""
@@ -24,3 +31,41 @@ class Written:
     file: str | None
     rows: int
     problems: tuple[str, ...]
+
+
+@contextmanager
+def whole(file: Path, overwrite: bool = True) -> Iterator[BinaryIO]:
+    """A file to be written that is there when all of it is, and as it was otherwise.
+
+    Args:
+        file: its place; its folder is there.
+        overwrite: a file that is there by then is replaced.
+
+    Raises:
+        RequestError: something is there that may not be replaced.
+        OSError: it cannot be written; nothing is left behind.
+    """
+    kept(file, overwrite)
+    made: str | None = None
+    try:
+        with tempfile.NamedTemporaryFile("wb", dir=file.parent, prefix=f".{file.name}.", delete=False) as out:
+            made = out.name
+            yield out  # type: ignore[misc]  # a file by another name
+        kept(file, overwrite)  # seen again: somebody may have put something there
+        os.replace(made, file)
+    except BaseException:
+        if made is not None:
+            Path(made).unlink(missing_ok=True)
+        raise
+
+
+def kept(file: Path, overwrite: bool) -> None:
+    """See that a file can be made, or replaced.
+
+    Raises:
+        RequestError: something is there that may not be replaced.
+    """
+    if file.is_dir():
+        raise RequestError(f"{file} is a folder")
+    if not overwrite and (file.exists() or file.is_symlink()):
+        raise RequestError(f"{file} is there; --overwrite replaces it")

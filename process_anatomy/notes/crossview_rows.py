@@ -54,6 +54,6 @@ def absence_notes(row: Crossing, library: Library) -> str:
     )
 
 
-def crossing_row(row: Crossing, library: Library, level: Level) -> Told:
+def crossing_row(row: Crossing, library: Library) -> Told:
     """All that is said of a process by who sees it: its note, with the reasons of views that do not."""
-    return Told(*crossview_note(row), after="" if level is Level.ANALOGY else absence_notes(row, library))
+    return Told(*crossview_note(row), sober=absence_notes(row, library))

@@ -19,6 +19,7 @@ class Told(NamedTuple):
         facts: what fills in its placeholders.
         before: words in front of it.
         after: words behind it, with the space that parts them.
+        sober: more words behind these, which an analogy goes without.
         guessed: it tells of a field that lies where only the layout of another kernel has it, and says so.
     """
 
@@ -26,6 +27,7 @@ class Told(NamedTuple):
     facts: Facts
     before: str = ""
     after: str = ""
+    sober: str = ""
     guessed: bool = False
 
 
@@ -69,4 +71,5 @@ class Explainer:
         text = self.library.explain(whole.key, self.level, whole.facts)
         if whole.guessed and text:
             text += self.estimated
-        return whole.before + text + whole.after or None
+        sober = "" if self.level is Level.ANALOGY else whole.sober
+        return whole.before + text + whole.after + sober or None

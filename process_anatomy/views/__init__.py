@@ -39,6 +39,7 @@ NAMES = (
     "csrss",
     "selfcheck",
     "all",
+    "report",
 )
 """Every view, in the order in which their columns are explained."""
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 NO_PLACE = "there is no place to write files to"
 FORMATS = ("jsonl", "csv", "parquet")
-LEFT_OUT = frozenset({"all", "dt", "explain"})
-"""Views that are no tables of an image: this one, a structure's declaration, and the notes."""
+LEFT_OUT = frozenset({"all", "dt", "explain", "report"})
+"""Views that are no tables of an image: this one, a structure's declaration, the notes, and the page."""
 
 
 def rows(request: Request) -> Iterator[Row]:

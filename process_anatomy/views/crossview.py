@@ -41,7 +41,7 @@ def rows(request: Request) -> Iterator[Row]:
                 "Absences": [f"{each.view}: {each.reason} ({each.confidence})" for each in row.absences],
                 "Offset(Physical)": row.physical,
                 "Problems": row.problems,
-                "Explanation": explain(crossing_row, row, explain.library, explain.level),
+                "Explanation": explain(crossing_row, row, explain.library),
             },
         )
 

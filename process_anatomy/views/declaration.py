@@ -135,6 +135,7 @@ class Request:
             with, a name from memory that goes into it, and its ending; once closed, the file knows its name as
             ``preferred_filename``.  One that cannot be written raises ``OSError`` and leaves nothing behind.
         privilege_descriptions: gives what stock Volatility says of each privilege, by number, where that is at hand.
+        page: makes a :class:`process_anatomy.views.report.Page` of the image, where there is what can.
     """
 
     tables: Tables
@@ -144,6 +145,7 @@ class Request:
     progress: Callable[[float, str], None] = _no_progress
     output: Output | None = None
     privilege_descriptions: Callable[[], Mapping[int, str]] = _no_descriptions
+    page: Callable[[Request], Any] | None = None
 
     def chosen(self) -> Sequence[Process]:
         """The processes that are asked about; what was wrong with their list, and who is hidden, is reported.
@@ -158,10 +160,10 @@ class Request:
             self.progress(20, "Searching physical memory")
         hidden = (row for row in self.tables.unlisted if row.pid in self.tables.pids)
         self.report([f"process {row.pid}: {UNLISTED}" for row in hidden])
-        self.report(self._left_out())
+        self.report(self.left_out())
         return self.tables.processes
 
-    def _left_out(self) -> list[str]:
+    def left_out(self) -> list[str]:
         """One line that names the processes without rows that the table of ids holds; none where there is none."""
         rows = self.tables.left_out
         names = [f"{'no name' if isinstance(row.name, Absent) else row.name} ({row.pid})" for row in rows[:NAMED]]

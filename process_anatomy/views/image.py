@@ -117,11 +117,18 @@ class Image:
     Args:
         kernel: the Windows kernel in it.
         privilege_descriptions: gives what stock Volatility says of each privilege, by number.
+        page: makes the page of the image, as :class:`process_anatomy.views.declaration.Request` has it.
     """
 
-    def __init__(self, kernel: Kernel, privilege_descriptions: Callable[[], Mapping[int, str]] = dict) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        privilege_descriptions: Callable[[], Mapping[int, str]] = dict,
+        page: Callable[[Request], Any] | None = None,
+    ) -> None:
         self.kernel = kernel
         self._descriptions = privilege_descriptions
+        self._page = page
         self._tables: dict[frozenset[int], Tables] = {}
 
     @property
@@ -188,6 +195,7 @@ class Image:
                 report,
                 output=output,
                 privilege_descriptions=self._descriptions,
+                page=self._page,
             )
 
         return Answer(asked, request)

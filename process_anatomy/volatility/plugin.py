@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from volatility3.framework import constants, interfaces, renderers
 
 from process_anatomy.errors import Error
+from process_anatomy.report import made
 from process_anatomy.views.declaration import Request, View
 from process_anatomy.views.problems import answer
 from process_anatomy.views.shown import safe_text
@@ -167,6 +168,7 @@ class Anatomy(metaclass=OverView):
             self._progress,
             self._output,
             stock_privilege_descriptions,
+            made,
         )
         return request, doubt
 

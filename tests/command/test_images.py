@@ -152,4 +152,4 @@ def test_the_doctor_finds_every_plugin(capsys: Capture) -> None:
     status, out, _ = asked(capsys, "doctor")
     assert status == DONE
     assert "volatility3     2." in out
-    assert "plugins         26 of 26 seen by vol" in out
+    assert "plugins         27 of 27 seen by vol" in out

@@ -74,7 +74,7 @@ def test_rows_of_many_views_are_joined_by_process_and_image(sample: Image, tmp_p
 
 
 def test_every_view_that_is_a_table_of_the_image_is_written() -> None:
-    assert set(NAMES) - set(exported()) == {"all", "dt", "explain"}
+    assert set(NAMES) - set(exported()) == {"all", "dt", "explain", "report"}
     with pytest.raises(RequestError, match="no view 'dt' to be written"):
         exported(["dt"])
 

@@ -114,7 +114,7 @@ ALLOWED: dict[str, set[str]] = {
     "teb-row": {"process", "pid", "tid", "teb", "root", "low", "high"},
     "finding": {"process", "pid", "about"},
     "completeness-row": {"process", "pid", "whole", "partly", "obstacles"},
-    "view-file": {"title", "rows", "reason"},
+    "view-file": {"title", "rows", "reason", "file"},
     "crossview-row": {"process", "pid", "seen", "missed", "missing", "confidence", "offset", "physical"},
     "handle-row": {"process", "pid", "value", "type", "address", "target", "rights", "kept"},
     "access-row": {
@@ -170,7 +170,7 @@ NAMES = {
     "access-right": "GENERIC_READ GENERIC_WRITE GENERIC_EXECUTE GENERIC_ALL MAXIMUM_ALLOWED ACCESS_SYSTEM_SECURITY"
     " SYNCHRONIZE WRITE_OWNER WRITE_DAC READ_CONTROL DELETE",
     "completeness-row": "whole part ended lost",
-    "view-file": "written not-written",
+    "view-file": "written not-written page diagram",
     "component-state": "whole part not none",
     "crossview-row": "consistent idle hidden hidden-one-way hidden-from-subsystem ended remnant elsewhere smeared",
     "absence": "idle system minimal no-session csrss ended ending starting no-threads no-windows not-listed"
@@ -302,7 +302,7 @@ def test_placeholders_are_plain_names_that_the_family_allows() -> None:
 def test_every_row_template_speaks_of_its_own_process() -> None:
     for key in [key for key in IDS if family(key) in ALLOWED]:
         note = default()[key]
-        subjects = {"field", "layout", "title"} if family(key) in IMAGE_WIDE else {"process", "holder"}
+        subjects = {"field", "layout", "title", "file"} if family(key) in IMAGE_WIDE else {"process", "holder"}
         for text in (note.brief, note.full, note.analogy):
             assert placeholders(text) & subjects, key
 

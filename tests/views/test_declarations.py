@@ -23,6 +23,7 @@ from tests.conftest import ROOT
 PLUGINS = ROOT / "plugins" / "windows" / "anatomy"
 COLUMNS = {
     "all": "View Rows File_output Problems Explanation",
+    "report": "PID Process Content Rows Size File_output Problems Explanation",
     "processes": "PID PPID ImageFileName Offset(V) Threads Handles SessionId Wow64 CreateTime ExitTime DTB PEB VadRoot"
     " Token Protection ImagePath SeenBy Layout Problems Explanation",
     "handles": "PID Process Offset HandleValue Type GrantedAccess Name Target Rights Inherit ProtectFromClose"

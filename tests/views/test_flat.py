@@ -15,7 +15,7 @@ from process_anatomy.views.records import Record
 from process_anatomy.views.schema import ABSENT
 
 OF_IMAGE = [view for view in views() if view.of_image]
-WITHOUT_ADDRESS = {"access", "envars", "findings", "selfcheck", "all"}
+WITHOUT_ADDRESS = {"access", "envars", "findings", "selfcheck", "all", "report"}
 ORIGIN = Origin("sha256:00", datetime(2026, 1, 2, tzinfo=timezone.utc))
 
 

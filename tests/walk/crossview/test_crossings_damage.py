@@ -55,7 +55,7 @@ def crossed(image: Image, edit: Editor) -> CrossTable:
     table = crossview(kernel_of(image, edit.frames))
     explain = Explainer("full")
     for row in table.rows:
-        assert explain(crossing_row, row, explain.library, explain.level)
+        assert explain(crossing_row, row, explain.library)
     return table
 
 

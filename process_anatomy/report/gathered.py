@@ -1,0 +1,193 @@
+"""What the page holds: the rows of every view with their explanations, and the notes that explain the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from process_anatomy.errors import Error
+from process_anatomy.filetime import moment_text
+from process_anatomy.notes.library import Library
+from process_anatomy.report.explained import Keeping, explanations
+from process_anatomy.report.packing import Packed, packed
+from process_anatomy.views import view
+from process_anatomy.views.all import exported
+from process_anatomy.views.declaration import ADDRESS, Request, View
+from process_anatomy.views.image import Answer
+from process_anatomy.views.records import Record, record
+
+if TYPE_CHECKING:
+    from process_anatomy.walk.across.tables import Tables
+
+EXPLANATION = "Explanation"
+GLOSSARY = ("component", "term")
+"""Families of notes that the page has whole."""
+KINDS = ("region", "severity", "component-state", "verdict", "parent-state", "integrity", "start-kind")
+"""Families of notes about words that cells hold."""
+
+
+@dataclass(slots=True)
+class Gathered:
+    """A view's rows, as the page and the diagrams have them.
+
+    Attributes:
+        view: the view.
+        rows: its rows.
+        texts: their explanations.
+        problems: what was wrong with lists and trees as a whole, and why there are no rows.
+        failed: why it cannot be had; empty where it can.
+    """
+
+    view: View
+    rows: list[Record] = field(default_factory=list)
+    texts: list[Any] = field(default_factory=list)
+    problems: tuple[str, ...] = ()
+    failed: str = ""
+
+
+def gathered(request: Request) -> Iterator[Gathered]:
+    """The rows of every view, one view after another, as each gives them.
+
+    Behind them stand those of hidden processes, as the view gives them where it is asked for these.
+
+    Args:
+        request: of the report; its options are not those of the views.
+    """
+    hidden = _hidden(request.tables)
+    untold = frozenset(request.left_out()) if hidden is not None else frozenset()
+    every = exported()
+    for number, name in enumerate(every):
+        request.progress(20 + 70 * number / len(every), f"Gathering {name}")
+        found = Gathered(view(name))
+        _add(found, request, request.tables)
+        there = {row.get("PID") for row in found.rows}
+        if hidden is not None and found.view.by_process and not hidden.pids & there:
+            _add(found, request, hidden, hidden.pids)
+        found.problems = tuple(line for line in found.problems if line not in untold)
+        yield found
+
+
+def _hidden(tables: Tables) -> Tables | None:
+    """The tables of the hidden processes, where all processes are asked for and there are any."""
+    from process_anatomy.walk.across.tables import Tables
+
+    if tables.pids:
+        return None
+    everyone = tables.with_hidden
+    pids = frozenset(row.pid for row in everyone.unlisted if isinstance(row.pid, int))
+    if not pids:
+        return None
+    found = Tables(tables.kernel, pids)
+    found.listed, found.crossings = everyone.listed, everyone.crossings
+    return found
+
+
+def _add(found: Gathered, request: Request, tables: Tables, only: frozenset[int] = frozenset()) -> None:
+    """Add what a view says of the processes of some tables; only the rows of some ids, where any are named."""
+    own = {option.name: option.default for option in found.view.options}
+
+    def ask(report: Callable[[Iterable[str]], None]) -> Request:
+        explain = Keeping(request.explain.library)
+        return replace(
+            request, tables=tables, explain=explain, options=own, report=report, output=None, progress=_quiet
+        )
+
+    answer = Answer(found.view, ask)
+    try:
+        for depth, cells in answer.rows():
+            if only and cells["PID"] not in only:
+                continue
+            found.texts.append(cells[EXPLANATION])
+            found.rows.append(record(found.view, (depth, cells)))
+    except Error as error:
+        found.failed = str(error)
+        found.problems += (found.failed,)
+    found.problems = tuple(dict.fromkeys((*answer.problems, *found.problems)))
+
+
+def _quiet(_percent: float, _text: str) -> None:
+    """Tell nobody: the progress is that of the page."""
+
+
+def packed_view(found: Gathered, library: Library, used: set[str]) -> dict[str, Any]:
+    """A view's rows for the page.
+
+    Args:
+        found: the rows.
+        library: the notes.
+        used: is told the ids of the notes that the rows need.
+    """
+    columns = [column for column in found.view.columns if column.name != EXPLANATION]
+    told, keys = explanations(found.texts, found.rows, columns, library)
+    used.update(keys)
+    return {
+        "count": len(found.rows),
+        "depths": packed([row.depth for row in found.rows]),
+        "cells": {column.name: packed([row[column.name] for row in found.rows]) for column in columns},
+        "absent": {column.name: why for column in columns if (why := _reasons(found.rows, column.name))},
+        "told": told,
+    }
+
+
+def _reasons(rows: list[Record], name: str) -> Packed:
+    """Why cells of a column have no fact, empty where each has one, or needs none."""
+    why = [row.absent.get(name) for row in rows]
+    return packed(why) if any(each is not None for each in why) else {}
+
+
+def declared(found: Gathered) -> dict[str, Any]:
+    """How a view is declared, and what was wrong with it as a whole."""
+    own = found.view
+    return {
+        "name": own.name,
+        "title": own.title,
+        "component": own.component,
+        "process": own.process,
+        "address": own.address,
+        "telling": [column.name for column in own.told if column.name != EXPLANATION],
+        "count": len(found.rows),
+        "problems": list(found.problems),
+        "columns": [
+            {
+                "name": column.name,
+                "kind": column.kind.value,
+                "meaning": column.meaning,
+                "source": column.source,
+                "unit": column.unit,
+                "hexadecimal": column.kind is ADDRESS or column.hexadecimal,
+                "separator": column.separator,
+            }
+            for column in own.columns
+        ],
+    }
+
+
+def notes(library: Library, used: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The notes that the page needs, by id: those of its rows, and the glossary's."""
+    ids = dict.fromkeys(key for family in (*GLOSSARY, *KINDS) for key in library.ids(f"{family}/"))
+    ids |= dict.fromkeys(sorted(used))
+    found = {}
+    for key in ids:
+        note = library[key]
+        told = {
+            "title": note.title, "brief": note.brief, "full": note.full, "analogy": note.analogy,
+            "source": note.source, "command": note.command,
+        }  # fmt: skip
+        found[key] = {name: text for name, text in told.items() if text}
+    return found
+
+
+def about(request: Request) -> dict[str, Any]:
+    """What is known of the image as a whole."""
+    from process_anatomy.walk.processes.captured import captured
+
+    kernel = request.tables.kernel
+    return {
+        "windows": f"Windows build {kernel.number}",
+        "layout": kernel.layout if isinstance(kernel.layout, str) else str(kernel.layout),
+        "captured": moment_text(captured(kernel)),
+        "doubt": request.tables.trust.reason,
+        "doubts": list(kernel.doubts),
+        "pids": sorted(request.tables.pids),
+    }

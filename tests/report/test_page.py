@@ -1,0 +1,142 @@
+"""The page of the sample: its rows are the views', its bytes the same each time, and only its own script acts."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from process_anatomy import open_image
+from process_anatomy.errors import RequestError
+from process_anatomy.notes import default
+from process_anatomy.report.diagram import drawing
+from process_anatomy.views.all import exported
+from process_anatomy.views.image import Image
+from process_anatomy.views.records import Record
+from process_anatomy.views.shown import shown_text
+from tests.conftest import ROOT, SAMPLE
+from tests.report.conftest import written
+from tests.report.node import unpacked
+
+HIDDEN = 7148
+LEVELS = ("brief", "full", "analogy")
+
+
+@pytest.fixture(scope="module")
+def image() -> Image:
+    return open_image(SAMPLE)
+
+
+@pytest.fixture(scope="module")
+def files(image: Image) -> dict[str, bytes]:
+    return written(image, svg=True)
+
+
+@pytest.fixture(scope="module")
+def page(files: dict[str, bytes]) -> str:
+    return files["anatomy.report.html"].decode()
+
+
+@pytest.fixture(scope="module")
+def rows(node: str, page: str) -> Any:
+    """The rows as the page's modules unpack them."""
+    return unpacked(node, "page", page)
+
+
+def told(image: Image, name: str, row: Record) -> dict[str, str]:
+    columns = image.view(name).view.columns
+    return {column.name: shown_text(row[column.name], column) for column in columns if column.name != "Explanation"}
+
+
+@pytest.mark.parametrize("name", exported())
+def test_the_page_has_the_rows_of_the_view(image: Image, rows: Any, name: str) -> None:
+    """Each cell, each reason, each explanation at each level; the hidden process is there beside them."""
+    answers = [list(image.view(name, explain=level)) for level in LEVELS]
+    found = [row for row in rows[name] if row["cells"].get("PID") != str(HIDDEN)]
+    wanted = [row for row in answers[0] if row.get("PID") != HIDDEN]
+    assert len(found) == len(wanted)
+    explained = [[row["Explanation"] or "" for row in answer if row.get("PID") != HIDDEN] for answer in answers]
+    for number, (had, row) in enumerate(zip(found, wanted, strict=True)):
+        assert had["cells"] == told(image, name, row), number
+        assert had["absent"] == {key: why for key, why in row.absent.items() if key != "Explanation"}
+        assert had["depth"] == row.depth
+        assert had["told"] == [texts[number] for texts in explained]
+
+
+def test_the_hidden_process_is_in_the_page_with_its_components(rows: Any) -> None:
+    """Views leave it out where nobody asks for it."""
+    for name in ("processes", "vads", "tokens", "handles", "threads", "completeness", "creation"):
+        assert any(row["cells"]["PID"] == str(HIDDEN) for row in rows[name]), name
+
+
+def test_the_policy_names_the_script_and_the_style_by_their_hashes(page: str) -> None:
+    """And nothing else may act or be asked for."""
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)
+    (script,) = re.findall(r'<script type="module">(.*?)</script>', page, re.DOTALL)
+    (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, style)]
+    assert policy.replace("&#39;", "'") == (
+        f"default-src 'none'; script-src 'sha256-{hashes[0]}'; style-src 'sha256-{hashes[1]}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    assert not re.search(r'(?:src|href)="(?!#)|style="|\son\w+="|url\(', page)
+
+
+@pytest.mark.parametrize("pid", [5212])
+def test_the_same_image_gives_the_same_bytes(image: Image, tmp_path: Path, pid: int) -> None:
+    """In another process, with another seed of hashes, under another name."""
+    code = (
+        "import sys; sys.path.insert(0, '.'); from process_anatomy.command.start import main; "
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    made = []
+    for seed in ("1", "2"):
+        file = tmp_path / f"{seed}.html"
+        subprocess.run(
+            [sys.executable, "-c", code, "report", str(SAMPLE), "--pid", str(pid), "-o", str(file)],
+            check=True, capture_output=True, cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": seed}, timeout=120,
+        )  # fmt: skip
+        made.append(file.read_bytes())
+    assert made[0] == made[1] == written(image, pid=[pid])["anatomy.report.html"]
+
+
+def test_each_process_has_a_diagram_with_its_own_facts(image: Image, files: dict[str, bytes]) -> None:
+    """Numbers are those of the views."""
+    drawings = {name: data.decode() for name, data in files.items() if name.endswith(".svg")}
+    assert len(drawings) == len(list(image.view("processes"))) + 1
+    text = drawings["anatomy.5212.notepad.exe.svg"]
+    words = [element.text for element in ElementTree.fromstring(text).iter() if element.text]  # noqa: S314
+    token = next(iter(image.view("tokens", pid=5212)))
+    for expected in (
+        "notepad.exe", "PID 5212", f"{len(list(image.view('vads', pid=5212)))} VADs, 15.6 MB",
+        f"{len(list(image.view('handles', pid=5212)))} handles",
+        f"{len(list(image.view('threads', pid=5212)))} threads",
+        f"user {token['Account']}", f"integrity {token['Integrity']}", default()["component/threads"].brief,
+    ):  # fmt: skip
+        assert expected in words
+    assert "not on the list of active processes" in drawings["anatomy.7148.shade.exe.svg"]
+    assert "not on the list of active processes" not in text
+
+
+def test_names_from_memory_are_text_in_a_diagram() -> None:
+    """Mark-up, quotes, control characters and half pairs of surrogates make no element and no broken file."""
+    evil = "</text><script>alert(1)</script>&\"'"
+    root = ElementTree.fromstring(drawing({"name": evil, "title": evil, "hidden": ""}, default()))  # noqa: S314
+    assert [element.text for element in root.iter() if element.text == evil] == [evil, evil]
+    assert not [element for element in root.iter() if element.tag.endswith("script")]
+
+
+def test_without_a_place_or_a_maker_there_is_no_page(image: Image) -> None:
+    """One line."""
+    with pytest.raises(RequestError, match="no place to write files to"):
+        list(image.view("report"))
+    with pytest.raises(RequestError, match="nothing here makes pages"):
+        written(Image(image.kernel))
