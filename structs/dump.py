@@ -10,39 +10,14 @@ from __future__ import annotations
 import numpy as np
 from construct import Bytes, Const, Int32ul, Int64ul, Padding, Struct
 
+from structs.file_marks import SIGNATURE, VALID_DUMP64
 from structs.machines import ARM64, IA64, X64, X86
 
-SIGNATURE = b"PAGE"
-"""First four bytes of every kernel crash dump; unwritten parts of the header repeat them."""
-VALID_DUMP64 = b"DU64"
-"""Second four bytes of a 64-bit dump."""
-VALID_DUMP32 = b"DUMP"
-"""Second four bytes of a 32-bit dump."""
 USER_SIGNATURE = b"MDMP"
 """First four bytes of a user-mode minidump, another format altogether."""
 TRIAGE_VALID = b"TRGD"
 """Written last, at ValidOffset: the small dump is whole."""
 
-DUMP_TYPE_FULL = 1
-DUMP_TYPE_TRIAGE = 4
-DUMP_TYPE_BITMAP_FULL = 5
-DUMP_TYPES = {
-    DUMP_TYPE_FULL: "full",
-    2: "kernel",
-    3: "header only",
-    DUMP_TYPE_TRIAGE: "small",
-    DUMP_TYPE_BITMAP_FULL: "full (bitmap)",
-    6: "kernel (bitmap)",
-    7: "automatic",
-    8: "kernel (a debugger's .dump /k)",
-    9: "kernel and user (a debugger's .dump /ka)",
-    10: "complete (a debugger's .dump /f)",
-}
-"""DumpType to the name that an analyst knows it by.
-
-Source of those from 8 on: kdmp-parser by Axel Souchet, which reads them."""
-DUMP_TYPES_AS_BITMAP = frozenset({6, 7})
-"""Those that have the form of a full bitmap dump, where a bitmap follows their header."""
 SUMMARY_SIGNATURES = frozenset({b"SDMP", b"FDMP"})
 """First four bytes of the header of a bitmap of pages (_SUMMARY_DUMP): of a kernel and of a full dump."""
 SUMMARY_VALID = b"DUMP"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from construct import Bytes, Int16ul, Int32ul, Int64ul, Struct
 
-SIGNATURE, BLOCK_SIGNATURE = b"ZDMP", b"ZBLK"
+BLOCK_SIGNATURE = b"ZBLK"
 VERSION = 0x100
 """1.0, the only one that is known."""
 FIRST_BLOCK = 0x1000

@@ -8,8 +8,9 @@ from dataclasses import fields
 from process_anatomy.absent import Absent
 from process_anatomy.findings.rules import Clue, Severity, rule
 from process_anatomy.walk.across.tables import Tables
+from process_anatomy.walk.crossview.client_ids import CID
 from process_anatomy.walk.crossview.crossings import Crossing
-from process_anatomy.walk.crossview.sightings import BACKWARD, CID, FORWARD, SCAN
+from process_anatomy.walk.crossview.sightings import BACKWARD, FORWARD, SCAN
 from process_anatomy.walk.crossview.verdicts import HIDDEN, LOW
 from process_anatomy.walk.processes.listed import NOT_READ, Process
 

@@ -16,7 +16,7 @@ from process_anatomy.kernel.image import SIZE_LIMIT, KernelImage
 from process_anatomy.memory import paging
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import PAGE, PhysicalMemory, gather
-from process_anatomy.memory.space import Addresses, Mask
+from process_anatomy.memory.space import Addresses, Mask, among, distinct
 from process_anatomy.memory.sweep import sweep
 
 IMAGE_RANGE = {4: (0x8000_0000, 0xFFFF_FFFF), 8: (0xFFFFF800_00000000, 0xFFFFF87F_FFFFFFFF)}
@@ -75,27 +75,37 @@ def image_starts(space: AddressSpace) -> Addresses:
         twice = large[found.state[large] == paging.PageState.LARGE_4MB]
         large_at = np.concatenate([found.virtual[large], found.virtual[twice] + np.uint64(LARGE_PAGE)])
         large_in = np.concatenate([found.physical[large], found.physical[twice] + np.uint64(LARGE_PAGE)])
-        pages = np.setdiff1d(found.physical[small], seen_pages)
-        groups = np.setdiff1d(large_in, seen_groups)
-        seen_pages, seen_groups = np.union1d(seen_pages, pages), np.union1d(seen_groups, groups)
+        pages, groups = _beside(found.physical[small], seen_pages), _beside(large_in, seen_groups)
+        seen_pages, seen_groups = np.concatenate([seen_pages, pages]), np.concatenate([seen_groups, groups])
         for first in range(0, len(pages), SLICE):
-            headers = np.union1d(headers, _headers(space, pages[first : first + SLICE]))
+            headers = _with(headers, _headers(space, pages[first : first + SLICE]))
         groups = groups[groups < np.uint64(min(space.memory.end, 1 << 52))]
         for first in range(0, len(groups), SLICE // PAGES_PER_LARGE):
             part = groups[first : first + SLICE // PAGES_PER_LARGE, None] + STEPS
-            headers = np.union1d(headers, _headers(space, part.reshape(-1)))
-        starts.append(found.virtual[small][np.isin(found.physical[small], headers)])
+            headers = _with(headers, _headers(space, part.reshape(-1)))
+        starts.append(found.virtual[small][among(found.physical[small], headers)])
         starts += _in_large_pages(large_at, large_in, headers)
         count += sum(map(len, starts[-2:]))
         if count > HEADERS:
             break
-    return np.unique(np.concatenate([NOTHING, *starts]))[:HEADERS]
+    return _with(NOTHING, *starts)[:HEADERS]
+
+
+def _with(*some: Addresses) -> Addresses:
+    """Addresses of several arrays, each once and in order."""
+    return distinct(np.concatenate(some))[0]
+
+
+def _beside(addresses: Addresses, seen: Addresses) -> Addresses:
+    """Those addresses that were not seen before, each once and in order."""
+    each, _ = distinct(addresses)
+    return each[~among(each, seen)]
 
 
 def _in_large_pages(virtual: Addresses, physical: Addresses, headers: Addresses) -> list[Addresses]:
     """Virtual addresses of headers that lie in large pages, one array for each header in its large page."""
     groups, inside = headers & ~np.uint64(LARGE_PAGE - 1), headers & np.uint64(LARGE_PAGE - 1)
-    wanted = np.isin(physical, groups)
+    wanted = among(physical, groups)
     if not wanted.any():
         return [NOTHING]
     virtual, physical = virtual[wanted][:HEADERS], physical[wanted][:HEADERS]

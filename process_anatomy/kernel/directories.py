@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.memory.space import Addresses, distinct
+from process_anatomy.memory.space import Addresses, among, distinct
 from structs.object import OBJECT_DIRECTORY, OBJECT_DIRECTORY_ENTRY
 
 CHAIN_LIMIT = 1 << 10
@@ -24,7 +24,7 @@ def listed(kernel: Kernel, directories: Addresses) -> Addresses:
     objects: list[Addresses] = []
     for _ in range(CHAIN_LIMIT):
         wave, _ = distinct(wave[(wave >= np.uint64(kernel.system_start)) & (wave % np.uint64(size) == 0)])
-        wave = wave[~np.isin(wave, np.concatenate(seen))] if seen else wave
+        wave = wave[~among(wave, np.concatenate(seen))] if seen else wave
         if not len(wave):
             break
         seen.append(wave)

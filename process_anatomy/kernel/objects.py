@@ -27,7 +27,7 @@ from process_anatomy.kernel.object_headers import Headers, Indexes
 from process_anatomy.kernel.type_code import FUNCTION, type_code
 from process_anatomy.kernel.type_cookie import type_cookie
 from process_anatomy.kernel.variables import Variables, variables
-from process_anatomy.memory.space import Addresses, distinct
+from process_anatomy.memory.space import Addresses, among, distinct
 from process_anatomy.memory.view import addresses_of, unreadable
 from structs.object import EXPORTED_TYPES, OBJECT_HEADER, OBJECT_HEADER_NAME_INFO, OBJECT_TYPE
 
@@ -107,7 +107,7 @@ class ObjectTypes:
         known = addresses_of([address for address, _ in order])
         indexes = np.array([index for _, index in order] + [-1], dtype=np.int64)
         place = np.searchsorted(known, pointers)
-        hit = np.isin(pointers, known)
+        hit = among(pointers, known)
         found: Indexes = np.where(hit, indexes[np.where(hit, place, len(order))], -1)
         return found
 

@@ -26,7 +26,7 @@ from process_anatomy.kernel.identify import SYSTEM_PID, Kernel, identify
 from process_anatomy.memory import paging
 from process_anatomy.memory.paging import LA57, PAE, X64, X86, Mode
 from process_anatomy.memory.physical import PAGE, PhysicalMemory
-from process_anatomy.memory.space import Addresses, Octets
+from process_anatomy.memory.space import Addresses, Octets, among
 from process_anatomy.memory.sweep import sweep
 from structs import builds
 from structs.eprocess import EPROCESS
@@ -245,7 +245,7 @@ def _pae_roots(memory: PhysicalMemory, directories: dict[tuple[int, ...], int]) 
     for pages, contents in sweep(memory):
         entries = _numbers(contents, "<u8").reshape(len(pages), -1, PAE_SELF + 1)
         frames = entries & paging.FRAME
-        likely = (entries & paging.VALID != 0).all(axis=2) & np.isin(frames[:, :, PAE_SELF], last)
+        likely = (entries & paging.VALID != 0).all(axis=2) & among(frames[:, :, PAE_SELF], last)
         for row, place in zip(*(index.tolist() for index in np.nonzero(likely)), strict=True):
             if tuple(frames[row, place].tolist()) in directories and count < CANDIDATE_LIMIT:
                 at = int(pages[row]) + 8 * (PAE_SELF + 1) * place

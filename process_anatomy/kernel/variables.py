@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from process_anatomy.kernel.kernel import Kernel
 from process_anatomy.memory.physical import PAGE
-from process_anatomy.memory.space import Addresses, distinct
+from process_anatomy.memory.space import Addresses, among, distinct
 from process_anatomy.memory.view import addresses_of
 
 
@@ -39,7 +39,7 @@ class Variables:
 
     def places_of(self, values: Sequence[int]) -> Iterator[tuple[int, int]]:
         """The words that hold one of some values: the value, and the address of the word."""
-        rows, columns = np.nonzero(np.isin(self.words, addresses_of(values)))
+        rows, columns = np.nonzero(among(self.words, addresses_of(values)))
         size = PAGE // max(self.words.shape[1], 1)
         places = self.pages[rows] + np.uint64(size) * columns.astype(np.uint64)
         yield from zip(self.words[rows, columns].tolist(), places.tolist(), strict=True)

@@ -18,7 +18,7 @@ from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.b_tree import Tree, read_tree
 from process_anatomy.memory.decompression import Decompress, lz4, xpress
 from process_anatomy.memory.physical import PAGE
-from process_anatomy.memory.space import Addresses, Mask
+from process_anatomy.memory.space import Addresses, Mask, distinct
 from structs.layout import Build
 from structs.store import (
     ARRAYS,
@@ -328,6 +328,6 @@ class CompressionStore:
     def indexes(self) -> list[int]:
         """Numbers of the stores that have pages, in order."""
         held = self.tree.values[self.holds(self.tree.keys.astype(np.uint64))]
-        found: npt.NDArray[np.uint32] = np.unique(held & np.uint32(0xFFFF))
+        found: npt.NDArray[np.uint32] = distinct(held & np.uint32(0xFFFF))[0]
         numbers: list[int] = found.tolist()
         return numbers[:STORE_LIMIT]

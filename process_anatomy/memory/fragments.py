@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from process_anatomy.memory.space import SYSTEM_START
+from process_anatomy.memory.space import SYSTEM_START, among
 
 if TYPE_CHECKING:
     from process_anatomy.memory.space import Addresses, Mask, Octets
@@ -123,7 +123,7 @@ class Fragments:
         if not self.fragments:
             return octets, whole
         if roots is not None and self.holds_user_memory:
-            own = np.isin(roots & ~np.uint64(0xFFF), np.array(sorted(self.owners), dtype=np.uint64))
+            own = among(roots & ~np.uint64(0xFFF), np.array(sorted(self.owners), dtype=np.uint64))
             addresses = np.where(own | (addresses >= np.uint64(self.system_start)), addresses, np.uint64(0))
         which = np.searchsorted(self._starts, addresses, side="right") - 1
         inside = (addresses - self._starts[which]).astype(np.uint64)

@@ -14,7 +14,8 @@ import numpy as np
 
 from process_anatomy.memory.fragments import Fragment, Fragments
 from process_anatomy.memory.small_dump_file import SmallDumpError, SmallDumpFile
-from structs.dump import MACHINES, SIGNATURE, TRIAGE_DATA_BLOCKS
+from structs.dump import MACHINES, TRIAGE_DATA_BLOCKS
+from structs.file_marks import SIGNATURE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

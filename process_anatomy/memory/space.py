@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ import numpy.typing as npt
 Addresses = npt.NDArray[np.uint64]
 Octets = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
+T = TypeVar("T", bound=np.generic)
 SYSTEM_START = {4: 0x8000_0000, 8: 0xFFFF8000_00000000}
 """Where system space begins unless the kernel says otherwise, by the size of a pointer."""
 
@@ -46,15 +47,40 @@ class Space(Protocol):
         """In words, why the bytes at an address cannot be read; empty where they can."""
 
 
-def distinct(values: Addresses) -> tuple[Addresses, npt.NDArray[np.intp]]:
+def distinct(values: npt.NDArray[T]) -> tuple[npt.NDArray[T], npt.NDArray[np.intp]]:
     """The different values in order, and for each value the row of its equal there.
 
     Not ``numpy.unique``: that loads the masked arrays at its first use, which takes longer than most walks.
     """
+    order, starts = _grouped(values)
+    back = np.empty(len(values), dtype=np.intp)
+    back[order] = np.cumsum(starts) - 1
+    return values[order[starts]], back
+
+
+def firsts(values: npt.NDArray[T]) -> tuple[npt.NDArray[T], npt.NDArray[np.intp]]:
+    """The different values in order, and for each the first row that has it."""
+    order, starts = _grouped(values)
+    return values[order[starts]], order[starts]
+
+
+def _grouped(values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.intp], Mask]:
+    """The rows with equal values side by side, values and then rows in order, and which of them begin a group."""
     order = np.argsort(values, kind="stable")
     ordered = values[order]
     starts = np.ones(len(values), dtype=np.bool_)
     starts[1:] = ordered[1:] != ordered[:-1]
-    back = np.empty(len(values), dtype=np.intp)
-    back[order] = np.cumsum(starts) - 1
-    return ordered[starts], back
+    return order, starts
+
+
+def among(values: npt.NDArray[T], known: npt.NDArray[T]) -> Mask:
+    """Whether each value, in an array of any shape, is one of some that are known.
+
+    Not ``numpy.isin``, for the reason that :func:`distinct` has, where more than a few are known.
+    """
+    if not len(known):
+        return np.zeros(values.shape, dtype=np.bool_)
+    ordered = np.sort(known)
+    place = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
+    found: Mask = ordered[place] == values
+    return found

@@ -153,7 +153,7 @@ class Request:
         Raises:
             RequestError: one was asked for that there is not.
         """
-        from process_anatomy.walk.across.tables import UNLISTED
+        from process_anatomy.walk.across.chosen import UNLISTED
 
         self.report(self.tables.listed.problems)
         if self.tables.searched:

@@ -17,7 +17,7 @@ from volatility3.framework.layers.physical import FileLayer
 from process_anatomy.errors import ImageError, NotWindows, NotYet
 from process_anatomy.volatility.layers import TRIAGE, dump_type, file_bytes
 from process_anatomy.volatility.packed import packed_below, packed_error
-from structs.dump import DUMP_TYPE_BITMAP_FULL, DUMP_TYPE_FULL, DUMP_TYPES, DUMP_TYPES_AS_BITMAP
+from structs.file_marks import DUMP_TYPE_BITMAP_FULL, DUMP_TYPE_FULL, DUMP_TYPES, DUMP_TYPES_AS_BITMAP
 
 if TYPE_CHECKING:
     from process_anatomy.memory.physical import PhysicalMemory

@@ -11,7 +11,7 @@ from volatility3.framework.layers.physical import FileLayer
 
 from process_anatomy.volatility.layers import CutOffLayer, dump_type, on_top, peek
 from process_anatomy.volatility.packed import CompressedDumpLayer, PackedLayer
-from structs.dump import DUMP_TYPE_BITMAP_FULL, DUMP_TYPES_AS_BITMAP, VALID_DUMP32
+from structs.file_marks import DUMP_TYPE_BITMAP_FULL, DUMP_TYPES_AS_BITMAP, VALID_DUMP32
 
 if TYPE_CHECKING:
     from process_anatomy.memory.physical import Run

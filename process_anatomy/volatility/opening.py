@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from process_anatomy.memory.paging import Mode
     from process_anatomy.memory.physical import PhysicalMemory, Run
     from structs.layout import Build
-from structs.isf import from_isf
 
 FIVE_LEVELS = (
     "the page tables have five levels (LA57), which no layer of Volatility's reads: they are read by ours, and stock"
@@ -260,6 +259,7 @@ def read_isf(path: str) -> Build:
     import json
     import lzma
 
+    from structs.isf import from_isf
     from structs.layout import LayoutError
 
     try:

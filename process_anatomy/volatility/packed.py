@@ -13,8 +13,8 @@ from volatility3.framework.configuration import requirements
 from volatility3.framework.layers.physical import FileLayer
 
 from process_anatomy.volatility.layers import CutOffLayer, file_bytes, on_top, peek
+from structs.file_marks import ZDMP_SIGNATURE
 from structs.hibernation import LINK, RESUMED, WRITTEN
-from structs.zdmp import SIGNATURE as ZDMP_SIGNATURE
 
 if TYPE_CHECKING:
     from process_anatomy.memory.packed import Packed

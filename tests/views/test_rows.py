@@ -165,11 +165,11 @@ def test_a_hidden_process_is_found_by_its_id_and_said_to_be_hidden(sample: Image
 
 def test_views_of_one_image_share_what_is_walked(sample: Image, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trees are walked once for four views that need them."""
-    from process_anatomy.walk.across import tables
+    from process_anatomy.walk.address_space import vads
 
     walked = []
-    trees = tables.vads
-    monkeypatch.setattr(tables, "vads", lambda *asked: walked.append(1) or trees(*asked))
+    trees = vads.vads
+    monkeypatch.setattr(vads, "vads", lambda *asked: walked.append(1) or trees(*asked))
     of = Image(sample.kernel)
     for name in ("vads", "pages", "modules", "threads"):
         assert list(of.view(name))

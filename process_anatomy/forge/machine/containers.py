@@ -22,6 +22,7 @@ from process_anatomy.forge.memory.compressors import lznt1
 from process_anatomy.forge.memory.frames import PAGE
 from process_anatomy.forge.parts.image import Image
 from structs import zdmp
+from structs.file_marks import ZDMP_SIGNATURE
 from structs.machines import X64
 
 LIME_MAGIC = 0x4C694D45
@@ -104,7 +105,7 @@ def write_zdmp(image: Image, path: Path) -> None:
         size = _crash_dump(image, dump)
         head = zdmp.HEADER.build(
             {
-                "Signature": zdmp.SIGNATURE,
+                "Signature": ZDMP_SIGNATURE,
                 "Version": zdmp.VERSION,
                 "FileSize": size,
                 "BlockSize": ZDMP_BLOCK,

@@ -16,7 +16,7 @@ import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.memory.physical import PAGE
-from process_anatomy.memory.space import Addresses, Mask
+from process_anatomy.memory.space import Addresses, Mask, distinct
 from process_anatomy.walk.address_space.sections import Section
 from process_anatomy.walk.address_space.vads import Vad
 from process_anatomy.walk.processes.listed import NOT_READ
@@ -77,7 +77,7 @@ def ends_of_images(vads: Sequence[Vad], backing: Sequence[Section]) -> Addresses
 
 def only_here(frames: Addresses, extensions: Mask) -> Mask:
     """Which pages of extensions lie in frames that no other extension has: what Windows maps there, all share."""
-    _, back, counts = np.unique(frames[extensions], return_inverse=True, return_counts=True)
+    _, back = distinct(frames[extensions])
     alone = np.zeros(len(frames), dtype=np.bool_)
-    alone[np.flatnonzero(extensions)] = counts[back] == 1
+    alone[np.flatnonzero(extensions)] = np.bincount(back)[back] == 1
     return alone

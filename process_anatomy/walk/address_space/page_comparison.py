@@ -19,7 +19,7 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import PageState
 from process_anatomy.memory.physical import PAGE
-from process_anatomy.memory.space import Addresses, Mask
+from process_anatomy.memory.space import Addresses, Mask, firsts
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.address_space.extensions import ends_of_images, extension, only_here
 from process_anatomy.walk.address_space.fixed_ranges import fixed_name
@@ -243,7 +243,7 @@ class Comparison:
     def _first(self, chosen: Mask) -> dict[int, int]:
         """The lowest address of the chosen elements, for each VAD that has any."""
         rows = np.flatnonzero(chosen & (self.owner >= 0))
-        owner, first = np.unique(self.owner[rows], return_index=True)
+        owner, first = firsts(self.owner[rows])
         places = self.entries.place[self.pick[rows[first]]] % np.uint64(self.half)
         return dict(zip(owner.tolist(), places.tolist(), strict=True))
 

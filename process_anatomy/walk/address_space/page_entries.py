@@ -131,7 +131,7 @@ def _twice(tables: list[tuple[Addresses, npt.NDArray[np.int64]]]) -> frozenset[i
     order = np.lexsort((places, roots))
     places, roots = places[order], roots[order]
     again = (places[1:] == places[:-1]) & (roots[1:] == roots[:-1])
-    return frozenset(np.unique(roots[1:][again]).tolist())
+    return frozenset(roots[1:][again].tolist())
 
 
 def prototype_addresses(space: AddressSpace, entries: Entries, first: Addresses, start: Addresses) -> Addresses:

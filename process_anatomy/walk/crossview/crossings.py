@@ -18,9 +18,9 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.remains import Remains
 from process_anatomy.memory.view import View
+from process_anatomy.walk.crossview.client_ids import CID
 from process_anatomy.walk.crossview.sightings import (
     BACKWARD,
-    CID,
     FORWARD,
     SCAN,
     VIEWS,

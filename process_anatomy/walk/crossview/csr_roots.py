@@ -18,7 +18,7 @@ from process_anatomy.kernel.image import PeImage
 from process_anatomy.kernel.lists import follow_heads
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import PAGE
-from process_anatomy.memory.space import Addresses
+from process_anatomy.memory.space import Addresses, among
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.address_space.vads import Vad, VadTable, vads
 from process_anatomy.walk.processes.listed import Process
@@ -186,7 +186,7 @@ def _best(
     own = np.array([process.pid if isinstance(process.pid, int) else 0], dtype=np.uint64)
     itself = (pids == own) & (records.array("ProcessHandle") == np.uint64(own_handle(kernel)))
     linked = _pointed_back(kernel, records.structure.offset("ListLink"), values, links, root)
-    believed = np.flatnonzero(linked & (itself | np.isin(pids, addresses_of(sorted(known)))))
+    believed = np.flatnonzero(linked & (itself | among(pids, addresses_of(sorted(known)))))
     best: tuple[tuple[bool, bool, int], tuple[int, int, str]] | None = None
     order = sorted(believed.tolist(), key=lambda row: not itself[row])[:CANDIDATE_LIMIT]
     heads = addresses_of([int(values[row]) + records.structure.offset("ListLink") for row in order])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-
-import numpy as np
 
 from process_anatomy.absent import Absent, Kind
 from process_anatomy.errors import Error
@@ -14,22 +12,20 @@ from process_anatomy.kernel.objects import object_headers
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import READABLE
 from process_anatomy.memory.physical import PAGE
-from process_anatomy.memory.space import Addresses, Octets, distinct
+from process_anatomy.memory.space import among, distinct
 from process_anatomy.memory.view import addresses_of
+from process_anatomy.walk.crossview.client_ids import CID, Ids, client_ids, processes_at, read_unlisted
 from process_anatomy.walk.crossview.csr_processes import csrss
 from process_anatomy.walk.handles.entries import VALUE_STEP, Entries
-from process_anatomy.walk.handles.tables import CidTable, HandleTable, HandleTables, cid_table, handle_tables
-from process_anatomy.walk.processes.listed import Process, ProcessTable, read_processes
+from process_anatomy.walk.handles.tables import HandleTable, HandleTables, cid_table, handle_tables
+from process_anatomy.walk.processes.listed import Process, ProcessTable
 from process_anatomy.walk.processes.memberships import Membership, job_lists, session_lists
-from process_anatomy.walk.processes.objects_in_memory import LOCK_MASK, PROCESS, THREAD, proved
 from process_anatomy.walk.processes.scan import Scan, scan
-from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
 from structs.handle import HANDLE_TABLE_ENTRY
 
 FORWARD, BACKWARD, SCAN, THREADS = "Forward", "Backward", "psscan", "thrdscan"
-CID, HANDLES, CSRSS_HANDLES, CSR, SESSION, JOB, WIN32 = (
-    "CID",
+HANDLES, CSRSS_HANDLES, CSR, SESSION, JOB, WIN32 = (
     "Handles",
     "csrss",
     "CsrProcess",
@@ -42,27 +38,6 @@ VIEWS = (FORWARD, BACKWARD, SCAN, THREADS, CSRSS_HANDLES, CID, HANDLES, CSR, SES
 
 LEAST_LOST = 3
 """Processes and threads that a page of the table of ids must lack, and hold none, to be taken for another's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ids:
-    """The processes and threads in the table of client ids.
-
-    Attributes:
-        processes: address of a process to the ids that the table has for it.
-        threads: addresses of threads.
-        absent: why there is no table, else ``None``.
-        broken: parts of the table could not be read.
-        problems: what is odd or could not be read, one line each.
-        lost: addresses of processes whose ids belong to a page of the table that has nothing of what it should hold.
-    """
-
-    processes: dict[int, tuple[int, ...]]
-    threads: frozenset[int]
-    absent: Absent | None
-    broken: bool
-    problems: tuple[str, ...]
-    lost: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +110,13 @@ def sightings(kernel: Kernel, listed: ProcessTable) -> Sightings:
     """What every view sees, starting from the active list."""
     swept = scan(kernel)
     table = cid_table(kernel, listed.rows)
-    ids = _ids(kernel, table)
+    ids = client_ids(kernel, table)
     if ids.absent is None:
         ids = replace(ids, lost=_lost_ids(kernel, listed.rows, swept, table.entries))
     owners = _owners(kernel, swept, ids)
     unproved: dict[int, str] = {}
     known = [row.address for row in listed.rows]
-    others = _proved(
+    others = processes_at(
         kernel,
         known,
         {
@@ -151,83 +126,18 @@ def sightings(kernel: Kernel, listed: ProcessTable) -> Sightings:
         },
         unproved,
     )
-    rows = list(listed.rows) + _read(kernel, others)
+    rows = list(listed.rows) + read_unlisted(kernel, others)
     holders = _holders(kernel, rows)
     sessions, jobs = session_lists(kernel, rows), job_lists(kernel, rows)
     found = {HANDLES: holders.of.keys(), SESSION: sessions.everyone, JOB: jobs.everyone}
-    more = _proved(kernel, [row.address for row in rows], found, unproved)
+    more = processes_at(kernel, [row.address for row in rows], found, unproved)
     if more:
         others += more
-        rows += _read(kernel, more)
+        rows += read_unlisted(kernel, more)
         holders = _holders(kernel, rows)
         sessions, jobs = session_lists(kernel, rows), job_lists(kernel, rows)
     told = _subsystems(kernel, rows)
     return Sightings(listed, swept, owners, ids, holders, sessions, jobs, told, tuple(others), unproved)
-
-
-def _read(kernel: Kernel, addresses: Sequence[int]) -> list[Process]:
-    """Processes that the active list does not reach."""
-    return read_processes(kernel, list(addresses), [()] * len(addresses), [[] for _ in addresses])
-
-
-def _proved(
-    kernel: Kernel, known: Sequence[int], found: Mapping[str, Iterable[int]], unproved: dict[int, str]
-) -> list[int]:
-    """Addresses of processes that are not known yet, in order; what is none is noted with the view that named it."""
-    views: dict[int, str] = {}
-    for view, addresses in found.items():
-        for address in sorted(addresses):
-            views.setdefault(address, view)
-    new = sorted(views.keys() - set(known))
-    good = proved(kernel, addresses_of(new)).tolist() if new else []
-    unproved.update({at: views[at] for at, fine in zip(new, good, strict=True) if not fine})
-    return [at for at, fine in zip(new, good, strict=True) if fine]
-
-
-def beside_the_list(kernel: Kernel, listed: ProcessTable) -> tuple[Process, ...]:
-    """Processes that run and that the table of client ids holds, but the active list does not.
-
-    This is the cheapest of the views, and asked alone: who took itself out of the table too is found by
-    :func:`sightings` only.
-    """
-    if not isinstance(kernel.space, AddressSpace):
-        return ()
-    table = cid_table(kernel, listed.rows)
-    known = [row.address for row in listed.rows]
-    others = ~np.isin(table.entries.object, addresses_of(known))
-    if not (others & (_kinds(kernel, table.entries.object) != THREAD.number)).any():
-        return ()  # all but threads are on the list; what type the headers tell need not be asked
-    rows = _read(kernel, _proved(kernel, known, {CID: _ids(kernel, table).processes.keys()}, {}))
-    return tuple(row for row in rows if row.lives)
-
-
-def _kinds(kernel: Kernel, bodies: Addresses) -> Octets:
-    """What the dispatcher header of each object says that it is; 0 where it cannot be read."""
-    place = kernel.build[EPROCESS].place("HeaderType")
-    data, there = kernel.space.read_many(bodies + np.uint64(place.offset), 1)
-    return np.where(there, data[:, 0] & LOCK_MASK, 0).astype(np.uint8)
-
-
-def _ids(kernel: Kernel, table: CidTable) -> Ids:
-    """The table of client ids, its entries told apart by what they lead to."""
-    if isinstance(table.address, Absent):
-        return Ids({}, frozenset(), table.address, True, table.problems)
-    bodies = table.entries.object
-    headers = object_headers(kernel, bodies)
-    kinds = _kinds(kernel, bodies)
-    untold = headers.index < 0
-    process = headers.are("Process") | (untold & (kinds == PROCESS.number))
-    thread = headers.are("Thread") | (untold & (kinds == THREAD.number))
-    ids: dict[int, list[int]] = {}
-    for value, address in zip(table.entries.value[process].tolist(), bodies[process].tolist(), strict=True):
-        ids.setdefault(address, []).append(value)
-    problems, broken = list(table.problems), bool(table.problems)
-    rest = int(np.count_nonzero(~process & ~thread))
-    if rest:
-        problems.append(f"the table of ids has {rest} entries that lead to no process and no thread")
-    return Ids(
-        {at: tuple(v) for at, v in ids.items()}, frozenset(bodies[thread].tolist()), None, broken, tuple(problems)
-    )
 
 
 def _lost_ids(kernel: Kernel, listed: Sequence[Process], swept: Scan, entries: Entries) -> frozenset[int]:
@@ -271,7 +181,7 @@ def _holders(kernel: Kernel, rows: Sequence[Process]) -> Holders:
     objects, back = distinct(entries.object)
     headers = object_headers(kernel, objects)
     # what a header cannot tell, as no type is known, the address does: that of a process that is known
-    known = (headers.index < 0) & np.isin(objects, addresses_of([row.address for row in rows]))
+    known = (headers.index < 0) & among(objects, addresses_of([row.address for row in rows]))
     process = (headers.are("Process") | known)[back]
     of: dict[int, set[int]] = {}
     for owner, target in zip(entries.owner[process].tolist(), entries.object[process].tolist(), strict=True):

@@ -15,9 +15,9 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import SYSTEM_PID, Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.view import addresses_of
+from process_anatomy.walk.crossview.client_ids import CID
 from process_anatomy.walk.crossview.sightings import (
     BACKWARD,
-    CID,
     CSR,
     CSRSS_HANDLES,
     FORWARD,

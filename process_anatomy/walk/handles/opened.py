@@ -12,7 +12,7 @@ from process_anatomy.errors import RequestError
 from process_anatomy.kernel.handle_entries import AUDIT, INHERIT, PROTECT
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.objects import ObjectHeaders, ObjectTypes, object_headers, object_types
-from process_anatomy.memory.space import Addresses, distinct
+from process_anatomy.memory.space import Addresses, among, distinct
 from process_anatomy.walk.handles.known import known_objects
 from process_anatomy.walk.handles.rights import rights_text
 from process_anatomy.walk.handles.tables import HandleTable, HandleTables, handle_tables
@@ -117,9 +117,9 @@ def handles(
     if types:
         kinds = {name.casefold() for name in types}
         by_others = [others.get(body, "").casefold() for body in bodies.tolist()]
-        lost = ~np.isin(headers.index, np.array(sorted(known.rows), dtype=np.int64))
+        lost = ~among(headers.index, np.array(sorted(known.rows), dtype=np.int64))
         untold = int(np.count_nonzero((lost & np.array([not name for name in by_others], dtype=np.bool_))[back]))
-        kept = np.isin(headers.index, np.array(sorted(wanted), dtype=np.int64))
+        kept = among(headers.index, np.array(sorted(wanted), dtype=np.int64))
         kept |= lost & np.array([name in kinds for name in by_others], dtype=np.bool_)
         entries = entries.where(kept[back])
         bodies, back = distinct(entries.object)

@@ -23,7 +23,7 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import READABLE
 from process_anatomy.memory.physical import PAGE, gather
-from process_anatomy.memory.space import Addresses, Mask, Octets
+from process_anatomy.memory.space import Addresses, Mask, Octets, among, distinct
 from process_anatomy.memory.sweep import sweep
 from process_anatomy.walk.processes.objects_in_memory import (
     LOCK_MASK,
@@ -171,7 +171,7 @@ class _Finder:
         for part in behind:
             self._sift(pages, block, part, True, headed)
         seen = np.concatenate([np.zeros(0, dtype=np.int64), *behind])
-        self._sift(pages, block, headed[~np.isin(headed, seen)], False, headed)
+        self._sift(pages, block, headed[~among(headed, seen)], False, headed)
 
     def _sized(self, block: Octets, places: Numbers) -> Mask:
         """Of places in a block with the kind of a process, those with the size that every process's header states."""
@@ -228,7 +228,7 @@ class _Finder:
         leads = self._leads_somewhere(block, places)
         if self.kind is THREAD:
             leads |= self._plausible_thread(block, places)
-        return np.unique(places[leads])
+        return distinct(places[leads])[0]
 
     def _sift(self, pages: Addresses, block: Octets, places: Numbers, tagged: bool, headed: Numbers) -> None:
         """Prove the objects that may begin at places in a block, and keep those that pass."""
@@ -237,7 +237,7 @@ class _Finder:
             physical = pages[part // PAGE] + (part % PAGE).astype(np.uint64)
             address, in_place = self._address(block, part, physical)
             octets, known = self._octets(physical, address, in_place)
-            by_header = np.isin(part, headed)
+            by_header = among(part, headed)
             by_tag = np.full(len(part), tagged)
             for row, doubts, owner in self.judge.proved(octets, known, address, in_place, by_tag):
                 kept = self.kept[bool(in_place[row])]

@@ -12,10 +12,10 @@ from process_anatomy.absent import Absent, Kind
 from process_anatomy.forge import Image, forge
 from process_anatomy.forge.cast.hiding import HIDING
 from process_anatomy.kernel.identify import Kernel
+from process_anatomy.walk.crossview.client_ids import CID
 from process_anatomy.walk.crossview.crossings import Crossing, CrossTable, crossview
 from process_anatomy.walk.crossview.sightings import (
     BACKWARD,
-    CID,
     CSR,
     CSRSS_HANDLES,
     FORWARD,

@@ -18,8 +18,9 @@ from process_anatomy.memory.sweep import sweep
 from process_anatomy.notes.crossview_rows import crossing_row
 from process_anatomy.notes.explainer import Explainer
 from process_anatomy.volatility import open_path
+from process_anatomy.walk.crossview.client_ids import CID
 from process_anatomy.walk.crossview.crossings import CrossTable, crossview
-from process_anatomy.walk.crossview.sightings import BACKWARD, CID, FORWARD, SCAN, THREADS
+from process_anatomy.walk.crossview.sightings import BACKWARD, FORWARD, SCAN, THREADS
 from process_anatomy.walk.crossview.verdicts import CONSISTENT, ENDED, HIDDEN, REMNANT, SMEARED
 from process_anatomy.walk.handles.tables import cid_table
 from process_anatomy.walk.processes.objects_in_memory import LOCK_MASK, PROCESS, THREAD

@@ -9,8 +9,9 @@ from process_anatomy.forge import LAB, Image, forge
 from process_anatomy.forge.cast.hiding import HIDING
 from process_anatomy.views.image import Image as Opened
 from process_anatomy.walk.across.tables import Tables
+from process_anatomy.walk.crossview.client_ids import CID, beside_the_list
 from process_anatomy.walk.crossview.crossings import Crossing, crossview
-from process_anatomy.walk.crossview.sightings import CID, CSRSS_HANDLES, beside_the_list
+from process_anatomy.walk.crossview.sightings import CSRSS_HANDLES
 from process_anatomy.walk.crossview.verdicts import CONSISTENT, HIDDEN
 from process_anatomy.walk.handles.tables import handle_tables
 from process_anatomy.walk.processes.listed import processes

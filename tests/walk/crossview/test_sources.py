@@ -15,8 +15,9 @@ from process_anatomy.forge.cast.hiding import HIDING
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.walk.across.tables import Tables
 from process_anatomy.walk.crossview import sightings
+from process_anatomy.walk.crossview.client_ids import CID
 from process_anatomy.walk.crossview.crossings import crossview
-from process_anatomy.walk.crossview.sightings import CID, CSR, CSRSS_HANDLES, HANDLES, JOB, SESSION
+from process_anatomy.walk.crossview.sightings import CSR, CSRSS_HANDLES, HANDLES, JOB, SESSION
 from process_anatomy.walk.crossview.verdicts import CONSISTENT, HIDDEN, SMEARED
 from process_anatomy.walk.handles.entries import NO_ENTRIES
 from process_anatomy.walk.handles.tables import CidTable
