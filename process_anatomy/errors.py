@@ -9,6 +9,7 @@
     +-- RequestError         the image is fine, the question is not (no such process, no such structure)
     +-- SampleError          a public image cannot be fetched, unpacked or checked
     +-- CatalogueError       the catalogue of public images is malformed
+    +-- ScenarioError        a scenario is malformed, or this Windows cannot show it
 
 Memory that cannot be read is not an error: it is a value (:class:`process_anatomy.absent.Absent`).
 """
@@ -42,3 +43,7 @@ class SampleError(Error):
 
 class CatalogueError(Error):
     """The catalogue of public images is malformed; the message says where."""
+
+
+class ScenarioError(Error):
+    """A scenario is malformed, or the chosen Windows cannot show it; the message says in which file and line."""

@@ -52,14 +52,14 @@ def _as_then(build: Build, actor: Actor) -> Actor:
     )
     if not one_desktop(build):
         return changed
-    context = actor.context
+    context, at, key = actor.context.partition("@")
     if context in VISTA_CONTEXTS:
         context = USUAL.get(context, "limited")
     return replace(
         changed,
         parent=actor.parent if actor.old_parent is None else actor.old_parent,
         session=None if actor.session is None else 0,
-        context=context,
+        context=f"{context}{at}{key}",
         impersonates=tuple(_in_one_session(each) for each in actor.impersonates),
         path=then_path(build, actor.path),
         arguments=then_path(build, actor.arguments),

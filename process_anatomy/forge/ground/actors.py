@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from process_anatomy.forge.ground.holdings import NOTHING, Holdings, Power, Way
+from process_anatomy.forge.ground.identity import Identity, Service
 
 ALL, TRIMMED, PAGED_OUT = "all", "trimmed", "paged out"
 """How much of a process's user half is in memory."""
@@ -204,6 +205,9 @@ class Scenario:
         compressed: share of the private pages that are in the compression store (Windows 10 1607 on), which is
             then there; 0 for a machine without it.
         paged: share of the private pages that are in page files, which are then there, with the kernel's list of them.
+        identity: whose machine it is; ``None`` for the machine and the people of the lab.
+        services: what its registry says of services, where it has an identity.
+        autostart: name and command line of what its registry starts with every logon, likewise.
     """
 
     name: str
@@ -218,3 +222,6 @@ class Scenario:
     invalid_pte_mask: int = 0
     compressed: float = 0
     paged: float = 0
+    identity: Identity | None = None
+    services: tuple[Service, ...] = ()
+    autostart: tuple[tuple[str, str], ...] = ()

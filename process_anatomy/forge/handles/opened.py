@@ -12,7 +12,7 @@ from process_anatomy.forge.objects.namespace import Namespace
 from process_anatomy.forge.objects.object_manager import ObjectManager
 from process_anatomy.forge.parts.handle import INHERITED, Handle
 from process_anatomy.forge.parts.process import Process
-from process_anatomy.forge.registry.hives import MOUNTED
+from process_anatomy.forge.registry.hives import LAB_HIVES
 from process_anatomy.forge.registry.keys import OpenKeys
 
 OLDER_KINDS = {"ALPC Port": "Port"}
@@ -24,9 +24,12 @@ KNOWN_LIBRARIES = "\\KnownDlls"
 class OpenObjects:
     """Makes the objects, and opens them."""
 
-    def __init__(self, objects: ObjectManager, sections: Sections, namespace: Namespace, devices: Devices) -> None:
+    def __init__(
+        self, objects: ObjectManager, sections: Sections, namespace: Namespace, devices: Devices,
+        mounted: tuple[str, ...] = LAB_HIVES.mounted,
+    ) -> None:  # fmt: skip
         self.objects, self.sections, self.namespace, self.devices = objects, sections, namespace, devices
-        self.keys = OpenKeys(objects, MOUNTED)
+        self.keys = OpenKeys(objects, mounted)
 
     def open(self, processes: Sequence[Process], powers: Sequence[Power]) -> None:
         """Handles to all of this, each behind those that the process has already."""

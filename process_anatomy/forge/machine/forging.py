@@ -44,7 +44,10 @@ from process_anatomy.forge.processes.table import ProcessTable, audited_name
 from process_anatomy.forge.processes.views import in_cid_table, view_facts
 from process_anatomy.forge.program.blocks import shared_data
 from process_anatomy.forge.program.user_half import LIBRARIES, SHARED_PAGE, UserHalves
+from process_anatomy.forge.registry.hives import LAB_HIVES, hives_of
 from process_anatomy.forge.registry.mounted import Registry
+from process_anatomy.forge.security.contexts import CONTEXTS
+from process_anatomy.forge.security.people import contexts_of
 from process_anatomy.forge.security.tokens import Tokens
 from process_anatomy.forge.traces.findings import findings, unknowable
 from process_anatomy.forge.traces.table import change_first, change_written
@@ -146,12 +149,18 @@ class _Machine:
         self.namespace = Namespace(self.objects)
         devices = Devices(self.namespace)
         self.sections = Sections(self.objects, self.entries, devices.at(DISK))
-        self.open_objects = OpenObjects(self.objects, self.sections, self.namespace, devices)
-        self.users = UserHalves(self.objects, self.sections, self.entries, scenario)
-        self.tokens = Tokens(self.objects, scenario.boot_time)
+        hives = (
+            LAB_HIVES
+            if scenario.identity is None
+            else hives_of(scenario.identity, scenario.services, scenario.autostart)
+        )
+        self.open_objects = OpenObjects(self.objects, self.sections, self.namespace, devices, hives.mounted)
+        contexts = CONTEXTS if scenario.identity is None else contexts_of(scenario.identity)
+        self.users = UserHalves(self.objects, self.sections, self.entries, scenario, contexts)
+        self.tokens = Tokens(self.objects, scenario.boot_time, contexts)
         self.trees = VadTrees(self.objects)
         self.table = ProcessTable(self.objects, session, scenario.boot_time)
-        self.registry = Registry(self.objects, filetime(scenario.boot_time))
+        self.registry = Registry(self.objects, filetime(scenario.boot_time), hives)
         self.ids: dict[int, int] = {}
         self.subsystem: list[dict[str, Any]] = []
         self.compressed: list[dict[str, Any]] = []
@@ -250,7 +259,9 @@ class _Machine:
         count = len(actor.plans) if actor.ended is not None else actor.threads
         first = actor.pid + 4
         taken = {other.pid for other in self.scenario.cast} | self.ids.keys()
-        while any(first + 4 * index in taken for index in range(count)):
+        while any(
+            first + 4 * index in taken or self.objects.reserved(first + 4 * index) for index in range(count)
+        ):  # fmt: skip
             first += 4
         process = Process(
             actor, space, eprocess, token,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from process_anatomy.forge.address_space.sections import Sections
 from process_anatomy.forge.ground.actors import ALL, PAGED_OUT, Actor, Scenario
 from process_anatomy.forge.ground.generations import hot_patches, one_desktop, version_of
@@ -32,6 +34,7 @@ from process_anatomy.forge.program.wow64 import (
     small_half,
     small_libraries,
 )
+from process_anatomy.forge.security.contexts import CONTEXTS, Context
 from process_anatomy.forge.security.older import context_for
 from process_anatomy.forge.traces.odd_pages import odd_pages
 from process_anatomy.forge.traces.table import change_memory, told_modules
@@ -59,9 +62,12 @@ class UserHalves:
         shared_frame: frame of _KUSER_SHARED_DATA.
     """
 
-    def __init__(self, objects: ObjectManager, sections: Sections, entries: Entries, scenario: Scenario) -> None:
+    def __init__(
+        self, objects: ObjectManager, sections: Sections, entries: Entries, scenario: Scenario,
+        contexts: Mapping[str, Context] = CONTEXTS,
+    ) -> None:  # fmt: skip
         self.build, self.dice = objects.build, objects.dice
-        self.sections, self.entries, self.scenario = sections, entries, scenario
+        self.sections, self.entries, self.scenario, self.contexts = sections, entries, scenario, contexts
         self.narrow = objects.build.pointer_size == 4
         self.shared_frame = objects.kernel.memory.take()
         self.shared_page_2 = SHARED_PAGE + PAGE * self.dice.between(1, 14)
@@ -215,9 +221,11 @@ class UserHalves:
             return
         if actor.memory == ALL:
             space.put(heap, bytes(16) + (0xFFEEFFEE).to_bytes(4, "little"))
-        context = context_for(self.build, actor.context)
-        at_home = context.person if one_desktop(self.build) else actor.session == 1
-        home = then_path(self.build, self.scenario.home)
+        context = context_for(self.build, actor.context, self.contexts)
+        identified = self.scenario.identity is not None
+        at_home = context.person if identified or one_desktop(self.build) else actor.session == 1
+        folder = f"C:\\Users\\{context.logon.account}\\" if identified else self.scenario.home
+        home = then_path(self.build, folder)
         user.current_directory = home if at_home else "C:\\Windows\\system32\\"
         quoted = f'"{actor.path}"' if " " in actor.path else actor.path
         user.command_line = f"{quoted} {actor.arguments}".rstrip()

@@ -6,14 +6,18 @@ Sources: Microsoft's documentation of the ProfileList, Services and Select keys,
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from process_anatomy.forge.ground.identity import Identity, Service
 from process_anatomy.forge.ground.records import utf16
 from process_anatomy.forge.security.contexts import USER
 
 USER_HIVE = f"USER\\{USER}"
-MOUNTED = ("MACHINE\\SYSTEM", "MACHINE\\SOFTWARE", USER_HIVE)
-"""Where hives are mounted, below the root of the registry."""
+"""Where the hive of the lab's user is mounted, below the root of the registry."""
+SOFTWARE_FILE = "\\SystemRoot\\System32\\Config\\SOFTWARE"
+"""File that the hive SOFTWARE comes from."""
+LAB_SERVICE = "LabHelper"
 SZ, EXPAND_SZ, DWORD, LINK = 1, 2, 4, 6
 """Types of values."""
 OWN_PROCESS, SHARED_PROCESS, FILE_SYSTEM_DRIVER = 0x10, 0x20, 0x2
@@ -98,6 +102,30 @@ def _service(account: str | None, image: str, kind: int) -> Key:
     return Key(values)
 
 
+@dataclass(frozen=True)
+class Hives:
+    """The hives of a machine, and what they say.
+
+    Attributes:
+        system: the hive SYSTEM.
+        software: the hive SOFTWARE.
+        user: where the hive of whoever sits at the machine is mounted, below the root of the registry.
+        profiles: SID to the folder of its profile.
+        services: name of a service to its account, command line and type.
+    """
+
+    system: Hive
+    software: Hive
+    user: str
+    profiles: Mapping[str, str]
+    services: Mapping[str, tuple[str | None, str, int]]
+
+    @property
+    def mounted(self) -> tuple[str, ...]:
+        """Where hives are mounted, below the root of the registry."""
+        return "MACHINE\\SYSTEM", "MACHINE\\SOFTWARE", self.user
+
+
 def _nested(path: str, last: Key) -> Key:
     """``last`` below the keys of a path, as the topmost of them."""
     for name in reversed(path.split("\\")):
@@ -105,35 +133,71 @@ def _nested(path: str, last: Key) -> Key:
     return last
 
 
-SYSTEM = Hive(
-    "SYSTEM",
-    "",
-    Key(
-        subkeys={
-            "ControlSet001": Key(
-                subkeys={
-                    "Control": Key({"SystemBootDevice": _words(SZ, "multi(0)disk(0)rdisk(0)partition(3)")}),
-                    "Services": Key(subkeys={name: _service(*rest) for name, rest in SERVICES.items()}),
-                }
-            ),
-            "CurrentControlSet": Key(
-                {"SymbolicLinkValue": (LINK, utf16("\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001")[:-2])},
-                volatile=True,
-                link=True,
-            ),
-            "Select": Key({"Current": _number(1), "Default": _number(1), "Failed": _number(0)}),
-        }
-    ),
-)
+def _system(services: Mapping[str, tuple[str | None, str, int]], computer: str = "") -> Hive:
+    """The hive SYSTEM, with the name of the machine where one is given."""
+    control = Key({"SystemBootDevice": _words(SZ, "multi(0)disk(0)rdisk(0)partition(3)")})
+    if computer:
+        named = Key({"ComputerName": _words(SZ, computer)})
+        control = replace(control, subkeys={"ComputerName": Key(subkeys={"ComputerName": named})})
+    return Hive(
+        "SYSTEM",
+        "",
+        Key(
+            subkeys={
+                "ControlSet001": Key(
+                    subkeys={
+                        "Control": control,
+                        "Services": Key(subkeys={name: _service(*rest) for name, rest in services.items()}),
+                    }
+                ),
+                "CurrentControlSet": Key(
+                    {"SymbolicLinkValue": (LINK, utf16("\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001")[:-2])},
+                    volatile=True,
+                    link=True,
+                ),
+                "Select": Key({"Current": _number(1), "Default": _number(1), "Failed": _number(0)}),
+            }
+        ),
+    )
+
+
+def _profile_list(profiles: Mapping[str, str]) -> Key:
+    """The key ProfileList."""
+    return Key(
+        {"ProfilesDirectory": _words(EXPAND_SZ, "%SystemDrive%\\Users")},
+        {sid: Key({"ProfileImagePath": _words(EXPAND_SZ, path)}) for sid, path in profiles.items()},
+    )
+
+
+SYSTEM = _system(SERVICES)
 
 SOFTWARE = Hive(
     "SOFTWARE",
-    "\\SystemRoot\\System32\\Config\\SOFTWARE",
-    _nested(
-        "Microsoft\\Windows NT\\CurrentVersion\\ProfileList",
-        Key(
-            {"ProfilesDirectory": _words(EXPAND_SZ, "%SystemDrive%\\Users")},
-            {sid: Key({"ProfileImagePath": _words(EXPAND_SZ, path)}) for sid, path in PROFILES.items()},
-        ),
-    ),
+    SOFTWARE_FILE,
+    _nested("Microsoft\\Windows NT\\CurrentVersion\\ProfileList", _profile_list(PROFILES)),
 )
+LAB_HIVES = Hives(SYSTEM, SOFTWARE, USER_HIVE, PROFILES, SERVICES)
+"""The hives of the lab's machine."""
+
+
+def hives_of(identity: Identity, services: Sequence[Service], autostart: Sequence[tuple[str, str]] = ()) -> Hives:
+    """The hives of a machine and its people.
+
+    Args:
+        identity: whose machine it is.
+        services: of the machine, beside those of every Windows.
+        autostart: name and command line of what starts with every logon.
+    """
+    named = {name: rest for name, rest in SERVICES.items() if name != LAB_SERVICE}
+    told = dict(sorted((named | {each.name: (each.account, each.image, each.kind) for each in services}).items()))
+    windows = {sid: path for sid, path in PROFILES.items() if sid != USER}
+    profiles = windows | {person.sid: person.profile for person in identity.people}
+    run = Key(subkeys={"Run": Key({name: _words(SZ, line) for name, line in autostart})})
+    versions = Key(
+        subkeys={
+            "Windows": Key(subkeys={"CurrentVersion": run}),
+            "Windows NT": Key(subkeys={"CurrentVersion": Key(subkeys={"ProfileList": _profile_list(profiles)})}),
+        }
+    )
+    software = Hive("SOFTWARE", SOFTWARE_FILE, Key(subkeys={"Microsoft": versions}))
+    return Hives(_system(told, identity.computer), software, f"USER\\{identity.people[0].sid}", profiles, told)

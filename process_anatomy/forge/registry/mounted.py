@@ -9,7 +9,7 @@ from process_anatomy.forge.memory.frames import PAGE, USER_DATA
 from process_anatomy.forge.objects.object_manager import ObjectManager
 from process_anatomy.forge.parts.process import Process
 from process_anatomy.forge.registry.cells import BIN, Contents
-from process_anatomy.forge.registry.hives import PROFILES, SERVICES, SOFTWARE, SYSTEM, Hive
+from process_anatomy.forge.registry.hives import LAB_HIVES, Hive, Hives
 from structs.registry import CMHIVE, DUAL, HBASE_BLOCK, HMAP_ENTRY
 
 HIVE_SIGNATURE, BASE_BLOCK_SIGNATURE = 0xBEE0BEE0, int.from_bytes(b"regf", "little")
@@ -28,9 +28,10 @@ class Registry:
         facts: what is true of each hive.
     """
 
-    def __init__(self, objects: ObjectManager, time: int) -> None:
+    def __init__(self, objects: ObjectManager, time: int, hives: Hives = LAB_HIVES) -> None:
         self.objects, self.build, self.time = objects, objects.build, time
         self.kernel, self.pool = objects.kernel, objects.paged
+        self.hives = hives
         self.facts: list[dict[str, Any]] = []
 
     def write(self, holder: Process | None) -> None:
@@ -43,7 +44,9 @@ class Registry:
             holder = None
         structure = self.build[CMHIVE]
         inside = structure.offset("HiveList")
-        hives = [(hive, self.pool.allocate(structure.sizeof, b"CM10")) for hive in (SYSTEM, SOFTWARE)]
+        hives = [
+            (hive, self.pool.allocate(structure.sizeof, b"CM10")) for hive in (self.hives.system, self.hives.software)
+        ]
         head = self.objects.image.address("CmpHiveListHead")
         links = ring([head, *(address + inside for _, address in hives)])
         self.objects.image.store("CmpHiveListHead", pointers(self.build, *links[head].values()))
@@ -134,6 +137,8 @@ class Registry:
         """What a tool should find in the registry."""
         return {
             "hives": self.facts,
-            "profiles": dict(PROFILES),
-            "services": {name: {"account": a, "image_path": image} for name, (a, image, _) in SERVICES.items()},
+            "profiles": dict(self.hives.profiles),
+            "services": {
+                name: {"account": a, "image_path": image} for name, (a, image, _) in self.hives.services.items()
+            },
         }

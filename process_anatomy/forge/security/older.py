@@ -6,6 +6,7 @@ came with).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from process_anatomy.forge.ground.generations import FIRST_WITH_ALL, one_desktop, version_of
@@ -28,15 +29,22 @@ OLD_AUDIT = (0x4 | 0x5 << 4 | 1 << 36).to_bytes(8, "little")
 """Per-user audit policy before Windows Vista: failures of category System, both of Logon, and that one is set."""
 
 
-def context_for(build: Build, name: str) -> Context:
-    """The security context of that name, as this Windows could have it."""
+def context_for(build: Build, name: str, contexts: Mapping[str, Context] = CONTEXTS) -> Context:
+    """The security context of that name, as this Windows could have it.
+
+    Args:
+        build: which Windows runs.
+        name: key of ``contexts``.
+        contexts: those of the machine and its people.
+    """
     version = version_of(build)
+    context = contexts[name]
     if version >= FIRST_WITH_ALL:
-        return CONTEXTS[name]
-    context = CONTEXTS[name]
+        return context
     old = one_desktop(build)
-    if old and name != "full" and context.logon.buddy:  # nobody's rights are split: an administrator has them all
-        context = replace(CONTEXTS["full"], logon=context.logon, made_from=context.made_from,
+    kind, at, key = name.partition("@")
+    if old and kind != "full" and context.logon.buddy:  # nobody's rights are split: an administrator has them all
+        context = replace(contexts[f"full{at}{key}"], logon=context.logon, made_from=context.made_from,
                           restricted=context.restricted)  # fmt: skip
     most = LAST_PRIVILEGE[version]
     allowed = frozenset(name for name, number in PRIVILEGES.items() if number <= most)

@@ -6,6 +6,7 @@ dynamic part, pool tag SeTd); security attributes, trust levels and AppContainer
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from process_anatomy.forge.ground.clock import filetime, written_time
@@ -42,10 +43,13 @@ class Tokens:
 
     Attributes:
         sessions: facts of the logon sessions, one for each in use.
+        contexts: what kinds of token there are.
     """
 
-    def __init__(self, objects: ObjectManager, boot_time: int) -> None:
-        self.objects, self.boot_time = objects, boot_time
+    def __init__(
+        self, objects: ObjectManager, boot_time: int, contexts: Mapping[str, Context] = security.CONTEXTS
+    ) -> None:
+        self.objects, self.boot_time, self.contexts = objects, boot_time, contexts
         self.build, self.kernel, self.pool = objects.build, objects.kernel, objects.paged
         self.attributes = AttributeLists(objects)
         self.sessions: list[dict[str, Any]] = []
@@ -94,12 +98,12 @@ class Tokens:
         """A token; gives its facts, ``va`` among them.
 
         Args:
-            name: key of :data:`process_anatomy.forge.security.contexts.CONTEXTS`.
+            name: key of the contexts.
             session_id: terminal session.
             protection: of the process that gets it as its primary token.
             level: how far an impersonation token may act; ``None`` makes a primary token.
         """
-        context = context_for(self.build, name)
+        context = context_for(self.build, name, self.contexts)
         listed = self._privilege_array(context)
         size = self.build[TOKEN].sizeof + len(listed)
         lists = [((context.user, 0), *context.groups), context.restricted, context.capabilities]
