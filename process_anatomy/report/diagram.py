@@ -16,7 +16,7 @@ from process_anatomy.views.shown import safe_text, shown_text
 SVG = "http://www.w3.org/2000/svg"
 PAGE = 4096
 UNITS = ("bytes", "KB", "MB", "GB", "TB")
-LENGTHS = {"name": 22, "command": 36, "state": 34, "address": 38, "program": 38, "handles": 28, "token": 42}
+LENGTHS = {"name": 22, "command": 30, "state": 34, "address": 38, "program": 38, "handles": 28, "token": 42}
 """Characters that a line of a part has room for; others have :data:`LENGTH`."""
 LENGTH = 40
 CUT = "…"

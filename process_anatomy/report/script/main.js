@@ -6,12 +6,13 @@ import { glossary } from "./glossary.js";
 import { noteMargin, rowMargin } from "./margin.js";
 import { overview } from "./overview.js";
 import { part } from "./packs.js";
+import { processPage } from "./process.js";
 import { parseRoute, routeText } from "./route.js";
 import { Rows } from "./rows.js";
 import { allViews, findPage, viewPage } from "./views.js";
 
 const SEVERITIES = ["critical", "high", "medium", "low", "info"];
-const PAGES = { overview, view: viewPage, views: allViews, find: findPage, glossary };
+const PAGES = { overview, view: viewPage, views: allViews, find: findPage, glossary, process: processPage };
 const NAVIGATION = [
   ["overview", "Overview"],
   ["view/processes", "Processes"],
@@ -132,6 +133,12 @@ class App {
     field("by-finding").append(...severities);
   }
 
+  /** Goes to a section, for eyes and for screen readers. */
+  jump(id) {
+    field(id)?.scrollIntoView();
+    field(`${id}-title`)?.focus({ preventScroll: true });
+  }
+
   async show() {
     const { page, rest, sought } = parseRoute(location.hash);
     this.sought = sought;
@@ -156,7 +163,11 @@ class App {
       field(`note-${rest.join("/")}`)?.scrollIntoView();
       this.explainNote(rest.join("/"));
     } else if (page === "overview" && rest.length) {
-      field(rest[0])?.scrollIntoView();
+      this.jump(rest[0]);
+    } else if (page === "process" && rest.length > 1) {
+      this.jump(rest[1]);
+    } else {
+      window.scrollTo(0, 0);
     }
     this.drawMargin();
   }

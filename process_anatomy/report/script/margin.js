@@ -12,7 +12,7 @@ export function rowMargin(app, rows, row) {
     .map((column) => {
       const reason = rows.reason(row, column.name);
       const text = rows.text(row, column.name);
-      const value = reason ? el("em", { class: "absent" }, `not known: ${reason}`) : text || "nothing";
+      const value = reason ? el("em", { class: "absent" }, reason) : text || "nothing";
       return [el("dt", { title: `${column.meaning} (${column.source})` }, column.name), el("dd", {}, value)];
     });
   const told = level === "off" ? null : el("p", { class: "told", "data-level": level }, rows.explanation(row, level));

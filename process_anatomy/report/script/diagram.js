@@ -1,0 +1,24 @@
+// The note's diagram of a process: the drawing that lies in the page once, with the process's own facts in it.
+
+import { shown } from "./columns.js";
+import { routeText } from "./route.js";
+
+const SECTIONS = {
+  address: "address-space", program: "program", handles: "handles", token: "token", id: "id", threads: "threads", process: "",
+};
+
+/** The drawing with facts; each part leads to its section and says what it is where the pointer rests. */
+export function diagram(app, facts) {
+  const drawn = document.getElementById("diagram").content.firstElementChild.cloneNode(true);
+  drawn.id = "diagram-drawn";
+  for (const each of drawn.querySelectorAll("[data-if]")) if (!facts[each.dataset.if]) each.remove();
+  for (const each of drawn.querySelectorAll("[data-fact]")) each.textContent = shown(String(facts[each.dataset.fact] ?? ""));
+  for (const each of drawn.querySelectorAll("[data-note]")) each.textContent = app.note(each.dataset.note)?.brief ?? "";
+  for (const each of drawn.querySelectorAll("a[data-part]")) {
+    const section = SECTIONS[each.dataset.part];
+    each.setAttribute("href", routeText("process", section ? [facts.pid, section] : [facts.pid]));
+    const heading = each.querySelector(".heading")?.textContent ?? facts.name;
+    each.setAttribute("aria-label", `${heading}: its section`);
+  }
+  return drawn;
+}
