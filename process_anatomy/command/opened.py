@@ -15,6 +15,7 @@ from process_anatomy.views import all as all_views
 from process_anatomy.views.findings import SEVERITIES
 
 if TYPE_CHECKING:
+    from process_anatomy.notes.own.matching import OwnNote
     from process_anatomy.views.image import Image
 
 Command = Callable[..., int]
@@ -62,6 +63,11 @@ of_pids = click.option(
 """The processes that are asked about."""
 
 
+with_note = click.option(
+    "--note", metavar="PATH", help="Your own Markdown note, or a folder of such: its words in place of ours."
+)
+"""The reader's own note."""
+
 in_form = click.option(
     "--format",
     "form",
@@ -96,6 +102,15 @@ def opened(image: Path, isf: str | None, dtb: int | None, page_files: str | None
     found = open_image(image, isf, dtb, page_files)
     tell(found.kernel.doubts)
     return found
+
+
+def own_note(path: str | None) -> OwnNote | None:
+    """The reader's own note; where it cannot be used, that is told, and our own words are."""
+    from process_anatomy.notes.own.matching import usable
+
+    note, problem = usable(path)
+    tell([problem] if problem else [])
+    return note
 
 
 def tell(lines: Iterable[str]) -> None:

@@ -25,6 +25,7 @@ from process_anatomy.views.screen import NARROWEST
 from process_anatomy.views.shown import safe_text
 
 if TYPE_CHECKING:
+    from process_anatomy.notes.explainer import Explainer
     from process_anatomy.views.image import Image
 
 INDENT = "   "
@@ -54,13 +55,15 @@ def overview(image: Image, path: Path, pid: int, level: str, width: int) -> tupl
         RequestError: there is no such process.
         Error: nothing can be told of it; one line says why.
     """
+    from process_anatomy.notes.explainer import Explainer
+
     rows = Rows(image, pid)
     if len(rows("processes")) != 1:
         return None
     width = max(width, NARROWEST)
     found = [*_head(rows, width), *_findings(rows, level, width)]
     for place, component in enumerate(PARTS, 1):
-        found += _component(rows, place, component, level, width)
+        found += _component(rows, place, component, Explainer(level, own=image.own), width)
     found += _more(rows, path, width)
     said = (line for name, lines in rows.problems.items() if name != "findings" for line in lines)
     return found, tuple(dict.fromkeys(said))
@@ -131,15 +134,14 @@ def _findings(rows: Rows, level: str, width: int) -> Iterator[str]:
         yield laid_out(Fact(f"{told(row, 'Severity')}  {told(row, 'Rule')}  {what}".rstrip()), width)
 
 
-def _component(rows: Rows, place: int, component: str, level: str, width: int) -> Iterator[str]:
+def _component(rows: Rows, place: int, component: str, explain: Explainer, width: int) -> Iterator[str]:
     """A component: what it is, what the process has of it, and what could not be read."""
-    from process_anatomy.notes.library import Level, default
-
     column, part = PARTS[component]
-    note = default()[f"component/{component}"]
+    note = explain.library[f"component/{component}"]
     whole = next(iter(rows("completeness")), None)
     state = "" if whole is None else f" ({told(whole, column)})"
-    purpose = note.text(Level(level))
+    said = explain.general(note)
+    purpose = safe_text(said.words if said.place in ("", note.source) else said.cited)
     yield from textwrap.wrap(f"{place} {note.title}{state}{f': {purpose}' if purpose else ''}", width)
     for fact in facts(rows, part):
         yield laid_out(fact, width)

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from process_anatomy.command.opened import in_form, of_image, of_rows, opened, own_options, status_of, tell
+from process_anatomy.command.opened import (
+    in_form,
+    of_image,
+    of_rows,
+    opened,
+    own_note,
+    own_options,
+    status_of,
+    tell,
+    with_note,
+)
 from process_anatomy.command.overview import overview
 from process_anatomy.errors import RequestError
 from process_anatomy.views.screen import BOLD, screen_of, wrapped
@@ -30,6 +40,7 @@ OF_PROCESS = ("processes", "creation", "modules", "vads", "tokens", "privileges"
 @click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="An option of the view; may be repeated.")
 @click.option("--wide", is_flag=True, help="Every column, in the order of files, not only those that tell most.")
 @click.option("--all", "whole", is_flag=True, help="All components of a process whole, not an overview of it.")
+@with_note
 @of_rows
 def show(
     image: Path,
@@ -41,6 +52,7 @@ def show(
     options: tuple[str, ...],
     wide: bool,
     whole: bool,
+    note: str | None,
     pids: list[int],
     explain: str | None,
     fail_on: str | None,
@@ -56,6 +68,7 @@ def show(
       anatomy show memory.raw vads --pid 5212 --wide
       anatomy show memory.raw handles --set type=Process --format csv
       anatomy show memory.raw findings --fail-on high
+      anatomy show memory.raw --pid 5212 --note processes.md
     """  # noqa: D301  # click's mark for lines that stay as they are
     if whole and (views or not pids):
         raise RequestError("--all is for processes: --pid names them, and no view is named beside it")
@@ -64,6 +77,7 @@ def show(
         raise RequestError(f"{'--set' if options else 'csv'} is for one view; {len(names)} were asked for")
     asked = {name: own_options(name, options) for name in names}
     found = opened(image, isf, dtb, page_files)
+    found.own = own_note(note)
     if form == "text" and not (views or whole) and len(set(pids)) == 1:
         told = overview(found, image, pids[0], explain or "brief", screen_of().width)
         if told is not None:

@@ -11,6 +11,7 @@ EXTRAS = {
     "fleet": ("pyarrow", "duckdb", "dask", "distributed", "jinja2"),
     "exports": ("stix2",),
     "frames": ("pandas", "polars", "pyarrow"),
+    "note": ("markdown-it-py", "mdit-py-plugins"),
     "samples": ("py7zr", "pyzipper", "inflate64", "rich"),
     "report": ("jinja2",),
 }

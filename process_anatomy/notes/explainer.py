@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, ParamSpec
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec
 
-from process_anatomy.notes.library import Level, Library, default
+from process_anatomy.notes.library import Level, Library, Note, default
+
+if TYPE_CHECKING:
+    from process_anatomy.notes.own.matching import OwnNote, Quote
 
 Facts = Mapping[str, object]
 P = ParamSpec("P")
@@ -37,11 +41,14 @@ class Explainer:
     Args:
         level: how much to say: ``off``, ``brief``, ``full`` or ``analogy``.
         library: the notes; those that ship with the suite if left out.
+        own: the reader's own note, whose words stand in the place of what ours say in general.
     """
 
-    def __init__(self, level: str, library: Library | None = None) -> None:
+    def __init__(self, level: str, library: Library | None = None, own: OwnNote | None = None) -> None:
         self.level = Level(level)
         self.library = default() if library is None else library
+        self.own = own
+        self._quoted: set[str] = set()
 
     @property
     def speaks(self) -> bool:
@@ -68,8 +75,55 @@ class Explainer:
             return None
         told = note(*facts, **more)
         whole = told if isinstance(told, Told) else Told(*told)
-        text = self.library.explain(whole.key, self.level, whole.facts)
+        text, quoted = self._told(whole)
         if whole.guessed and text:
             text += self.estimated
         sober = "" if self.level is Level.ANALOGY else whole.sober
-        return whole.before + text + whole.after + sober or None
+        return whole.before + text + whole.after + sober + quoted or None
+
+    def _told(self, row: Told) -> tuple[str, str]:
+        """The explanation of a row, and what stands behind all else: the reader's words for what it is an example of.
+
+        Their words stand in the place of ours where they are about just such rows; else ours tell what is particular
+        to the row, and theirs say the rest, once of each term where explanations are brief.
+        """
+        own = self.own
+        if own is None:
+            return self.library.explain(row.key, self.level, row.facts), ""
+        from process_anatomy.notes.own.topics import topics
+
+        exact = own.quote(row.key, self.level)
+        if exact is not None:
+            return exact._replace(words=_inserted(exact.words, row.facts)).cited, ""
+        quoted = (own.quote(key, self.level) for key in topics(row.key, row.facts))
+        quote = next((each for each in quoted if each is not None), None)
+        if quote is None or (self.level is Level.BRIEF and quote.place in self._quoted):
+            return self.library.explain(row.key, self.level, row.facts), ""
+        self._quoted.add(quote.place)
+        return self.library.explain(row.key, Level.BRIEF, row.facts), f" {YOURS}: {quote.cited}"
+
+    def general(self, note: Note, level: Level | None = None) -> Quote:
+        """What is said of a term in general: the reader's words where their note has any, else ours.
+
+        Args:
+            note: ours.
+            level: how much; what rows say where it is left out.
+
+        Returns:
+            The words, and where they are from; both empty where nothing is to be said.
+        """
+        from process_anatomy.notes.own.matching import Quote
+
+        said = self.level if level is None else level
+        theirs = None if self.own is None else self.own.quote(note.id, said)
+        return theirs or Quote(note.text(said), "" if said is Level.OFF else note.source)
+
+
+YOURS = "Your note"
+"""Stands before words of the reader that follow ours."""
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+def _inserted(words: str, facts: Facts) -> str:
+    """The reader's words with facts in place of the placeholders that our note of the row has; other braces stay."""
+    return _PLACEHOLDER.sub(lambda found: str(facts.get(found[1], found[0])), words)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from process_anatomy.kernel.identify import Kernel
+    from process_anatomy.notes.own.matching import OwnNote
     from process_anatomy.walk.across.tables import Tables
 
 
@@ -114,6 +115,10 @@ class Answer:
 class Image:
     """An opened image: its kernel, and the views of it.
 
+    Attributes:
+        own: the reader's own note, as :func:`process_anatomy.notes.own.matching.open_note` gives it; its words are
+            then told in the place of ours.
+
     Args:
         kernel: the Windows kernel in it.
         privilege_descriptions: gives what stock Volatility says of each privilege, by number.
@@ -127,6 +132,7 @@ class Image:
         page: Callable[[Request], Any] | None = None,
     ) -> None:
         self.kernel = kernel
+        self.own: OwnNote | None = None
         self._descriptions = privilege_descriptions
         self._page = page
         self._tables: dict[frozenset[int], Tables] = {}
@@ -185,12 +191,11 @@ class Image:
         for option in asked.options:
             if option.choices and option.name in options and options[option.name] not in option.choices:
                 raise RequestError(f"{option.name} is one of {', '.join(option.choices)}")
-        explainer = Explainer(explain)
 
         def request(report: Callable[[Iterable[str]], None]) -> Request:
             return Request(
                 self.tables(pids),
-                explainer,
+                Explainer(explain, own=self.own),
                 known | options,
                 report,
                 output=output,

@@ -176,6 +176,15 @@ def wide_requirement() -> interfaces.configuration.RequirementInterface:
     )
 
 
+def note_requirement() -> interfaces.configuration.RequirementInterface:
+    """The option that names the reader's own note."""
+    return requirements.StringRequirement(
+        name="note",
+        description="Your own Markdown note, or a folder of such: its words in place of ours",
+        optional=True,
+    )
+
+
 def pid_requirement() -> interfaces.configuration.RequirementInterface:
     """The option that names processes."""
     return GivenListRequirement(

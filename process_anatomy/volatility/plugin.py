@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from volatility3.framework import constants, interfaces, renderers
 
@@ -27,6 +27,7 @@ from process_anatomy.volatility.options import (
     given,
     image_requirements,
     integer,
+    note_requirement,
     pid_requirement,
     process_ids,
     requirement,
@@ -44,6 +45,9 @@ from process_anatomy.volatility.trust import MARK, NOT_TRUSTED, end_with, marked
 
 if COMMAND_LINE in sys.modules:  # elsewhere nobody needs Volatility's command line
     import_module("process_anatomy.volatility.notes_renderer")
+
+if TYPE_CHECKING:
+    from process_anatomy.notes.own.matching import OwnNote
 
 log = logging.getLogger("volatility3.plugins.windows.anatomy")
 
@@ -80,10 +84,10 @@ class Anatomy(metaclass=OverView):
         """The image and what every plugin over one can be asked, then the view's own options."""
         own = [requirement(option) for option in cls.view.options]
         if not cls.view.of_image:
-            return [*own, explain_requirement(), wide_requirement()]
+            return [*own, explain_requirement(), note_requirement(), wide_requirement()]
         image, *more = image_requirements()
         pids = [pid_requirement()] if cls.view.by_process else []
-        return [image, *pids, explain_requirement(), wide_requirement(), *more, *own]
+        return [image, *pids, explain_requirement(), note_requirement(), wide_requirement(), *more, *own]
 
     def run(self) -> renderers.TreeGrid:
         """Volatility's entry point.
@@ -144,7 +148,7 @@ class Anatomy(metaclass=OverView):
         options = {option.name: given(option, self.config.get(option.name, None)) for option in self.view.options}
         if not self.view.of_image:
             nothing: Any = None
-            return Request(nothing, Explainer(level), options), ""
+            return Request(nothing, Explainer(level, own=self._own_note()), options, self._report), ""
         from process_anatomy.walk.across.tables import Tables
 
         self._progress(0, "Identifying the Windows kernel")
@@ -162,7 +166,7 @@ class Anatomy(metaclass=OverView):
         self._progress(20, "Walking")
         request = Request(
             tables,
-            Explainer(level),
+            Explainer(level, own=None if level == "off" else self._own_note()),
             options,
             self._report,
             self._progress,
@@ -171,6 +175,22 @@ class Anatomy(metaclass=OverView):
             made,
         )
         return request, doubt
+
+    def _own_note(self) -> OwnNote | None:
+        """The reader's own note; where it cannot be used, that is told, and our own words are.
+
+        Raises:
+            OwnNoteError: it is the note itself that is asked about.
+        """
+        from process_anatomy.notes.own.matching import open_note, usable
+
+        path = self.config.get("note", None)
+        if path and self.config.get("check", None):
+            return open_note(path)
+        note, problem = usable(path)
+        if problem:
+            log.warning(safe_text(problem))
+        return note
 
     def _report(self, problems: Iterable[str]) -> None:
         """Warn of what was wrong with a list or a tree as a whole."""

@@ -79,7 +79,7 @@ COLUMNS = {
     "dt": "Structure Offset Field Type Value Address Meaning Symbol Size Source Problems Explanation",
     "selfcheck": "Check Result Structure Field Place Space Passed Failed Unreadable FirstFailure Source Problems"
     " Explanation",
-    "explain": "Term Kind Title Explanation Analogy Command Source",
+    "explain": "Term Kind Title Explanation Analogy Command Source Match",
 }
 """What each view has been promised to hold, in order; an underscore stands for a space."""
 
