@@ -110,6 +110,9 @@ def table_of(
         sizes = [length(row[name]) for row in rows if row.get(name)]
         if not sizes:
             continue
+        if any("\n" in row.get(name, "") for row in rows):
+            below.add(name)
+            continue
         ahead_of = 0 if places else ahead
         natural = ahead_of + max(length(name), *sizes)
         width = min(natural, ahead_of + most)

@@ -105,4 +105,6 @@ def _text(value: Any, shown: str) -> str:
         return "" if isinstance(value, NOTHING) else UNKNOWN
     if isinstance(value, bool):
         return shown_truth(value)
-    return shown_moment(value) if isinstance(value, datetime) else safe_text(" ".join(shown.split()))
+    if isinstance(value, datetime):
+        return shown_moment(value)
+    return "\n".join(safe_text(line.expandtabs()) for line in shown.strip("\n").split("\n"))
