@@ -53,7 +53,7 @@ bench: $(VENV)/.dev install
 	$(BIN)/python benchmarks/compare.py
 
 sample: $(VENV)/.dev install
-	$(BIN)/python -m process_anatomy.forge --output samples
+	$(BIN)/python -m process_anatomy.forge --output samples --overwrite
 
 layouts: $(VENV)/.dev
 	$(BIN)/python scripts/import_layouts.py $(FACTS)

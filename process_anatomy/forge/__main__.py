@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import lzma
 import sys
@@ -11,27 +12,45 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
+from process_anatomy.errors import ScenarioError
+from process_anatomy.forge.cast.clean import CLEAN
 from process_anatomy.forge.cast.scenarios import EVERY
 from process_anatomy.forge.machine.containers import FORMATS, whole, write_page_files
 from process_anatomy.forge.machine.forging import DEFAULT_BUILD, DEFAULT_SEED, forge
+from process_anatomy.forge.memory.frames import OutOfFramesError
 from process_anatomy.forge.parts.image import Image
-from structs import builds, partial
+from process_anatomy.forge.scenarios.checked import SIZE_WORDS, size_of
+from process_anatomy.forge.scenarios.forged import forge_scenario
+from process_anatomy.forge.scenarios.reading import scenario
+from process_anatomy.forge.scenarios.told import about, listed
+from process_anatomy.forge.scenarios.windows import layout_of
 from structs.layout import LayoutError
 
-NAMES = {22621: "lab-win11-22621"}
+NAMES = {"22621": "win11-22621"}
+BUILT_IN = {
+    "lab": "the machine of the sample that ships",
+    "intrusion": "one intruder for each trace that a rule looks for",
+    "hiding": "the lab, with processes that not every view sees",
+    "crowd": "the lab, with two hundred programs more",
+} | dict.fromkeys(CLEAN, "a machine on which something looks strange and nothing is wrong")
+"""Scenarios that are code, and what they are."""
 PRESET = 9
 INTERRUPTED = 130
 """Exit status, as a shell tells of a program that was interrupted from the keyboard."""
 
 
-def write_all(image: Image, folder: Path, name: str, form: str = "bitmap") -> list[Path]:
-    """Write an image, its truth and its symbol table; gives the files.
+def write_all(image: Image, folder: Path, name: str, form: str = "bitmap", overwrite: bool = True) -> list[Path]:
+    """Write an image, its truth and its symbol table; gives the files.  If one cannot be written, none is left.
 
     Args:
         image: what to write.
         folder: where to; it is made if need be.
         name: file name without an ending.
         form: key of :data:`process_anatomy.forge.machine.containers.FORMATS`.
+        overwrite: replace files that are there.
+
+    Raises:
+        FileExistsError: there is such a file, and it may not be replaced.
     """
     ending, write = FORMATS[form]
     truth = image.truth
@@ -39,14 +58,36 @@ def write_all(image: Image, folder: Path, name: str, form: str = "bitmap") -> li
     symbols = folder / "symbols" / "windows" / pdb / f"{truth['pdb_guid']}-{truth['pdb_age']}.json.xz"
     symbols.parent.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}{ending}", folder / f"{name}.truth.json", symbols]
-    with whole(paths[0]) as made:
-        write(image, made)
-    with whole(paths[1]) as made:
-        made.write_text(json.dumps(truth, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    said = (json.dumps(truth, indent=1, sort_keys=True) + "\n").encode()
     table = json.dumps(image.symbols, sort_keys=True, separators=(",", ":")).encode()
-    with whole(paths[2]) as made:
-        made.write_bytes(lzma.compress(table, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, preset=PRESET))
+    packed = lzma.compress(table, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, preset=PRESET)
+    if not overwrite:
+        refuse(paths[:2])
+    new: list[Path] = []
+    try:
+        for path, content in zip(paths, (None, said, packed), strict=True):
+            if path == symbols and path.is_file() and not path.is_symlink() and path.read_bytes() == packed:
+                continue  # the kernel of another seed's image may be the same one
+            if not path.exists():
+                new.append(path)
+            with whole(path) as made:
+                write(image, made) if content is None else made.write_bytes(content)
+    except BaseException:
+        for path in new:
+            path.unlink(missing_ok=True)
+        raise
     return paths
+
+
+def refuse(paths: Sequence[Path]) -> None:
+    """See that none of these is there.
+
+    Raises:
+        FileExistsError: one is.
+    """
+    for path in paths:
+        if path.exists() or path.is_symlink():
+            raise FileExistsError(errno.EEXIST, "it is there already; --overwrite replaces it", str(path))
 
 
 class _Parser(argparse.ArgumentParser):
@@ -73,46 +114,92 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m proce
 
 
 def _forged(arguments: Sequence[str] | None, program: str) -> int:
-    description = "Make a practice image, its answer key and its symbol table."
-    parser = _Parser(prog=program, description=description)
-    parser.add_argument("--output", type=Path, default=Path("samples"), help="folder for the three files")
-    parser.add_argument("--format", choices=sorted(FORMATS), default="bitmap", help="container of the memory")
-    parser.add_argument("--scenario", choices=sorted(EVERY), default="lab", help="who runs")
-    parser.add_argument("--build", choices=[*builds.names(), *partial.names()], default=DEFAULT_BUILD, metavar="LAYOUT",
-                        help="kernel layout, for instance x64-19041-0")  # fmt: skip
-    parser.add_argument(
-        "--pae",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="x86: with or without physical address extension; else what the layout usually has",
-    )
-    parser.add_argument(
-        "--five-levels", action="store_true", help="x64 from 26100 on: page tables of five levels (LA57)"
-    )
-    parser.add_argument("--compressed", type=float, default=0, metavar="SHARE",
-                        help="share of the private pages that are in the compression store, from 0 to 1")  # fmt: skip
-    parser.add_argument("--paged", type=float, default=0, metavar="SHARE",
-                        help="share of the private pages that are in page files, which are written")  # fmt: skip
-    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="decides every address and frame")
+    parser = _parser(program)
     chosen = parser.parse_args(arguments)
     try:
-        scenario = replace(EVERY[chosen.scenario], compressed=chosen.compressed, paged=chosen.paged)
-        image = forge(scenario, chosen.seed, chosen.build, chosen.pae, chosen.five_levels)
-    except (ValueError, LayoutError) as error:
-        parser.error(str(error))
-    number = image.truth["build"]
-    name = f"lab-{number}-x86" if image.pointer_size == 4 else NAMES.get(number, f"lab-{number}")
-    name = f"{name}-la57" if chosen.five_levels else name
-    name = name.replace("lab", chosen.scenario, 1)
-    try:
-        written = write_all(image, chosen.output, name, chosen.format)
+        if chosen.list or chosen.about is not None:
+            for line in listed(BUILT_IN) if chosen.list else about(chosen.about):
+                print(line)
+            return 0
+        layout = layout_of(chosen.build)
+        memory = _memory(chosen.memory)
+        name = _file_name(chosen, layout)
+        if not chosen.overwrite:
+            ending, _ = FORMATS[chosen.format]
+            refuse([chosen.output / f"{name}{ending}", chosen.output / f"{name}.truth.json"])
+        image = _image(chosen, layout, memory)
+        written = write_all(image, chosen.output, name, chosen.format, chosen.overwrite)
         if image.page_files:
             written += write_page_files(image, chosen.output / f"{name}-page-files")
+    except (ValueError, LayoutError, ScenarioError, OutOfFramesError) as error:
+        parser.error(str(error))
     except OSError as error:
         parser.exit(1, f"{parser.prog}: {error.filename or chosen.output}: {error.strerror or error}\n")
     for path in written:
         print(f"{path} ({path.stat().st_size:,} bytes)")
     return 0
+
+
+def _parser(program: str) -> _Parser:
+    parser = _Parser(
+        prog=program,
+        description="Make a practice image, its answer key and its symbol table.",
+        epilog="--list names scenarios, traces and Windows; --about NAME tells of one scenario or trace.",
+    )
+    add = parser.add_argument
+    add("--list", action="store_true", help="show scenarios, traces and Windows, and forge nothing")
+    add("--about", metavar="NAME", help="tell of one scenario or trace, with its parameters, and forge nothing")
+    add("--output", type=Path, default=Path("samples"), help="folder for the files")
+    add("--overwrite", action="store_true", help="replace files that are there")
+    add("--format", choices=sorted(FORMATS), default="bitmap", help="container of the memory")
+    add("--scenario", default="lab", metavar="NAME", help="who runs: a name that --list shows, or a .toml file")
+    add("--build", default=DEFAULT_BUILD, metavar="WINDOWS",
+        help='which Windows: "Windows 11 24H2", "Server 2022", or a layout, for instance x64-19041-0')  # fmt: skip
+    add("--pae", action=argparse.BooleanOptionalAction, default=None,
+        help="x86: with or without physical address extension; else what the layout usually has")  # fmt: skip
+    add("--five-levels", action="store_true", help="x64 from 26100 on: page tables of five levels (LA57)")
+    add("--memory", metavar="SIZE", help='physical memory, for instance "1 GB"; else what the scenario says')
+    add("--compressed", type=float, default=0, metavar="SHARE",
+        help="share of the private pages that are in the compression store, from 0 to 1")  # fmt: skip
+    add("--paged", type=float, default=0, metavar="SHARE",
+        help="share of the private pages that are in page files, which are written")  # fmt: skip
+    add("--seed", type=int, default=DEFAULT_SEED,
+        help="decides addresses and frames; of a scenario that is data, everything that it leaves open")  # fmt: skip
+    return parser
+
+
+def _memory(written: str | None) -> int:
+    """Bytes of memory that are asked for, zero for what the scenario says."""
+    if written is None:
+        return 0
+    if not (size := size_of(written)):
+        raise ValueError(f"argument --memory: {written!r} is no {SIZE_WORDS}")
+    return size
+
+
+def _image(chosen: argparse.Namespace, layout: str, size: int) -> Image:
+    if chosen.scenario in EVERY:
+        built = replace(EVERY[chosen.scenario], compressed=chosen.compressed, paged=chosen.paged)
+        built = replace(built, memory_size=size or built.memory_size)
+        return forge(built, chosen.seed, layout, chosen.pae, chosen.five_levels)
+    declared = scenario(chosen.scenario)
+    machine = replace(
+        declared.machine,
+        memory=size or declared.machine.memory,
+        compressed=chosen.compressed or declared.machine.compressed,
+        paged=chosen.paged or declared.machine.paged,
+    )
+    return forge_scenario(replace(declared, machine=machine), chosen.seed, layout, chosen.pae, chosen.five_levels)
+
+
+def _file_name(chosen: argparse.Namespace, layout: str) -> str:
+    """File name without an ending: scenario and seed, and which Windows; the sample that ships keeps its name."""
+    arch, number = layout.split("-")[:2]
+    name = Path(chosen.scenario).stem if chosen.scenario.endswith(".toml") else chosen.scenario
+    tail = f"{number}-x86" if arch == "x86" else NAMES.get(number, number)
+    if not (chosen.scenario in EVERY and chosen.seed == DEFAULT_SEED):
+        tail = f"{chosen.seed}-{tail}"
+    return f"{name}-{tail}-la57" if chosen.five_levels else f"{name}-{tail}"
 
 
 if __name__ == "__main__":

@@ -44,7 +44,10 @@ def test_a_layout_that_lacks_what_is_forged_is_told(tmp_path: Path, capsys: pyte
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--scenario", "nobody"], "invalid choice: 'nobody'"),
+        (["--scenario", "nobody"], "no scenario is called 'nobody'"),
+        (["--build", "Windows 95"], "no Windows is called 'Windows 95'"),
+        (["--memory", "3 MB"], "'3 MB' is no size"),
+        (["--about", "nothing"], "no scenario and no trace is called 'nothing'"),
         (["--compressed", "much"], "invalid float value: 'much'"),
         (["--odd"], "unrecognized arguments: --odd"),
     ],
@@ -68,6 +71,53 @@ def test_the_command_of_the_suite_forges(tmp_path: Path, capsys: pytest.CaptureF
     assert all(path.is_file() and path.is_relative_to(tmp_path) for path in written)
     assert anatomy(["forge", "--help"]) == 0
     assert "--five-levels" in capsys.readouterr().out
+
+
+def test_what_there_is_is_listed_and_told_of(capsys: pytest.CaptureFixture[str]) -> None:
+    """Scenarios, traces and Windows; a trace with its parameters, a scenario with its words for instructors."""
+    assert main(["--list"]) == 0
+    told = capsys.readouterr().out
+    assert all(words in told for words in ("hidden-process", "clean-brokers", "stolen token", "11 24h2"))
+    assert main(["--about", "chosen parent"]) == 0
+    assert "must be given" in capsys.readouterr().out
+    assert main(["--about", "ransomware"]) == 0
+    assert "trace: encrypted files, in = 'workers', again = True" in capsys.readouterr().out
+
+
+def test_a_name_has_scenario_and_seed_and_nothing_is_overwritten_without_being_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused before anything is forged; with the option the files are replaced."""
+    arguments = ["--scenario", "office", "--seed", "3", "--output", str(tmp_path), "--memory", "32 MB"]
+    assert main(arguments) == 0
+    paths = [Path(line.partition(" (")[0]) for line in capsys.readouterr().out.splitlines()]
+    assert [path.name for path in paths[:2]] == ["office-3-win11-22621.dmp", "office-3-win11-22621.truth.json"]
+    before = paths[0].read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(__main__, "forge_scenario", None)
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+    assert ended.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "office-3-win11-22621.dmp: it is there already; --overwrite replaces it" in line
+    paths[0].write_bytes(b"old")
+    assert main([*arguments, "--overwrite"]) == 0
+    assert paths[0].read_bytes() == before
+
+
+def test_where_one_file_cannot_be_written_none_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The image was written before the table; what was there before stays."""
+    image = SimpleNamespace(truth=TRUTH, symbols=SYMBOLS)
+    symbols = tmp_path / "symbols" / "windows" / "ntkrnlmp.pdb" / f"{'0' * 32}-1.json.xz"
+    symbols.mkdir(parents=True)
+
+    def written(_: object, path: Path) -> None:
+        path.write_bytes(b"memory")
+
+    monkeypatch.setitem(FORMATS, "raw", (".raw", written))
+    with pytest.raises(OSError, match="directory"):
+        write_all(image, tmp_path, "lab", "raw")  # type: ignore[arg-type]
+    assert [path.name for path in tmp_path.iterdir()] == ["symbols"]
 
 
 @pytest.mark.proves("forged")

@@ -5,6 +5,10 @@ from __future__ import annotations
 from process_anatomy.forge.ground.dice import Dice
 
 PAGE = 0x1000
+LEAST_FRAME = 0x20
+"""The first frame that is given out."""
+LISTED = 1 << 18
+"""Frames of 1 GB: of larger memories not every frame is held ready."""
 DTB_WINDOW = range(0x150, 0x2A0)
 """Frames where Windows keeps the System page-table root; the forge puts nothing else there."""
 
@@ -50,12 +54,16 @@ class PhysicalMemory:
         dice.shuffle(groups)
         self._large = groups[:4]
         kept = {frame for base in self._large for frame in range(base, base + large_frames)}
-        self._free = [
-            frame
+        whole = [
+            (max(first, LEAST_FRAME), first + count)
             for first, count in self.runs
-            for frame in range(first, first + count)
-            if frame not in kept and frame not in DTB_WINDOW and frame >= 0x20
-        ]
+        ]  # fmt: skip
+        if frames > LISTED:  # of a large memory some frames are drawn, as many as a forging may need
+            drawn = dict.fromkeys(dice.below(frames) for _ in range(LISTED))
+            candidates = (frame for frame in drawn if any(first <= frame < end for first, end in whole))
+        else:
+            candidates = (frame for first, end in whole for frame in range(first, end))
+        self._free = [frame for frame in candidates if frame not in kept and frame not in DTB_WINDOW]
         dice.shuffle(self._free)
 
     @property

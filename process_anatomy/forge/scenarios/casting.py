@@ -27,6 +27,7 @@ SPAN = 300
 """Days of that year among which the seed chooses."""
 FIRST_PERSON = 1001
 FIRST_MANAGED = 26100
+WIDE, MOST_OF_32_BITS = 8, 2 << 30
 ACCOUNTS = {"system": "LocalSystem", "local-service": "NT AUTHORITY\\LocalService",
             "network-service": "NT AUTHORITY\\NetworkService"}  # fmt: skip
 CODED = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
@@ -105,7 +106,11 @@ def _check_windows(declared: Declared, build: Build) -> None:
     source = declared.source
     if build.number < declared.first or (declared.last and build.number > declared.last):
         until = f" to {declared.last}" if declared.last else " on"
-        raise source.error(f"{declared.name} is for builds from {declared.first}{until}, not for {build.name}")
+        raise (declared.bounds or source).error(
+            f"{declared.name} is for builds from {declared.first}{until}, not for {build.name}"
+        )
+    if build.pointer_size < WIDE and declared.machine.memory > MOST_OF_32_BITS:
+        raise source.error(f"{declared.machine.memory >> 30} GB of memory are more than {build.name} has addresses for")
     if len(declared.users) > 1 and not in_sessions(build):
         raise declared.users[1].source.error(f"several people at work need Windows Vista or later, not {build.name}")
     for user in declared.users:

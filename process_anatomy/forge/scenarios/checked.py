@@ -14,6 +14,7 @@ NUMBERED = {"users", "services", "programs", "traces"}
 SIZES = {"KB": 10, "MB": 20, "GB": 30}
 BLOCK = 4 << 20
 LEAST_MEMORY, MOST_MEMORY = 32 << 20, 1 << 40
+SIZE_WORDS = 'size like "64 MB" or "4 GB": from 32 MB to 1024 GB, a multiple of 4 MB'
 MANY = 400
 
 
@@ -26,6 +27,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """A hint at what may be meant."""
     close = difflib.get_close_matches(word, list(known), 1)
     return f" (did you mean {close[0]}?)" if close else ""
+
+
+def size_of(written: str) -> int:
+    """Bytes of a size that is written with a unit; zero for one that no machine has."""
+    number, _, unit = written.partition(" ")
+    size = int(number) << SIZES[unit] if number.isdecimal() and unit in SIZES else 0
+    return size if not size % BLOCK and LEAST_MEMORY <= size <= MOST_MEMORY else 0
 
 
 class Table:
@@ -121,8 +129,7 @@ class Table:
         if key not in self.values:
             return usual
         written = self.values[key]
-        number, _, unit = written.partition(" ") if isinstance(written, str) else ("", "", "")
-        bytes_ = int(number) << SIZES[unit] if number.isdecimal() and unit in SIZES else 0
-        if bytes_ % BLOCK or not LEAST_MEMORY <= bytes_ <= MOST_MEMORY:
-            raise self.wrong(key, 'a size like "64 MB" or "4 GB": from 32 MB to 1024 GB, a multiple of 4 MB')
-        return bytes_
+        size = size_of(written) if isinstance(written, str) else 0
+        if not size:
+            raise self.wrong(key, f"a {SIZE_WORDS}")
+        return size

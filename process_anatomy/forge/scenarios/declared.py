@@ -164,6 +164,7 @@ class Declared:
         uses: traces.
         lists: name of a list to its entries; the scenario's own and those that ship.
         words: name of a list of plain words to them.
+        bounds: where the first and last build are said.
     """
 
     name: str
@@ -178,3 +179,4 @@ class Declared:
     uses: tuple[Use, ...]
     lists: Mapping[str, tuple[Entry, ...]] = field(default_factory=dict)
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    bounds: Source | None = None

@@ -118,6 +118,7 @@ def _read(path: Path, above: tuple[Path, ...]) -> Declared:
         path.stem, Source(path, 1), title, top.text("about", ""),
         top.number("first_build", base.first, 0, MOST_BUILD), top.number("last_build", base.last, 0, MOST_BUILD),
         machine, users, groups, base.uses + uses, lists, words,
+        top.source("first_build") if "first_build" in top.values else base.bounds or top.source("last_build"),
     )  # fmt: skip
     _check_names(found)
     return found

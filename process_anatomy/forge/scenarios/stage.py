@@ -163,7 +163,7 @@ class Stage:
         for number in self.torn:  # the neighbours lead past who is missing on one side
             listed = [n for n in order if not self.actors[n].hidden]
             at = listed.index(number)
-            for beside in (listed[at - 1], listed[(at + 1) % len(listed)]):
+            for beside in (listed[at - 1], *listed[at + 1 : at + 2]):  # behind the last one is the list's head
                 self.expect(beside, "smear")
         cast = tuple(
             replace(

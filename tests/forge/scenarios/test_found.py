@@ -6,15 +6,23 @@ import pytest
 
 from process_anatomy.findings import Severity, findings
 from process_anatomy.forge import Image
-from process_anatomy.forge.scenarios import forge_scenario
+from process_anatomy.forge.scenarios import available, forge_scenario
 from process_anatomy.walk.across.tables import Tables
 from tests.walk.damaged import kernel_of
 
 TRIED = [
-    ("office", 1, "x64-22621-382"),
-    ("hidden-process", 2, "x64-22621-382"),
-    ("hollowed-svchost", 3, "x64-26100-1742"),
-]
+    ("administrator-protection", 1, "x64-26100-1742"), ("app-container", 2, "x64-9600-16384"),
+    ("as-user", 3, "x64-14393-0"), ("developer", 4, "x64-7601-24540"), ("hidden-process", 5, "x86-6000-16386"),
+    ("hollowed-svchost", 3, "x64-26100-1742"), ("injected-library", 7, "x86-2600-5512"),
+    ("intrusion-chain", 8, "x64-22621-382"), ("lsass-access", 9, "x86-9600-16384"),
+    ("masquerade", 10, "x64-3790-3959"), ("office", 11, "x86-2600-5512"), ("parent-spoofing", 12, "x64-19041-0"),
+    ("privileges", 13, "x64-6000-16386"), ("ransomware", 14, "x64-17763-0"), ("server", 15, "x64-20348-1129"),
+    ("shellcode", 16, "x64-9200-16384"), ("smear", 17, "x64-10240-16384"),
+    ("token-theft", 19, "x64-3790-3959"), ("uac-bypass", 20, "x64-22621-382"),
+]  # fmt: skip
+CLEAN = {"office", "server", "developer"}
+LARGE = {"terminal-server"}
+"""The server with more of the same, which takes too long for a test of every day."""
 
 
 def accused(image: Image) -> dict[int | None, set[str]]:
@@ -35,3 +43,8 @@ def test_the_rules_find_the_guilty_and_accuse_nobody_else(name: str, seed: int, 
     guilty = {p["pid"]: set(p["findings"]) for p in image.truth["processes"] if p["findings"]}
     assert accused(image) == guilty
     assert {each["pid"] for each in image.truth["scenario"]["traces"]} <= guilty.keys()
+    assert bool(guilty) == (name not in CLEAN)
+
+
+def test_every_scenario_is_tried() -> None:
+    assert {name for name, _, _ in TRIED} == available().keys() - LARGE
