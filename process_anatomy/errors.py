@@ -10,6 +10,7 @@
     +-- SampleError          a public image cannot be fetched, unpacked or checked
     +-- CatalogueError       the catalogue of public images is malformed
     +-- ScenarioError        a scenario is malformed, or this Windows cannot show it
+    +-- LabError             a lab cannot be made, opened or graded
 
 Memory that cannot be read is not an error: it is a value (:class:`process_anatomy.absent.Absent`).
 """
@@ -47,3 +48,7 @@ class CatalogueError(Error):
 
 class ScenarioError(Error):
     """A scenario is malformed, or the chosen Windows cannot show it; the message says in which file and line."""
+
+
+class LabError(Error):
+    """A lab cannot be made, opened or graded; the message says what to do about it."""

@@ -12,6 +12,7 @@ EXTRAS = {
     "exports": ("stix2",),
     "frames": ("pandas", "polars", "pyarrow"),
     "note": ("markdown-it-py", "mdit-py-plugins"),
+    "labs": ("pyrage", "text2qti"),
     "samples": ("py7zr", "pyzipper", "inflate64", "rich"),
     "report": ("jinja2",),
 }

@@ -174,9 +174,7 @@ def _yes_no(question: Question, given: str) -> Grade:
 
 
 def _names(question: Question, given: str) -> Grade:
-    answer = question.answer
-    wanted = {_part(_plain(each)) for each in answer} if isinstance(answer, tuple) else set()
-    told = {_part(_plain(each)) for each in re.split(r"[,;|]", given)} - {""}
+    told, wanted = parts(question, given)
     if told == wanted:
         return RIGHT
     right = len(told & wanted)
@@ -187,6 +185,13 @@ def _names(question: Question, given: str) -> Grade:
     if right:
         return Grade(Verdict.WRONG, f"{right} of {len(wanted)} {'is' if right == 1 else 'are'} there, beside others")
     return WRONG
+
+
+def parts(question: Question, given: str) -> tuple[set[str], set[str]]:
+    """What was told and what is wanted, each as it is compared, where several things are asked for."""
+    answer = question.answer
+    wanted = {_part(_plain(each)) for each in answer} if isinstance(answer, tuple) else set()
+    return {_part(_plain(each)) for each in re.split(r"[,;|]", given)} - {""}, wanted
 
 
 def _part(text: str) -> str:

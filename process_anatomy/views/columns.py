@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import median_low
 from typing import NamedTuple
 
 from process_anatomy.views.screen import length, padded, wrapped
@@ -110,13 +111,10 @@ def table_of(
         sizes = [length(row[name]) for row in rows if row.get(name)]
         if not sizes:
             continue
-        if any("\n" in row.get(name, "") for row in rows):
-            below.add(name)
-            continue
         ahead_of = 0 if places else ahead
         natural = ahead_of + max(length(name), *sizes)
         width = min(natural, ahead_of + most)
-        typical = sorted(sizes)[(len(sizes) - 1) // 2]
+        typical = median_low(sizes)
         if places and width > left >= max(typical, length(name)):
             width = left  # the few that are longer take several lines
         if places and (typical > most or width > left):
