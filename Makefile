@@ -29,7 +29,7 @@ install: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --no-deps --force-reinstall .
 
 demo: install
-	$(BIN)/anatomy show $(SAMPLE) findings
+	$(BIN)/anatomy show $(SAMPLE) findings --set severity=high
 	$(BIN)/anatomy show $(SAMPLE) crossview --pid 7148
 	$(BIN)/anatomy show $(SAMPLE) --pid 5212
 

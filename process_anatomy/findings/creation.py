@@ -50,7 +50,22 @@ def debugged(tables: Tables) -> Iterator[Clue]:
     for process in tables.processes:
         port = tables.programs[process.address].debug_port
         if isinstance(port, int) and port and process.exit_time == NOT_APPLICABLE:
-            yield process, f"{port:#x}", (f"debug object {port:#x}", f"_EPROCESS {process.address:#x}, DebugPort")
+            held = tables.debuggers.get(port, ())
+            names = dict.fromkeys(f"{each.process.name} ({each.process.pid})" for each in held)
+            by = f", held by {', '.join(names)}" if names else ""
+            lines = [
+                f"handle {each.value:#x} of {each.process.name} ({each.process.pid}) leads to it: {each.rights}"
+                for each in held
+            ]
+            yield (
+                process,
+                f"{port:#x}{by}",
+                (
+                    f"debug object {port:#x}",
+                    *(lines or ["no handle that was read leads to it, so who debugs is not known"]),
+                    f"_EPROCESS {process.address:#x}, DebugPort",
+                ),
+            )
 
 
 @rule("hidden-debugger", Severity.MEDIUM)

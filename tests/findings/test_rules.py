@@ -30,6 +30,7 @@ from process_anatomy.forge.traces.findings import (
 )
 from process_anatomy.volatility import open_path
 from process_anatomy.walk.across.tables import Tables
+from process_anatomy.walk.handles.rights import rights_text
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
 from structs.vad import MMVAD_SHORT
@@ -290,8 +291,26 @@ def test_rules_that_are_not_asked_for_walk_nothing() -> None:
     tables = Tables(kernel_of(forge()))
     assert [each.rule for each in findings(tables, rules=["debugged"])] == ["debugged"]
     asked = {"kernel", "pids", "hidden", "listed", "searched", "unlisted", "everyone", "processes"}
-    assert vars(tables).keys() - asked == {"programs"}
+    assert vars(tables).keys() - asked == {"programs", "debuggers", "handle_tables"}
     assert [each.rule for each in findings(tables, Severity.CRITICAL, ["debugged"])] == []
+
+
+def test_who_holds_the_debug_object_of_a_process_is_named() -> None:
+    """Every handle to it counts, in whatever process; without one nobody is accused, and that is said."""
+    tables = Tables(kernel_of(forge()))
+    (found,) = findings(tables, rules=["debugged"])
+    assert "no handle that was read leads to it, so who debugs is not known" in found.evidence
+    target = next(row for row in tables.handles().rows if row.type == "Event" and row.object)
+    holders = [row for row in tables.handles().rows if row.object == target.object]
+    again, at = Tables(tables.kernel), found.process.address
+    vars(again)["programs"] = tables.programs | {at: replace(tables.programs[at], debug_port=target.object)}
+    (found,) = findings(again, rules=["debugged"])
+    assert [line for line in found.evidence if line.startswith("handle ")] == [
+        f"handle {row.value:#x} of {row.process.name} ({row.process.pid}) leads to it: "
+        f"{rights_text('DebugObject', row.access)}"
+        for row in holders
+    ]
+    assert f"{target.object:#x}, held by {target.process.name} ({target.process.pid})" in found.about
 
 
 def test_an_unknown_rule_is_told_with_those_that_there_are() -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from process_anatomy.walk.across.access import AccessTable
     from process_anatomy.walk.across.completeness import CompletenessTable
     from process_anatomy.walk.across.creation import Creation
+    from process_anatomy.walk.across.holders import Holder
     from process_anatomy.walk.across.regions import RegionTable
     from process_anatomy.walk.across.starts import Starts
     from process_anatomy.walk.address_space.code import Code, Codes
@@ -236,6 +237,19 @@ class Tables(Chosen):
         from process_anatomy.walk.handles.opened import handles
 
         return handles(self.kernel, self.processes, types, self.handle_tables)
+
+    @cached_property
+    def debuggers(self) -> dict[int, tuple[Holder, ...]]:
+        """Who holds the debug objects of the chosen processes, by the address of each, of all processes."""
+        from process_anatomy.walk.across.holders import holders
+        from process_anatomy.walk.handles.tables import handle_tables
+
+        ports = {row.debug_port for row in self.programs.values() if isinstance(row.debug_port, int)} - {0}
+        if not ports:
+            return {}
+        everyone = self.everyone.rows
+        same = len(everyone) == len(self.processes)
+        return holders(self.handle_tables if same else handle_tables(self.kernel, everyone), everyone, ports)
 
     @cached_property
     def access(self) -> AccessTable:
