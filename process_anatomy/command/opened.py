@@ -144,7 +144,7 @@ def own_options(name: str, given: Iterable[str]) -> dict[str, Any]:
         RequestError: it has no such option, or the value is none that it takes.
     """
     from process_anatomy.views import view
-    from process_anatomy.views.declaration import ADDRESS, BOOLEAN, TEXTS
+    from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXTS
 
     known = {option.name: option for option in view(name).options}
     found: dict[str, Any] = {}
@@ -161,7 +161,7 @@ def own_options(name: str, given: Iterable[str]) -> dict[str, Any]:
             if value not in ("yes", "no"):
                 raise RequestError(f"{key} is yes or no, not {value!r}")
             found[key] = value == "yes"
-        elif option.kind is ADDRESS:
+        elif option.kind in (ADDRESS, INTEGER):
             try:
                 found[key] = int(value, 0)
             except ValueError:

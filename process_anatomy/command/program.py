@@ -18,6 +18,7 @@ from process_anatomy.command.info import info
 from process_anatomy.command.lab import lab
 from process_anatomy.command.plugins import plugins
 from process_anatomy.command.query import query
+from process_anatomy.command.quiz import quiz
 from process_anatomy.command.report import report
 from process_anatomy.command.samples import samples
 from process_anatomy.command.schema import schema
@@ -44,7 +45,9 @@ def cli() -> None:
     """  # noqa: D301  # click's mark for lines that stay as they are
 
 
-for command in (info, show, report, export, batch, query, hunt, diff, schema, samples, forge, lab, plugins, doctor):
+for command in (
+    info, show, report, export, batch, query, hunt, diff, quiz, schema, samples, forge, lab, plugins, doctor,
+):  # fmt: skip
     cli.add_command(command)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from process_anatomy.command.opened import of_image, of_rows, opened, status_of, tell
+from process_anatomy.command.places import Named
 from process_anatomy.command.statuses import DONE
 from process_anatomy.errors import Error
 
@@ -94,12 +95,4 @@ class _Places:
             assert self._folder is not None
             file = self._folder / safe_file_name(start, name, ending)
         with whole(file, self._overwrite) as out:
-            told = _Named(out, str(file))
-            yield told
-
-
-class _Named:
-    """An open file that knows the name that it will have."""
-
-    def __init__(self, out: Any, name: str) -> None:
-        self.write, self.preferred_filename = out.write, name
+            yield Named(out, str(file))

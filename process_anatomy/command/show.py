@@ -21,6 +21,7 @@ from process_anatomy.command.opened import (
     with_note,
 )
 from process_anatomy.command.overview import overview
+from process_anatomy.command.places import into
 from process_anatomy.errors import RequestError
 from process_anatomy.views.screen import BOLD, screen_of, wrapped
 
@@ -39,6 +40,7 @@ OF_PROCESS = ("processes", "creation", "modules", "vads", "tokens", "privileges"
 @in_form
 @click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="An option of the view; may be repeated.")
 @click.option("--wide", is_flag=True, help="Every column, in the order of files, not only those that tell most.")
+@click.option("-o", "--output", "folder", type=click.Path(path_type=Path), help="Folder for the files of dump=yes.")
 @click.option("--all", "whole", is_flag=True, help="All components of a process whole, not an overview of it.")
 @with_note
 @of_rows
@@ -51,6 +53,7 @@ def show(
     form: str,
     options: tuple[str, ...],
     wide: bool,
+    folder: Path | None,
     whole: bool,
     note: str | None,
     pids: list[int],
@@ -66,6 +69,8 @@ def show(
       anatomy show memory.raw --pid 5212
       anatomy show memory.raw vads --pid 5212
       anatomy show memory.raw vads --pid 5212 --wide
+      anatomy show memory.raw vads --pid 5212 --set address=0x15943a40000 --set bytes=256
+      anatomy show memory.raw vads --pid 5212 --set dump=yes -o case
       anatomy show memory.raw handles --set type=Process --format csv
       anatomy show memory.raw findings --fail-on high
       anatomy show memory.raw --pid 5212 --note processes.md
@@ -86,7 +91,8 @@ def show(
             tell(told[1])
             return status_of(found, fail_on)
     level = explain or ("brief" if form == "text" else "off")
-    answers = [found.view(name, pid=pids, explain=level, **asked[name]) for name in names]
+    place = None if folder is None else into(folder)
+    answers = [found.view(name, pid=pids, explain=level, output=place, **asked[name]) for name in names]
     if form == "text":
         _text(answers, wide)
     else:

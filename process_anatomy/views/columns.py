@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import median_low
 from typing import NamedTuple
 
 from process_anatomy.views.screen import length, padded, wrapped
@@ -111,10 +110,13 @@ def table_of(
         sizes = [length(row[name]) for row in rows if row.get(name)]
         if not sizes:
             continue
+        if any("\n" in row.get(name, "") for row in rows):
+            below.add(name)
+            continue
         ahead_of = 0 if places else ahead
         natural = ahead_of + max(length(name), *sizes)
         width = min(natural, ahead_of + most)
-        typical = median_low(sizes)
+        typical = sorted(sizes)[(len(sizes) - 1) // 2]
         if places and width > left >= max(typical, length(name)):
             width = left  # the few that are longer take several lines
         if places and (typical > most or width > left):

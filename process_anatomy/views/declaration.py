@@ -28,6 +28,8 @@ Output = Callable[[str, object, str], AbstractContextManager[Any]]
 """Opens a file to be written, as :class:`Request` says."""
 PROBLEMS, EXPLANATION = "Problems", "Explanation"
 """Columns that all views over an image have, and people are always shown."""
+FILE_OUTPUT, DISABLED = "File output", "Disabled"
+"""The column of a file that was written, and what it says where none was asked for, as stock plugins have both."""
 NAMED = 8
 """Processes that are left out and named."""
 
@@ -67,6 +69,7 @@ class Column(NamedTuple):
         hexadecimal: its numbers are read by their bits, and shown so.
         signed: its numbers may be below zero; all others fit 64 bits without a sign.
         separator: stands between its texts where a list becomes one line.
+        lines: each of its texts is a line of its own where people read it.
         empty: what a list without texts is as one line; ``None`` where that says nothing.
         moment: what happened at its times, for timelines; ``None`` where another view is the one to tell.
     """
@@ -81,6 +84,7 @@ class Column(NamedTuple):
     separator: str = "; "
     empty: str | None = None
     moment: Moment | None = None
+    lines: bool = False
 
 
 class Option(NamedTuple):

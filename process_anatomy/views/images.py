@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, Column, Option, Request, Row, View
+from process_anatomy.views.declaration import (
+    ADDRESS,
+    BOOLEAN,
+    DISABLED,
+    INTEGER,
+    TEXT,
+    TEXTS,
+    Column,
+    Option,
+    Request,
+    Row,
+    View,
+)
 from process_anatomy.views.sources import BLOCKS, LISTED, MAPPED_FILE, TREE
 
 if TYPE_CHECKING:
@@ -34,7 +46,7 @@ def rows(request: Request) -> Iterator[Row]:
 
         pdb, version, entry = told("pdb"), told("version"), told("entry")
         strings = {} if isinstance(version, Absent) else version
-        output = _dump(request, row) if options["dump"] else "Disabled"
+        output = _dump(request, row) if options["dump"] else DISABLED
         unwritten = (f"File output: {output}",) if isinstance(output, Absent) else ()
         yield (
             0,

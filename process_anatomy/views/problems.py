@@ -8,7 +8,7 @@ from typing import Any
 
 from process_anatomy.absent import FEW, MANY, Absent, Kind, reasons, without_place
 from process_anatomy.filetime import moment
-from process_anatomy.views.declaration import PROBLEMS, TIME, Option, Request, Row, View
+from process_anatomy.views.declaration import PROBLEMS, TIME, Cells, Option, Request, Row, View
 from process_anatomy.views.estimates import marked
 
 NOT_A_TIME = Absent(Kind.IMPLAUSIBLE, "it is not a time that Windows could have written")
@@ -34,16 +34,21 @@ def _kept(option: Option, text: str, rows: Iterable[Row], report: Callable[[Iter
 
     Rows that cannot be judged, since such a column could not be read, are counted and told.
     """
-    sought, unknown = text.casefold(), 0
+    unknown = 0
     for _, cells in rows:
-        values = [cells[name] for name in option.columns]
-        if any(isinstance(value, str) and sought in value.casefold() for value in values):
+        if holds(option, text, cells):
             yield 0, cells
-        elif any(isinstance(value, Absent) and value.kind.lost for value in values):
+        elif any(isinstance(value, Absent) and value.kind.lost for value in map(cells.get, option.columns)):
             unknown += 1
     if unknown:
         what = "row is left out whose" if unknown == 1 else "rows are left out whose"
         report([f"--{option.name}: {unknown} {what} {' or '.join(option.columns)} could not be read"])
+
+
+def holds(option: Option, text: str, cells: Cells) -> bool:
+    """Whether one of an option's columns holds its text, in capital or small letters."""
+    sought = text.casefold()
+    return any(isinstance(value, str) and sought in value.casefold() for value in map(cells.get, option.columns))
 
 
 def told(view: View, rows: Iterable[Row]) -> Iterator[Row]:

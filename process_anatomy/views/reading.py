@@ -13,8 +13,17 @@ from typing import NamedTuple
 
 from process_anatomy.views.branches import branches
 from process_anatomy.views.columns import Table, table_of
-from process_anatomy.views.declaration import ADDRESS, EXPLANATION, INTEGER, PROBLEMS, View
-from process_anatomy.views.records import Record, lost
+from process_anatomy.views.declaration import (
+    ADDRESS,
+    DISABLED,
+    EXPLANATION,
+    FILE_OUTPUT,
+    INTEGER,
+    PROBLEMS,
+    Column,
+    View,
+)
+from process_anatomy.views.records import Record, Value, lost
 from process_anatomy.views.screen import ALARM, BOLD, DIM, Screen, length, padded, wrapped
 from process_anatomy.views.shown import safe_text, shown_text
 
@@ -51,7 +60,8 @@ class Told(NamedTuple):
 
     Attributes:
         depth: how deep it lies below its parent, where rows form a tree, else 0.
-        cells: the text of each column, empty where there is nothing to tell; no character in it acts on a terminal.
+        cells: the text of each column, empty where there is nothing to tell; no character in it acts on a terminal, but
+            for ends of lines of columns that have lines.
     """
 
     depth: int
@@ -110,9 +120,15 @@ def plan_of(view: View, wide: bool = False) -> Plan:
     return Plan(heads, above, wide)
 
 
+def _shown(value: Value, column: Column) -> str:
+    if column.lines and isinstance(value, list):
+        return "\n".join(map(safe_text, value))
+    return safe_text(shown_text(value, column))
+
+
 def told_row(view: View, row: Record) -> Told:
     """A record as it is read."""
-    cells = {column.name: safe_text(shown_text(row[column.name], column)) for column in view.columns}
+    cells = {column.name: _shown(row[column.name], column) for column in view.columns}
     return Told(row.depth, cells | {name: UNKNOWN for name in row.absent if lost(row, name)})
 
 
@@ -136,7 +152,8 @@ class Reading:
         """Take a row; gives the lines of those that were waiting, where there are enough."""
         if len(self._rows) >= MOST or (len(self._rows) >= BLOCK and row.depth == 0):
             yield from self.end()
-        self._rows.append(row)
+        nothing = {FILE_OUTPUT: ""} if row.cells.get(FILE_OUTPUT) == DISABLED else {}  # nobody asked for a file
+        self._rows.append(Told(row.depth, {**row.cells, **nothing}))
 
     def end(self) -> Iterator[str]:
         """The lines of the rows that are still waiting."""
@@ -217,6 +234,11 @@ class Reading:
         for name in (head.name for head in self._plan.heads):
             text = cells.get(name, "")
             if not table.stands_below(name, text):
+                continue
+            if "\n" in text:
+                yield from ([Said(line)] if line else [])
+                line = ""
+                yield from (Said(part) for part in text.split("\n"))
                 continue
             said = f"{name}: {self._screen.cut(text, most, WHOLE)}"
             if line and length(line) + length(said) + GAP > room:

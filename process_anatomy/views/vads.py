@@ -4,8 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Column, Option, Request, Row, View, or_none
+from process_anatomy.views.declaration import (
+    ADDRESS,
+    DISABLED,
+    FILE_OUTPUT,
+    INTEGER,
+    TEXT,
+    TEXTS,
+    Cells,
+    Column,
+    Option,
+    Request,
+    Row,
+    View,
+    or_none,
+)
+from process_anatomy.views.problems import holds
+from process_anatomy.views.ranges import OPTIONS, asked_bytes, shown, written
+from process_anatomy.views.ranges import holds as holds_address
 from process_anatomy.views.sources import LISTED, MAPPED_FILE, REGION, SECTION, TREE
+
+MAPPED = Option("mapped", TEXT, "Only ranges that map a file with this in its path", columns=("File",))
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -14,7 +33,8 @@ def rows(request: Request) -> Iterator[Row]:
     from process_anatomy.walk.address_space.extensions import extension
     from process_anatomy.walk.address_space.vads import DEPTH_LIMIT
 
-    tables, explain = request.tables, request.explain
+    tables, explain, options = request.tables, request.explain, request.options
+    count = asked_bytes(request)
     request.chosen()
     request.progress(40, "Walking VAD trees")
     trees = tables.vads
@@ -24,38 +44,45 @@ def rows(request: Request) -> Iterator[Row]:
     compressed = tables.compressed_pages
     beside = (tables.regions.rows, tables.sections, tables.vad_checks)
     for row, names, section, check in zip(trees.rows, *beside, strict=True):
-        yield (
-            min(row.depth, DEPTH_LIMIT),  # a splay tree may be deeper than a renderer can nest
-            {
-                "PID": row.process.pid,
-                "Process": row.process.name,
-                "Offset": row.address,
-                "Start VPN": row.start,
-                "End VPN": row.end,
-                "Tag": row.tag,
-                "Protection": row.protection,
-                "CommitCharge": row.commit,
-                "PrivateMemory": row.private,
-                "Parent": row.parent,
-                "File": row.file,
-                "VadType": row.vad_type,
-                "Depth": row.depth,
-                "Pages": row.pages,
-                "Region": names,
-                "Flags": or_none(check.flags),
-                "Balance": check.balance,
-                "ControlArea": section.control_area,
-                "Subsections": section.subsections,
-                "SectionFlags": or_none(section.flags),
-                "MappedViews": section.views,
-                "SectionReferences": section.references,
-                "FileObject": section.file_object,
-                "Extension": extension(row, section),
-                "Compressed": compressed.get(row.address, 0),
-                "Problems": (*row.problems, *check.problems, *section.problems),
-                "Explanation": explain(vad_note, row, explain.library, names, section),
-            },
-        )
+        if not holds_address(row, options.get("address")):
+            continue
+        data = shown(request, row, count)
+        cells: Cells = {
+            "PID": row.process.pid,
+            "Process": row.process.name,
+            "Offset": row.address,
+            "Start VPN": row.start,
+            "End VPN": row.end,
+            "Tag": row.tag,
+            "Protection": row.protection,
+            "CommitCharge": row.commit,
+            "PrivateMemory": row.private,
+            "Parent": row.parent,
+            "File": row.file,
+            "VadType": row.vad_type,
+            "Depth": row.depth,
+            "Pages": row.pages,
+            "Region": names,
+            "Flags": or_none(check.flags),
+            "Balance": check.balance,
+            "ControlArea": section.control_area,
+            "Subsections": section.subsections,
+            "SectionFlags": or_none(section.flags),
+            "MappedViews": section.views,
+            "SectionReferences": section.references,
+            "FileObject": section.file_object,
+            "Extension": extension(row, section),
+            "Compressed": compressed.get(row.address, 0),
+            "Bytes": data.value,
+            FILE_OUTPUT: DISABLED,
+            "Problems": (*row.problems, *check.problems, *section.problems, *data.problems),
+            "Explanation": explain(vad_note, row, explain.library, names, section),
+        }
+        if options.get("dump") and (not options.get("mapped") or holds(MAPPED, options["mapped"], cells)):
+            output = written(request, row)
+            cells |= {FILE_OUTPUT: output.value, "Problems": (*cells["Problems"], *output.problems)}
+        # a splay tree may be deeper than a renderer can nest
+        yield 0 if options.get("address") is not None else min(row.depth, DEPTH_LIMIT), cells
 
 
 VIEW = View(
@@ -210,6 +237,19 @@ VIEW = View(
             unit="pages",
         ),
         Column(
+            "Bytes",
+            TEXTS,
+            "the first bytes that --bytes asks for, sixteen a text, from the range's start; ?? is not in the image",
+            "the pages of the range",
+            lines=True,
+        ),
+        Column(
+            FILE_OUTPUT,
+            TEXT,
+            "the file that --dump wrote; Disabled without it, empty where there is nothing to write",
+            "windows.anatomy.vads --dump",
+        ),
+        Column(
             "Problems",
             TEXTS,
             "what could not be read of this node, its file or its section, or cannot be so in a tree",
@@ -223,7 +263,8 @@ VIEW = View(
         ),
     ),
     rows=rows,
-    telling=("PID", "Process", "Start VPN", "Protection", "Region", "File"),
-    options=(Option("mapped", TEXT, "Only ranges that map a file with this in its path", columns=("File",)),),
+    telling=("PID", "Process", "Start VPN", "Protection", "Region", "File", "Bytes", "File output"),
+    version=(1, 1, 0),
+    options=(MAPPED, *OPTIONS),
     through=f"{LISTED}; {TREE}",
 )

@@ -120,6 +120,8 @@ def _converter(column: Column, bits: int | None) -> Callable[[Any], Any]:
         separator, empty = column.separator, column.empty
 
         def made(value: Any) -> Any:
+            if column.lines and value:  # as stock plugins print bytes
+                return "\n".join(safe_text(str(each)) for each in value)
             line = separator.join(map(str, value)) if value else empty
             return renderers.NotApplicableValue() if line is None else safe_text(line)
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-import click
 from volatility3.cli import text_renderer
 from volatility3.framework import interfaces, renderers
 from volatility3.framework.renderers import format_hints
@@ -45,6 +44,8 @@ class NotesRenderer(text_renderer.CLIRenderer):
         Args:
             grid: of a plugin.
         """
+        import click  # where nobody asks for this renderer, it costs nothing
+
         show_every_letter()
         screen = screen_of()
         hidden = {column.name for column in self.ignored_columns(grid)}
@@ -104,4 +105,6 @@ def _text(value: Any, shown: str) -> str:
         return "" if isinstance(value, NOTHING) else UNKNOWN
     if isinstance(value, bool):
         return shown_truth(value)
-    return shown_moment(value) if isinstance(value, datetime) else safe_text(" ".join(shown.split()))
+    if isinstance(value, datetime):
+        return shown_moment(value)
+    return "\n".join(safe_text(line.expandtabs()) for line in shown.strip("\n").split("\n"))

@@ -32,7 +32,7 @@ COLUMNS = {
     " TargetIntegrity Upwards Steps Way Problems Explanation",
     "vads": "PID Process Offset Start_VPN End_VPN Tag Protection CommitCharge PrivateMemory Parent File VadType Depth"
     " Pages Region Flags Balance ControlArea Subsections SectionFlags MappedViews SectionReferences FileObject"
-    " Extension Compressed Problems Explanation",
+    " Extension Compressed Bytes File_output Problems Explanation",
     "pages": "PID Process Kind Start End Protection Region File Valid Large Transition Prototype Pagefile Compressed"
     " DemandZero Untouched Unknown Resident Guard NoAccess Hardware Private Disagreement"
     " Extension CodeStart CodeBytes CodeHash Problems Explanation",

@@ -20,6 +20,7 @@ from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.space import Space
 from process_anatomy.memory.view import addresses_of, unreadable
 from process_anatomy.walk.address_space.extensions import of_other_size
+from process_anatomy.walk.address_space.range_bytes import pages_of
 from process_anatomy.walk.address_space.sections import NO_SECTION, FileHeader, Section, file_headers, sections
 from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
 from process_anatomy.walk.address_space.vads import Vad, VadTable, vad_around, vads
@@ -29,8 +30,6 @@ from process_anatomy.walk.program.portable import PeFacts, pe_facts
 from structs.eprocess import EPROCESS
 from structs.peb import PEB
 
-CHUNK = 256
-"""Pages of an image that are read in one step."""
 PROGRAM, MODULE, PEB_PROGRAM = "program", "module", "peb-program"
 
 
@@ -248,10 +247,7 @@ def _memory(vad: Vad) -> str:
 
 def _pages(own: Space, base: int, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The octets of an image and which pages of them there are, some pages at a time."""
-    count = -(-min(size, SIZE_LIMIT) // PAGE)
-    for first in range(0, count, CHUNK):
-        numbers = np.arange(first, min(first + CHUNK, count), dtype=np.uint64)
-        yield own.read_many(np.uint64(base) + numbers * np.uint64(PAGE), PAGE)
+    return pages_of(own, base, -(-min(size, SIZE_LIMIT) // PAGE))
 
 
 def image_bytes(kernel: Kernel, image: Image) -> Iterator[bytes]:

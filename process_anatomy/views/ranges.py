@@ -1,0 +1,124 @@
+"""The bytes of a range as rows tell them: the first of them in hexadecimal, and all of them in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from process_anatomy.absent import Absent, Kind
+from process_anatomy.errors import RequestError
+from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, Option, Request
+
+if TYPE_CHECKING:
+    from process_anatomy.walk.address_space.range_bytes import Beginning
+    from process_anatomy.walk.address_space.vads import Vad
+
+LINE = 16
+"""Bytes of a line."""
+PAGE = 4096
+MOST_SHOWN, MOST_WRITTEN = 1 << 16, 1 << 30
+"""Bytes that a row shows at the most, and that a file holds, as stock vadinfo limits both."""
+OPTIONS = (
+    Option("address", ADDRESS, "Only the range that holds this address"),
+    Option("bytes", INTEGER, "So many of the first bytes of each range, in hexadecimal"),
+    Option("dump", BOOLEAN, "Write each range to a file, missing pages as zeros", False),
+)
+"""What a view of ranges can be asked of their bytes."""
+
+
+class Told(NamedTuple):
+    """What a row says of its range's bytes.
+
+    Attributes:
+        value: the lines, or the name of the file; ``None`` where there is nothing to tell, or the reason.
+        problems: what was missing, one line each.
+    """
+
+    value: list[str] | str | Absent | None
+    problems: tuple[str, ...] = ()
+
+
+def asked_bytes(request: Request) -> int:
+    """How many bytes of each range are to be shown, 0 where none are.
+
+    Raises:
+        RequestError: more than a row shows, or fewer than one; or files are to be written and there is no place.
+    """
+    count = request.options.get("bytes")
+    if count is not None and not 0 < count <= MOST_SHOWN:
+        raise RequestError(f"--bytes takes 1 to {MOST_SHOWN}, not {count}")
+    if request.options.get("dump") and request.output is None:
+        raise RequestError("there is no place to write ranges to")
+    return count or 0
+
+
+def holds(row: Vad, address: int | None) -> bool:
+    """Whether a range holds an address that was asked for; every range does where none was."""
+    if address is None:
+        return True
+    if isinstance(row.start, Absent) or isinstance(row.end, Absent):
+        return False
+    return row.start <= address <= row.end
+
+
+def shown(request: Request, row: Vad, count: int) -> Told:
+    """The first bytes of a range, nothing where none are asked for."""
+    from process_anatomy.walk.address_space.range_bytes import beginning, own_space
+
+    if not count:
+        return Told(None)
+    pages, own = row.pages, own_space(request.tables.kernel, row.process)
+    for value in (row.start, pages, own):
+        if isinstance(value, Absent):
+            return Told(value)
+    assert isinstance(row.start, int) and isinstance(pages, int) and not isinstance(own, Absent)  # noqa: PT018
+    found = beginning(own, row.start, min(count, max(pages, 0) * PAGE))
+    asked = -(-len(found.data) // PAGE)
+    gone = len(found.missing)
+    said = (f"Bytes: {gone} of {asked} pages could not be read: {found.why}",) if gone else ()
+    return Told(list(hexadecimal(found)), said)
+
+
+def hexadecimal(found: Beginning) -> Iterator[str]:
+    """Bytes in lines: how far from the start, the bytes, and the letters that they would be; ``??`` is not known."""
+    for place in range(0, len(found.data), LINE):
+        part = found.data[place : place + LINE]
+        if place // PAGE in found.missing:
+            pairs, letters = ["??"] * len(part), "?" * len(part)
+        else:
+            pairs = [f"{byte:02x}" for byte in part]
+            letters = "".join(chr(byte) if 0x20 <= byte <= 0x7E else "." for byte in part)
+        yield f"{place:04x}  {' '.join(pairs):<{3 * LINE - 1}}  {letters}".rstrip()
+
+
+def written(request: Request, row: Vad) -> Told:
+    """Write a range to a file; gives the file's name, nothing where not one page of it is in the image."""
+    from process_anatomy.walk.address_space.range_bytes import own_space, pages_of
+
+    pages, own = row.pages, own_space(request.tables.kernel, row.process)
+    for value in (row.start, pages, own):
+        if isinstance(value, Absent):
+            return Told(value)
+    assert isinstance(row.start, int) and isinstance(pages, int) and not isinstance(own, Absent)  # noqa: PT018
+    assert request.output is not None
+    if pages <= 0:
+        return Told(None)
+    if pages * PAGE > MOST_WRITTEN:
+        return Told(_unwritten(f"it is larger than {MOST_WRITTEN >> 30} GiB"))
+    there = sum(int(found.sum()) for _, found in pages_of(own, row.start, pages))
+    if not there:
+        return Told(None, (f"File output: none of its {pages} pages could be read",))
+    try:
+        end = row.start + pages * PAGE - 1
+        with request.output(f"pid.{row.process.pid}.vad.{row.start:#x}-{end:#x}", row.process.name, "dmp") as file:
+            for octets, found in pages_of(own, row.start, pages):
+                octets[~found] = 0
+                file.write(octets.tobytes())
+    except OSError as error:
+        return Told(_unwritten(error.strerror or str(error)))
+    said = f"File output: {pages - there} of {pages} pages could not be read, and are zeros in the file"
+    return Told(str(file.preferred_filename), (said,) if there < pages else ())
+
+
+def _unwritten(why: str) -> Absent:
+    return Absent(Kind.NOT_APPLICABLE, f"the range could not be written: {why}")
