@@ -62,8 +62,13 @@ def told(view: View, rows: Iterable[Row]) -> Iterator[Row]:
     times = [column.name for column in view.columns if column.kind is TIME]
     order = {name: number for number, name in enumerate(view.names)}
     for depth, cells in rows:
-        impossible = {name: why for name in times if (why := no_time(cells[name])) is not None}
-        whole = cells | impossible if impossible else cells
+        whole = cells
+        if times:
+            impossible = {name: why for name in times if (why := no_time(cells[name])) is not None}
+            whole = cells | impossible if impossible else cells
+        if Absent not in set(map(type, whole.values())):
+            yield depth, whole
+            continue
         lost = [(name, value) for name, value in whole.items() if isinstance(value, Absent) and value.kind.lost]
         lost.sort(key=lambda each: order[each[0]])
         yield depth, whole | {PROBLEMS: _completed(whole[PROBLEMS], lost)} if lost else whole

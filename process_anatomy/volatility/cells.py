@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from types import NoneType
 from typing import Any
 
 from volatility3.framework import interfaces, renderers
@@ -97,40 +98,55 @@ def column_type(column: Column) -> Any:
 
 
 def _text(value: Any) -> str:
-    return safe_text(value if type(value) is str else str(value))
+    text = value if type(value) is str else str(value)
+    return text if text.isprintable() else safe_text(text)
 
 
 def _moment(value: Any) -> Any:
     return moment(value) or renderers.UnparsableValue()
 
 
+def _texts(column: Column) -> Callable[[Any], Any]:
+    """What makes one line of a list of texts."""
+    separator, empty, lines = column.separator, column.empty, column.lines
+
+    def made(value: Any) -> Any:
+        if lines and value:  # as stock plugins print bytes
+            return "\n".join(safe_text(str(each)) for each in value)
+        line = separator.join(map(str, value)) if value else empty
+        return renderers.NotApplicableValue() if line is None else _text(line)
+
+    return made
+
+
+def _shortened(bits: int) -> Callable[[Any], Any]:
+    """What makes addresses of numbers, of which only so many of the lowest bits count."""
+    mask, kind = (1 << bits) - 1, format_hints.Hex
+
+    def made(value: int) -> Any:
+        return kind(value & mask)
+
+    return made
+
+
 MAKERS: dict[Any, Callable[[Any], Any]] = {TEXT: _text, TIME: _moment}
 """Kind of a column to what makes a cell of a value that is there; of other kinds the type itself does."""
+THEMSELVES = frozenset({int, bool})
+"""Types of Volatility's whose cells are values as they are."""
 
 
-def _converter(column: Column, bits: int | None) -> Callable[[Any], Any]:
-    """What makes cells of a column of its values, of addresses only so many of the lowest bits."""
-    mask = (1 << (bits or 0)) - 1
-
-    def shortened(value: int) -> Any:
-        return format_hints.Hex(value & mask)
-
-    made = shortened if bits else MAKERS.get(column.kind) or column_type(column)
+def _maker(column: Column, bits: int | None) -> Callable[[Any], Any]:
+    """What makes cells of a column of values that are there, of addresses only so many of the lowest bits."""
     if column.kind is TEXTS:
-        separator, empty = column.separator, column.empty
+        return _texts(column)
+    if bits:
+        return _shortened(bits)
+    return MAKERS.get(column.kind) or column_type(column)
 
-        def made(value: Any) -> Any:
-            if column.lines and value:  # as stock plugins print bytes
-                return "\n".join(safe_text(str(each)) for each in value)
-            line = separator.join(map(str, value)) if value else empty
-            return renderers.NotApplicableValue() if line is None else safe_text(line)
 
-    def cell(value: Any) -> Any:
-        if value is None:
-            return renderers.NotApplicableValue()
-        return ABSENT_VALUES[value.kind]() if isinstance(value, Absent) else made(value)
-
-    return cell
+def _missing(value: Any) -> Any:
+    """The cell of a value that is not there."""
+    return renderers.NotApplicableValue() if value is None else ABSENT_VALUES[value.kind]()
 
 
 def grid(view: View, rows: Iterable[Row], bits: int = BITS, wide: bool = False) -> ViewGrid:
@@ -143,10 +159,22 @@ def grid(view: View, rows: Iterable[Row], bits: int = BITS, wide: bool = False) 
         wide: a renderer that shows some columns only is to show all.
     """
     short = SHORT_ADDRESSES.get(view.name, frozenset())
-    converters = [(column.name, _converter(column, bits if column.name in short else None)) for column in view.columns]
+    makers = [
+        (column.name, column_type(column), _maker(column, bits if column.name in short else None))
+        for column in view.columns
+    ]
+    makers = [(name, kind if kind in THEMSELVES else None, maker) for name, kind, maker in makers]
+    gone = (NoneType, Absent)
 
     def made(cells: Cells) -> tuple[Any, ...]:
-        return tuple([convert(cells[name]) for name, convert in converters])
+        found = []
+        for name, itself, maker in makers:  # one call a cell at the most: a call takes longer than what it does
+            value = cells[name]
+            kind = type(value)
+            if kind is not itself:
+                value = _missing(value) if kind in gone else maker(value)
+            found.append(value)
+        return tuple(found)
 
     made_grid = ViewGrid(
         [(column.name, column_type(column)) for column in view.columns], ((depth, made(cells)) for depth, cells in rows)
