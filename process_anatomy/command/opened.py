@@ -41,8 +41,8 @@ def _pids(context: click.Context, option: click.Parameter, texts: tuple[str, ...
     return [number for number in found if number is not None]
 
 
-def of_image(command: Command) -> Command:
-    """The image, and what somebody may know better of it."""
+def how_read(command: Command) -> Command:
+    """What somebody may know better of an image."""
     for option in (
         click.option(
             "--dtb", callback=_number, metavar="ADDRESS", help="Physical address of the kernel's page tables."
@@ -51,10 +51,14 @@ def of_image(command: Command) -> Command:
             "--page-files", metavar="DIR", help="Folder of its pagefile.sys, swapfile.sys, pagefileN.sys, read too."
         ),
         click.option("--isf", metavar="FILE", help="Your own Volatility symbol table, to take the layout from."),
-        click.argument("image", type=click.Path(path_type=Path)),
     ):
         command = option(command)
     return command
+
+
+def of_image(command: Command) -> Command:
+    """The image, and what somebody may know better of it."""
+    return click.argument("image", type=click.Path(path_type=Path))(how_read(command))
 
 
 of_pids = click.option(

@@ -11,6 +11,7 @@ import click
 from process_anatomy.command.batch import batch
 from process_anatomy.command.diff import diff
 from process_anatomy.command.doctor import doctor
+from process_anatomy.command.explain import explain
 from process_anatomy.command.export import export
 from process_anatomy.command.forge import forge
 from process_anatomy.command.hunt import hunt
@@ -46,7 +47,7 @@ def cli() -> None:
 
 
 for command in (
-    info, show, report, export, batch, query, hunt, diff, quiz, schema, samples, forge, lab, plugins, doctor,
+    info, show, report, export, batch, query, hunt, diff, explain, quiz, schema, samples, forge, lab, plugins, doctor,
 ):  # fmt: skip
     cli.add_command(command)
 
