@@ -12,13 +12,15 @@ import pefile
 import pytest
 
 from process_anatomy.forge import LAB, Image, Scenario, crowd, forge
-from process_anatomy.forge.__main__ import NAMES, write_all
+from process_anatomy.forge.__main__ import write_all
 from structs import builds
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
 from structs.object import OBJECT_HEADER
 
 ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = "lab-win11-22621"
+"""Name of the sample that ships, without an ending."""
 PAGE = 0x1000
 ADDRESS = 0x000FFFFFFFFFF000
 BUILDS = [
@@ -56,13 +58,13 @@ def processes(image: Image) -> dict[int, dict[str, Any]]:
 
 
 def test_the_shipped_sample_is_rebuilt_byte_for_byte(image: Image, tmp_path: Path) -> None:
-    for path in write_all(image, tmp_path, NAMES[22621]):
+    for path in write_all(image, tmp_path, SAMPLE):
         assert path.read_bytes() == (ROOT / "samples" / path.relative_to(tmp_path)).read_bytes()
 
 
 def test_the_shipped_files_stay_small_in_git_and_on_disk(image: Image, tmp_path: Path) -> None:
     """Packed as git keeps them well below 3 MB, and below 4 MB as they lie there."""
-    paths = write_all(image, tmp_path, NAMES[22621])
+    paths = write_all(image, tmp_path, SAMPLE)
     assert len(paths) == 3
     assert sum(len(zlib.compress(path.read_bytes())) for path in paths) < 1_000_000
     assert sum(path.stat().st_size for path in paths) < 4_000_000
