@@ -21,7 +21,7 @@ LEVELS = (Level.BRIEF, Level.FULL, Level.ANALOGY)
 
 
 class Kept(str):
-    """A row's explanation, which remembers what it was made of.
+    """A row's explanation, not yet filled in, which remembers what it is made of.
 
     Attributes:
         told: the note, its facts, and the words around it.
@@ -41,7 +41,7 @@ def kept(text: str, told: Told) -> Kept:
 
 
 class Keeping(Explainer):
-    """Explains each row with a text that remembers its note and its facts.
+    """Explains each row with a template that remembers its note and its facts: the page fills it in.
 
     Args:
         library: the notes.
@@ -54,15 +54,15 @@ class Keeping(Explainer):
         """As every explainer.
 
         Raises:
-            NoteError: there is no such note, or it asks for a fact that is not given.
+            NoteError: there is no such note.
         """
         told = note(*facts, **more)
         whole = told if isinstance(told, Told) else Told(*told)
-        text = super().__call__(lambda: whole)
-        behind = whole.after
-        if whole.guessed and self.library[whole.key].brief:
-            behind = self.estimated + behind
-        return None if text is None else kept(text, whole._replace(after=behind, guessed=False))
+        template = self.library[whole.key].brief
+        if whole.guessed and template:
+            whole = whole._replace(after=self.estimated + whole.after, guessed=False)
+        text = whole.before + template + whole.after + whole.sober
+        return kept(text, whole) if text else None
 
 
 def placeholders(note: Note) -> list[str]:

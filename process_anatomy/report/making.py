@@ -45,5 +45,5 @@ def page(request: Request) -> Page:
         views=len(views),
         rows=sum(view["count"] for view in views),
         problems=tuple(problems),
-        diagrams=[Diagram(one["pid"], one["name"], drawing(one, library)) for one in diagrams],
+        diagrams=(Diagram(one["pid"], one["name"], drawing(one, library)) for one in diagrams),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from process_anatomy.views.declaration import BOOLEAN, INTEGER, TEXT, TEXTS, Column, Option, Request, Row, View
@@ -35,14 +35,14 @@ class Page(NamedTuple):
         views: how many views it has.
         rows: how many rows of them.
         problems: why views have no rows, one line each.
-        diagrams: of each process.
+        diagrams: of each process, drawn when they are asked for, once.
     """
 
     text: str
     views: int
     rows: int
     problems: tuple[str, ...]
-    diagrams: Sequence[Diagram]
+    diagrams: Iterable[Diagram]
 
 
 def rows(request: Request) -> Iterator[Row]:

@@ -159,6 +159,7 @@ class App {
     if (this.turn !== turn) return;
     field("main").replaceChildren(...made);
     field("main").dataset.page = page;
+    field("main").dataset.at = location.hash;
     if (page === "glossary" && rest.length) {
       field(`note-${rest.join("/")}`)?.scrollIntoView();
       this.explainNote(rest.join("/"));
