@@ -140,24 +140,69 @@ def new(
     return DONE
 
 
+@lab.command("class")
+@click.argument("roster", type=click.Path(path_type=Path))
+@click.option("--scenario", required=True, metavar="NAME", help="What the images show, or its file.")
+@click.option(
+    "-o", "--output", "folder", type=click.Path(path_type=Path), required=True, help="The folder of the class."
+)
+@click.option("--jobs", type=click.IntRange(1, 64), metavar="N", help="Processes that work at once (one a processor).")
+@of_order
+def class_(
+    roster: Path,
+    scenario: str,
+    folder: Path,
+    jobs: int | None,
+    secret: Path,
+    name: str | None,
+    build: str | None,
+    form: str,
+    count: int,
+    recipients: tuple[str, ...],
+    passphrase_file: Path | None,
+) -> int:
+    """Make the labs of a class: a folder for each student of a CSV file with a column called student.
+
+    \b
+      anatomy lab class roster.csv --scenario hidden-process --secret autumn.secret -o labs
+
+    Labs that are there already are kept, so that a class that was stopped is gone on with.
+    """  # noqa: D301  # click's mark for lines that stay as they are
+    from process_anatomy.command.lab_class import make
+
+    return make(_order(scenario, name, build, form, count, recipients, passphrase_file), roster, secret, folder, jobs)
+
+
 @lab.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("answers", type=click.Path(path_type=Path))
 @of_key
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="text or json.")
-def check(folder: Path, answers: Path, key: str | None, form: str) -> int:
+@click.option(
+    "--book", type=click.Path(path_type=Path), metavar="FILE", help="Of a class: the grade book to be written."
+)
+def check(folder: Path, answers: Path, key: str | None, form: str, book: Path | None) -> int:
     """Grade answers; without the key, tell whether the file can be graded as it is.
 
     \b
       anatomy lab check labs/ada answers.toml --key autumn.secret
+      anatomy lab check labs handed-in --key autumn.secret --book grades-week-3.csv
 
-    Ends with status 4 where questions were not attempted, and 1 where answers are of another lab or the key is wrong.
+    The second grades a class, whose answers lie in a folder as ID.toml, into a grade book (CSV).  Ends with
+    status 4 where questions were not attempted, and 1 where answers are of another lab or the key is wrong.
     """  # noqa: D301  # click's mark for lines that stay as they are
+    from process_anatomy.command.lab_class import grade
     from process_anatomy.labs.answered import read_answers
     from process_anatomy.labs.graded import graded, ill_formed
     from process_anatomy.labs.grading import NO_ATTEMPT
-    from process_anatomy.labs.opening import handout_of, lab_of, public_of
+    from process_anatomy.labs.opening import handout_of, is_class, lab_of, public_of
 
+    if is_class(folder):
+        if key is None:
+            raise RequestError("a class is graded with its key: --key FILE")
+        return grade(folder, answers, key_text(key), book)
+    if book is not None:
+        raise RequestError(f"--book is for classes, and {folder} is none")
     handout = handout_of(folder)
     given = read_answers(answers, public_of(handout))
     if key is not None:

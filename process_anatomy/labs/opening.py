@@ -12,8 +12,21 @@ from process_anatomy.labs.lab import FORM, HANDOUT, IDENTITY_FILE, SEALED, Lab
 from process_anatomy.labs.question import COMPONENTS, AnswerKind
 from process_anatomy.labs.sealing import opened
 
+CLASS = "class.json"
+"""What says that a folder is of a class."""
 LARGEST = 1 << 24
 """Bytes of what describes a lab."""
+
+
+def is_class(folder: Path) -> bool:
+    """Whether a folder holds the labs of a class."""
+    return (folder / CLASS).is_file()
+
+
+def handouts_in(folder: Path) -> dict[str, Path]:
+    """Each student of a class to what was given away."""
+    found = sorted(folder.glob(f"*/{HANDOUT}/{IDENTITY_FILE}"))
+    return {path.parent.parent.name: path.parent for path in found}
 
 
 def handout_of(folder: Path) -> Path:

@@ -258,5 +258,7 @@ class ByStock:
         rows = self.rows(question)
         if rows is None:
             return None
+        if not rows:  # it does not see the process: one that is on no list, or none of whose memory is there
+            return None
         sort, detail = sort_of(question)
         return list(READINGS[sort].read(rows, detail, question))
