@@ -21,6 +21,9 @@ NOT_BACK = "it does not point back to the entry before it"
 """How the note of an entry begins whose two pointers contradict its neighbour's."""
 FEW = 128
 """Links that are read one by one rather than in a batch."""
+SHARED = 1 << 12
+"""Links that several lists of one walk may hold together: each belongs to one list, but a list that was read from two
+moments may go on as another does.  Without a bound every list could be led into one long chain."""
 
 
 @dataclass(slots=True)
@@ -111,6 +114,7 @@ def follow_heads(
 
     A link that cannot be read is an entry only where both directions end at it.  Where each link that the forward walk
     reached points back to the one before it, and the head to the last, the backward walk is known without being made.
+    A link that another list holds ends a walk once :data:`SHARED` of them were met.
 
     Args:
         space: where the links are.
@@ -153,6 +157,8 @@ def _follow(
     spaces: dict[int, Space],
 ) -> None:
     """Go on with each of these walks, a link of all of them at a time, until it ends."""
+    taken: set[tuple[int, int]] = set()
+    shares = SHARED
     for step in range(limit + 1):
         if not going:
             break
@@ -181,11 +187,19 @@ def _follow(
                 walk.ring.ended(direction, place, f"ends at {place:#x}: {following:#x} is no link")
             elif step == limit:
                 walk.ring.ended(direction, place, f"ends at {place:#x}: more than {limit} links")
+            elif (shared := (_root(roots, walk.row), following) in taken) and not shares:
+                walk.ring.ended(direction, place, f"ends at {place:#x}: {following:#x} is on another list too")
             else:
+                shares -= shared
+                taken.add((_root(roots, walk.row), following))
                 walk.seen[following] = None
                 walk.before, walk.here = place, following
                 moved.append(walk)
         going = moved
+
+
+def _root(roots: Addresses | None, row: int) -> int:
+    return 0 if roots is None else int(roots[row])
 
 
 @dataclass(slots=True)

@@ -13,6 +13,11 @@ from process_anatomy.memory.software_entries import SoftwareEntries
 from process_anatomy.memory.space import Addresses, Mask, Octets
 from structs.layout import Build
 
+LEAST_ROOM = 1 << 24
+"""Bytes of structures that an image of any size may hold, as those are that fill a page of a small one."""
+PACKED = 2
+"""How many bytes one of the image may stand for: compressed pages take half of their size, others lie in page files."""
+
 
 class AddressSpace:
     """The octets that a page-table root maps.
@@ -43,6 +48,11 @@ class AddressSpace:
         self.system_start = system_start or mode.system_start
         self.software = software
         self._pages: dict[int, int | None] = {}
+
+    @property
+    def room(self) -> int:
+        """As :attr:`process_anatomy.memory.space.Space.room`."""
+        return max(LEAST_ROOM, PACKED * sum(last - first for first, last in self.memory.stretches()))
 
     @property
     def highest(self) -> int:

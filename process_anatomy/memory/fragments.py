@@ -64,6 +64,11 @@ class Fragments:
         self._ends = [end for _, end in stretches]
         self._shared: Fragments | None = None
 
+    @property
+    def room(self) -> int:
+        """As :attr:`process_anatomy.memory.space.Space.room`."""
+        return len(self._view)
+
     def root_in(self, dtb: int) -> int:
         """As :meth:`process_anatomy.memory.space.Space.root_in`."""
         return dtb & ~0xFFF

@@ -37,6 +37,11 @@ class Remains:
         self.origin = APART if space.pointer_size == 4 else 0
         self._starts = np.array(sorted(places), dtype=np.uint64) + np.uint64(self.origin)
 
+    @property
+    def room(self) -> int:
+        """As :attr:`process_anatomy.memory.space.Space.room`."""
+        return self.space.room
+
     def root_in(self, dtb: int) -> int:
         """As :meth:`process_anatomy.memory.address_space.AddressSpace.root_in`."""
         return self.space.root_in(dtb)

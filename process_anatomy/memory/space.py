@@ -26,6 +26,13 @@ class Space(Protocol):
     pointer_size: int
     system_start: int
 
+    @property
+    def room(self) -> int:
+        """Bytes that all structures of the image together may have: as many as it holds, packed ones counted.
+
+        Where pointers claim more, they lead to the same bytes again and again.
+        """
+
     def root_in(self, dtb: int) -> int:
         """The page-table root in a DirectoryTableBase, without the bits that are no part of the address."""
 

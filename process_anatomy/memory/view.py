@@ -22,6 +22,11 @@ STRING_LIMIT = 0xFFFE
 """The longest _UNICODE_STRING, in bytes."""
 FEW = 8
 """Structures that are read one by one rather than in a batch."""
+TEXT_LIMIT = 1 << 27
+"""Bytes of all strings together that are asked for at once; half a million handles have names of 100 MB."""
+BATCH = 1 << 24
+"""Bytes of strings that are read in one step."""
+SURPLUS = "strings overlap: the image has no room for all of them"
 CLEARED = 2
 """Characters of a string that are all zeros, at the least, before it is taken for memory that was cleared."""
 SHORT_TEXT = 128
@@ -269,9 +274,13 @@ class View:
                 known[one] = Absent(Kind.IMPLAUSIBLE, f"a string of {length} bytes at {buffer:#x}")
             else:
                 by_size.setdefault(max(length, SHORT_TEXT), []).append(one)
+        room = min(self.space.room, TEXT_LIMIT)
         near: dict[int, list[tuple[int, int, int]]] = {}  # short ones too near the end of what is there, once more
         for sizes in (by_size, near):
-            for size, wanted in sizes.items():
+            for size in sorted(sizes):  # the short ones first: long ones may overlap, and claim more than there is
+                wanted = sizes[size][: room // size]
+                room -= size * len(wanted)
+                known |= dict.fromkeys(sizes[size][len(wanted) :], Absent(Kind.IMPLAUSIBLE, SURPLUS))
                 for one, octets in self._octets(wanted, size, roots is not None):
                     if octets is None and size > one[1]:
                         near.setdefault(one[1], []).append(one)
@@ -283,11 +292,14 @@ class View:
         self, wanted: Sequence[tuple[int, int, int]], size: int, rooted: bool
     ) -> Iterator[tuple[tuple[int, int, int], bytes | None]]:
         """So many octets at each place (address, bytes, root)."""
-        places = addresses_of([buffer for buffer, _, _ in wanted])
-        roots = addresses_of([root for _, _, root in wanted]) if rooted else None
-        data, there = self.space.read_many(places, size, roots)
-        for one, octets, readable in zip(wanted, data, there.tolist(), strict=True):
-            yield one, octets.tobytes() if readable else None
+        step = max(1, BATCH // size)
+        for first in range(0, len(wanted), step):
+            part = wanted[first : first + step]
+            places = addresses_of([buffer for buffer, _, _ in part])
+            roots = addresses_of([root for _, _, root in part]) if rooted else None
+            data, there = self.space.read_many(places, size, roots)
+            for one, octets, readable in zip(part, data, there.tolist(), strict=True):
+                yield one, octets.tobytes() if readable else None
 
     def _decoded(self, one: tuple[int, int, int], octets: bytes | None, encoding: str) -> str | Absent:
         buffer, length, root = one

@@ -22,10 +22,12 @@ class Patchwork:
 
     Attributes:
         reads: how often it was asked.
+        room: bytes that all structures together may have.
     """
 
     def __init__(self, pieces: Mapping[int, bytes], pointer_size: int = 8) -> None:
         self.pointer_size, self.system_start = pointer_size, SYSTEM_START[pointer_size]
+        self.room = 1 << 24
         self.bytes = {at + i: byte for at, piece in pieces.items() for i, byte in enumerate(piece)}
         self.reads = 0
 

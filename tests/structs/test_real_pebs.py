@@ -38,7 +38,7 @@ class Thread(NamedTuple):
 class UserDump:
     """A user-mode minidump as a space: ranges of one process's memory."""
 
-    pointer_size, system_start = 8, SYSTEM_START[8]
+    pointer_size, system_start, room = 8, SYSTEM_START[8], 1 << 24
 
     def __init__(self, path: Path) -> None:
         self.data = path.read_bytes()

@@ -19,7 +19,10 @@ from structs.layout import Structure
 from structs.vad import MMVAD_SHORT
 
 NODE_LIMIT = 1 << 22
-"""Nodes of all processes together."""
+"""Nodes of all processes together, in an image of any size; in a smaller one as many as it has room for."""
+SHARED = 1 << 12
+"""Nodes that several trees may hold together: each belongs to one, but a tree that was read from two moments may go on
+as another does.  Without a bound every process could be led into one large tree."""
 
 
 @dataclass(slots=True)
@@ -63,20 +66,28 @@ def walk(kernel: Kernel, roots: Addresses, limit: int) -> Nodes:
     addresses: list[Addresses] = []
     problems: dict[int, list[str]] = {}
     seen: set[tuple[int, int]] = set()
-    total = 0
+    taken: set[int] = set()
+    total, shares = 0, SHARED
+    most = min(NODE_LIMIT, kernel.space.room // structure.sizeof)
     left, right, width = structure.offset("Left"), structure.offset("Right"), structure.build.pointer_size
     for depth in range(limit + 1):
         fresh = (address >= np.uint64(kernel.system_start)) & (address & np.uint64(7) == 0)
         fresh &= np.array(
             [_add(seen, pair) for pair in zip(owner.tolist(), address.tolist(), strict=True)], dtype=np.bool_
         )
-        fresh &= total + np.cumsum(fresh) <= NODE_LIMIT
+        surplus = fresh & (total + np.cumsum(fresh) > most)
+        for row, at in zip(np.flatnonzero(fresh).tolist(), address[fresh].tolist(), strict=True):
+            if at in taken:
+                shares -= 1
+                surplus[row] |= shares < 0
+            taken.add(at)
+        fresh &= ~surplus
         if depth == limit:
             fresh[:] = False
         for row in np.flatnonzero(~fresh).tolist():
             child, parent = int(address[row]), int(came_from[row])
             problems.setdefault(parent if parent >= 0 else -1 - int(owner[row]), []).append(
-                _refused(kernel, child, "left" if side[row] == 0 else "right", depth, limit)
+                _refused(kernel, child, "left" if side[row] == 0 else "right", depth, limit, bool(surplus[row]))
             )
         owner, address, came_from, side = owner[fresh], address[fresh], came_from[fresh], side[fresh]
         if not len(owner):
@@ -106,12 +117,16 @@ def _add(seen: set[tuple[int, int]], node: tuple[int, int]) -> bool:
     return new
 
 
-def _refused(kernel: Kernel, child: int, side: str, depth: int, limit: int) -> str:
+def _refused(kernel: Kernel, child: int, side: str, depth: int, limit: int, surplus: bool) -> str:
     where = f"its {side} child {child:#x}" if depth else f"VAD root {child:#x}"
     if child < kernel.system_start or child % 8:
         return f"{where} is no kernel address"
     if depth == limit:
         return f"{where} lies deeper than {limit} levels"
+    if surplus:
+        return (
+            f"{where} is not followed: trees share more nodes than they could, or have more than the image has room for"
+        )
     return f"{where} was reached before, so the tree loops"
 
 

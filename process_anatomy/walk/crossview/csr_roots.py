@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import numpy as np
 
@@ -160,8 +161,8 @@ def _is_library(row: Vad) -> bool:
 def _data_pages(own: AddressSpace, start: int, end: int) -> Addresses:
     """The pages of the library that may be written; all of it where its header cannot be read."""
     ranges = list(_writable(own, start)) or [(start, end + 1)]
-    pages = [page for first, last in ranges for page in range(first, min(last, end + 1), PAGE)][:PAGE_LIMIT]
-    return addresses_of(pages)
+    pages = chain.from_iterable(range(first, min(last, end + 1), PAGE) for first, last in ranges)
+    return addresses_of(list(islice(pages, PAGE_LIMIT)))  # a range may claim all of user space
 
 
 def _writable(own: AddressSpace, base: int) -> Iterator[tuple[int, int]]:

@@ -29,6 +29,11 @@ ROOT_KEY = "\\REGISTRY"
 """Where every key's path begins."""
 KEY_BODY = int.from_bytes(b"20yk", "little")
 """Type of every _CM_KEY_BODY."""
+KEY_NAME_LIMIT = 512
+"""Bytes of a key's name at the most: Windows allows 255 characters."""
+PATH_LIMIT = 0x7FFF
+"""Characters of a path at the most: as many as a _UNICODE_STRING has room for."""
+SURPLUS = Absent(Kind.IMPLAUSIBLE, "paths are longer, all together, than the image has room for")
 HIVE_ENTRY = 0x4
 """Flag of the topmost key of a hive (KEY_HIVE_ENTRY)."""
 FILE_TYPE, DEVICE_TYPE = 5, 3
@@ -57,9 +62,9 @@ def objects_named(kernel: Kernel, bodies: Addresses) -> tuple[list[Name], list[N
         for at, name, parent, real in zip(wave.tolist(), found, parents.tolist(), directory, strict=True):
             known[at] = (name, parent) if real else (Absent(Kind.IMPLAUSIBLE, f"{at:#x} is no directory"), 0)
         wave = addresses_of(sorted({p for p in parents.tolist() if p and p not in known}))
-    paths: dict[int, Name] = {}
+    paths = _Paths(kernel.space.room)
     whole = [
-        name if isinstance(name, Absent) or not at else _joined(_path(at, known, paths), name)
+        name if isinstance(name, Absent) or not at else paths.told(_joined(_path(at, known, paths), name))
         for name, at in zip(names, above.tolist(), strict=True)
     ]
     return [names[row] for row in back.tolist()], [whole[row] for row in back.tolist()]
@@ -113,13 +118,40 @@ def _path(at: int, known: dict[int, tuple[Name, int]], paths: dict[int, Name]) -
         else:
             path = _joined(path, name)
         paths[step] = path
+        path = paths[step]
     return paths[at]
 
 
 def _joined(above: Name, name: Name) -> Name:
     if isinstance(above, Absent):
         return above
-    return name if isinstance(name, Absent) else f"{above}\\{name}"
+    if isinstance(name, Absent):
+        return name
+    if len(above) + len(name) >= PATH_LIMIT:
+        return Absent(Kind.IMPLAUSIBLE, f"a path of {len(above) + 1 + len(name)} characters")
+    return f"{above}\\{name}"
+
+
+class _Paths(dict[int, Name]):
+    """Paths that were put together, by the address of what they lead to; all of them no longer than an image is.
+
+    Args:
+        room: characters that all of them together may have.
+    """
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+
+    def __setitem__(self, at: int, path: Name) -> None:
+        super().__setitem__(at, self.told(path))
+
+    def told(self, path: Name) -> Name:
+        """A path that nobody else leads to, where there is room for it."""
+        if isinstance(path, Absent):
+            return path
+        self.room -= len(path)
+        return path if self.room >= 0 else SURPLUS
 
 
 def files_named(kernel: Kernel, objects: Addresses) -> tuple[list[Name], list[list[str]]]:
@@ -133,6 +165,7 @@ def files_named(kernel: Kernel, objects: Addresses) -> tuple[list[Name], list[li
     devices = addresses_of([p if isinstance(p, int) and p >= kernel.system_start else 0 for p in pointers])
     own, _ = objects_named(kernel, devices)
     kinds = _values(kernel, DEVICE_OBJECT, devices, "Type")
+    paths = _Paths(kernel.space.room)
     found: list[tuple[Name, list[str]]] = []
     for kind, pointer, device, sort, name in zip(
         records.values("Type"), pointers, own, kinds, _texts(kernel, records, "FileName"), strict=True
@@ -153,7 +186,8 @@ def files_named(kernel: Kernel, objects: Addresses) -> tuple[list[Name], list[li
             problems.append(f"the name of the file's device: {device}")
         if isinstance(name, Absent):
             problems.append(f"the file's name: {name}")
-        found.append((prefix + (name if isinstance(name, str) else "") or _none(name), problems))
+        whole = paths.told(prefix + (name if isinstance(name, str) else ""))
+        found.append((whole if whole != "" else _none(name), problems))
     return [found[row][0] for row in back.tolist()], [found[row][1] for row in back.tolist()]
 
 
@@ -184,7 +218,7 @@ def keys_named(kernel: Kernel, objects: Addresses) -> list[Name]:
     starts = bodies.values("KeyControlBlock")
     split = "Trans" in kernel.build[CM_KEY_BODY]
     blocks = _control_blocks(kernel, [p for p in starts if isinstance(p, int)], split)
-    paths: dict[int, Name] = {}
+    paths = _Paths(kernel.space.room)
     found: list[Name] = []
     for kind, start in zip(bodies.values("Type"), starts, strict=True):
         if isinstance(kind, int) and kind != KEY_BODY:
@@ -230,13 +264,14 @@ def _block_names(kernel: Kernel, addresses: Addresses) -> list[Name]:
     records = kernel.view.records(CM_NAME_CONTROL_BLOCK, possible)
     lengths, small = records.values("NameLength"), records.array("Compressed").tolist()
     places = [int(at) + structure.offset("Name") for at in addresses.tolist()]
-    known = [length if isinstance(length, int) else 0 for length in lengths]
+    known = [length if isinstance(length, int) and length <= KEY_NAME_LIMIT else 0 for length in lengths]
     narrow = kernel.view.strings(places, [n if s else 0 for n, s in zip(known, small, strict=True)], "latin-1")
     wide = kernel.view.strings(places, [0 if s else n for n, s in zip(known, small, strict=True)])
     return [
         Absent(Kind.IMPLAUSIBLE, f"{at:#x} is no address of a key's name") if not good
         else length if isinstance(length, Absent)
         else Absent(Kind.IMPLAUSIBLE, f"the key's name at {at:#x} is empty") if length == 0
+        else Absent(Kind.IMPLAUSIBLE, f"the key's name at {at:#x} has {length} bytes") if length > KEY_NAME_LIMIT
         else n if s else w
         for at, good, length, s, n, w in zip(
             addresses.tolist(), possible.tolist(), lengths, small, narrow, wide, strict=True
@@ -267,6 +302,6 @@ def _key_path(kernel: Kernel, start: int, blocks: dict[int, Block], paths: dict[
     path: Name = paths.get(here, "")
     for step in reversed(chain):
         name = blocks[step][0]
-        path = path if name is None else _joined(path, name)
-        paths[step] = path
+        paths[step] = path if name is None else _joined(path, name)
+        path = paths[step]
     return path

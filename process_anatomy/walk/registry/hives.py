@@ -29,6 +29,8 @@ SIGNATURE, BASE_BLOCK_SIGNATURE = 0xBEE0BEE0, int.from_bytes(b"regf", "little")
 FIRST_CELL = 0x20
 """The cell behind the first bin's header, where the topmost key of nearly every hive lies."""
 HIVE_LIMIT, LIST_TRIES = 1 << 12, 64
+TRIED = 8
+"""Hives of one name that are opened; a machine has one, and a forged one may hold as many keys as it likes."""
 NAMES = ("FileFullPath", "FileUserName", "HiveRootPath")
 """Where a hive's name may stand, in the order in which stock Volatility takes it."""
 CONTROL_SETS = range(1, 1000)
@@ -343,7 +345,10 @@ def _listed(
         whole: what they are together, in words.
     """
     problems = list(table.problems)
-    for hive in _called(table, called):
+    found = _called(table, called)
+    if len(found) > TRIED:
+        problems.append(f"{len(found)} hives could be {called}; {TRIED} of them were tried")
+    for hive in found[:TRIED]:
         path, doubt = place(hive)
         key = hive.open(path)
         if isinstance(key, Absent):

@@ -28,6 +28,8 @@ from process_anatomy.walk.threads.listed import Thread
 from structs.token import TOKEN
 
 SHARED = "the same token object"
+NAMED = 8
+"""Processes with the same token that are named; of more, how many there are."""
 """How the problem of a token begins that another process has too."""
 
 
@@ -188,10 +190,19 @@ def tokens(kernel: Kernel, processes: Sequence[Process], threads: Sequence[Threa
             facts["level"] = NOT_APPLICABLE
         problems = _problems(facts, thread) if gone is None else [str(gone)] if gone.kind in NOT_READ else []
         if isinstance(pointer, int) and thread is None and len(shared.get(pointer, ())) > 1:
-            others = ", ".join(str(pid) for pid in shared[pointer] if pid != process.pid)
+            others = _some(
+                [pid for pid in shared[pointer][: NAMED + 1] if pid != process.pid], len(shared[pointer]) - 1
+            )
             problems.append(f"{SHARED} as process {others}, although each process gets its own")
         rows.append(Token(process=process, thread=thread, address=pointer, problems=tuple(problems), **facts))
     return rows
+
+
+def _some(pids: Sequence[int | Absent], count: int) -> str:
+    """The first few of some processes, and how many more there are."""
+    named = pids[:NAMED]
+    more = count - len(named)
+    return ", ".join(map(str, named)) + (f" and {more} more" if more > 0 else "")
 
 
 def _shared(

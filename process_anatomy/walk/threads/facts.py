@@ -241,11 +241,20 @@ def _thread_names(kernel: Kernel, records: Records) -> list[Any]:
     if not rows:
         return found
     headers = kernel.view.records(OBJECT_NAME_INFORMATION, addresses_of([pointers[row] for row in rows]))
-    for row, text in zip(rows, headers.values("Name"), strict=True):
+    stated = headers.values("Name")
+    there = [
+        not isinstance(text, Absent) and pointers[row] >= kernel.system_start
+        for row, text in zip(rows, stated, strict=True)
+    ]
+    texts = kernel.view.strings(
+        [text.Buffer if known else 0 for text, known in zip(stated, there, strict=True)],
+        [text.Length if known else 0 for text, known in zip(stated, there, strict=True)],
+    )
+    for row, text, known, name in zip(rows, stated, there, texts, strict=True):
         if pointers[row] < kernel.system_start:
             found[row] = Absent(Kind.IMPLAUSIBLE, f"its name at {pointers[row]:#x} is no kernel address")
         else:
-            found[row] = text if isinstance(text, Absent) else kernel.view.string(text.Buffer, text.Length)
+            found[row] = name if known else text
     return found
 
 

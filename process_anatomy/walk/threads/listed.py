@@ -83,7 +83,10 @@ def threads(kernel: Kernel, processes: Sequence[Process]) -> ThreadTable:
         for at in ring.links
         if at >= kernel.system_start
     ]
-    problems = [
+    room = kernel.space.room // kernel.build[ETHREAD].sizeof
+    problems = [f"{len(entries)} threads: the image has room for {room}"] if len(entries) > room else []
+    del entries[room:]
+    problems += [
         f"threads of process {process.pid}: {problem}"
         for process, ring in zip(processes, rings, strict=True)
         for problem in ring.problems

@@ -20,7 +20,7 @@ PAGE = 0x1000
 class Flat:
     """A space of a few bytes at :data:`BASE`; what it does not hold is missing."""
 
-    pointer_size, system_start = 8, SYSTEM_START[8]
+    pointer_size, system_start, room = 8, SYSTEM_START[8], 1 << 24
 
     def __init__(self, data: bytes) -> None:
         self.data = data

@@ -33,7 +33,7 @@ PAGE = 0x1000
 class Stretches:
     """A space of a few stretches of bytes."""
 
-    pointer_size, system_start = 8, SYSTEM_START[8]
+    pointer_size, system_start, room = 8, SYSTEM_START[8], 1 << 24
 
     def __init__(self, stretches: dict[int, bytes | bytearray]) -> None:
         self.stretches = stretches
