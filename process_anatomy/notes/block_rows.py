@@ -30,7 +30,7 @@ CODE = {
 """Variables that make a runtime load code, or change how it runs, before the program itself begins."""
 TOLD = 60
 """Characters of a variable's value that a sentence holds."""
-ELSEWHERE = {"nothing": "nothing that can be read", "something else": "something else", "the same": "the same bytes"}
+ELSEWHERE = {"nothing": "nothing readable", "something else": "something else", "the same": "the same bytes"}
 
 
 def peb_note(row: Peb) -> Fact:

@@ -10,6 +10,8 @@ from process_anatomy.kernel.identify import SYSTEM_PID
 from process_anatomy.notes.process_rows import count, who, word
 from process_anatomy.walk.address_space.working_sets import SAME, WorkingSet
 
+NONE = "none"
+
 
 def working_set_note(row: WorkingSet) -> tuple[str, dict[str, object]]:
     """The note of a process's working set."""
@@ -20,6 +22,8 @@ def working_set_note(row: WorkingSet) -> tuple[str, dict[str, object]]:
         "resident": count(row.resident, "page"),
         "large": count(row.large, "page"),
         "transition": count(row.transition, "page"),
+        "trimmed": NONE if row.transition == 0 else count(row.transition, "page"),
+        "left": NONE if row.resident == 0 else count(row.resident, "page"),
         "compressed": count(row.compressed, "page"),
         "tables": count(row.tables, "page table"),
         "address": f"{row.list_address:#x}" if isinstance(row.list_address, int) else "no address",

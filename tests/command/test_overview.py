@@ -116,7 +116,7 @@ class Changed:
     """An image whose rows are changed before they are told."""
 
     def __init__(self, image: Image, change: Any) -> None:
-        self._image, self._change = image, change
+        self._image, self._change, self.own = image, change, image.own
 
     def view(self, name: str, **asked: Any) -> Any:
         rows = [self._change(name, row) for row in self._image.view(name, **asked)]

@@ -83,6 +83,8 @@ ALLOWED: dict[str, set[str]] = {
         "peak",
         "leaf",
         "resident",
+        "trimmed",
+        "left",
         "large",
         "transition",
         "compressed",
