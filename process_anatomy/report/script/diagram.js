@@ -2,10 +2,9 @@
 
 import { shown } from "./columns.js";
 import { routeText } from "./route.js";
+import { COMPONENTS } from "./sections.js";
 
-const SECTIONS = {
-  address: "address-space", program: "program", handles: "handles", token: "token", id: "id", threads: "threads", process: "",
-};
+const sectionOf = (part) => ({ address: "address-space", process: "" })[part] ?? part;
 
 /** The drawing with facts; each part leads to its section and says what it is where the pointer rests. */
 export function diagram(app, facts) {
@@ -15,10 +14,11 @@ export function diagram(app, facts) {
   for (const each of drawn.querySelectorAll("[data-fact]")) each.textContent = shown(String(facts[each.dataset.fact] ?? ""));
   for (const each of drawn.querySelectorAll("[data-note]")) each.textContent = app.note(each.dataset.note)?.brief ?? "";
   for (const each of drawn.querySelectorAll("a[data-part]")) {
-    const section = SECTIONS[each.dataset.part];
+    const section = sectionOf(each.dataset.part);
     each.setAttribute("href", routeText("process", section ? [facts.pid, section] : [facts.pid]));
     const heading = each.querySelector(".heading")?.textContent ?? facts.name;
     each.setAttribute("aria-label", `${heading}: its section`);
+    for (const event of ["mouseenter", "focus"]) each.addEventListener(event, () => app.explainNote(COMPONENTS[section]));
   }
   return drawn;
 }

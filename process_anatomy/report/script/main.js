@@ -9,6 +9,7 @@ import { part } from "./packs.js";
 import { processPage } from "./process.js";
 import { parseRoute, routeText } from "./route.js";
 import { Rows } from "./rows.js";
+import { COMPONENTS } from "./sections.js";
 import { allViews, findPage, viewPage } from "./views.js";
 
 const SEVERITIES = ["critical", "high", "medium", "low", "info"];
@@ -38,7 +39,7 @@ class App {
   }
 
   note(key) {
-    return this.about.notes[key] ?? null;
+    return Object.hasOwn(this.about.notes, key ?? "") ? this.about.notes[key] : null;
   }
 
   declared(name) {
@@ -91,6 +92,7 @@ class App {
   }
 
   explainNote(key) {
+    if (!this.note(key)) return;
     this.margin = () => noteMargin(this, key);
     this.drawMargin();
   }
@@ -141,6 +143,7 @@ class App {
 
   async show() {
     const { page, rest, sought } = parseRoute(location.hash);
+    if (page !== this.page || rest[0] !== this.rest?.[0]) this.margin = null;
     this.sought = sought;
     this.page = page;
     this.rest = rest;
@@ -167,6 +170,7 @@ class App {
       this.jump(rest[0]);
     } else if (page === "process" && rest.length > 1) {
       this.jump(rest[1]);
+      if (rest.length === 2) this.explainNote(COMPONENTS[rest[1]]);
     } else {
       window.scrollTo(0, 0);
     }
@@ -225,6 +229,9 @@ function controls(app) {
       event.preventDefault();
       field("query").focus();
     } else if (event.key in KEYS) location.hash = `#${KEYS[event.key]}`;
+  });
+  window.addEventListener("beforeprint", () => {
+    for (const each of document.querySelectorAll("details")) each.open = true;
   });
   window.addEventListener("hashchange", () => app.show());
 }

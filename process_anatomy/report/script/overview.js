@@ -2,10 +2,10 @@
 
 import { el, link, section } from "./dom.js";
 import { routeText } from "./route.js";
+import { COMPLETENESS } from "./sections.js";
 import { forest } from "./tree.js";
 
 const SHOWN = 100;
-const COMPONENTS = ["AddressSpace", "Program", "Handles", "SecurityContext", "ProcessId", "Threads"];
 
 /** A text in which each address leads to what lies there. */
 export function withLinks(text, pid) {
@@ -49,6 +49,7 @@ function findings(app, rows, numbers) {
     "findings",
     `Findings (${numbers.length})`,
     words,
+    rows.declared.problems.map((line) => el("p", { class: "problem" }, line)),
     shown,
     rest > 0 ? el("p", {}, link(routeText("view", ["findings"]), `${rest} more in the table of findings`)) : null,
   );
@@ -104,7 +105,7 @@ function node(app, one, level = 1) {
 
 function completeness(app, rows) {
   if (!rows.count) return section("completeness", "How much could be read", lacking(rows));
-  const lines = COMPONENTS.filter((name) => rows.has(name)).map((name) => {
+  const lines = Object.values(COMPLETENESS).filter((name) => rows.has(name)).map((name) => {
     const counts = new Map();
     for (let row = 0; row < rows.count; row += 1) {
       const state = rows.text(row, name);

@@ -7,15 +7,12 @@ import { addressMap, rangeDetail } from "./map.js";
 import { finding, lacking } from "./overview.js";
 import { part } from "./packs.js";
 import { routeText } from "./route.js";
+import { COMPLETENESS, COMPONENTS, SECTIONS } from "./sections.js";
 
 const LINES = 14;
 const NEEDED = [
   "processes", "findings", "vads", "pages", "workingset", "images", "modules", "handles", "access", "tokens", "groups",
   "privileges", "claims", "dacls", "creation", "crossview", "csrss", "threads", "tebs", "peb", "envars", "completeness",
-];
-const SECTIONS = [
-  ["address-space", "Private address space"], ["program", "Executable program"], ["handles", "Open handles"],
-  ["token", "Security context"], ["id", "Process ID"], ["threads", "Threads"], ["environment", "PEB and environment"],
 ];
 const STATES = { Default: "enabled by default", Enabled: "enabled", Present: "present, disabled" };
 
@@ -174,23 +171,16 @@ export async function processPage(app, [asked = "", wanted = "", at = ""]) {
     ),
     section("process-findings", `Findings (${notes.length})`, notes.length ? notes : el("p", {}, "Nothing was found about it that does not fit together, in what could be read.")),
     SECTIONS.map(([id, name]) => {
-      const component = COMPONENTS[id];
-      const told = component ? app.note(`component/${component}`) : null;
+      const told = app.note(COMPONENTS[id]);
       const head = told && app.level() !== "off" ? el("p", { class: "told component" }, app.level() === "analogy" ? told.analogy : app.level() === "full" ? told.full : told.brief) : null;
       return section(id, name, head, obstacles(t.completeness, pid, id), parts[id](app, t, pid, wanted === id ? at : ""));
     }),
   ];
 }
 
-const COMPONENTS = {
-  "address-space": "private-address-space", program: "executable-program", handles: "open-handles",
-  token: "security-context", id: "process-id", threads: "threads",
-};
-const STATE_OF = { "address-space": "AddressSpace", program: "Program", handles: "Handles", token: "SecurityContext", id: "ProcessId", threads: "Threads" };
-
 /** How much of a component could be read, and what stood in the way. */
 function obstacles(rows, pid, id) {
-  const name = STATE_OF[id];
+  const name = COMPLETENESS[id];
   const row = rows.of(pid)[0];
   if (!name || row === undefined) return null;
   const ways = (rows.value(row, "Obstacles") ?? []).filter((text) => text.startsWith(`${name}:`));
