@@ -102,7 +102,7 @@ def _skeleton() -> str:
              (420, 378, 330, 450), (560, 378, 650, 450)]  # fmt: skip
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        'class="diagram" role="img" font-family="system-ui, sans-serif"><title data-fact="title"></title>'
+        'class="diagram" role="group" font-family="system-ui, sans-serif"><title data-fact="title"></title>'
         f'<rect class="paper" width="{WIDTH}" height="{HEIGHT}" fill="{PAPER}"/>'
         + "".join(_wire(*wire) for wire in wires)
         + _part("token", "security-context", "Security context: access token", (20, 20, 310, 190),

@@ -158,7 +158,7 @@ class App {
     const turn = Symbol(page);
     this.turn = turn;
     const made = [];
-    add({ append: (...each) => made.push(...each) }, await (PAGES[page] ?? overview)(this, rest));
+    add({ append: (...each) => made.push(...each) }, await (Object.hasOwn(PAGES, page) ? PAGES[page] : overview)(this, rest));
     if (this.turn !== turn) return;
     field("main").replaceChildren(...made);
     field("main").dataset.page = page;

@@ -1,0 +1,296 @@
+"""The report in a real browser: its numbers are the views', nothing leaves it, and it answers mouse, keys and links."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from process_anatomy import open_image
+from process_anatomy.views import view
+from process_anatomy.views.all import exported
+from process_anatomy.views.declaration import Column
+from process_anatomy.views.image import Image
+from process_anatomy.views.records import Record
+from process_anatomy.views.shown import safe_text, shown_text
+from tests.conftest import SAMPLE
+from tests.report.browser import Watched, browsing, shown
+from tests.report.conftest import written
+
+TRUTH = json.loads((SAMPLE.parent / "lab-win11-22621.truth.json").read_text("utf-8"))
+(HIDDEN,) = (process["pid"] for process in TRUTH["processes"] if not process["in_active_list"])
+LONGEST = 1000
+"""Characters that a table shows of a text."""
+GRAVE = {"serious", "critical"}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with browsing() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory, image: Image) -> Path:
+    """The report of the sample."""
+    (text,) = written(image).values()
+    file = tmp_path_factory.mktemp("report") / "report.html"
+    file.write_bytes(text)
+    return file
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Any, page: Path) -> Iterator[Watched]:
+    with shown(browser, page) as watched:
+        yield watched
+
+
+@pytest.fixture
+def report(opened: Watched) -> Iterator[Watched]:
+    """The report at its first page; whatever a test does with it, nothing goes wrong and nothing is asked for."""
+    opened.begin()
+    yield opened
+    assert opened.faults == []
+
+
+@pytest.fixture(scope="module")
+def image() -> Image:
+    return open_image(SAMPLE)
+
+
+def rows_of(image: Image, name: str, explain: str = "brief") -> list[Record]:
+    """What a view says of every process, and of the hidden one where it is asked for it."""
+    answer = image.view(name, explain=explain)
+    rows = list(answer)
+    if answer.view.by_process and HIDDEN not in {row.get("PID") for row in rows}:
+        rows += [row for row in image.view(name, explain=explain, pid=HIDDEN) if row["PID"] == HIDDEN]
+    return rows
+
+
+def expected(columns: Sequence[Column], row: Record, name: str) -> tuple[str, str | None]:
+    """How the report shows a cell: its text as a terminal gets it, or a dash and the reason."""
+    if name in row.absent:
+        return "\N{EN DASH}", safe_text(row.absent[name])
+    column = next(column for column in columns if column.name == name)
+    return safe_text(shown_text(row[name], column)[:LONGEST]), None
+
+
+@pytest.mark.parametrize("name", exported())
+def test_every_cell_and_explanation_of_a_view_is_what_the_view_says(name: str, report: Watched, image: Image) -> None:
+    rows, columns = rows_of(image, name), view(name).columns
+    report.go(f"#view/{name}?columns=all")
+    if not rows:
+        assert report.page.query_selector(f'[data-lacking="{name}"]')
+        return
+    assert report.number("#count", "data-rows") == len(rows)
+    cells = report.cells(name)
+    assert sorted(cells) == list(range(len(rows)))
+    told = {column: [row.get(column) is not None or column in row.absent for row in rows] for column in rows[0]}
+    assert set(cells[0]) == {column for column, says in told.items() if any(says)}
+    for number, row in enumerate(rows):
+        for column, cell in cells[number].items():
+            assert cell == expected(columns, row, column), (number, column)
+
+
+@pytest.mark.parametrize("level", ["full", "analogy"])
+def test_explanations_change_with_the_margin_as_the_views_do(level: str, report: Watched, image: Image) -> None:
+    report.page.select_option("#level", level)
+    report.go("#view/creation")
+    said = [row["Explanation"] for row in rows_of(image, "creation", level)]
+    cells = report.cells("creation")
+    assert [cells[number]["Explanation"][0] for number in range(len(said))] == said
+    report.page.select_option("#level", "brief")
+
+
+def test_the_overview_counts_what_the_views_have(report: Watched, image: Image) -> None:
+    found, everyone = rows_of(image, "findings"), rows_of(image, "processes")
+    articles = report.page.eval_on_selector_all(
+        ".finding", "all => all.map(one => [one.dataset.rule, one.dataset.severity])"
+    )
+    assert articles == [[row["Rule"], row["Severity"]] for row in found]
+    boxes = report.page.eval_on_selector_all(
+        "[data-pid]", "all => all.map(one => [Number(one.dataset.pid), 'hidden' in one.dataset])"
+    )
+    assert sorted(boxes) == sorted([row["PID"], row["PID"] == HIDDEN] for row in everyone)
+    states = report.page.eval_on_selector_all("#completeness td", "all => all.map(one => Number(one.textContent) || 0)")
+    assert sum(states) == 6 * len(rows_of(image, "completeness"))
+
+
+def holding(rows: list[Record], columns: Sequence[Column], word: str, name: str | None = None) -> list[Record]:
+    """Rows in which a cell holds a word, or is a number."""
+    number = int(word, 0) if word.isdecimal() or word.startswith("0x") else None
+
+    def holds(row: Record, column: Column) -> bool:
+        value = row[column.name]
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value == number
+        return value is not None and word.lower() in shown_text(value, column).lower()
+
+    sought = [column for column in columns if column.name != "Explanation" and name in {None, column.name}]
+    return [row for row in rows if any(holds(row, column) for column in sought)]
+
+
+@pytest.mark.parametrize("word", ["Documents", "7148", "0x15943a40000"])
+def test_a_word_is_found_in_every_view(word: str, report: Watched, image: Image) -> None:
+    counts = {name: len(holding(rows_of(image, name), view(name).columns, word)) for name in exported()}
+    assert sum(counts.values()) > 0
+    report.seek(word)
+    report.page.wait_for_selector(f'#find #count[data-shown="{sum(counts.values())}"]')
+    headings = report.page.eval_on_selector_all("#find h3", "all => all.map(one => one.textContent)")
+    assert headings == [f"{name} ({count})" for name, count in counts.items() if count]
+
+
+def test_a_word_is_found_in_a_column(report: Watched, image: Image) -> None:
+    count = len(holding(rows_of(image, "handles"), view("handles").columns, "Event", "Type"))
+    assert count > 0
+    report.go("#view/handles")
+    report.seek("Type:Event")
+    report.page.wait_for_selector(f'#count[data-shown="{count}"]')
+
+
+def test_filters_keep_the_rows_of_a_process_and_of_those_with_findings(report: Watched, image: Image) -> None:
+    handles = rows_of(image, "handles")
+    report.go("#view/handles")
+    report.page.select_option("#by-process", "5212")
+    report.page.wait_for_selector(f'#count[data-shown="{sum(row["PID"] == 5212 for row in handles)}"]')
+    report.page.select_option("#by-process", "")
+    report.page.select_option("#by-finding", "high")
+    grave = {row["PID"] for row in rows_of(image, "findings") if row["Severity"] in {"high", "critical"}}
+    assert len(grave) == 2
+    report.page.wait_for_selector(f'#count[data-shown="{sum(row["PID"] in grave for row in handles)}"]')
+    report.page.select_option("#by-finding", "")
+    report.page.wait_for_selector(f'#count[data-shown="{len(handles)}"]')
+
+
+def test_keys_lead_through_the_page(report: Watched, image: Image) -> None:
+    keys, page = report.page.keyboard, report.page
+    last = len(rows_of(image, "findings")) - 1
+    page.evaluate("document.activeElement.blur()")
+    keys.press("f")
+    page.wait_for_selector('.grid[data-view="findings"]')
+    page.focus(".grid")
+    for key, row in (("ArrowDown", 1), ("End", last), ("ArrowUp", last - 1), ("Home", 0)):
+        keys.press(key)
+        assert page.get_attribute(".grid", "aria-activedescendant") == f"findings-row-{row}"
+        assert page.inner_text("#margin-title") == f"findings, row {row + 1}"
+    keys.press("Enter")
+    page.wait_for_function("location.hash.startsWith('#process/')")
+    page.evaluate("document.activeElement.blur()")
+    keys.press("/")
+    assert page.evaluate("document.activeElement.id") == "query"
+    keys.type("o")
+    assert page.input_value("#query") == "o"
+
+
+def test_the_first_key_skips_to_the_content(report: Watched) -> None:
+    report.open()
+    report.page.keyboard.press("Tab")
+    assert report.page.evaluate("document.activeElement.id") == "skip"
+    report.page.keyboard.press("Enter")
+    assert report.page.evaluate("document.activeElement.id") == "main"
+
+
+def brightness(report: Watched) -> float:
+    """Of the page's ground, 0 to 255."""
+    colour: list[float] = report.page.evaluate(
+        "getComputedStyle(document.body).backgroundColor.match(/[0-9.]+/g).slice(0, 3).map(Number)"
+    )
+    return sum(colour) / 3
+
+
+def test_the_page_is_dark_where_the_system_or_the_reader_wants_it(report: Watched) -> None:
+    assert brightness(report) > 200
+    report.page.emulate_media(color_scheme="dark")
+    assert brightness(report) < 60
+    report.page.select_option("#theme", "light")
+    assert brightness(report) > 200
+    report.page.emulate_media(color_scheme="light")
+    report.page.select_option("#theme", "dark")
+    assert brightness(report) < 60
+    report.page.select_option("#theme", "")
+
+
+def test_paper_has_the_facts_and_not_the_controls(report: Watched) -> None:
+    report.page.emulate_media(media="print")
+    assert not report.page.is_visible("#search")
+    assert report.page.is_visible("#findings .finding")
+    assert report.page.pdf().startswith(b"%PDF")
+    report.page.emulate_media(media="screen")
+    assert report.page.is_visible("#search")
+
+
+@pytest.mark.parametrize(
+    ("place", "there"),
+    [
+        ("#view/vads/17", '[data-view="vads"] [data-row="17"].chosen'),
+        ("#view/handles?q=Type:File", "#count"),
+        ("#glossary/term/vad", "#margin-title"),
+        ("#process/5212/threads", '[data-view="threads"] [data-row]'),
+    ],
+)
+def test_a_link_from_elsewhere_leads_to_its_place(place: str, there: str, report: Watched) -> None:
+    report.open(place)
+    report.page.wait_for_selector(there)
+
+
+def test_links_that_lead_nowhere_show_a_page(report: Watched) -> None:
+    for place in ("constructor", "__proto__", "view/toString", "view/vads/99999", "process/7", "%ff%", "glossary/x/y"):
+        report.go(f"#{place}")
+        told = report.page.inner_text("main").strip()
+        assert told, place
+        assert "[object" not in told, place
+
+
+POLICY = """async () => {
+  const broken = new Set();
+  document.addEventListener("securitypolicyviolation", (event) => broken.add(event.effectiveDirective));
+  const add = (name, set) => document.body.append(Object.assign(document.createElement(name), set));
+  add("script", { textContent: "window.ran = 1" });
+  add("script", { src: "https://example.org/a.js" });
+  add("img", { src: "https://example.org/a.png" });
+  add("style", { textContent: "body { opacity: 0 }" });
+  add("iframe", { src: "https://example.org/" });
+  const button = add("button", {});
+  document.body.insertAdjacentHTML("beforeend", "<button id='armed' onclick='window.ran = 2'></button>");
+  document.getElementById("armed").click();
+  await fetch("https://example.org/").catch(() => {});
+  await new Promise((done) => setTimeout(done, 100));
+  return [window.ran ?? null, [...broken].sort()];
+}"""
+
+
+@pytest.mark.parametrize("guarded", [True, False], ids=["with its policy", "without it"])
+def test_nothing_but_the_script_of_the_page_acts(guarded: bool, browser: Any, page: Path, tmp_path: Path) -> None:
+    """What is put into the page does not run, and reaches nobody; without the policy it would."""
+    text = page.read_text("utf-8")
+    bare = tmp_path / "bare.html"
+    bare.write_text(text.replace("Content-Security-Policy", "nothing", 1), "utf-8")
+    with shown(browser, page if guarded else bare, offline=True) as watched:
+        ran, broken = watched.page.evaluate(POLICY)
+    blocked = ["connect-src", "frame-src", "img-src", "script-src-attr", "script-src-elem", "style-src-elem"]
+    assert (ran, broken) == ((None, blocked) if guarded else (2, []))
+    assert any("example.org" in fault for fault in watched.faults)
+
+
+@pytest.mark.parametrize(
+    ("place", "scheme"),
+    [
+        ("#overview", "light"),
+        ("#overview", "dark"),
+        ("#view/vads/3", "light"),
+        ("#view/vads/3", "dark"),
+        ("#glossary", "light"),
+        ("#process/5212", "light"),
+    ],
+)
+def test_no_serious_fault_stands_in_the_way_of_a_reader(place: str, scheme: Any, report: Watched) -> None:
+    """What axe-core finds of roles, names, contrast and order."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed").Axe()
+    report.page.emulate_media(color_scheme=scheme)
+    report.go(place)
+    found = axe.run(report.page).response["violations"]
+    report.page.emulate_media(color_scheme="light")
+    assert [(each["id"], each["nodes"][0]["target"]) for each in found if each["impact"] in GRAVE] == []
