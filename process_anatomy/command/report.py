@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from process_anatomy.command.opened import of_image, of_rows, opened, status_of, tell
+from process_anatomy.command.opened import of_image, of_rows, opened, own_note, status_of, tell, with_note
 from process_anatomy.command.places import Named
 from process_anatomy.command.statuses import DONE
 from process_anatomy.errors import Error
@@ -24,6 +24,7 @@ from process_anatomy.errors import Error
     "--svg", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Write each process's diagram there too."
 )
 @of_rows
+@with_note
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 def report(
     image: Path,
@@ -35,6 +36,7 @@ def report(
     pids: list[int],
     explain: str | None,
     fail_on: str | None,
+    note: str | None,
     overwrite: bool,
 ) -> int:
     """Write one page that shows an image: findings, who runs, each process by its six components, its memory as a map.
@@ -43,6 +45,7 @@ def report(
       anatomy report memory.raw
       anatomy report memory.raw -o case/host17.html --svg case/diagrams
       anatomy report memory.raw --pid 5212 --explain analogy
+      anatomy report memory.raw --note processes.md
 
     The page is one HTML file that opens from disk and asks for nothing from anywhere.
     """  # noqa: D301  # click's mark for lines that stay as they are
@@ -51,6 +54,7 @@ def report(
     page = Path(f"{image.stem}.html") if file is None else file
     kept(page, overwrite)
     found = opened(image, isf, dtb, page_files)
+    found.own = own_note(note)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     answer = found.view(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from process_anatomy.errors import Error
 from process_anatomy.filetime import moment_text
-from process_anatomy.notes.library import Library
+from process_anatomy.notes.library import Level, Library
 from process_anatomy.report.explained import Keeping, explanations
 from process_anatomy.report.packing import Packed, packed
 from process_anatomy.views import view
@@ -18,6 +18,7 @@ from process_anatomy.views.image import Answer
 from process_anatomy.views.records import Record, record
 
 if TYPE_CHECKING:
+    from process_anatomy.notes.own.matching import OwnNote
     from process_anatomy.walk.across.tables import Tables
 
 EXPLANATION = "Explanation"
@@ -163,8 +164,14 @@ def declared(found: Gathered) -> dict[str, Any]:
     }
 
 
-def notes(library: Library, used: Iterable[str]) -> dict[str, dict[str, str]]:
-    """The notes that the page needs, by id: those of its rows, and the glossary's."""
+def notes(library: Library, used: Iterable[str], own: OwnNote | None = None) -> dict[str, dict[str, str]]:
+    """The notes that the page needs, by id: those of its rows, and the glossary's.
+
+    Args:
+        library: the notes.
+        used: ids of those that rows need.
+        own: the reader's own note, whose words stand in the glossary in the place of ours.
+    """
     ids = dict.fromkeys(key for family in (*GLOSSARY, *KINDS) for key in library.ids(f"{family}/"))
     ids |= dict.fromkeys(sorted(used))
     found = {}
@@ -174,8 +181,18 @@ def notes(library: Library, used: Iterable[str]) -> dict[str, dict[str, str]]:
             "title": note.title, "brief": note.brief, "full": note.full, "analogy": note.analogy,
             "source": note.source, "command": note.command,
         }  # fmt: skip
+        if own is not None and key.startswith(GLOSSARY):
+            told |= _quoted(own, key, note.source)
         found[key] = {name: text for name, text in told.items() if text}
     return found
+
+
+def _quoted(own: OwnNote, key: str, source: str) -> dict[str, str]:
+    """What the reader's note says of a term, by the parts of a note of ours; the places stand before our source."""
+    parts = (("brief", Level.BRIEF), ("full", Level.FULL), ("analogy", Level.ANALOGY))
+    quotes = {part: quote for part, level in parts if (quote := own.quote(key, level)) is not None}
+    places = dict.fromkeys(quote.place for quote in quotes.values())
+    return {part: quote.words for part, quote in quotes.items()} | {"source": "; ".join((*places, source))}
 
 
 def about(request: Request) -> dict[str, Any]:

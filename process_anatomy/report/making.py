@@ -35,7 +35,8 @@ def page(request: Request) -> Page:
     diagrams = drawn.facts()
     whole = {
         "about": sealed({
-            "image": known, "views": views, "notes": notes(library, used), "level": request.explain.level.value,
+            "image": known, "views": views, "notes": notes(library, used, request.explain.own),
+            "level": request.explain.level.value,
         }),
         "diagrams": sealed(diagrams),
     }  # fmt: skip

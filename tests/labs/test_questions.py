@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,29 @@ def test_the_key_of_the_forge_has_the_same_answers(notepad: dict[str, Question],
     }
     assert {name: notepad[name].answer for name in expected} == expected
     assert notepad["process-id/created"].answer == truth["create_time"].replace("Z", "+00:00")[:19] + "+00:00"
+
+
+def test_the_answers_of_an_image_that_was_not_forged_by_us_are_those_of_its_key(
+    foreign: Callable[[str], Path], shared: Path
+) -> None:
+    told = json.loads((shared / "images" / "win10-19041.truth.json").read_text("utf-8"))
+    truth = {each["pid"]: each for each in told["processes"] if not each["exited"]}
+    asked = questions(open_image(foreign("win10-19041.raw")))
+    facts: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "vads": lambda each: len(each["vads"]),
+        "handles": lambda each: len(each["handles"]),
+        "threads": lambda each: len(each["threads"]),
+        "ppid": lambda each: each["ppid"],
+        "eprocess": lambda each: each["eprocess"],
+        "base": lambda each: each["image_base"],
+    }
+    checked = Counter[str]()
+    for each in asked:
+        sort = each.id.split("/")[1]
+        if sort in facts and each.pid is not None:
+            assert each.answer == facts[sort](truth[each.pid]), each
+            checked[sort] += 1
+    assert checked.keys() == facts.keys()
 
 
 def test_the_process_that_is_on_no_list_is_asked_for(found: list[Question]) -> None:

@@ -10,8 +10,8 @@ from process_anatomy.labs.question import EASY, HARD, MEDIUM, AnswerKind, Questi
 ABOUT = "open-handles"
 NAMED = ("File", "Key", "Event", "Mutant", "Semaphore", "Directory", "Section")
 """Types of objects that are asked for by the name that they have."""
-MEMORY = {"PROCESS_VM_READ": "read its memory", "PROCESS_VM_WRITE": "write to its memory"}
-"""Rights to another process that are asked about, and what each allows."""
+MEMORY = {"PROCESS_VM_READ": "read", "PROCESS_VM_WRITE": "write to"}
+"""Rights to another process that are asked about, and what each lets do with memory."""
 WHOLE_RIGHTS = "PROCESS_ALL_ACCESS"
 
 
@@ -124,7 +124,7 @@ def _others(of: Subject) -> Iterator[Question]:
             yield of.question(
                 f"{ABOUT}/right",
                 HARD,
-                f"May {of.name} {what} through its handle {value:#x} to {target}?",
+                f"May {of.name} {what} the memory of {target} through handle {value:#x}?",
                 AnswerKind.YES_NO,
                 right in rights or WHOLE_RIGHTS in rights,
                 view="handles",

@@ -64,8 +64,7 @@ def threads(of: Subject) -> Iterator[Question]:
                 detail=row["TID"],
                 slips=((f"{row['Offset']:#x}", "that is its ETHREAD, in system address space"),),
             )
-    native = (row for row in of.rows("tebs") if row["Bits"] == 64)
-    for row in of.few(native, "TID", "StackBase", "StackLimit"):
+    for row in of.few(of.rows("tebs"), "TID", "StackBase", "StackLimit"):
         base, limit = number(row, "StackBase"), number(row, "StackLimit")
         yield of.question(
             f"{ABOUT}/stack",
