@@ -56,7 +56,8 @@ OURS = {
     "doing": "waits (UserRequest: for a reason)",
     "loading": "It was loaded by name.", "rank": "no integrity level", "elevation": "no elevation type",
     "kept": "It is not inherited.", "title": "Files.",
-    "there": "nothing that can be read", "disagreement": "RWX 1", "reason": "not read", "where": "private memory",
+    "there": "nothing that can be read",
+    "disagreement": "RWX 1", "reason": "not read", "where": "private memory",
     "powers": "PROCESS_VM_WRITE", "way": "a.exe -> b.exe", "place": "value 1 of 2", "by": "the token itself",
     "holds": "private memory", "what": "a structure", "obstacles": "3 pages", "seen": "Forward and CID",
     "missed": "Forward", "missing": "Forward", "whole": "the threads", "partly": "the handles", "confidence": "low",
@@ -75,6 +76,14 @@ CASES: dict[str, object] = {"one": 1, "many": 2, "zero": 0, "empty": "", "long":
     f"absent, {each.kind.value}": each for each in GONE
 }
 VERBS = "are|were|have|do|lie|follow|remain|agree|say|count|belong"
+STILTED = (
+    r"(?i)\blooks? so\b|\buser half\b|\bnot a deed\b|\boneself\b|\bhold \w+ \w+ so for\b|\bit is so of\b|"
+    r"\bhardly an? (?:user|half)|\bno reason is known\b|\bis not known as a whole\b|\bnot all could be read\b|"
+    r"\bit holds nothing\b|\bwithout having done anything\b|\bserves as nothing else\b|\bwith its own token\b|"
+    r"\bcounts for \w+\.exe|\bdiffers in \w+;|\bnot to tell debuggers\b|\bon no list\b(?!,)|"
+    r"\b(?:may|can) use what \w|\bthat tell what it is for\b"
+)
+"""Turns of phrase that readers stumbled over; each stands for its kind."""
 NOUNS = "page|thread|goon|row|value|handle|object|other"
 FAULTS: dict[str, str] = {
     "two full stops": r"\.\.",
@@ -87,6 +96,7 @@ FAULTS: dict[str, str] = {
     "a space after a bracket": r"\( ",
     "nothing in brackets or quotes": r"\(\)|''|\"\"",
     "an absent fact": r"\bNone\b|Absent\(|NOT_APPLICABLE",
+    "a phrase that nobody says": STILTED,
     "a small letter after a full stop": r"(?<!\.)(?<!CalculatorApp)\. (?:an? |the |no |unknown |none )",
 }
 
@@ -188,6 +198,8 @@ def test_every_explanation_of_the_sample_is_well_formed(level: str) -> None:
         ("It is (here.", "brackets do not close"),
         ("It is here , too.", "a space before a mark"),
         ("It  is.", "two spaces"),
+        ("Injected code looks so.", "a phrase that nobody says"),
+        ("In a.exe it holds nothing that can be read.", "a phrase that nobody says"),
         ("It is None.", "an absent fact"),
         ("It is", "does not end with one full stop"),
     ],

@@ -14,6 +14,8 @@ from process_anatomy.views.image import Image
 from process_anatomy.views.problems import answer
 from tests.conftest import SAMPLE
 
+HIDDEN = 7148
+"""A process of the sample that the active list does not hold."""
 LOST = Absent(Kind.UNREADABLE, "its page is not there")
 FILTERS = [(view, option) for view in views.views() for option in view.options if option.columns]
 
@@ -67,3 +69,14 @@ def test_rows_that_cannot_be_judged_are_counted(monkeypatch: pytest.MonkeyPatch)
     request = Request(nothing, nothing, {"name": "DLL"}, told.extend)
     assert list(answer(view, request)) == [(0, {"Number": 0, "Name": "a.dll"})]
     assert told == ["--name: 2 rows are left out whose Name could not be read"]
+
+
+def test_a_hidden_process_that_a_view_leaves_out_is_named_in_one_line(sample: Image) -> None:
+    """Every view that can be asked for single processes: it has rows of it, or one line says which command has."""
+    for view in views.views():
+        if not view.by_process or not view.of_image or view.name in ("all", "report"):  # these write files
+            continue
+        asked = sample.view(view.name, explain="off")
+        if not any(row.get("PID") == HIDDEN for row in asked):
+            (line,) = (line for line in asked.problems if "shade.exe (7148)" in line)
+            assert "--pid shows them" in line, view.name
