@@ -56,7 +56,7 @@ OURS = {
     "doing": "waits (UserRequest: for a reason)",
     "loading": "It was loaded by name.", "rank": "no integrity level", "elevation": "no elevation type",
     "kept": "It is not inherited.", "title": "Files.",
-    "there": "nothing that can be read",
+    "there": "nothing readable",
     "disagreement": "RWX 1", "reason": "not read", "where": "private memory",
     "powers": "PROCESS_VM_WRITE", "way": "a.exe -> b.exe", "place": "value 1 of 2", "by": "the token itself",
     "holds": "private memory", "what": "a structure", "obstacles": "3 pages", "seen": "Forward and CID",
