@@ -5,7 +5,10 @@ As :mod:`process_anatomy.notes.process_rows`: pure functions; the words are in t
 
 from __future__ import annotations
 
+import re
+
 from process_anatomy.absent import Absent
+from process_anatomy.notes.explainer import Told
 from process_anatomy.notes.library import Level, Library, NoteError, Words
 from process_anatomy.notes.process_rows import account_of, count, listing, who, word
 from process_anatomy.walk.across.creation import Creation
@@ -195,7 +198,24 @@ def dacl_note(token: Token) -> Fact:
     return f"dacl-row/{kind}", _holder(token)
 
 
-def creation_note(row: Creation) -> Fact:
+HOST, LONGEST_SERVICE, LONGEST_LINE = "svchost.exe", 64, 4096
+"""The program that hosts services, and characters of a service's name and of a command line that are looked at."""
+_HOSTED = re.compile(r"\s-(?P<what>[ks])\s+\"?(?P<name>[^\s\"]+)", re.IGNORECASE)
+
+
+def _hosted(row: Creation) -> str:
+    """Which services a host of services was started for, by its command line; empty where that does not tell."""
+    line, name = row.peb.command_line, row.process.name
+    if not isinstance(line, str) or not isinstance(name, str) or name.lower() != HOST:
+        return ""
+    told = {found["what"].lower(): found["name"] for found in _HOSTED.finditer(line[:LONGEST_LINE])}
+    names = [f"the {kind} {told[key]}" for key, kind in (("k", "group"), ("s", "service")) if key in told]
+    if not names or any(len(each) > LONGEST_SERVICE or not each.isprintable() for each in names):
+        return ""
+    return f" Its command line names {listing(names)}."
+
+
+def creation_note(row: Creation) -> Told:
     """The note of how a process was made."""
     parent, creator = row.parent, row.creator
     made_by = creator.name if isinstance(creator.name, str) else f"process {creator.pid}"
@@ -210,7 +230,8 @@ def creation_note(row: Creation) -> Fact:
         "compared": _compared(row.changes),
         "confidence": row.confidence,
     }
-    return f"creation-row/{_creation_kind(row)}", facts
+    kind = _creation_kind(row)
+    return Told(f"creation-row/{kind}", facts, sober=_hosted(row) if kind == "service" else "")
 
 
 def _compared(changes: tuple[str, ...] | Absent) -> str:

@@ -461,9 +461,30 @@ def creations() -> list[Creation]:
 def test_every_way_of_creation_is_reached_and_has_its_note() -> None:
     """The methods that the walk judges by are the notes, all of them."""
     source = inspect.getsource(creation)
-    assert told(security_rows.creation_note(row) for row in creations()) == set(default().ids("creation-row/"))
+    assert told(security_rows.creation_note(row)[:2] for row in creations()) == set(default().ids("creation-row/"))
     told_otherwise = {"other-creator", "session-start"}  # by whose name, and by what the process is, not by the method
     assert set(re.findall(r'return "([a-z-]+)", ', source)) == set(names("creation-row")) - told_otherwise
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("C:\\Windows\\system32\\svchost.exe -k netsvcs -p -s Schedule", "the group netsvcs and the service Schedule"),
+        ('svchost.exe -K "RPCSS" -p', "the group RPCSS"),
+        ("svchost.exe -s Dnscache", "the service Dnscache"),
+        ("svchost.exe -k " + "x" * 100, ""),
+        ("svchost.exe -k\x1b[2J", ""),
+        ("svchost.exe -k \x1b[2J", ""),
+        ("svchost.exe", ""),
+        (GONE, ""),
+    ],
+)
+def test_a_host_of_services_tells_which_by_its_command_line(line: str | Absent, said: str) -> None:
+    made = next(row for row in creations() if row.method == "service")
+    host = replace(made, process=replace(made.process, name="SvcHost.exe"), peb=replace(PEB, command_line=line))
+    other = replace(host, process=replace(made.process, name="other.exe"))
+    assert security_rows.creation_note(host).sober == (said and f" Its command line names {said}.")
+    assert security_rows.creation_note(other).sober == ""
 
 
 def test_every_kind_of_module_row_is_reached_and_has_its_note() -> None:
