@@ -114,6 +114,6 @@ VIEW = View(
         ),
     ),
     rows=rows,
-    telling=("PID", "Process", "TID", "Name", "Value", "Kind"),
+    telling=("PID", "Process", "Name", "Value", "Kind", "TID"),
     through=f"{TOKENS}; _AUTHZBASEP_SECURITY_ATTRIBUTES_INFORMATION.SecurityAttributeCount, SecurityAttributesList",
 )

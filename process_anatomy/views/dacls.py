@@ -120,6 +120,6 @@ VIEW = View(
         ),
     ),
     rows=rows,
-    telling=("PID", "Process", "TID", "Entry", "Type", "Name", "Rights"),
+    telling=("PID", "Process", "Entry", "Type", "Name", "Rights", "TID"),
     through=f"{TOKENS}, DefaultDacl; _ACL.AclRevision, AclSize, AceCount; {SIDS}; {ACCOUNTS}",
 )

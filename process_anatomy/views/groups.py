@@ -111,7 +111,7 @@ VIEW = View(
         ),
     ),
     rows=rows,
-    telling=("PID", "Process", "TID", "Name", "Kind", "Attributes", "Role"),
+    telling=("PID", "Process", "Name", "Kind", "Attributes", "Role", "TID"),
     address="Token",
     through=f"{TOKENS}; {SIDS}; {ACCOUNTS}; _TOKEN.RestrictedSidCount, CapabilityCount, pClaimAttributes",
 )

@@ -100,7 +100,7 @@ VIEW = View(
         ),
     ),
     rows=rows,
-    telling=("PID", "Process", "TID", "Privilege", "Attributes"),
+    telling=("PID", "Process", "Privilege", "Attributes", "TID"),
     options=(
         Option("privilege", TEXT, "Only privileges with this in their name: SeDebug", columns=("Privilege",)),
         Option("state", TEXT, "Only privileges in this state", None, STATES, columns=("Attributes",)),
