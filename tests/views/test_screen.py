@@ -6,7 +6,7 @@ import io
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from process_anatomy.views.branches import branches
@@ -50,6 +50,7 @@ def test_a_stream_that_is_closed_or_none_is_no_terminal() -> None:
     assert screen_of(closed, {}) == Screen(FIXED)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("ab \\_/中é\u0301\xa0"), max_size=200), st.integers(2, 90))
 def test_wrapped_text_fits_and_keeps_every_letter(text: str, width: int) -> None:
     lines = wrapped(text, width)
@@ -64,6 +65,7 @@ def test_a_path_ends_its_line_behind_a_sign_that_parts_it() -> None:
     assert padded("中", 3) == "中 "
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 9), max_size=30))
 def test_the_branches_of_a_tree_tell_its_depths_and_who_follows(steps: list[int]) -> None:
     """A drawing is read back: how deep each row lies, and that each branch that goes on ends in one that does not."""
