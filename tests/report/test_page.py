@@ -15,12 +15,20 @@ from xml.etree import ElementTree
 import pytest
 
 from process_anatomy import open_image
+from process_anatomy.absent import Absent, Kind
 from process_anatomy.errors import RequestError
-from process_anatomy.notes import default
+from process_anatomy.notes import Level, default
+from process_anatomy.notes.explainer import Told
 from process_anatomy.report.diagram import drawing
+from process_anatomy.report.explained import kept, placeholders
+from process_anatomy.report.gathered import Gathered, declared, notes, packed_view
+from process_anatomy.report.packing import sealed
+from process_anatomy.report.page import rendered
+from process_anatomy.report.skeleton import SKELETON
+from process_anatomy.views import view
 from process_anatomy.views.all import exported
 from process_anatomy.views.image import Image
-from process_anatomy.views.records import Record
+from process_anatomy.views.records import Record, record
 from process_anatomy.views.shown import shown_text
 from tests.conftest import ROOT, SAMPLE
 from tests.report.conftest import written
@@ -140,3 +148,36 @@ def test_without_a_place_or_a_maker_there_is_no_page(image: Image) -> None:
         list(image.view("report"))
     with pytest.raises(RequestError, match="nothing here makes pages"):
         written(Image(image.kernel))
+
+
+EVIL = [
+    "</script><script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "{{ 7 * 7 }}", "\u202egnp.exe", "\x1b[31m",
+    "\ud800", "a\udc00", "a\x00b", "x" * 32768, "&lt;", "'; drop table", "__proto__",
+]  # fmt: skip
+
+
+def test_what_memory_holds_is_text_in_the_page_and_comes_back_as_it_was(node: str) -> None:
+    """In cells, lists, reasons, sentences and the title; none of it is mark-up before it is unpacked."""
+    envars = view("envars")
+    found = Gathered(envars)
+    for text in EVIL:
+        cells = envars.all(None) | {"Process": text, "Value": text, "Problems": (text, text)}
+        cells["Variable"] = Absent(Kind.UNREADABLE, text)
+        found.rows.append(record(envars, (0, cells)))
+        found.texts.append(kept(text, Told("environment-row/variable", facts_of(text), before=text)))
+    used: set[str] = set()
+    parts = {"envars": sealed(packed_view(found, default(), used))}
+    about = {"views": [declared(found)], "notes": notes(default(), used)}
+    page = rendered(EVIL[0], parts | {"about": sealed(about)}, SKELETON)
+    clean = rendered("", parts | {"about": sealed(about)}, SKELETON)
+    assert page.count("<script") == clean.count("<script")
+    assert "onerror" not in page
+    for text, row in zip(EVIL, unpacked(node, "page", page)["envars"], strict=True):
+        assert (row["cells"]["Value"], row["cells"]["Process"]) == (text, text)
+        assert row["cells"]["Problems"] == f"{text}; {text}"
+        assert row["absent"]["Variable"] == str(Absent(Kind.UNREADABLE, text))
+        assert row["told"][0] == text + default().explain("environment-row/variable", Level.BRIEF, facts_of(text))
+
+
+def facts_of(text: str) -> dict[str, object]:
+    return dict.fromkeys(placeholders(default()["environment-row/variable"]), text)

@@ -10,6 +10,7 @@ const sectionOf = (part) => ({ address: "address-space", process: "" })[part] ??
 export function diagram(app, facts) {
   const drawn = document.getElementById("diagram").content.firstElementChild.cloneNode(true);
   drawn.id = "diagram-drawn";
+  drawn.setAttribute("aria-label", shown(facts.title));
   for (const each of drawn.querySelectorAll("[data-if]")) if (!facts[each.dataset.if]) each.remove();
   for (const each of drawn.querySelectorAll("[data-fact]")) each.textContent = shown(String(facts[each.dataset.fact] ?? ""));
   for (const each of drawn.querySelectorAll("[data-note]")) each.textContent = app.note(each.dataset.note)?.brief ?? "";
