@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from process_anatomy.views.declaration import Column
+from process_anatomy.views.records import Record
+from process_anatomy.views.shown import safe_text, shown_text
+
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SIZE = {"width": 1400, "height": 900}
 PATIENCE = 20_000
 """Milliseconds that a page has for an answer, on a busy machine too."""
+LONGEST = 1000
+"""Characters that a table shows of a text."""
 GO = """async (hash) => {
   const main = document.getElementById("main");
   for (const child of main.children) child.dataset.old = "";
@@ -135,3 +141,11 @@ def shown(browser: Any, file: Path, **options: Any) -> Iterator[Watched]:
         watched = Watched(page, file)
         watched.open()
         yield watched
+
+
+def cell_of(columns: Sequence[Column], row: Record, name: str) -> tuple[str, str | None]:
+    """How the report shows a cell: its text as a terminal gets it, or a dash and the reason."""
+    if name in row.absent:
+        return "\N{EN DASH}", safe_text(row.absent[name])
+    column = next(column for column in columns if column.name == name)
+    return safe_text(shown_text(row[name], column)[:LONGEST]), None

@@ -15,15 +15,13 @@ from process_anatomy.views.all import exported
 from process_anatomy.views.declaration import Column
 from process_anatomy.views.image import Image
 from process_anatomy.views.records import Record
-from process_anatomy.views.shown import safe_text, shown_text
+from process_anatomy.views.shown import shown_text
 from tests.conftest import SAMPLE
-from tests.report.browser import Watched, browsing, shown
+from tests.report.browser import Watched, browsing, cell_of, shown
 from tests.report.conftest import written
 
 TRUTH = json.loads((SAMPLE.parent / "lab-win11-22621.truth.json").read_text("utf-8"))
 (HIDDEN,) = (process["pid"] for process in TRUTH["processes"] if not process["in_active_list"])
-LONGEST = 1000
-"""Characters that a table shows of a text."""
 GRAVE = {"serious", "critical"}
 
 
@@ -70,14 +68,6 @@ def rows_of(image: Image, name: str, explain: str = "brief") -> list[Record]:
     return rows
 
 
-def expected(columns: Sequence[Column], row: Record, name: str) -> tuple[str, str | None]:
-    """How the report shows a cell: its text as a terminal gets it, or a dash and the reason."""
-    if name in row.absent:
-        return "\N{EN DASH}", safe_text(row.absent[name])
-    column = next(column for column in columns if column.name == name)
-    return safe_text(shown_text(row[name], column)[:LONGEST]), None
-
-
 @pytest.mark.parametrize("name", exported())
 def test_every_cell_and_explanation_of_a_view_is_what_the_view_says(name: str, report: Watched, image: Image) -> None:
     rows, columns = rows_of(image, name), view(name).columns
@@ -92,7 +82,7 @@ def test_every_cell_and_explanation_of_a_view_is_what_the_view_says(name: str, r
     assert set(cells[0]) == {column for column, says in told.items() if any(says)}
     for number, row in enumerate(rows):
         for column, cell in cells[number].items():
-            assert cell == expected(columns, row, column), (number, column)
+            assert cell == cell_of(columns, row, column), (number, column)
 
 
 @pytest.mark.parametrize("level", ["full", "analogy"])
