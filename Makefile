@@ -45,7 +45,9 @@ check: $(VENV)/.dev
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive structs process_anatomy plugins
 	$(BIN)/python scripts/audit.py
 
-docs: $(VENV)/.dev
+docs: $(VENV)/.dev install
+	@mkdir -p build/example
+	$(BIN)/anatomy report $(SAMPLE) -o build/example/report-of-the-sample.html --overwrite
 	$(BIN)/python -m sphinx -W -n --keep-going -q -c docs . build/docs
 	@echo build/docs/index.html
 

@@ -6,6 +6,7 @@ so a page that it does not list fails the build.
 """
 
 import re
+from pathlib import Path
 
 from sphinx.application import Sphinx
 
@@ -17,10 +18,16 @@ include_patterns = ["docs/*.md", "benchmarks/README.md", "[A-Z]*.md"]
 exclude_patterns = [".*", "build", "dist", "plugins", "process_anatomy", "samples", "structs", "tests"]
 myst_heading_anchors = 4
 html_theme = "furo"
-html_extra_path = ["site"]
+EXAMPLE = Path(__file__).resolve().parent.parent / "build" / "example"
+html_extra_path = ["site", *map(str, EXAMPLE.parent.glob(EXAMPLE.name))]
 html_copy_source = False
 smartquotes = False  # two hyphens begin an option
 
+LIVE = """
+## A live example
+
+<a href="../report-of-the-sample.html">The report of the sample</a>, as the command writes it.
+"""
 SECTION = re.compile(r"^## (?P<title>.+)\n(?P<body>(?:(?!## ).*\n)*)", re.MULTILINE)
 PAGE = re.compile(r"\]\((?P<path>[^)#:]+)\.md\)")
 
@@ -40,6 +47,8 @@ def setup(app: Sphinx) -> None:
     def read(_: Sphinx, page: str, source: list[str]) -> None:
         if page == root_doc:
             source[0] = with_menu(source[0])
+        elif page == "docs/report" and EXAMPLE.is_dir():
+            source[0] += LIVE
         elif page == "README":
             source[0] = f"---\norphan: true\n---\n{source[0]}"
 
