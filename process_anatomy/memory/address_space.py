@@ -8,7 +8,7 @@ from process_anatomy.memory import paging
 from process_anatomy.memory.entry_format import entry_format
 from process_anatomy.memory.packed import PackedMemory
 from process_anatomy.memory.page_files import PageFiles
-from process_anatomy.memory.physical import END_OF_ADDRESSES, PAGE, PhysicalMemory, gather
+from process_anatomy.memory.physical import END_OF_ADDRESSES, PAGE, PhysicalMemory, fetched
 from process_anatomy.memory.software_entries import SoftwareEntries
 from process_anatomy.memory.space import Addresses, Mask, Octets
 from structs.layout import Build
@@ -123,9 +123,7 @@ class AddressSpace:
 
     def _within_pages(self, addresses: Addresses, size: int, roots: Addresses | None) -> tuple[Octets, Mask]:
         physical, readable = self._located(addresses, roots)
-        offsets = self.memory.locate(physical, size)
-        offsets[~readable] = -1
-        octets, whole = gather(self.memory.octets(), offsets, size), offsets >= 0
+        octets, whole = fetched(self.memory, physical, size, readable)
         for row in np.flatnonzero(readable & ~whole).tolist():  # a page that the image holds only in part
             part = self._first_part(int(physical[row]), size)
             octets[row, : len(part)] = np.frombuffer(part, dtype=np.uint8)

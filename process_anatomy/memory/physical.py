@@ -20,8 +20,10 @@ PAGE = 0x1000
 END_OF_ADDRESSES = 1 << 64
 END_OF_PHYSICAL = 1 << 62
 """Beyond any physical address (52 bits), and safe for signed arithmetic."""
-TOUCHES = 1 << 15
-"""Reads after which the pages of a mapped file are given back."""
+TOUCHES = 1 << 10
+"""Reads after which the pages of a mapped file may be given back."""
+AT_ONCE = 1 << 11
+"""Records that are copied in one step: each may lie in a page of its own."""
 CACHE_PAGES = 0x8000
 """Pages that a cache holds before it is emptied: 128 MB."""
 
@@ -69,12 +71,12 @@ class MappedMemory:
     """Physical memory whose octets lie in one buffer, usually a mapped file.
 
     A mapped file's pages count as this process's memory once they were read, with their neighbours; so that
-    a large image does not look like a large process, they are given back after every :data:`TOUCHES` reads.
+    a large image does not look like a large process, that is asked for after every :data:`TOUCHES` reads.
 
     Args:
         buffer: the octets; a numpy array over ``mmap`` costs no memory until it is read.
         runs: which physical ranges lie where in the buffer; overlapping or outlying parts are dropped.
-        release: gives the pages read so far back to the system, if the buffer can do that.
+        release: gives the pages read so far back to the system where it is time, if the buffer can do that.
 
     Attributes:
         end: one past the highest physical address.
@@ -238,6 +240,27 @@ def gather(octets: Octets, offsets: npt.NDArray[np.int64], size: int) -> Octets:
     return taken
 
 
+def fetched(memory: PhysicalMemory, addresses: Addresses, size: int, wanted: Mask | None = None) -> tuple[Octets, Mask]:
+    """``size`` octets at each physical address, shape (n, size), zero where they are not there; and whether they are.
+
+    Args:
+        memory: where they are read.
+        addresses: of records, each within one page.
+        size: of a record.
+        wanted: which of them are read; all where it is left out.
+    """
+    if len(addresses) <= AT_ONCE:
+        offsets = memory.locate(addresses, size)
+        if wanted is not None:
+            offsets[~wanted] = -1
+        return gather(memory.octets(), offsets, size), offsets >= 0
+    octets, there = np.empty((len(addresses), size), dtype=np.uint8), np.empty(len(addresses), dtype=np.bool_)
+    for first in range(0, len(addresses), AT_ONCE):
+        step = slice(first, first + AT_ONCE)
+        octets[step], there[step] = fetched(memory, addresses[step], size, None if wanted is None else wanted[step])
+    return octets, there
+
+
 def numbers(octets: Octets, size: int) -> Addresses:
     """The little-endian numbers of ``size`` octets, 4 or 8, that records consist of; shape (n, octets / size)."""
     if size == 8:
@@ -247,7 +270,5 @@ def numbers(octets: Octets, size: int) -> Addresses:
 
 def words(memory: PhysicalMemory, addresses: Addresses, size: int = 8) -> tuple[Addresses, Mask]:
     """The number of ``size`` octets, 4 or 8, at each physical address, and whether it is there."""
-    offsets = memory.locate(addresses, size)
-    found = offsets >= 0
-    values = numbers(gather(memory.octets(), offsets, size), size).reshape(len(addresses))
-    return values, found
+    octets, found = fetched(memory, addresses, size)
+    return numbers(octets, size).reshape(len(addresses)), found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +38,7 @@ def physical_memory(context: interfaces.context.ContextInterface, name: str) -> 
 
     from process_anatomy.memory.packed import PackedMemory
     from process_anatomy.memory.physical import CachedMemory, MappedMemory
+    from process_anatomy.memory.resident import releaser
 
     layer = context.layers[name]
     if isinstance(layer, PackedLayer):
@@ -49,20 +49,12 @@ def physical_memory(context: interfaces.context.ContextInterface, name: str) -> 
     if isinstance(below, FileLayer) and runs is not None:
         mapped = file_bytes(below)
         if isinstance(mapped, mmap.mmap):
-            return MappedMemory(np.frombuffer(mapped, dtype=np.uint8), runs, _releaser(mapped))
+            return MappedMemory(np.frombuffer(mapped, dtype=np.uint8), runs, releaser(mapped))
 
     def page(address: int, size: int) -> bytes | None:
         return peek(layer, address, size)
 
     return CachedMemory(page, layer.maximum_address + 1)
-
-
-def _releaser(mapped: mmap.mmap) -> Callable[[], None] | None:
-    """What gives the pages of a mapped file back, where the system can do that; they stay in its cache."""
-    advice = getattr(mmap, "MADV_DONTNEED", None)
-    if advice is None:
-        return None
-    return lambda: mapped.madvise(advice)
 
 
 def _file_runs(

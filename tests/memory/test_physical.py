@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from process_anatomy.memory import physical
-from process_anatomy.memory.physical import CachedMemory, MappedMemory, PhysicalMemory, Run, gather, words
+from process_anatomy.memory.physical import CachedMemory, MappedMemory, PhysicalMemory, Run, fetched, gather, words
+from process_anatomy.memory.resident import KEPT, mapped_bytes, releaser
 from tests.strategies import runs
 
 PAGE = 0x1000
@@ -274,3 +277,36 @@ def test_a_page_is_not_asked_for_past_the_end() -> None:
     assert memory.read(2 * PAGE, 1) is None
     assert memory.read(PAGE + 4090, 20) is None
     assert log == [1]
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED") or mapped_bytes() is None, reason="the system does not tell")
+def test_a_process_holds_little_of_a_file_that_it_reads_whole_and_reads_it_right(tmp_path: Path) -> None:
+    """As the system counts it: the file is four times as large as what may be held."""
+    pages = 4 * KEPT // PAGE
+    path = tmp_path / "memory.raw"
+    with path.open("wb") as file:
+        for first in range(0, pages, 1024):
+            file.write(np.arange(first, first + 1024, dtype="<u8").repeat(PAGE // 8).tobytes())
+    with path.open("rb") as file:
+        whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    before = mapped_bytes()
+    assert before is not None
+    memory = MappedMemory(np.frombuffer(whole, dtype=np.uint8), [Run(0, pages * PAGE, 0)], releaser(whole))
+    values, there = words(memory, np.arange(pages, dtype=np.uint64) * np.uint64(PAGE) + np.uint64(8))
+    assert there.all()
+    assert values.tolist() == list(range(pages))
+    held = mapped_bytes()
+    assert held is not None
+    assert held - before < 2 * KEPT
+
+
+def test_many_records_are_copied_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = MappedMemory(np.frombuffer(BUFFER, dtype=np.uint8), [Run(0, 64, 0)])
+    places = np.array([0, 3, 60, 61, 200, 7], dtype=np.uint64)
+    wanted = np.array([True, True, True, True, True, False])
+    octets, there = fetched(memory, places, 4, wanted)
+    monkeypatch.setattr(physical, "AT_ONCE", 2)
+    again, still = fetched(memory, places, 4, wanted)
+    assert there.tolist() == still.tolist() == [True, True, True, False, False, False]
+    assert octets.tolist() == again.tolist()
+    assert bytes(octets[1]) == BUFFER[3:7]
