@@ -13,6 +13,7 @@ import pytest
 
 from process_anatomy import open_image
 from process_anatomy.errors import RequestError
+from process_anatomy.labs.asks.subject import note_of
 from process_anatomy.labs.grading import Verdict, grade
 from process_anatomy.labs.questions import COMPONENTS, AnswerKind, Question, QuestionError, drawn, questions
 from process_anatomy.notes import default
@@ -165,3 +166,9 @@ def test_each_has_an_explanation_and_commands_that_exist(found: list[Question], 
 def test_a_process_that_is_not_there_is_not_asked_about(image: Image) -> None:
     with pytest.raises(RequestError):
         questions(image, (12345678,))
+
+
+def test_a_value_that_no_windows_has_is_explained_by_what_it_is_a_value_of() -> None:
+    assert note_of("wait-reason/UserRequest", "term/ethread") == "wait-reason/UserRequest"
+    assert note_of("wait-reason/0x77", "term/ethread") == "term/ethread"
+    assert note_of("protection/", "term/vad-node") == "term/vad-node"

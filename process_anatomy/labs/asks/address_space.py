@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from process_anatomy.labs.asks.subject import Subject, number
+from process_anatomy.labs.asks.subject import Subject, note_of, number
 from process_anatomy.labs.question import EASY, HARD, MEDIUM, AnswerKind, Question
 
 ABOUT = "private-address-space"
@@ -25,7 +25,7 @@ def address_space(of: Subject) -> Iterator[Question]:
             view="vads",
             column="Protection",
             stock="vadinfo",
-            explanation="term/vad-node",
+            explanation=note_of(f"protection/{protection.partition('|')[0]}", "term/vad-node"),
             detail=f"{start:x}",
             slips=_halves(protection),
         )
@@ -40,7 +40,7 @@ def address_space(of: Subject) -> Iterator[Question]:
             view="vads",
             column="Pages",
             stock="vadinfo",
-            explanation="term/vad-node",
+            explanation="term/vad",
             detail=f"{start:x}",
             slips=(
                 (str(pages * 4096), "that is the size in bytes"),
@@ -60,7 +60,7 @@ def address_space(of: Subject) -> Iterator[Question]:
             view="vads",
             column="File",
             stock="vadinfo",
-            explanation="term/vad-node",
+            explanation="vad-type/VadImageMap",
             detail=f"{start:x}",
         )
     if of.whole("AddressSpace"):

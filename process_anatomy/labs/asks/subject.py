@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from process_anatomy.errors import Error
 from process_anatomy.labs.question import AnswerKind, Question, Right
+from process_anatomy.notes.library import NoteError, default
 
 if TYPE_CHECKING:
     from process_anatomy.views.image import Image
@@ -143,6 +144,14 @@ class Subject:
             slips=tuple((given, what) for given, what in slips if given and given != str(answer)),
             pid=self.pid,
         )
+
+
+def note_of(key: str, otherwise: str) -> str:
+    """The id of a note, that of another where there is none of it: an image may hold a value that no Windows has."""
+    try:
+        return default()[key].id
+    except NoteError:
+        return otherwise
 
 
 def number(row: Record, column: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from process_anatomy.labs.asks.subject import Subject, number
+from process_anatomy.labs.asks.subject import Subject, note_of, number
 from process_anatomy.labs.question import EASY, HARD, MEDIUM, AnswerKind, Question
 
 ABOUT = "threads"
@@ -22,7 +22,7 @@ def threads(of: Subject) -> Iterator[Question]:
             str(row["State"]),
             view="threads",
             column="State",
-            explanation="term/ethread",
+            explanation=note_of(f"thread-state/{row['State']}", "term/ethread"),
             detail=row["TID"],
         )
     for row in of.few((row for row in found if row["State"] == "Waiting"), "TID", "WaitReason"):
@@ -34,7 +34,7 @@ def threads(of: Subject) -> Iterator[Question]:
             str(row["WaitReason"]),
             view="threads",
             column="WaitReason",
-            explanation=f"wait-reason/{row['WaitReason']}",
+            explanation=note_of(f"wait-reason/{row['WaitReason']}", "term/ethread"),
             detail=row["TID"],
         )
     for row in of.few(found, "TID", "Win32StartPath", "Win32StartAddress"):
