@@ -174,7 +174,7 @@ INSIDE: dict[str, StagedTrace] = {
     ),
     "unfindable object": StagedTrace(
         "the object's pool header is wiped, so that who searches memory passes it by",
-        ("half-hidden-process",), IN, _unseen("scan"),
+        ("half-hidden-process", "smear"), IN, _unseen("scan"),
     ),
     "torn list": StagedTrace(
         "the list of active processes holds it in one direction only, as when it is read while it changes",

@@ -21,7 +21,7 @@ NEW = {
 STARTED = NEW | {"started_by": Parameter(str, "key of the group that starts it; the shell where it is left out", "")}
 MASKS = ("svchost", "lsass", "csrss", "services", "explorer", "spoolsv", "winlogon", "taskhostw", "dllhost")
 """Names that look-alikes are made of."""
-BORROWED = ("svchost.exe", "taskhostw.exe", "RuntimeBroker.exe", "WmiPrvSE.exe")
+BORROWED = ("svchost.exe", "taskhostw.exe", "WmiPrvSE.exe")
 """Programs of Windows that only services start, and from its own folder."""
 LIKE = {"l": "1", "o": "0", "s": "5"}
 Given = Mapping[str, Any]

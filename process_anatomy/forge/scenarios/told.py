@@ -74,3 +74,24 @@ def _scenario(declared: Declared) -> Iterator[str]:
         given = "".join(f", {key} = {value!r}" for key, value in use.given.items())
         yield f"  trace: {' or '.join(use.names)}{given}"
     yield f"  file: {declared.source.file}"
+
+
+def scenario_rows() -> Iterator[str]:
+    """The rows of the table of scenarios in docs/scenarios.md."""
+    for name in available():
+        declared = scenario(name)
+        traces = "; ".join(" or ".join(use.names) for use in declared.uses) or "none"
+        yield f"| `{name}` | {declared.title}{_since(declared.first)} | {traces} |"
+
+
+def trace_rows() -> Iterator[str]:
+    """The rows of the table of traces in docs/scenarios.md."""
+    for name, trace in sorted(TRACES.items()):
+        rules = ", ".join(f"`{rule}`" for rule in trace.rules)
+        keys = ", ".join(f"`{key}`" for key in trace.parameters)
+        since = _since(trace.first_build).strip(" ()") or WINDOWS.get(trace.since, "")
+        yield f"| {name} | {trace.about} | {rules} | {keys} | {since} |"
+
+
+def _since(first: int) -> str:
+    return f" (build {first} on)" if first else ""

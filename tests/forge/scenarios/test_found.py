@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from process_anatomy.findings import Severity, findings
 from process_anatomy.forge import Image
 from process_anatomy.forge.scenarios import available, forge_scenario
+from process_anatomy.forge.scenarios.traces import TRACES
 from process_anatomy.walk.across.tables import Tables
+from structs import builds
 from tests.walk.damaged import kernel_of
 
 TRIED = [
@@ -44,6 +48,24 @@ def test_the_rules_find_the_guilty_and_accuse_nobody_else(name: str, seed: int, 
     assert accused(image) == guilty
     assert {each["pid"] for each in image.truth["scenario"]["traces"]} <= guilty.keys()
     assert bool(guilty) == (name not in CLEAN)
+
+
+@pytest.mark.proves("forged")
+@pytest.mark.parametrize("build", ["x64-26100-1742", "x86-2600-5512"])
+def test_every_trace_is_found_in_its_own_process_and_nowhere_else(build: str, tmp_path: Path) -> None:
+    """All that this Windows can have, in one machine with many equal programs."""
+    lines = ['title = "all"', 'extends = "office"', '[machine]\nmemory = "256 MB"']
+    lines += ['[[programs]]\nkey = "victims"\nfrom = "downloads"\ncount = 40']
+    shown = {name: trace for name, trace in TRACES.items() if not trace.lacking(builds.load(build))}
+    needed = {"in": "victims", "target": "elevated consoles", "parent": "service hosts"}
+    for name, trace in shown.items():
+        lines += [f'[[traces]]\ntrace = "{name}"']
+        lines += [f'{key} = "{group}"' for key, group in needed.items() if key in trace.parameters]
+    path = tmp_path / "all.toml"
+    path.write_text("\n".join(lines))
+    image = forge_scenario(path, 1, build)
+    assert [each["trace"] for each in image.truth["scenario"]["traces"]] == [*shown]
+    assert accused(image) == {p["pid"]: set(p["findings"]) for p in image.truth["processes"] if p["findings"]}
 
 
 def test_every_scenario_is_tried() -> None:

@@ -9,6 +9,7 @@ import pytest
 from process_anatomy.errors import ScenarioError
 from process_anatomy.forge.scenarios import available, cast, scenario
 from process_anatomy.forge.scenarios.lines import lines_of
+from process_anatomy.forge.scenarios.told import scenario_rows, trace_rows
 from process_anatomy.forge.scenarios.traces import TRACES
 from process_anatomy.forge.traces import table
 from structs import builds
@@ -113,3 +114,17 @@ def test_every_scenario_that_ships_says_what_it_shows() -> None:
 def test_every_trace_of_the_forge_has_a_name_in_scenarios() -> None:
     """But the one that is made with another, where Windows needs it."""
     assert table.TRACES.keys() - TRACES.keys() == {"blinded loader"}
+
+
+def test_the_page_for_instructors_has_every_scenario_and_every_trace() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "scenarios.md").read_text("utf-8").splitlines()
+    rows = {line for line in page if line.startswith("| ")}
+    assert {*scenario_rows(), *trace_rows()} <= rows
+
+
+def test_the_example_for_instructors_is_a_scenario(tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "scenarios.md").read_text("utf-8")
+    path = tmp_path / "mine.toml"
+    path.write_text(page.partition("```toml\n")[2].partition("```")[0])
+    made = cast(scenario(path), 1, builds.load("x64-22621-382"))
+    assert [*made.traces.values()] == [["code in a thread", "unlisted library"]]
