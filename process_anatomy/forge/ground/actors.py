@@ -128,6 +128,7 @@ class Actor:
         old_parent: process id of the parent before Windows Vista, where it was another.
         silo: name of the server silo (container) that it runs in.
         volume: device that its program lies on, where that is not the machine's own.
+        solitary: its handles lead to itself and to nobody of its kind.
         patches: libraries that it has loaded and that Windows patched while they were in use, in builds that can do it.
     """
 
@@ -175,6 +176,7 @@ class Actor:
     silo: str = ""
     volume: str = ""
     patches: tuple[str, ...] = ()
+    solitary: bool = False
 
     @property
     def creator(self) -> int:
@@ -208,6 +210,7 @@ class Scenario:
         identity: whose machine it is; ``None`` for the machine and the people of the lab.
         services: what its registry says of services, where it has an identity.
         autostart: name and command line of what its registry starts with every logon, likewise.
+        old_pages: free frames that hold what was in them before, as a share of those that only programs use.
     """
 
     name: str
@@ -225,3 +228,4 @@ class Scenario:
     identity: Identity | None = None
     services: tuple[Service, ...] = ()
     autostart: tuple[tuple[str, str], ...] = ()
+    old_pages: float = 0

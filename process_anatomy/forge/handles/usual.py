@@ -40,7 +40,7 @@ def open_usual(objects: ObjectManager, sections: Sections, processes: Sequence[P
             if objects.reserved(value):
                 value += 4
             kind = ("File", "Event", "Process", "Thread", "Token", "Event")[number % 6]
-            other = process if number < 6 else dice.pick(kin)
+            other = process if number < 6 or actor.solitary else dice.pick(kin)
             name: str | None
             path: str | None = None
             if kind == "Process":

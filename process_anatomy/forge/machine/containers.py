@@ -1,4 +1,4 @@
-"""The same memory in several wrappings: raw, LiME, crash dumps whole, with a bitmap and compressed, hibernation file.
+"""The same memory in several wrappings: raw, LiME, ELF core, crash dumps of several kinds, hibernation file.
 
 Only frames in use are written; the rest are holes in the file, which read as zeros.  The bitmap dump leaves
 them out altogether, so it is the smallest.
@@ -25,6 +25,8 @@ from structs import zdmp
 from structs.file_marks import ZDMP_SIGNATURE
 from structs.machines import X64
 
+ELF_HEADER, ELF_PROGRAM = struct.Struct("<16sHHIQQQIHHHHHH"), struct.Struct("<IIQQQQQQ")
+ELF_64, ELF_LITTLE, ELF_CORE, ELF_X64, ELF_LOAD = 2, 1, 4, 62, 1
 LIME_MAGIC = 0x4C694D45
 FULL_DUMP, BITMAP_DUMP, KERNEL_DUMP = 1, 5, 6
 HEADER_SIZES = {8: 0x2000, 4: 0x1000}
@@ -127,6 +129,31 @@ def write_zdmp(image: Image, path: Path) -> None:
             file.write(packed)
 
 
+def write_elf(image: Image, path: Path) -> None:
+    """An ELF core of the physical memory: a program header for each run, as QEMU and libvirt write of a machine.
+
+    Source: "Tool Interface Standard: Executable and Linking Format"; the order of fields is that of elf.h (Elf64_Ehdr,
+    Elf64_Phdr).
+    """
+    table = ELF_HEADER.size
+    at = (table + ELF_PROGRAM.size * len(image.runs) + PAGE - 1) & -PAGE
+    ident = b"\x7fELF" + bytes((ELF_64, ELF_LITTLE, 1)) + bytes(9)
+    with path.open("wb") as file:
+        file.write(
+            ELF_HEADER.pack(
+                ident, ELF_CORE, ELF_X64, 1, 0, table, 0, 0, table, ELF_PROGRAM.size, len(image.runs), 0, 0, 0
+            )
+        )
+        places = []
+        for first, count in image.runs:
+            file.write(ELF_PROGRAM.pack(ELF_LOAD, 0, at, 0, first * PAGE, count * PAGE, count * PAGE, 0))
+            places.append(at)
+            at += count * PAGE
+        for (first, count), place in zip(image.runs, places, strict=True):
+            _write_frames(image, file, first, count, place)
+        file.truncate(at)
+
+
 def write_bitmap_dump(image: Image, path: Path) -> None:
     """A bitmap crash dump: a header, a bit for each frame, then the frames that are in use.
 
@@ -161,6 +188,7 @@ def _write_bitmap(image: Image, path: Path, kind: int, signature: bytes, frames:
 FORMATS: dict[str, tuple[str, Callable[[Image, Path], None]]] = {
     "bitmap": (".dmp", write_bitmap_dump),
     "crash": (".dmp", write_crash_dump),
+    "elf": (".elf", write_elf),
     "hibernation": (".sys", write_hibernation),
     "kernel": (".dmp", write_kernel_dump),
     "lime": (".lime", write_lime),

@@ -234,6 +234,8 @@ class _Machine:
         for process in processes:
             if process.space is not self.kernel:
                 process.space.share_kernel_half(self.kernel, working_sets.own_addresses)
+        used = self._user_frames(processes)
+        self._leave_old_pages(sorted(used))
         return Image(
             physical={frame: bytes(content) for frame, content in sorted(self.memory.pages.items())},
             runs=list(self.memory.runs),
@@ -243,13 +245,24 @@ class _Machine:
             system_time=now,
             uptime=self.scenario.uptime * 10_000_000,
             page_files=files.files if self.scenario.paged else [],
-            user_frames=frozenset(
-                frame
-                for process in processes
-                for page, frame in process.space.mapped.items()
-                if process.space is not self.kernel and page * PAGE < self.kernel.mode.system_start
-            ).difference(self.kernel.mapped.values()),
+            user_frames=used,
         )
+
+    def _user_frames(self, processes: list[Process]) -> frozenset[int]:
+        """Frames that only the user half of processes maps."""
+        return frozenset(
+            frame
+            for process in processes
+            for page, frame in process.space.mapped.items()
+            if process.space is not self.kernel and page * PAGE < self.kernel.mode.system_start
+        ).difference(self.kernel.mapped.values())
+
+    def _leave_old_pages(self, used: list[int]) -> None:
+        """Leave in free frames what programs had there before: whole pages, and some whose rest was zeroed since."""
+        for _ in range(int(self.scenario.old_pages * len(used))):
+            content = bytes(self.memory.pages[self.dice.pick(used)])
+            kept = PAGE if self.dice.below(3) else 16 * self.dice.below(PAGE // 16)
+            self.memory.take(content[:kept])
 
     def _start(self, actor: Actor) -> Process:
         """Addresses for a process, its token and its threads."""

@@ -32,6 +32,8 @@ ACCOUNTS = {"system": "LocalSystem", "local-service": "NT AUTHORITY\\LocalServic
             "network-service": "NT AUTHORITY\\NetworkService"}  # fmt: skip
 CODED = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 READS = 0x1410
+HANDLES = 6, 60
+"""Handles of a program."""
 MEMORY = (ALL, TRIMMED, TRIMMED, PAGED_OUT)
 """How much of a program is in memory, of which the seed picks."""
 
@@ -90,7 +92,7 @@ def cast(declared: Declared, seed: int, build: Build) -> Cast:
     scenario = Scenario(
         declared.name, actors, declared.machine.memory, boot, uptime, identity.computer,
         identity.people[0].profile + "\\", powers_of(stage.powers, pids), (), 0, declared.machine.compressed,
-        declared.machine.paged, identity, tuple(services), _autostart(stage),
+        declared.machine.paged, identity, tuple(services), _autostart(stage), declared.machine.old_pages,
     )  # fmt: skip
     made = [each | {"pid": pids[each["pid"]], "beside": [pids[n] for n in each["beside"]]} for each in stage.made]
     return Cast(
@@ -188,7 +190,8 @@ def _actor(stage: Stage, group: Group, entry: Entry, person: Person | None) -> A
         return Actor(
             0, known["services.exe"], path, entry.account or "system", 14 + dice.below(60), 0,
             service_arguments(stage.build.number, arguments), threads, console=path == SERVICE_HOST, memory=memory,
-            protection=entry.protection,
+            protection=entry.protection, extra_regions=dice.between(2, 20),
+            handles=dice.between(*HANDLES), solitary=True,
         )  # fmt: skip
     runs_as = group.runs_as
     context = stage.context(person, runs_as, group.source)
@@ -206,7 +209,8 @@ def _actor(stage: Stage, group: Group, entry: Entry, person: Person | None) -> A
     return Actor(
         0, parent, path, context, started, person.session, arguments, threads, ended, memory=memory, asked_by=asked_by,
         job=job, compiles=group.compiles, wow64=group.wow64 and stage.build.pointer_size > 4,
-        protection=entry.protection,
+        protection=entry.protection, extra_regions=dice.between(2, 30), handles=dice.between(*HANDLES),
+        solitary=True,
     )  # fmt: skip
 
 

@@ -68,6 +68,7 @@ class Machine:
         uptime: hours from its start to the image.
         compressed: share of the private pages that are in the compression store.
         paged: share of the private pages that are in page files.
+        old_pages: free frames that hold what was in them before, as a share of those that programs use.
     """
 
     memory: int = 64 << 20
@@ -76,6 +77,7 @@ class Machine:
     uptime: Range = (2, 200)
     compressed: float = 0
     paged: float = 0
+    old_pages: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class Group:
     user: str = ""
     runs_as: str = ""
     parent: str = SHELL
-    threads: Range = (1, 2)
+    threads: Range = (1, 4)
     pid: int | None = None
     compiles: bool = False
     wow64: bool = False

@@ -44,7 +44,8 @@ def _new(stage: Stage, use: Use, given: Given, **facts: Any) -> int:
         paths = [stage.words.fill(entry.path, person) for entry in known]
         path = stage.dice.pick([each for each in paths if each not in used] or paths)
     context = facts.pop("context", "") or stage.context(person, "", use.source)
-    actor = Actor(0, starter, path, context, started, person.session, threads=stage.dice.between(1, 2), **facts)
+    actor = Actor(0, starter, path, context, started, person.session, threads=stage.dice.between(1, 4),
+                  solitary=True, **facts)  # fmt: skip
     return stage.add("program", actor)
 
 

@@ -37,7 +37,7 @@ LISTS = "names"
 MOST_BUILD = 1 << 16
 TOP = ("title", "about", "extends", "first_build", "last_build", "machine", "users", "services", "programs", "traces",
        "lists", "words")  # fmt: skip
-MACHINE = ("memory", "hosts", "domain", "uptime_hours", "compressed", "paged")
+MACHINE = ("memory", "hosts", "domain", "uptime_hours", "compressed", "paged", "old_pages")
 USER = ("key", "names", "kind")
 GROUP = ("key", "from", "count", "threads", "pid", "ended")
 PROGRAM = (*GROUP, "user", "as", "parent", "compiles", "wow64")
@@ -187,6 +187,7 @@ def _machine(top: Table, base: Machine) -> Machine:
         table.range("uptime_hours", base.uptime, 1, MOST_HOURS),
         table.share("compressed") or base.compressed,
         table.share("paged") or base.paged,
+        table.share("old_pages") if "old_pages" in table.values else base.old_pages,
     )
 
 
@@ -224,7 +225,7 @@ def _group(table: Table, service: bool, lists: Mapping[str, tuple[Entry, ...]]) 
     return Group(
         _key(table), table.source(), service, programs, count, table.text("user"),
         table.text("as", choices=TOKENS), table.text("parent", SERVICES if service else SHELL),
-        table.range("threads", (1, 2), 1, MOST_THREADS), pid, table.truth("compiles"), table.truth("wow64"),
+        table.range("threads", (1, 4), 1, MOST_THREADS), pid, table.truth("compiles"), table.truth("wow64"),
         table.truth("ended"),
     )  # fmt: skip
 

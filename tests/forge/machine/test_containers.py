@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from volatility3.framework import contexts
-from volatility3.framework.layers import crash, lime, physical
+from volatility3.framework.layers import crash, elf, lime, physical
 
 from process_anatomy.forge import Image
 from process_anatomy.volatility.formats import BitmapDump64Layer
@@ -19,6 +19,7 @@ PAGE = 0x1000
 LAYERS: dict[str, Any] = {
     "bitmap": crash.WindowsCrashDump64Layer,
     "crash": crash.WindowsCrashDump64Layer,
+    "elf": elf.Elf64Layer,
     "hibernation": HibernationLayer,
     "kernel": BitmapDump64Layer,
     "lime": lime.LimeLayer,
@@ -49,14 +50,14 @@ def opened(path: Path, form: str) -> Iterator[Any]:
         base.destroy()
 
 
-@pytest.mark.parametrize("form", ["raw", "lime", "crash", "bitmap", "hibernation", "zdmp"])
+@pytest.mark.parametrize("form", ["raw", "lime", "elf", "crash", "bitmap", "hibernation", "zdmp"])
 def test_every_container_holds_the_same_pages(form: str, image: Image, container: Callable[[str], Path]) -> None:
     with opened(container(form), form) as layer:
         for frame, content in image.physical.items():
             assert layer.read(frame * PAGE, PAGE) == content, f"frame {frame:#x}"
 
 
-@pytest.mark.parametrize("form", ["raw", "lime", "crash", "zdmp"])
+@pytest.mark.parametrize("form", ["raw", "lime", "elf", "crash", "zdmp"])
 def test_memory_that_is_not_in_use_is_zero(form: str, image: Image, container: Callable[[str], Path]) -> None:
     unused = [frame for first, count in image.runs for frame in range(first, first + count)]
     unused = [frame for frame in unused if frame not in image.physical][::97]
