@@ -69,7 +69,7 @@ def test_sentences_are_those_of_the_library(node: str) -> None:
     assert unpacked(node, "words", json.dumps(cases)) == wanted
 
 
-@given(st.lists(st.one_of(st.none(), st.text(max_size=3)), max_size=20))
+@given(st.lists(st.sampled_from([None, "", "a", "b", "\ud800"]), max_size=12))
 def test_what_is_alike_is_stored_once(values: list[str | None]) -> None:
     """The different texts, and as many numbers as there are cells with one."""
     made = packed(values)
