@@ -1,1 +1,1 @@
-"""Labs: questions about an image, drawn from what its views say, and how an answer to one is graded."""
+"""Labs: images of their own for students, questions drawn from what views say of them, sealed answers, grades."""

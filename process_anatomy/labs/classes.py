@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from process_anatomy.labs.opening import CLASS, handout_of, public_of
 from process_anatomy.labs.roster import Student
 from process_anatomy.labs.variants import Secret
 
-BOOK, INDEX = "grades.csv", "index.html"
+BOOK, INDEX, LOCK = "grades.csv", "index.html", ".lock"
 """What a class's own files are called."""
 
 
@@ -59,6 +61,15 @@ def make_class(order: Order, students: Sequence[Student], secret: Secret, folder
         OSError: it cannot be written.
     """
     _begun(order, secret, folder)
+    with _held(folder):
+        yield from _gone_on(order, students, secret, folder, jobs)
+
+
+def _gone_on(order: Order, students: Sequence[Student], secret: Secret, folder: Path, jobs: int) -> Iterator[Outcome]:
+    """What is missing of a class."""
+    for left in folder.iterdir():  # what a run that was killed left
+        if any(left.name.startswith(f".{student.id}.") for student in students) and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
     done: dict[str, Outcome] = {}
     waiting = []
     for student in students:
@@ -78,6 +89,24 @@ def make_class(order: Order, students: Sequence[Student], secret: Secret, folder
     if not (folder / BOOK).exists():  # the teacher may have written into it
         with whole(folder / BOOK) as path:
             path.write_bytes(book([(student, public, None, "") for student, public in labs]))
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """A class for this run alone.
+
+    Raises:
+        LabError: another run works on it.
+    """
+    with (folder / LOCK).open("a") as lock:
+        if os.name != "nt":
+            import fcntl
+
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise LabError(f"another run works on {folder}") from None
+        yield
 
 
 def _begun(order: Order, secret: Secret, folder: Path) -> None:

@@ -6,12 +6,12 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from process_anatomy import open_image
 from process_anatomy.errors import Error, LabError
@@ -21,7 +21,7 @@ from process_anatomy.labs.answered import sheet
 from process_anatomy.labs.forged import forged
 from process_anatomy.labs.hints import hints
 from process_anatomy.labs.lab import ANSWERS, HANDOUT, IDENTITY_FILE, IMAGE_STEM, INSTRUCTOR, SEALED, Lab, Task
-from process_anatomy.labs.question import Question
+from process_anatomy.labs.question import HARD, Question
 from process_anatomy.labs.questions import drawn, questions
 from process_anatomy.labs.sealing import recipient_of, seal
 from process_anatomy.labs.sheets.ctfd import ctfd
@@ -40,6 +40,8 @@ LEAST, USUAL, MOST = 10, 15, 20
 """Questions of a lab."""
 SPARE = 4
 """Questions put to the witnesses beyond those that are needed: of some, stock Volatility cannot read the answer."""
+ABOUT = 2
+"""Hard questions about guilty processes, and others about them, that a lab has at the most for certain."""
 GUILTY = 3
 """Processes that the scenario made something of, and that are asked about in any case."""
 REDRAWN = 8
@@ -133,11 +135,12 @@ def _made(order: Order, student: str, secret: Secret, handout: Path) -> Lab:
     truth_file.unlink()  # it is the key
     opened = open_image(path)
     truth = ByTruth(image.truth)
-    found = [each for each in _asked(opened, image.truth["processes"], seed) if _confirmable(each, truth)]
-    chosen = without_tales(found, order.count + SPARE, seed)
+    guilty = guilty_of(image.truth)
+    found = [each for each in _asked(opened, guilty, seed) if _confirmable(each, truth)]
+    chosen = selection(found, guilty, order.count + SPARE, seed)
     with stock(path, handout / "symbols") as source:
         who = confirmed(chosen, opened, truth, ByStock(source, chosen))
-    kept = without_tales([each for each in chosen if each.id in who], order.count, seed)
+    kept = selection([each for each in chosen if each.id in who], guilty, order.count, seed)
     if len(kept) < LEAST:
         raise LabError(
             f"only {len(kept)} questions about this image are confirmed by a second witness; {LEAST} are needed"
@@ -151,11 +154,38 @@ def _made(order: Order, student: str, secret: Secret, handout: Path) -> Lab:
     return Lab(identity, order.name, student, order.scenario, order.build, seed, path.name, sha256, tasks)
 
 
-def _asked(image: Image, processes: Iterable[dict[str, object]], seed: int) -> list[Question]:
+def guilty_of(truth: Mapping[str, Any]) -> tuple[int, ...]:
+    """Ids of the processes that a scenario's traces are in, the guilty ones."""
+    traces = truth.get("scenario", {}).get("traces", ())
+    return tuple(dict.fromkeys(int(each["pid"]) for each in traces))[:GUILTY]
+
+
+def selection(found: Sequence[Question], guilty: Iterable[int], count: int, seed: int) -> list[Question]:
+    """Some of the questions: a few about what the scenario is about, hard ones first, and others from all components.
+
+    Where it is asked who is hidden, no other question names who is.
+
+    Args:
+        found: the questions.
+        guilty: processes that the scenario's traces are in.
+        count: how many, at the most.
+        seed: the choice.
+    """
+    pids = frozenset(guilty)
+    hidden = [each for each in found if sort_of(each)[0] == "process-id/hidden"]
+    found = [each for each in found if each not in hidden and not any(_names(each, other) for other in hidden)]
+    about = [each for each in found if each.pid in pids]
+    hard = drawn([each for each in about if each.difficulty == HARD], ABOUT, seed)
+    first = [*hidden, *hard, *drawn([each for each in about if each.difficulty != HARD], ABOUT, seed)]
+    known = {each.id for each in first}
+    rest = [each for each in found if each.id not in known and not _is_told(each, first)]
+    return drawn([*first, *without_tales(rest, count - len(first), seed)], count, seed)
+
+
+def _asked(image: Image, guilty: Iterable[int], seed: int) -> list[Question]:
     """What can be asked: of processes that the seed chooses, and of those that the scenario made something of."""
     found = {each.id: each for each in questions(image, seed=seed)}
-    guilty = [each["pid"] for each in processes if each.get("findings") and not each.get("exited")]
-    for pid in [each for each in guilty if isinstance(each, int)][:GUILTY]:
+    for pid in guilty:
         try:
             found |= {each.id: each for each in questions(image, [pid], seed)}
         except Error:  # it has no rows, for instance where it is hidden, or others have its id
@@ -180,10 +210,16 @@ def without_tales(found: Sequence[Question], count: int, seed: int) -> list[Ques
     return [each for each in drawn(left, count, seed) if not _is_told(each, found)]
 
 
+def _names(question: Question, other: Question) -> bool:
+    """Whether a question names a process that another asks for."""
+    asked_for = other.answer if isinstance(other.answer, tuple) else (str(other.answer),)
+    return any(f"({pid})" in question.text for pid in asked_for)
+
+
 def _is_told(question: Question, others: Sequence[Question]) -> bool:
     if sort_of(question)[0] != "process-id/pid":
         return False
-    return any(f"({question.answer})" in other.text for other in others)
+    return any(_names(other, question) for other in others)
 
 
 def tell(lab: Lab, folder: Path) -> None:

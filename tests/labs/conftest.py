@@ -12,7 +12,7 @@ from process_anatomy.labs.hints import hints
 from process_anatomy.labs.lab import Lab, Task
 from process_anatomy.labs.making import Order, make
 from process_anatomy.labs.question import AnswerKind, Question
-from process_anatomy.labs.variants import Secret, read_secret, write_secret
+from process_anatomy.labs.variants import Secret, read_secret
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Made:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("labs")
     file = folder / "teacher.secret"
-    write_secret(file)
+    file.write_text("a secret that gives every run the same lab\n", encoding="ascii")
     secret = read_secret(file)
     target = folder / "ada"
     return Made(make(Order("hidden-process", "week 3", DEFAULT_BUILD), "ada", secret, target), target, file, secret)

@@ -112,9 +112,11 @@ def test_a_class_is_gone_on_with_and_its_grade_book_is_left_as_it_is(
     command(roster, secret, folder)
     (folder / "grades.csv").write_text("mine")
     (folder / "bob").rename(tmp_path / "away")
+    (folder / ".bob.x1y2").mkdir()  # as a run that was killed leaves it
     assert command(roster, secret, folder) == 4
     assert made == ["ada", "bob", "bob"]
     assert (folder / "grades.csv").read_text() == "mine"
+    assert not (folder / ".bob.x1y2").exists()
 
 
 def test_a_folder_of_something_else_is_left_alone(

@@ -16,7 +16,7 @@ from process_anatomy.command.program import main
 from process_anatomy.errors import LabError
 from process_anatomy.labs.answered import sheet
 from process_anatomy.labs.lab import Lab
-from process_anatomy.labs.making import USUAL, whole_folder, without_tales
+from process_anatomy.labs.making import USUAL, selection, whole_folder, without_tales
 from process_anatomy.labs.question import COMPONENTS, Question
 from process_anatomy.labs.sheets.accepted import accepted
 from process_anatomy.labs.witnesses.confirming import OURS, STOCK, TRUTH, confirmed
@@ -46,6 +46,19 @@ def test_a_lab_asks_about_all_six_components_and_two_witnesses_confirm_each_key(
         assert {TRUTH, STOCK} & set(task.confirmed)
     by_stock = sum(STOCK in task.confirmed for task in made.lab.tasks)
     assert by_stock >= USUAL // 2
+
+
+def test_a_lab_asks_about_what_its_scenario_is_about_and_names_nobody_who_is_to_be_found(made: Made) -> None:
+    hidden = next(task for task in made.lab.tasks if sort_of(task.question)[0] == "process-id/hidden")
+    assert isinstance(hidden.question.answer, tuple)
+    for pid in hidden.question.answer:
+        assert not [task for task in made.lab.tasks if f"({pid})" in task.question.text]
+    asked = [task.question for task in made.lab.tasks]
+    for guilty in {each.pid for each in asked if each.pid is not None}:
+        kept = selection(asked, [guilty], 12, 7)
+        assert len(kept) == 12
+        of_it = [each for each in asked if each.pid == guilty]
+        assert len([each for each in kept if each.pid == guilty]) >= min(2, len(of_it))
 
 
 def test_a_key_that_a_witness_denies_makes_no_lab(made: Made) -> None:
