@@ -63,9 +63,13 @@ def _order(
     """
     from process_anatomy.forge.machine.containers import FORMATS
     from process_anatomy.forge.machine.forging import DEFAULT_BUILD
+    from process_anatomy.labs import sealing
     from process_anatomy.labs.forged import checked
     from process_anatomy.labs.making import Order
+    from process_anatomy.labs.sheets import qti
 
+    sealing.ready()
+    qti.ready()
     own = checked(scenario, build or DEFAULT_BUILD)
     if form not in FORMATS:
         raise RequestError(f"there is no format {form!r}; there are {', '.join(FORMATS)}")

@@ -96,7 +96,7 @@ def make(order: Order, student: str, secret: Secret, target: Path) -> Lab:
         lab = _made(order, student, secret, folder / HANDOUT)
         tell(lab, folder)
         recipients = () if order.passphrase else (recipient_of(secret), *order.recipients)
-        (folder / HANDOUT / SEALED).write_bytes(seal(lab.key(), recipients, order.passphrase))
+        (folder / HANDOUT / SEALED).write_bytes(seal(lab.key(), recipients, order.passphrase or None))
     return lab
 
 

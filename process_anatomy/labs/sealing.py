@@ -21,6 +21,15 @@ LETTERS = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 
 
+def ready() -> None:
+    """There must be what seals answers: nothing is forged before.
+
+    Raises:
+        RequestError: pyrage is not installed.
+    """
+    _pyrage()
+
+
 def _pyrage() -> ModuleType:
     try:
         import pyrage
@@ -61,7 +70,7 @@ def recipient_of(secret: Secret) -> str:
     return str(_own(secret).to_public())
 
 
-def seal(content: bytes, recipients: Iterable[str] = (), passphrase: str = "") -> bytes:
+def seal(content: bytes, recipients: Iterable[str] = (), passphrase: str | None = None) -> bytes:
     """Content that only those can read who have the key of a recipient, or the passphrase.
 
     Args:
@@ -73,7 +82,7 @@ def seal(content: bytes, recipients: Iterable[str] = (), passphrase: str = "") -
         RequestError: pyrage is not installed, or a recipient is none.
     """
     pyrage = _pyrage()
-    if passphrase:
+    if passphrase is not None:
         return bytes(pyrage.passphrase.encrypt(content, passphrase))
     try:
         keys = [pyrage.x25519.Recipient.from_str(each) for each in recipients]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -235,3 +236,16 @@ def test_a_lab_that_is_there_is_not_made_again(made: Made, capsys: pytest.Captur
     common = ["--student", "ada", "--secret", str(made.secret_file), "-o", str(made.folder)]
     assert main(["lab", "new", "office", *common]) == 1
     assert "nothing is overwritten" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("library", ["pyrage", "text2qti"])
+def test_a_library_that_is_missing_is_told_with_its_extra_before_anything_is_forged(
+    made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    common = ["--student", "ada", "--secret", str(made.secret_file), "-o", str(tmp_path / "x")]
+    assert main(["lab", "new", "office", *common]) == 2
+    said = capsys.readouterr().err
+    assert f"{library}: pip install 'process-anatomy[labs]'" in said
+    assert len(said.splitlines()) == 1
+    assert os.listdir(tmp_path) == []

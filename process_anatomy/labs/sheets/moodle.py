@@ -7,7 +7,7 @@ answer stands for any text, so that one of memory is written behind a backslash.
 from __future__ import annotations
 
 from html import escape
-from xml.etree import ElementTree as Tree
+from xml.etree import ElementTree as Tree  # nosec B405  # it is written here, never parsed
 
 from process_anatomy.labs.hints import explained
 from process_anatomy.labs.lab import Lab, Task

@@ -16,6 +16,18 @@ MISSING = "QTI needs text2qti: pip install 'process-anatomy[labs]'"
 _SPECIAL = re.compile(r"[^A-Za-z0-9 ,:;?]")
 
 
+def ready() -> None:
+    """There must be what makes packages: nothing is forged before.
+
+    Raises:
+        RequestError: text2qti is not installed.
+    """
+    try:
+        import text2qti  # noqa: F401
+    except ImportError:
+        raise RequestError(MISSING) from None
+
+
 def qti(lab: Lab) -> bytes:
     """The package, a zip file.
 
