@@ -2,13 +2,14 @@
 # make test   the whole test suite, against the built wheel
 # make check  format, lint, types, import contracts, bandit, known faults of dependencies
 # make docs   the pages of docs/ as a site in build/docs; warnings are errors
+# make fuzz   damaged files and memories for every reader, a minute each (docs/fuzzing.md)
 # make bench  timings beside stock Volatility and MemProcFS
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SAMPLE := samples/lab-win11-22621.dmp
 
-.PHONY: demo test check docs bench sample layouts clean
+.PHONY: demo test check fuzz docs bench sample layouts clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { $(PYTHON) -m pip install --quiet virtualenv && $(PYTHON) -m virtualenv --quiet $(VENV); }
@@ -50,6 +51,9 @@ docs: $(VENV)/.dev install
 	$(BIN)/anatomy report $(SAMPLE) -o build/example/report-of-the-sample.html --overwrite
 	$(BIN)/python -m sphinx -W -n --keep-going -q -c docs . build/docs
 	@echo build/docs/index.html
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m fuzz $(TARGETS) --seconds $(or $(SECONDS),60)
 
 bench: $(VENV)/.dev install
 	$(BIN)/python benchmarks/compare.py

@@ -20,7 +20,7 @@ from mypy.options import Options
 from mypy.types import Instance, TupleType, Type, UnionType, get_proper_type
 
 ABSENT = "process_anatomy.absent.Absent"
-PACKAGES = ("structs", "process_anatomy", "scripts", "benchmarks", "tests")
+PACKAGES = ("structs", "process_anatomy", "scripts", "benchmarks", "fuzz", "tests")
 OF_ONE, OF_ITEMS = ("bool",), ("any", "all")
 ELSEWHERE = frozenset({"node", "info", "var", "type", "names", "analyzed", "original_def", "unanalyzed_type"})
 """Attributes of mypy's nodes that lead out of the piece of text that a node stands for."""

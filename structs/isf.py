@@ -8,9 +8,12 @@ from typing import Any
 
 from structs import builds
 from structs.families import LAYOUTS
+from structs.handle import HANDLE_TABLE_ENTRY
 from structs.layout import Build, LayoutError
 from structs.machines import BY_POINTER_SIZE
 
+SAME_EVERYWHERE = tuple(LAYOUTS[name] for name in ("_SID", "_CM_KEY_NODE", "_CM_KEY_VALUE"))
+"""Structures that files hold as memory does, so that no Windows may change them."""
 SIZE_LIMIT = 0x10000
 """Bytes of a structure at the most; the largest that is declared has a few thousand."""
 POINTERS = 8
@@ -44,6 +47,7 @@ def from_isf(isf: Mapping[str, Any], origin: str) -> Build:
             _lift_unnamed(types, fields)
         build = replace(builds.from_types(types, BY_POINTER_SIZE[pointer].name, 0, origin), pdb=_isf_pdb(isf))
         _refuse_absurd(build)
+        _refuse_impossible(build)
         for layout in LAYOUTS.values():
             if layout in build:
                 build[layout].struct.sizeof()  # a place that cannot be is refused here, not when it is read
@@ -67,6 +71,22 @@ def _refuse_absurd(build: Build) -> None:
             numbers += [n for n in (place.offset, place.size, place.bit, place.bits) if n is not None]
         if any(type(number) is not int or not 0 <= number <= SIZE_LIMIT for number in numbers):
             raise LayoutError(f"{build.name} gives {name} sizes or offsets that no structure has")
+
+
+def _refuse_impossible(build: Build) -> None:
+    """Raise where a structure that files hold too lies otherwise than in files, or leaves no room for its fields."""
+    known = next(each for each in map(builds.load, builds.names()) if each.pointer_size == build.pointer_size)
+    for layout in SAME_EVERYWHERE:
+        if layout in build and layout in known:
+            for name, place in build[layout].places.items():
+                if place != known[layout].places.get(name, place):
+                    raise LayoutError(f"{build.name} has {layout.name}.{name} where no Windows has it")
+    for name, places in build.places.items():
+        for field, place in places.items():
+            if place.offset + place.size > build.sizes[name]:
+                raise LayoutError(f"{build.name} has {name}.{field} beyond the end of {name}")
+    if HANDLE_TABLE_ENTRY in build and build[HANDLE_TABLE_ENTRY].sizeof != 2 * build.pointer_size:
+        raise LayoutError(f"{build.name} has handle entries of {build[HANDLE_TABLE_ENTRY].sizeof} bytes")
 
 
 def _isf_field(

@@ -214,3 +214,28 @@ def test_every_declared_structure_of_a_real_symbol_table_can_be_bound(path: Path
         built = from_isf(json.load(file), path.name)
     bound = declared(built)
     assert built.sizes == {structure.name: structure.struct.sizeof() for structure in bound}
+
+
+@pytest.mark.parametrize(
+    ("structure", "field", "offset", "size"),
+    [
+        ("_SID", "SubAuthority", 0, 12),
+        ("_SID", "SubAuthorityCount", 9, 12),
+        ("_CM_KEY_NODE", "Name", 2, 80),
+        ("_CM_KEY_NODE", "SubKeyCounts", 78, 80),
+        ("_CM_KEY_VALUE", "Name", 0, 24),
+        ("_HANDLE_TABLE_ENTRY", "GrantedAccessBits", 8, 12),
+        ("_HANDLE_TABLE_ENTRY", "GrantedAccessBits", 8, 0),
+        ("_EPROCESS", "Token", 0xFC, 0x100),
+    ],
+)
+def test_small_structures_that_cannot_be_are_refused_before_anything_is_read(
+    structure: str, field: str, offset: int, size: int
+) -> None:
+    """Each ended a view with an error of Python's, or had it read what lies elsewhere."""
+    table = miniature()
+    member = table["user_types"].get(structure, {"fields": {field: {"type": ULONG}}})["fields"][field]
+    made = table["user_types"].setdefault(structure, {"kind": "struct", "size": size, "fields": {field: dict(member)}})
+    made["size"], made["fields"][field]["offset"] = size, offset
+    with pytest.raises(LayoutError, match=f"{structure}|handle entries"):
+        from_isf(table, "mini.json")
