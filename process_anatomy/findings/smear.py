@@ -9,6 +9,7 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.findings.rules import Clue, Severity, rule
 from process_anatomy.findings.standing import Standing
 from process_anatomy.walk.across.access import DOUBT
+from process_anatomy.walk.across.chosen import UNLISTED
 from process_anatomy.walk.across.tables import Tables
 from process_anatomy.walk.processes.contradictions import RENAMED, RUNS_ON
 from process_anatomy.walk.processes.listed import NOT_READ, Process
@@ -19,8 +20,8 @@ MISSING = frozenset(f.name for f in fields(Process))
 """How problems begin that tell of a fact that is not there, and of nothing that contradicts another."""
 
 
-OF_OTHER_RULES = (RENAMED, RUNS_ON)
-"""How problems begin that rules of their own judge: a program renamed, a process that ended and runs."""
+OF_OTHER_RULES = (RENAMED, RUNS_ON, UNLISTED)
+"""How problems begin that rules of their own judge: a program renamed, a process that ended and runs, a hidden one."""
 
 
 @rule("smear", Severity.LOW)

@@ -149,7 +149,7 @@ def _written(
     image: Image, name: str, place: Path, asked: Asked, origin: Origin, database: sqlite3.Connection | None,
     severities: Counter[str],
 ) -> Written:  # fmt: skip
-    answer = image.view(name, pid=asked.pids if _by_process(name) else (), explain=asked.explain)
+    answer = image.view(name, pid=asked.pids if _by_process(name) else (), explain=asked.explain, hidden=True)
     view, rows = flat(answer.view), flat_records(answer.view, answer, origin)
     rows = _counted(rows, severities) if name == FINDINGS else rows
     file = f"{name}.{asked.form}" if database is None else f"anatomy.{SQLITE}"
@@ -178,7 +178,7 @@ def _forms(
 
     def rows(name: str) -> Iterator[Record]:
         level = "brief" if name == FINDINGS else "off"  # a verdict is told in a sentence
-        answers[name] = image.view(name, pid=asked.pids if _by_process(name) else (), explain=level)
+        answers[name] = image.view(name, pid=asked.pids if _by_process(name) else (), explain=level, hidden=True)
         found = flat_records(answers[name].view, answers[name], origin)
         return _counted(found, severities) if name == FINDINGS else found
 

@@ -31,6 +31,7 @@ def rows(request: Request) -> Iterator[Row]:
         told.update(dict.fromkeys(new))
         request.report(new)
 
+    request = replace(request, tables=request.tables.with_hidden)
     replace(request, report=report).chosen()
     names = exported(request.options["views"] or ())
     origin = _origin(request)

@@ -69,7 +69,7 @@ class Table(NamedTuple):
         for number, place in enumerate(self.places):
             first = "" if number else front
             text = cells.get(place.name, "")
-            room = place.width - length(first)
+            room = place.width - (0 if number else max(length(front), length(under)))
             text = BELOW if self.stands_below(place.name, text) else text
             parts = wrapped(text, max(room, 1)) or [""]
             rest = [("" if number else under) + part for part in parts[1:]]

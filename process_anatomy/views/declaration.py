@@ -162,7 +162,7 @@ class Request:
         self.report(self.tables.listed.problems)
         if self.tables.searched:
             self.progress(20, "Searching physical memory")
-        hidden = (row for row in self.tables.unlisted if row.pid in self.tables.pids)
+        hidden = (row for row in self.tables.unlisted if self.tables.hidden or row.pid in self.tables.pids)
         self.report([f"process {row.pid}: {UNLISTED}" for row in hidden])
         self.report(self.left_out())
         return self.tables.processes

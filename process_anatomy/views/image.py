@@ -160,6 +160,7 @@ class Image:
         *,
         pid: int | Iterable[int] = (),
         explain: str = "brief",
+        hidden: bool = False,
         output: Output | None = None,
         **options: Any,
     ) -> Answer:
@@ -169,6 +170,8 @@ class Image:
             name: of the view, as :attr:`views` has it.
             pid: ids of processes; all where none is named.
             explain: how much each row explains about itself: ``off``, ``brief``, ``full`` or ``analogy``.
+            hidden: rows of processes that the active list does not hold are among them, and say so; to find these
+                takes a search through all of physical memory.  Else they are named in one line.
             output: opens a file to be written, where the view writes any; see
                 :class:`process_anatomy.views.declaration.Request`.
             options: of the view, as its declaration names them.
@@ -194,7 +197,7 @@ class Image:
 
         def request(report: Callable[[Iterable[str]], None]) -> Request:
             return Request(
-                self.tables(pids),
+                self.tables(pids).with_hidden if hidden else self.tables(pids),
                 Explainer(explain, own=self.own),
                 known | options,
                 report,

@@ -68,7 +68,7 @@ def test_a_folder_of_everything_costs_each_its_own_line(
     (images / "circle").symlink_to(images / "circle")
     assert main(["batch", str(images), str(images / "*.vmem"), "--out", str(case), *FEW]) == PARTLY
     printed = capsys.readouterr()
-    assert printed.out.splitlines()[-1] == f"{case}: 2 of 10 images, 58 rows; {case / SUMMARY}"
+    assert printed.out.splitlines()[-1] == f"{case}: 2 of 10 images, 60 rows; {case / SUMMARY}"
     told = listed(case)
     problems = {name: one["problem"] for name, one in told.items() if not one["folder"]}
     assert set(told) == {"one.dmp", "two.zip", *problems}
@@ -86,7 +86,7 @@ def test_a_folder_of_everything_costs_each_its_own_line(
     ids = set()
     for name, member in (("one.dmp", None), ("two.zip", "host2/two.dmp")):
         manifest = json.loads((case / IMAGES / told[name]["folder"] / MANIFEST).read_text("utf-8"))
-        assert manifest["views"]["processes"]["rows"] == 29
+        assert manifest["views"]["processes"]["rows"] == 30
         assert (manifest["image"]["path"], manifest["image"].get("member")) == (str(images / name), member)
         assert manifest["image"]["size"] == SAMPLE.stat().st_size
         ids.add(manifest["image"]["id"])
@@ -123,7 +123,7 @@ def test_what_is_done_is_not_done_again(images: Path, tmp_path: Path) -> None:
         asked.clear()
         with held(case):
             (outcome,) = batch([one], case, how, Crew(submit, 1), lambda *_: None)
-        assert (asked, outcome.rows, outcome.status) == (expected, 29, DONE)
+        assert (asked, outcome.rows, outcome.status) == (expected, 30, DONE)
     os.utime(one, ns=(1, 1))
     with held(case):
         batch([one], case, Terms("csv", ("processes",), hashed=False), Crew(submit, 1), lambda *_: None)
@@ -134,8 +134,8 @@ def test_what_is_done_is_not_done_again(images: Path, tmp_path: Path) -> None:
 def whole(case: Path) -> None:
     """Whatever is in its place is all there."""
     for folder in case.glob(f"{IMAGES}/[!.]*"):
-        assert json.loads((folder / MANIFEST).read_text("utf-8"))["views"]["processes"]["rows"] == 29
-        assert parquet.read_metadata(folder / "processes.parquet").num_rows == 29
+        assert json.loads((folder / MANIFEST).read_text("utf-8"))["views"]["processes"]["rows"] == 30
+        assert parquet.read_metadata(folder / "processes.parquet").num_rows == 30
     if (case / CASE).exists():
         json.loads((case / CASE).read_text("utf-8"))
 
@@ -145,7 +145,7 @@ def complete(case: Path, paths: Sequence[Path]) -> None:
     assert sorted(path.name for path in (case / IMAGES).iterdir()) == sorted(map(folder_name, paths))
     whole(case)
     assert {name: one["rows"] for name, one in listed(case).items() if one["folder"]} == {
-        path.name: 29 for path in paths
+        path.name: 30 for path in paths
     }
     assert [path.name for path in case.iterdir() if path.name.startswith(".")] == [LOCK]
 
@@ -255,7 +255,7 @@ def test_a_worker_that_dies_costs_its_image_alone(images: Path, tmp_path: Path) 
         two, one = batch(both, case, Terms(views=("processes",)), Crew(submit, 1), lambda *_: None)
     assert (asked[:2], sorted(asked[2:])) == (["one.dmp", "two.dmp"], ["one.dmp", "two.dmp"])
     assert (one.problem, one.tries, one.done) == ("its worker ended: RuntimeError: gone", TRIES, False)
-    assert (two.rows, two.tries) == (29, 2)
+    assert (two.rows, two.tries) == (30, 2)
 
 
 def test_two_batches_do_not_work_on_one_case(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

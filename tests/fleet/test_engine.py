@@ -117,7 +117,7 @@ def test_a_cluster_does_the_work_and_loses_nothing_with_a_worker(
     killer.join()
     assert killed == [-signal.SIGKILL]
     told = json.loads((case / CASE).read_text("utf-8"))["images"]
-    assert [(one["rows"], one["problem"]) for one in told] == [(29, "")]
+    assert [(one["rows"], one["problem"]) for one in told] == [(30, "")]
 
 
 def test_who_has_another_certificate_is_not_let_in(

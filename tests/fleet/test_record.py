@@ -185,10 +185,10 @@ def test_a_full_disk_is_one_clear_error_and_nothing_half_written_counts(
         run(case, paths)
     done = [folder.name for folder in (case / IMAGES).iterdir()]
     assert 0 < len(done) < len(paths)
-    assert all(parquet.read_metadata(case / IMAGES / name / "processes.parquet").num_rows == 29 for name in done)
+    assert all(parquet.read_metadata(case / IMAGES / name / "processes.parquet").num_rows == 30 for name in done)
     small_disk("size=10m")
     outcomes = run(case, paths)
-    assert [one.rows for one in outcomes] == [29] * len(paths)
+    assert [one.rows for one in outcomes] == [30] * len(paths)
     assert sum(one.tries == 0 for one in outcomes) == len(done)
     small_disk("ro")
     capsys.readouterr()
@@ -215,7 +215,7 @@ def test_evidence_is_left_as_it_was(images: Path, tmp_path: Path) -> None:
 
     sys.addaudithook(hook)
     try:
-        assert [one.rows for one in run(tmp_path / "case", paths)] == [29, 29]
+        assert [one.rows for one in run(tmp_path / "case", paths)] == [30, 30]
     finally:
         watching = False
     assert len(opened) >= 3

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from process_anatomy import open_image, views
@@ -151,6 +151,7 @@ def test_a_tree_is_drawn_with_its_branches_and_without_them_where_the_encoding_h
 
 
 @settings(deadline=None, max_examples=50)
+@example([(0, "", "\x1f\U0001019d\U0002ebe1\U0002ebe10000\x1f\U0001019d\U0001b2fc"), (1, "", "")])
 @given(st.lists(st.tuples(st.integers(0, 40), st.text(max_size=90), st.text(max_size=200)), min_size=1, max_size=12))
 def test_whatever_rows_hold_fits_and_acts_on_no_terminal(found: list[tuple[int, str, str]]) -> None:
     rows = [

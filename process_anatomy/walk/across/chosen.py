@@ -63,10 +63,8 @@ class Chosen:
 
     @cached_property
     def everyone(self) -> ProcessTable:
-        """Every process of the image, the unlisted ones last; each of these says so, unless all were asked for."""
-        hidden = self.unlisted
-        if not self.hidden:
-            hidden = tuple(replace(row, problems=(*row.problems, UNLISTED)) for row in hidden)
+        """Every process of the image, the unlisted ones last; each of these says so."""
+        hidden = (replace(row, problems=(*row.problems, UNLISTED)) for row in self.unlisted)
         return replace(self.listed, rows=(*self.listed.rows, *hidden))
 
     @cached_property

@@ -79,7 +79,7 @@ def moment(text: str) -> datetime:
 def test_timesketch_has_an_event_for_each_time_of_each_row(name: str, made: Made, sample: Image) -> None:
     """With the fields that its import asks for, and numbers that OpenSearch can index."""
     moments = {column.name: column.moment for column in views.view(name).columns if column.moment}
-    rows = list(sample.view(name, explain="off"))
+    rows = list(sample.view(name, explain="off", hidden=True))
     times = [(moments[key], row[key], row["PID"]) for row in rows for key in moments if row[key] is not None]
     found = list(lines(made("timesketch", name)))
     assert [(each["timestamp_desc"], moment(each["datetime"]), each["pid"]) for each in found] == [
@@ -134,9 +134,11 @@ def test_events_are_of_the_elastic_common_schema(name: str, made: Made) -> None:
 
 def test_a_process_of_ecs_is_that_of_the_rows(made: Made, sample: Image) -> None:
     found = {each["process"]["pid"]: each for each in lines(made("ecs", "processes"))}
-    rows = {row["PID"]: row for row in sample.view("processes", explain="off")}
-    users = {row["PID"]: row["User"] for row in sample.view("tokens", explain="off") if row["TID"] is None}
-    lines_of = {row["PID"]: row["CommandLine"] for row in sample.view("peb", explain="off") if row["Bits"] == 64}
+    rows = {row["PID"]: row for row in sample.view("processes", explain="off", hidden=True)}
+    users = {row["PID"]: row["User"] for row in sample.view("tokens", explain="off", hidden=True) if row["TID"] is None}
+    lines_of = {
+        row["PID"]: row["CommandLine"] for row in sample.view("peb", explain="off", hidden=True) if row["Bits"] == 64
+    }
     assert found.keys() == rows.keys()
     for pid, each in found.items():
         assert each["process"]["name"] == rows[pid]["ImageFileName"]
@@ -194,10 +196,10 @@ def test_files_and_accounts_have_the_ids_that_the_standard_gives_them(made: Made
         kinds.setdefault(one.type, []).append(one)
         if one.type in ("file", "directory", "user-account"):
             assert type(one)(**{k: v for k, v in one.items() if k not in ("id", "type", "spec_version")}).id == one.id
-    rows = list(sample.view("processes", explain="off"))
+    rows = list(sample.view("processes", explain="off", hidden=True))
     assert [one.pid for one in kinds["process"]] == [row["PID"] for row in rows]
     assert len(kinds["observed-data"]) == len(rows)
-    users = {row["User"] for row in sample.view("tokens", explain="off") if row["TID"] is None}
+    users = {row["User"] for row in sample.view("tokens", explain="off", hidden=True) if row["TID"] is None}
     assert {one.user_id for one in kinds["user-account"]} == users
 
 
