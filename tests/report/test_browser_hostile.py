@@ -92,3 +92,10 @@ def test_nothing_from_memory_acts_on_the_page(place: str, report: Watched) -> No
     assert report.page.evaluate(SPOTLESS, BEYOND) == [None, 0]
     assert "<b>" in report.page.inner_text("main") + report.page.inner_text("#margin")
     assert report.faults == []
+
+
+def test_a_long_word_has_places_to_break(report: Watched) -> None:
+    """Without them Chromium seeks them for 18 seconds in a command line of 32 KB."""
+    report.go("#view/peb/2")
+    assert report.page.evaluate("document.querySelectorAll('#margin wbr').length") > len(LONG) // 100
+    assert LONG in report.page.evaluate("document.getElementById('margin').textContent")

@@ -20,11 +20,17 @@ export function el(name, attributes = {}, ...children) {
   return made;
 }
 
+/** A text with places to break, if a word in it is so long that the browser would seek for seconds where to break it. */
+function broken(text) {
+  if (!/\S{256}/.test(text)) return [text];
+  return text.match(/[^]{1,64}/gu).flatMap((piece) => [piece, document.createElement("wbr")]);
+}
+
 export function add(parent, children) {
   for (const child of children) {
     if (child === null || child === undefined || child === "") continue;
     if (Array.isArray(child)) add(parent, child);
-    else parent.append(child instanceof Node ? child : shown(String(child)));
+    else parent.append(...(child instanceof Node ? [child] : broken(shown(String(child)))));
   }
 }
 
