@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,16 +46,15 @@ def whole(file: Path, overwrite: bool = True) -> Iterator[BinaryIO]:
         OSError: it cannot be written; nothing is left behind.
     """
     kept(file, overwrite)
-    made: str | None = None
+    made = file.with_name(f".{file.name[:64]}.{secrets.token_hex(8)}")  # one of tempfile would be its owner's alone
+    out = made.open("xb")
     try:
-        with tempfile.NamedTemporaryFile("wb", dir=file.parent, prefix=f".{file.name}.", delete=False) as out:
-            made = out.name
-            yield out  # type: ignore[misc]  # a file by another name
+        with out:
+            yield out
         kept(file, overwrite)  # seen again: somebody may have put something there
         os.replace(made, file)
     except BaseException:
-        if made is not None:
-            Path(made).unlink(missing_ok=True)
+        made.unlink(missing_ok=True)
         raise
 
 
