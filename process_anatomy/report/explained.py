@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from string import Formatter
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from process_anatomy.notes.explainer import Explainer, Facts, Told
 from process_anatomy.notes.library import Level, Library, Note, Words
@@ -15,6 +15,9 @@ from process_anatomy.report.packing import Packed, choices, packed
 from process_anatomy.views.declaration import Column
 from process_anatomy.views.files import cell_text
 from process_anatomy.views.records import Record
+
+if TYPE_CHECKING:
+    from process_anatomy.notes.own.matching import OwnNote
 
 P = ParamSpec("P")
 LEVELS = (Level.BRIEF, Level.FULL, Level.ANALOGY)
@@ -43,12 +46,16 @@ def kept(text: str, told: Told) -> Kept:
 class Keeping(Explainer):
     """Explains each row with a template that remembers its note and its facts: the page fills it in.
 
+    Of a reader's note, words about just such rows are the text of the row at any level; words about what it is an
+    example of stand behind ours, once for each term of a view.
+
     Args:
         library: the notes.
+        own: the reader's own note.
     """
 
-    def __init__(self, library: Library) -> None:
-        super().__init__(Level.BRIEF.value, library)
+    def __init__(self, library: Library, own: OwnNote | None = None) -> None:
+        super().__init__(Level.BRIEF.value, library, own)
 
     def __call__(self, note: Callable[P, tuple[str, Facts] | Told], *facts: P.args, **more: P.kwargs) -> str | None:
         """As every explainer.
@@ -58,6 +65,10 @@ class Keeping(Explainer):
         """
         told = note(*facts, **more)
         whole = told if isinstance(told, Told) else Told(*told)
+        theirs, quoted = ("", "") if self.own is None else self._told(whole)
+        if self.own is not None and self.own.quote(whole.key, self.level) is not None:
+            return whole.before + theirs + whole.after + whole.sober
+        whole = whole._replace(sober=whole.sober + quoted)
         template = self.library[whole.key].brief
         if whole.guessed and template:
             whole = whole._replace(after=self.estimated + whole.after, guessed=False)

@@ -89,7 +89,7 @@ def _add(found: Gathered, request: Request, tables: Tables, only: frozenset[int]
     own = {option.name: option.default for option in found.view.options}
 
     def ask(report: Callable[[Iterable[str]], None]) -> Request:
-        explain = Keeping(request.explain.library)
+        explain = Keeping(request.explain.library, request.explain.own)
         return replace(
             request, tables=tables, explain=explain, options=own, report=report, output=None, progress=_quiet
         )
