@@ -21,12 +21,26 @@ Rows = list[dict[str, Any]]
 """Rows by column: numbers, texts and times; ``None`` where Volatility has no value."""
 
 
+class Cloned(contexts.Context):
+    """A context that remembers its clones: Volatility leaves the image open in the one that it stacks layers in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clones: list[Any] = []
+
+    def clone(self) -> Any:
+        """A copy with layers of its own."""
+        found = super().clone()
+        self.clones.append(found)
+        return found
+
+
 class Stock:
     """Stock Volatility on one image, as :func:`stock` gives it."""
 
     def __init__(self, image: Path) -> None:
         self._image = image
-        self._context = contexts.Context()
+        self._context = Cloned()
         self._context.config["automagic.LayerStacker.single_location"] = image.absolute().as_uri()
         self._magics = automagic.available(self._context)
 
@@ -44,6 +58,12 @@ class Stock:
             return self._run(_plugin(plugin), list(pids))
         except (exceptions.VolatilityException, ImportError) as error:
             raise ImageError(f"stock {plugin} cannot read {self._image.name}: {error}") from None
+
+    def close(self) -> None:
+        """Close the image: in the layers that plugins read, and in those that Volatility tried them with."""
+        for context in (self._context, *self._context.clones):
+            for name in list(context.layers):
+                context.layers[name].destroy()
 
     def _run(self, kind: Any, pids: list[int]) -> Rows:
         context = self._context
@@ -101,8 +121,10 @@ def stock(image: Path, symbols: Path) -> Iterator[Stock]:
         constants.CACHE_PATH, constants.OFFLINE = cache, True
         volatility3.symbols.__path__ = [str(symbols), *constants.SYMBOL_BASEPATHS]
         logger.setLevel(logging.CRITICAL)
+        source = Stock(image)
         try:
-            yield Stock(image)
+            yield source
         finally:
+            source.close()
             constants.CACHE_PATH, constants.OFFLINE, volatility3.symbols.__path__ = kept
             logger.setLevel(level)
