@@ -83,7 +83,7 @@ def test_findings_as_severe_as_asked_are_a_status(capsys: Capture, tmp_path: Pat
     assert asked(capsys, "show", SAMPLE, "processes", "--fail-on", "critical")[0] == FOUND
     assert asked(capsys, "show", SAMPLE, "processes", "--pid", "4", "--fail-on", "critical")[0] == FOUND
     status, out, _ = asked(capsys, "export", SAMPLE, "-o", tmp_path / "case", "--view", "vads", "--fail-on", "high")
-    assert (status, out) == (FOUND, f"{tmp_path / 'case'}: 406 rows of 1 view, jsonl\n")
+    assert (status, out) == (FOUND, f"{tmp_path / 'case'}: 418 rows of 1 view, jsonl\n")
 
 
 def test_rows_that_are_not_to_be_trusted_are_a_status(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
