@@ -82,14 +82,25 @@ class Explainer:
         return whole.before + text + whole.after + sober + quoted or None
 
     def _told(self, row: Told) -> tuple[str, str]:
-        """The explanation of a row, and what stands behind all else: the reader's words for what it is an example of.
+        """The explanation of a row, and what stands behind all else: quoted words of the reader's note."""
+        exact, quoted = self.theirs(row)
+        if exact is not None:
+            return exact, ""
+        return self.library.explain(row.key, Level.BRIEF if quoted else self.level, row.facts), quoted
+
+    def theirs(self, row: Told) -> tuple[str | None, str]:
+        """The words of the reader's note for a row.
 
         Their words stand in the place of ours where they are about just such rows; else ours tell what is particular
         to the row, and theirs say the rest, once of each term where explanations are brief.
+
+        Returns:
+            What stands in the place of ours, ``None`` where nothing does; and what stands behind all else, with the
+            space that parts it, empty where nothing does.
         """
         own = self.own
         if own is None:
-            return self.library.explain(row.key, self.level, row.facts), ""
+            return None, ""
         from process_anatomy.notes.own.topics import topics
 
         exact = own.quote(row.key, self.level)
@@ -98,9 +109,9 @@ class Explainer:
         quoted = (own.quote(key, self.level) for key in topics(row.key, row.facts))
         quote = next((each for each in quoted if each is not None), None)
         if quote is None or (self.level is Level.BRIEF and quote.place in self._quoted):
-            return self.library.explain(row.key, self.level, row.facts), ""
+            return None, ""
         self._quoted.add(quote.place)
-        return self.library.explain(row.key, Level.BRIEF, row.facts), f" {YOURS}: {quote.cited}"
+        return None, f" {YOURS}: {quote.cited}"
 
     def general(self, note: Note, level: Level | None = None) -> Quote:
         """What is said of a term in general: the reader's words where their note has any, else ours.

@@ -65,9 +65,9 @@ class Keeping(Explainer):
         """
         told = note(*facts, **more)
         whole = told if isinstance(told, Told) else Told(*told)
-        theirs, quoted = ("", "") if self.own is None else self._told(whole)
-        if self.own is not None and self.own.quote(whole.key, self.level) is not None:
-            return whole.before + theirs + whole.after + whole.sober
+        exact, quoted = self.theirs(whole)
+        if exact is not None:
+            return whole.before + exact + whole.after + whole.sober
         whole = whole._replace(sober=whole.sober + quoted)
         template = self.library[whole.key].brief
         if whole.guessed and template:
