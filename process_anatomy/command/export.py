@@ -23,6 +23,12 @@ from process_anatomy.fleet.exports import FORMS, chosen
 @of_rows
 @click.option("--no-hash", is_flag=True, help="Name the image in each row by its path, not by its SHA-256.")
 @click.option("--image", "named", default="", metavar="TEXT", help="What the rows call the image.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 1024),
+    metavar="N",
+    help="Processes that write the largest tables of a large image side by side (one a processor).",
+)
 @click.option("--progress", type=click.Path(path_type=Path), hidden=True)
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export.")
 def export(
@@ -38,6 +44,7 @@ def export(
     fail_on: str | None,
     no_hash: bool,
     named: str,
+    workers: int | None,
     progress: Path | None,
     overwrite: bool,
 ) -> int:
@@ -55,6 +62,7 @@ def export(
     """  # noqa: D301  # click's mark for lines that stay as they are
     from process_anatomy.fleet.export import Asked, free
     from process_anatomy.fleet.export import export as write
+    from process_anatomy.fleet.hands import processors
     from process_anatomy.fleet.progress import Notes
     from process_anatomy.samples.progress import watched
     from process_anatomy.views.all import exported
@@ -64,7 +72,7 @@ def export(
         return _again(image, folder, form, names, overwrite, pids, fail_on)
     free(folder, overwrite)
     found = opened(image, isf, dtb, page_files)
-    asked = Asked(names, form, explain or "off", pids, not no_hash, named, overwrite)
+    asked = Asked(names, form, explain or "off", pids, not no_hash, named, overwrite, workers or processors())
     if progress is not None:
         notes = Notes(progress)
         done = write(found, image, folder, asked, notes.view, notes.bytes)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 
 from process_anatomy.errors import Error, RequestError
@@ -27,6 +28,8 @@ LOCK = ".lock"
 AHEAD = 3
 """Images that are handed out for each that is worked on: workers shall not wait."""
 TRIES = 2
+Left = Iterator[tuple[Path, int]]
+"""Images that are to be exported, and the number of the try."""
 
 
 @contextmanager
@@ -92,7 +95,7 @@ def batch(
         outcomes.append(one)
         tell(one, len(outcomes), len(meant))
 
-    left = _left(meant, case, terms, ended)
+    left, terms = _shared(_left(meant, case, terms, ended), terms, crew)
     waiting: dict[Future[Outcome], tuple[Path, int]] = {}
     again: list[tuple[Path, int]] = []
     try:
@@ -104,7 +107,8 @@ def batch(
             if not waiting:
                 if not again:
                     break
-                left, again = iter(again), []  # at the end, when the machine has less to do
+                left, terms = _shared(iter(again), terms, crew)  # at the end, when the machine has less to do
+                again = []
                 continue
             for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                 path, tries = waiting.pop(future)
@@ -127,9 +131,14 @@ def batch(
     return outcomes
 
 
-def _left(
-    meant: Iterable[Path | Outcome], case: Path, terms: Terms, ended: Callable[[Outcome], None]
-) -> Iterator[tuple[Path, int]]:
+def _shared(left: Left, terms: Terms, crew: Crew) -> tuple[Left, Terms]:
+    """The same images, and terms by which fewer images than there is room for share what is free."""
+    first = list(islice(left, crew.hands))
+    hands = min(crew.within, crew.hands // max(len(first), 1))
+    return chain(first, left), replace(terms, hands=max(hands, 1))
+
+
+def _left(meant: Iterable[Path | Outcome], case: Path, terms: Terms, ended: Callable[[Outcome], None]) -> Left:
     """Paths of images that are to be exported, for the first time; what is known of the others is told."""
     for one in meant:
         known = one if isinstance(one, Outcome) else earlier(one, case, terms)

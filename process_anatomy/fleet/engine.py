@@ -46,10 +46,12 @@ class Crew:
     Attributes:
         submit: runs a function of its arguments elsewhere, and gives its future.
         hands: images side by side.
+        within: processes that one image may have where there are fewer images.
     """
 
     submit: Submit
     hands: int
+    within: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def on_this_machine(workers: int) -> Iterator[Crew]:
     client: Any = Client(cluster)  # type: ignore[no-untyped-call]
     with cluster, client:
         try:
-            yield Crew(client.get_executor(pure=False).submit, workers)
+            yield Crew(client.get_executor(pure=False).submit, workers, workers)
         except BaseException:
             give_up()
             raise
@@ -144,7 +146,8 @@ def on_cluster(cluster: Cluster, case: Path) -> Iterator[Crew]:
         except TimeoutError:
             raise Error(f"the scheduler at {cluster.address} has no worker") from None
         _alike(client, case)
-        yield Crew(client.get_executor(pure=False).submit, sum(client.nthreads().values()))
+        threads = client.nthreads().values()
+        yield Crew(client.get_executor(pure=False).submit, sum(threads), min(threads))
 
 
 def _alike(client: Any, case: Path) -> None:

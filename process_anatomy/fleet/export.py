@@ -25,6 +25,7 @@ from process_anatomy.fleet.exports import FORMS
 from process_anatomy.fleet.exports.source import Source
 from process_anatomy.fleet.exports.writing import write_views
 from process_anatomy.fleet.facts import facts
+from process_anatomy.fleet.hands import Hands, split
 from process_anatomy.fleet.sqlite import write_table
 from process_anatomy.fleet.versions import versions
 from process_anatomy.fleet.written import Step, Written
@@ -40,6 +41,8 @@ from process_anatomy.walk.processes.captured import captured
 SQLITE, FINDINGS = "sqlite", "findings"
 FORMATS = (*WRITERS, SQLITE)
 MANIFEST = "manifest.json"
+HANDS = ".hands"
+"""Inside an export that is not finished: what several processes write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Asked:
         hashed: rows name the image by its SHA-256, else by that of its path.
         named: what rows call the image, where that is known better.
         overwrite: an earlier export in the same place is replaced.
+        hands: processes that write the largest tables side by side, this one among them.
     """
 
     views: Sequence[str]
@@ -63,6 +67,7 @@ class Asked:
     hashed: bool = True
     named: str = ""
     overwrite: bool = False
+    hands: int = 1
 
 
 def image_id(path: Path, hashed: bool, progress: Progress = silent) -> str:
@@ -93,11 +98,12 @@ def export(
     begun, clock = datetime.now(timezone.utc), time.monotonic()
     origin = Origin(asked.named or image_id(path, asked.hashed, progress), _moment(image))
     severities: Counter[str] = Counter()
+    order = list(asked.views)
     with replaced(folder, asked.overwrite) as place:
         if asked.form in FORMS:
             done = list(_forms(image, path, place, asked, origin, step, severities))
         else:
-            done = list(_views(image, place, asked, origin, step, severities))
+            done = sorted(_views(image, place, asked, origin, step, severities), key=lambda one: order.index(one.view))
         manifest = {
             "image": {"path": str(path.absolute()), "size": path.stat().st_size, "id": origin.image},
             "facts": facts(image),
@@ -128,11 +134,19 @@ def _views(
 ) -> Iterator[Written]:
     """Rows of each view, in files or a database that have them as they are."""
     database = sqlite3.connect(place / f"anatomy.{SQLITE}", isolation_level=None) if asked.form == SQLITE else None
+    tables = image.tables(asked.pids).with_hidden
+    stripes = split(tables, asked.views, asked.hands) if database is None else []
+    apart = {stripe.view for stripe in stripes}
+    hands = Hands(lambda name: _answer(image, name, asked), asked.form, origin, stripes, place / HANDS)
     try:
-        for number, name in enumerate(asked.views):
-            if step is not None:
-                step(name, number, len(asked.views))
-            yield _written(image, name, place, asked, origin, database, severities)
+        with hands.helping(asked.hands - 1):
+            for number, name in enumerate(sorted(asked.views, key=apart.__contains__)):
+                if step is not None:
+                    step(name, number, len(asked.views))
+                if name in apart:
+                    hands.finish()
+                done = hands.joined(name, place / f"{name}.{asked.form}") if name in apart else None
+                yield done or _written(image, name, place, asked, origin, database, severities)
     finally:
         if database is not None:
             database.close()
@@ -149,7 +163,7 @@ def _written(
     image: Image, name: str, place: Path, asked: Asked, origin: Origin, database: sqlite3.Connection | None,
     severities: Counter[str],
 ) -> Written:  # fmt: skip
-    answer = image.view(name, pid=asked.pids if _by_process(name) else (), explain=asked.explain, hidden=True)
+    answer = _answer(image, name, asked)
     view, rows = flat(answer.view), flat_records(answer.view, answer, origin)
     rows = _counted(rows, severities) if name == FINDINGS else rows
     file = f"{name}.{asked.form}" if database is None else f"anatomy.{SQLITE}"
@@ -188,6 +202,10 @@ def _forms(
     known = facts(image)
     source = Source(origin, known, versions()["process-anatomy"] or "", rows, image.doubt, str(path), problems)
     yield from write_views(source, FORMS[asked.form], asked.views, place, step)
+
+
+def _answer(image: Image, name: str, asked: Asked) -> Answer:
+    return image.view(name, pid=asked.pids if _by_process(name) else (), explain=asked.explain, hidden=True)
 
 
 def _by_process(name: str) -> bool:

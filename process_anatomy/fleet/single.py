@@ -154,6 +154,7 @@ def _exported(
     """Fill a folder with the rows of an image."""
     rows, notes = made / "rows", made / PROGRESS
     asked = ["-o", str(rows), "--progress", str(notes), "--format", terms.form, "--explain", terms.explain]
+    asked += ["--workers", str(terms.hands)]
     asked += [word for name in terms.views for word in ("--view", name)]
     if terms.page_files and page_files_beside(path):
         asked += ["--page-files", str(path.parent)]

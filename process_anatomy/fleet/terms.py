@@ -20,11 +20,12 @@ class Terms:
         explain: how much rows say of themselves.
         hashed: images are named by their SHA-256, else by the hash of their path.
         timeout: seconds that an image may take.
-        memory: bytes that its process may have, 0 where there is no limit.
+        memory: bytes that each of its processes may have, 0 where there is no limit.
         unpacked: bytes that an archive may unpack to.
         ratio: how many times its own size an archive may unpack to.
         keep: what was unpacked stays in the case.
         page_files: page files that lie beside an image are read with it, and are no images themselves.
+        hands: processes of an image that write its largest tables side by side.
     """
 
     form: str = "parquet"
@@ -37,6 +38,7 @@ class Terms:
     ratio: int = RATIO
     keep: bool = False
     page_files: bool = False
+    hands: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,10 +46,15 @@ VOTES, SHARE = 4, 0.9
 
 
 def attach(kernel: Kernel) -> Kernel:
-    """The same kernel; its address space reads pages of the compression store, which is looked for when one is met."""
+    """The same kernel; its address space reads pages of the compression store, which is looked for when one is met.
+
+    Which bits of entries are flipped, it learns from some processes of the active list.
+    """
     space = kernel.space
-    if isinstance(space, AddressSpace) and space.software is not None and layouts_of(kernel) is not None:
-        space.software.stores.find = lambda: compression_store(kernel)
+    if isinstance(space, AddressSpace) and space.software is not None:
+        space.software.flips.find = lambda: addresses_of(list(_roots(kernel)))
+        if layouts_of(kernel) is not None:
+            space.software.stores.find = lambda: compression_store(kernel)
     return kernel
 
 

@@ -49,10 +49,12 @@ class PhysicalMemory(Protocol):
     Attributes:
         end: one past the highest physical address of the image.
         lost: bytes that the image's header promises and the file does not hold.
+        forkable: processes that are forked may read it side by side: reading moves no place in a file.
     """
 
     end: int
     lost: int
+    forkable: bool
 
     def octets(self) -> Octets:
         """The buffer that :meth:`locate` points into; valid until the next call of ``locate``."""
@@ -82,6 +84,8 @@ class MappedMemory:
         end: one past the highest physical address.
         lost: bytes that the runs promise and the buffer does not hold.
     """
+
+    forkable: bool = True
 
     def __init__(self, buffer: Octets, runs: Iterable[Run], release: Callable[[], None] | None = None) -> None:
         self._octets = buffer
@@ -159,6 +163,8 @@ class CachedMemory:
         reader: gives whole pages by physical address.
         end: one past the highest physical address.
     """
+
+    forkable: bool = False
 
     def __init__(self, reader: PageReader, end: int) -> None:
         self.end = end

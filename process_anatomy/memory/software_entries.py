@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -36,11 +37,14 @@ class Flips:
         mask: the bits (MiState.Hardware.InvalidPteMask); ``None`` while no sample told.
         prototypes: whether those that refer to a prototype entry are flipped as well; ``None`` while none told.
         tries: how often samples may still be looked for.
+        find: gives page-table roots of the kernel's processes, so that what is learned is not up to whose memory is
+            read first; ``None`` where nobody can, and once it was asked.
     """
 
     mask: np.uint64 | None = None
     prototypes: bool | None = None
     tries: int = TRIES
+    find: Callable[[], Addresses] | None = None
 
 
 @dataclass(slots=True)
@@ -308,14 +312,18 @@ class SoftwareEntries:
         """Find out which bits are flipped, from entries of some processes and of the kernel.
 
         Args:
-            roots: page-table roots of processes, whose entries are looked at before the kernel's own.
+            roots: page-table roots of processes, whose entries are looked at where those that the kernel is known to
+                have did not tell.
         """
         flips, memory, mode = self.flips, self.memory, self.mode
         if flips.tries <= 0 or (flips.mask is not None and flips.prototypes is not None):
             return
         flips.tries -= 1
-        own = np.array(list(dict.fromkeys(roots.tolist()))[:TRIES], dtype=np.uint64)
-        moving, shared = self._samples(paging.leaves(memory, own, 0, self.system_start - 1, mode))
+        find, flips.find = flips.find, None  # what is read while they are looked for is read without them
+        own = np.array(list(dict.fromkeys(roots.tolist()))[:TRIES], dtype=np.uint64) if find is None else find()
+        groups = (own[first : first + TRIES] for first in range(0, len(own), TRIES))
+        walks = (paging.leaves(memory, group, 0, self.system_start - 1, mode) for group in groups)
+        moving, shared = self._samples(chain.from_iterable(walks))
         if flips.tries == TRIES - 1 and min(len(moving), len(shared)) < SAMPLE:
             more = self._samples(paging.leaves(memory, self.root, self.system_start, mode=mode))
             moving, shared = np.concatenate([moving, more[0]]), np.concatenate([shared, more[1]])

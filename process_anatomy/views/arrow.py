@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 BATCH = 1 << 12
 """Rows that are made from a file at once."""
+PACKED = "zstd"
+"""How parts of a Parquet file are compressed."""
 DEPTH = "depth"
 """Column that says how deep a row lies below its parent."""
 
@@ -102,11 +105,30 @@ def parquet(view: View, parts: Iterable[list[Record]], file: BinaryIO) -> int:
     from pyarrow.parquet import ParquetWriter
 
     count = 0
-    with ParquetWriter(file, schema(view), compression="zstd") as writer:
+    with ParquetWriter(file, schema(view), compression=PACKED) as writer:
         for part in parts:
             writer.write_table(table(view, part))
             count += len(part)
     return count
+
+
+def join_parquet(parts: Iterable[Path], file: BinaryIO) -> None:
+    """Parquet files of one view, of which the first is there for certain, as one.
+
+    Raises:
+        RequestError: pyarrow is not installed.
+    """
+    _pyarrow()
+    from pyarrow.parquet import ParquetFile, ParquetWriter
+
+    with ExitStack() as opened:
+        writer = None
+        for part in parts:
+            with ParquetFile(part) as whole:
+                if writer is None:
+                    writer = opened.enter_context(ParquetWriter(file, whole.schema_arrow, compression=PACKED))
+                for number in range(whole.num_row_groups):
+                    writer.write_table(whole.read_row_group(number))
 
 
 def _fits(value: int, column: Column) -> bool:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from process_anatomy.views.declaration import ADDRESS, Column, View
@@ -107,6 +109,37 @@ def harmless(text: str) -> str:
     return INSIDE.sub(r"\1'", f"'{text}" if text.startswith(FORMULA) else text)
 
 
+def join_lines(parts: Iterable[Path], file: BinaryIO) -> None:
+    """Files of JSON lines as one."""
+    for part in parts:
+        with part.open("rb") as lines:
+            shutil.copyfileobj(lines, file)
+
+
+def join_csv(parts: Iterable[Path], file: BinaryIO) -> None:
+    """CSV files as one, with the names of the first alone."""
+    for number, part in enumerate(parts):
+        with part.open("rb") as lines:
+            names = lines.readline()
+            file.write(b"" if number else names)
+            shutil.copyfileobj(lines, file)
+
+
+def join_parquet(parts: Iterable[Path], file: BinaryIO) -> None:
+    """Parquet files as one.
+
+    Raises:
+        RequestError: pyarrow is not installed.
+    """
+    from process_anatomy.views import arrow
+
+    arrow.join_parquet(parts, file)
+
+
 Writer = Callable[[View, Iterable[Record], BinaryIO], int]
 WRITERS: dict[str, Writer] = {"jsonl": write_json_lines, "csv": write_csv, "parquet": write_parquet}
 """Name of a format, and ending of its files, to what writes one."""
+
+Joiner = Callable[[Iterable[Path], BinaryIO], None]
+JOINERS: dict[str, Joiner] = {"jsonl": join_lines, "csv": join_csv, "parquet": join_parquet}
+"""Name of a format to what makes one file of the parts of a view, in their order; there is one at least."""

@@ -28,6 +28,38 @@ LEADING = (
 """Columns in front of those of every view."""
 
 
+class Place(NamedTuple):
+    """Where a row stands among those of its view.
+
+    Attributes:
+        row: its number.
+        parent: number of the row that it lies under; ``None`` at the root of a tree.
+        depth: how deep it lies there.
+    """
+
+    row: int
+    parent: int | None
+    depth: int
+
+
+class Places:
+    """Gives rows their places, one after another."""
+
+    def __init__(self) -> None:
+        self._above: list[Place] = []
+        self._count = 0
+
+    def next(self, depth: int) -> Place:
+        """The place of the next row, which lies so deep."""
+        above = self._above
+        while above and above[-1].depth >= depth:
+            above.pop()
+        place = Place(self._count, above[-1].row if above else None, depth)
+        above.append(place)
+        self._count += 1
+        return place
+
+
 class Origin(NamedTuple):
     """Where rows come from.
 
@@ -55,20 +87,26 @@ def _alike(view: View) -> dict[str, str]:
     return {name: to for name, to in named.items() if name in view.names}
 
 
-def flat_records(view: View, rows: Iterable[Record], origin: Origin) -> Iterator[Record]:
-    """Records of a view as rows of :func:`flat`."""
-    alike = _alike(view)
-    above: list[tuple[int, int]] = []
-    for number, row in enumerate(rows):
-        while above and above[-1][0] >= row.depth:
-            above.pop()
+def flat_records(
+    view: View, rows: Iterable[Record], origin: Origin, places: Iterator[Place] | None = None
+) -> Iterator[Record]:
+    """Records of a view as rows of :func:`flat`.
+
+    Args:
+        view: the view.
+        rows: its records.
+        origin: where they come from.
+        places: of the records, where they are not all that the view has.
+    """
+    alike, counted = _alike(view), Places()
+    for row in rows:
+        place = counted.next(row.depth) if places is None else next(places)
         leading: dict[str, Value] = {
             "image": origin.image,
             "captured": origin.captured,
-            ROW: number,
-            PARENT: above[-1][1] if above else None,
-            DEPTH: row.depth,
+            ROW: place.row,
+            PARENT: place.parent,
+            DEPTH: place.depth,
         }
-        above.append((row.depth, number))
         values = {alike.get(name, name): value for name, value in row.items()}
         yield Record(leading | values, row.depth, {alike.get(name, name): why for name, why in row.absent.items()})

@@ -35,8 +35,11 @@ class Answer:
         self.problems: tuple[str, ...] = ()
         self._request = request
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self, wanted: Callable[[Iterable[Row]], Iterable[Row]] = iter) -> Iterator[Row]:
         """The rows as the view gives them, cells with the reason where there is no fact.
+
+        Args:
+            wanted: passes on those that are wanted, before anything but their cells is made; all where it is left out.
 
         Raises:
             Error: they cannot be produced; one line says why.
@@ -47,7 +50,7 @@ class Answer:
             said.update(dict.fromkeys(problems))
             self.problems = tuple(said)
 
-        return answer(self.view, self._request(report))
+        return answer(self.view, self._request(report), wanted)
 
     def __iter__(self) -> Iterator[Record]:
         """The rows as records.

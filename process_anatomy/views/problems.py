@@ -16,9 +16,15 @@ NOT_A_TIME = Absent(Kind.IMPLAUSIBLE, "it is not a time that Windows could have 
 NO_TIME = Absent(Kind.IMPLAUSIBLE, "no time is set")
 
 
-def answer(view: View, request: Request) -> Iterator[Row]:
-    """The rows that a view answers a request with, each with the reasons of its absent cells among its problems."""
-    rows = view.rows(request)
+def answer(view: View, request: Request, wanted: Callable[[Iterable[Row]], Iterable[Row]] = iter) -> Iterator[Row]:
+    """The rows that a view answers a request with, each with the reasons of its absent cells among its problems.
+
+    Args:
+        view: the view.
+        request: what it is asked.
+        wanted: passes on the rows that are wanted, of all that the view has.
+    """
+    rows: Iterable[Row] = wanted(view.rows(request))
     for option in view.options:
         text = request.options.get(option.name)
         if option.columns and text:
