@@ -78,7 +78,7 @@ class Rows:
 def told(row: Record, name: str) -> str:
     """A cell as a word of a line: the fact, that there is none, or why it is not known; the view also says where."""
     if lost(row, name):
-        return f"not known ({without_place(row.absent[name])})"
+        return f"not known ({without_place(row.absent[name]).partition(': ')[0]})"
     value = row[name]
     if value is None or value in ("", []):
         return NONE

@@ -51,6 +51,7 @@ class Moment:
         self.asked = frozenset(pids)
         self.pids = self.asked & there
         self.problems: dict[str, None] = {}
+        self._lines: set[str] = set()
 
     @property
     def none(self) -> bool:
@@ -83,7 +84,8 @@ class Moment:
             )
             for row in answer.rows()
         ]
-        self.problems.update(dict.fromkeys(f"{name}: {line}" for line in answer.problems))
+        self.problems.update(dict.fromkeys(f"{name}: {line}" for line in answer.problems if line not in self._lines))
+        self._lines.update(answer.problems)  # what several views say of the image is told once
         return rows
 
     @property
