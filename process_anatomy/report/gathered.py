@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +15,19 @@ from process_anatomy.views import view
 from process_anatomy.views.all import exported
 from process_anatomy.views.declaration import ADDRESS, Request, View
 from process_anatomy.views.image import Answer
+from process_anatomy.views.ranges import LINE
 from process_anatomy.views.records import Record, record
 
 if TYPE_CHECKING:
     from process_anatomy.notes.own.matching import OwnNote
-    from process_anatomy.walk.across.tables import Tables
 
 EXPLANATION = "Explanation"
 GLOSSARY = ("component", "term")
 """Families of notes that the page has whole."""
 KINDS = ("region", "severity", "component-state", "verdict", "parent-state", "integrity", "start-kind")
 """Families of notes about words that cells hold."""
+ASKED: Mapping[str, Mapping[str, Any]] = {"pages": {"bytes": LINE}}
+"""Options of views that the page asks for: the first bytes of each range."""
 
 
 @dataclass(slots=True)
@@ -50,61 +52,33 @@ class Gathered:
 def gathered(request: Request) -> Iterator[Gathered]:
     """The rows of every view, one view after another, as each gives them.
 
-    Behind them stand those of hidden processes, as the view gives them where it is asked for these.
-
     Args:
         request: of the report; its options are not those of the views.
     """
-    hidden = _hidden(request.tables)
-    untold = frozenset(request.left_out()) if hidden is not None else frozenset()
     every = exported()
     for number, name in enumerate(every):
         request.progress(20 + 70 * number / len(every), f"Gathering {name}")
-        found = Gathered(view(name))
-        _add(found, request, request.tables)
-        there = {row.get("PID") for row in found.rows}
-        if hidden is not None and found.view.by_process and not hidden.pids & there:
-            _add(found, request, hidden, hidden.pids)
-        found.problems = tuple(line for line in found.problems if line not in untold)
-        yield found
+        yield _answered(view(name), request)
 
 
-def _hidden(tables: Tables) -> Tables | None:
-    """The tables of the hidden processes, where all processes are asked for and there are any."""
-    from process_anatomy.walk.across.tables import Tables
-
-    if tables.pids:
-        return None
-    everyone = tables.with_hidden
-    pids = frozenset(row.pid for row in everyone.unlisted if isinstance(row.pid, int))
-    if not pids:
-        return None
-    found = Tables(tables.kernel, pids)
-    found.listed, found.crossings = everyone.listed, everyone.crossings
-    return found
-
-
-def _add(found: Gathered, request: Request, tables: Tables, only: frozenset[int] = frozenset()) -> None:
-    """Add what a view says of the processes of some tables; only the rows of some ids, where any are named."""
-    own = {option.name: option.default for option in found.view.options}
+def _answered(own: View, request: Request) -> Gathered:
+    """What a view says, asked as it is where nobody says more, but for :data:`ASKED`."""
+    found = Gathered(own)
+    options = {**{option.name: option.default for option in own.options}, **ASKED.get(own.name, {})}
 
     def ask(report: Callable[[Iterable[str]], None]) -> Request:
         explain = Keeping(request.explain.library, request.explain.own)
-        return replace(
-            request, tables=tables, explain=explain, options=own, report=report, output=None, progress=_quiet
-        )
+        return replace(request, explain=explain, options=options, report=report, output=None, progress=_quiet)
 
-    answer = Answer(found.view, ask)
+    answer = Answer(own, ask)
     try:
         for depth, cells in answer.rows():
-            if only and cells["PID"] not in only:
-                continue
             found.texts.append(cells[EXPLANATION])
-            found.rows.append(record(found.view, (depth, cells)))
+            found.rows.append(record(own, (depth, cells)))
     except Error as error:
         found.failed = str(error)
-        found.problems += (found.failed,)
-    found.problems = tuple(dict.fromkeys((*answer.problems, *found.problems)))
+    found.problems = (*answer.problems, *filter(None, [found.failed]))
+    return found
 
 
 def _quiet(_percent: float, _text: str) -> None:

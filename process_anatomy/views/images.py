@@ -36,7 +36,8 @@ def rows(request: Request) -> Iterator[Row]:
 
     tables, explain, options = request.tables, request.explain, request.options
     request.chosen()
-    table = tables.images(options["module"] or "", options["all"])
+    module, every = options["module"] or "", options["all"]
+    table = tables.images(module, every) if module or every else tables.programs_in_memory
     request.report(table.problems)
     for row in table.rows:
         facts = row.facts

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.views.declaration import ADDRESS, INTEGER, TEXT, TEXTS, Cells, Column, Request, Row, View
+from process_anatomy.views.ranges import BYTES, asked_bytes, shown
 from process_anatomy.views.sources import LISTED, MAPPED_FILE, REGION, TREE
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def rows(request: Request) -> Iterator[Row]:
     from process_anatomy.walk.address_space.code import place
 
     tables, explain = request.tables, request.explain
+    count = asked_bytes(request)
     request.chosen()
     request.progress(20, "Walking VAD trees")
     request.report(tables.vads.problems)
@@ -31,7 +33,8 @@ def rows(request: Request) -> Iterator[Row]:
     request.report(tables.pages.problems)
     request.progress(80, "Reading code")
     known = {place(row.range): row for row in tables.codes.rows}
-    for row in tables.pages.rows:
+    octets = shown(request, tables.pages.rows, count)
+    for row, data in zip(tables.pages.rows, octets, strict=True):
         yield (
             0,
             {
@@ -60,7 +63,8 @@ def rows(request: Request) -> Iterator[Row]:
                 "Disagreement": row.disagreement or None,
                 "Extension": row.extension,
                 **_code(known.get(place(row)), tables.codes.unread.get(place(row), 0)),
-                "Problems": row.problems,
+                "Bytes": data.value,
+                "Problems": (*row.problems, *data.problems),
                 "Explanation": explain(page_note, row, explain.library),
             },
         )
@@ -219,6 +223,14 @@ VIEW = View(
         Column("CodeBytes", TEXT, "the first bytes of that page, in hexadecimal", "the page"),
         Column("CodeHash", TEXT, "SHA-256 of that page, which the same bytes have in every image", "the page"),
         Column(
+            "Bytes",
+            TEXTS,
+            "the first bytes that --bytes asks for, sixteen a text, from the start of the range or run; ?? is not in "
+            "the image",
+            "the pages of the range",
+            lines=True,
+        ),
+        Column(
             "Problems",
             TEXTS,
             "what could not be had of these pages, and why",
@@ -232,8 +244,9 @@ VIEW = View(
         ),
     ),
     rows=rows,
-    telling=("PID", "Process", "Start", "Protection", "Region", "Resident", "Disagreement", "File"),
-    version=(1, 1, 0),
+    telling=("PID", "Process", "Start", "Protection", "Region", "Resident", "Disagreement", "File", "Bytes"),
+    version=(1, 2, 0),
+    options=(BYTES,),
     address="Start",
     through=f"{LISTED}; {TREE}; _MMVAD_SHORT.PrivateMemory",
 )

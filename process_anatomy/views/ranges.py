@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from process_anatomy.absent import Absent, Kind
@@ -10,6 +11,7 @@ from process_anatomy.errors import RequestError
 from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, Option, Request
 
 if TYPE_CHECKING:
+    from process_anatomy.walk.address_space.page_comparison import PageRow
     from process_anatomy.walk.address_space.range_bytes import Beginning
     from process_anatomy.walk.address_space.vads import Vad
 
@@ -18,9 +20,10 @@ LINE = 16
 PAGE = 4096
 MOST_SHOWN, MOST_WRITTEN = 1 << 16, 1 << 30
 """Bytes that a row shows at the most, and that a file holds, as stock vadinfo limits both."""
+BYTES = Option("bytes", INTEGER, "So many of the first bytes of each range, in hexadecimal")
 OPTIONS = (
     Option("address", ADDRESS, "Only the range that holds this address"),
-    Option("bytes", INTEGER, "So many of the first bytes of each range, in hexadecimal"),
+    BYTES,
     Option("dump", BOOLEAN, "Write each range to a file, missing pages as zeros", False),
 )
 """What a view of ranges can be asked of their bytes."""
@@ -61,20 +64,31 @@ def holds(row: Vad, address: int | None) -> bool:
     return row.start <= address <= row.end
 
 
-def shown(request: Request, row: Vad, count: int) -> Told:
-    """The first bytes of a range, nothing where none are asked for."""
-    from process_anatomy.walk.address_space.range_bytes import beginning, own_space
+def shown(request: Request, rows: Sequence[Vad | PageRow], count: int) -> Iterator[Told]:
+    """The first bytes of ranges, in their order; nothing where none are asked for."""
+    from process_anatomy.walk.address_space.range_bytes import Asked, beginnings
 
     if not count:
-        return Told(None)
-    pages, own = row.pages, own_space(request.tables.kernel, row.process)
-    for value in (row.start, pages, own):
-        if isinstance(value, Absent):
-            return Told(value)
-    assert isinstance(row.start, int) and isinstance(pages, int) and not isinstance(own, Absent)  # noqa: PT018
-    found = beginning(own, row.start, min(count, max(pages, 0) * PAGE))
+        yield from repeat(Told(None), len(rows))
+        return
+    asked = (Asked(row.process.dtb, row.start, _at_most(count, row)) for row in rows)
+    for found in beginnings(request.tables.kernel, asked):
+        yield Told(found) if isinstance(found, Absent) else _told(found)
+
+
+def _at_most(count: int, row: Vad | PageRow) -> int | Absent:
+    """So many bytes, or all of a range that has fewer."""
+    if isinstance(row.end, Absent) or isinstance(row.start, Absent):
+        return row.end if isinstance(row.end, Absent) else count
+    return min(count, max(row.end + 1 - row.start, 0))
+
+
+def _told(found: Beginning) -> Told:
+    """Bytes as a row tells them: why there are none, where not one of the pages could be read."""
     asked = -(-len(found.data) // PAGE)
     gone = len(found.missing)
+    if gone and gone == asked:
+        return Told(Absent(Kind.UNREADABLE, found.why))
     said = (f"Bytes: {gone} of {asked} pages could not be read: {found.why}",) if gone else ()
     return Told(list(hexadecimal(found)), said)
 

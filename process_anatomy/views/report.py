@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from process_anatomy.views.declaration import BOOLEAN, INTEGER, TEXT, TEXTS, Column, Option, Request, Row, View
@@ -46,15 +47,21 @@ class Page(NamedTuple):
 
 
 def rows(request: Request) -> Iterator[Row]:
-    """One row for the page when it is written, and one for each diagram where these are wanted."""
+    """One row for the page when it is written, and one for each diagram where these are wanted.
+
+    Where all processes are asked for, hidden ones are among them.
+    """
     from process_anatomy.errors import RequestError
 
     if request.output is None:
         raise RequestError(NO_PLACE)
-    if request.page is None:
+    make = request.page
+    if make is None:
         raise RequestError(NO_MAKER)
+    if not request.tables.pids:
+        request = replace(request, tables=request.tables.with_hidden)
     request.chosen()
-    page: Page = request.page(request)
+    page: Page = make(request)
     yield _written(request, PAGE, page.text, "report", "html", page)
     if request.options["svg"]:
         names: Counter[str] = Counter()

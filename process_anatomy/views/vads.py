@@ -43,10 +43,10 @@ def rows(request: Request) -> Iterator[Row]:
     request.progress(70, "Reading sections")
     compressed = tables.compressed_pages
     beside = (tables.regions.rows, tables.sections, tables.vad_checks)
-    for row, names, section, check in zip(trees.rows, *beside, strict=True):
-        if not holds_address(row, options.get("address")):
-            continue
-        data = shown(request, row, count)
+    address = options.get("address")
+    wanted = [each for each in zip(trees.rows, *beside, strict=True) if holds_address(each[0], address)]
+    octets = shown(request, [row for row, *_ in wanted], count)
+    for (row, names, section, check), data in zip(wanted, octets, strict=True):
         cells: Cells = {
             "PID": row.process.pid,
             "Process": row.process.name,
@@ -82,7 +82,7 @@ def rows(request: Request) -> Iterator[Row]:
             output = written(request, row)
             cells |= {FILE_OUTPUT: output.value, "Problems": (*cells["Problems"], *output.problems)}
         # a splay tree may be deeper than a renderer can nest
-        yield 0 if options.get("address") is not None else min(row.depth, DEPTH_LIMIT), cells
+        yield 0 if address is not None else min(row.depth, DEPTH_LIMIT), cells
 
 
 VIEW = View(

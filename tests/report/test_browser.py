@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from process_anatomy import open_image
+from process_anatomy.report.gathered import ASKED
 from process_anatomy.views import view
 from process_anatomy.views.all import exported
 from process_anatomy.views.declaration import Column
@@ -60,12 +61,8 @@ def image() -> Image:
 
 
 def rows_of(image: Image, name: str, explain: str = "brief") -> list[Record]:
-    """What a view says of every process, and of the hidden one where it is asked for it."""
-    answer = image.view(name, explain=explain)
-    rows = list(answer)
-    if answer.view.by_process and HIDDEN not in {row.get("PID") for row in rows}:
-        rows += [row for row in image.view(name, explain=explain, pid=HIDDEN) if row["PID"] == HIDDEN]
-    return rows
+    """What a view says of every process, hidden ones too, asked as the report asks it."""
+    return list(image.view(name, explain=explain, hidden=True, **ASKED.get(name, {})))
 
 
 @pytest.mark.parametrize("name", exported())
@@ -265,22 +262,173 @@ def test_nothing_but_the_script_of_the_page_acts(guarded: bool, browser: Any, pa
     assert any("example.org" in fault for fault in watched.faults)
 
 
-@pytest.mark.parametrize(
-    ("place", "scheme"),
-    [
-        ("#overview", "light"),
-        ("#overview", "dark"),
-        ("#view/vads/3", "light"),
-        ("#view/vads/3", "dark"),
-        ("#glossary", "light"),
-        ("#process/5212", "light"),
-    ],
+SECTIONS = (
+    ("#overview", "light"),
+    ("#overview", "dark"),
+    ("#view/vads/3", "light"),
+    ("#view/vads/3", "dark"),
+    ("#view/handles?columns=all", "dark"),
+    ("#view/findings/1", "dark"),
+    ("#views", "dark"),
+    ("#find?q=lsass", "dark"),
+    ("#glossary", "light"),
+    ("#glossary/term/vad", "dark"),
+    ("#process/5212", "light"),
+    ("#process/5212/address-space/0x15943a40000", "dark"),
+    (f"#process/{HIDDEN}", "dark"),
+    ("#process/7", "dark"),
 )
+
+
+@pytest.mark.parametrize(("place", "scheme"), SECTIONS)
 def test_no_serious_fault_stands_in_the_way_of_a_reader(place: str, scheme: Any, report: Watched) -> None:
     """What axe-core finds of roles, names, contrast and order."""
+    assert grave_faults(report, place, scheme) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_familiar_colours_keep_words_readable(scheme: Any, report: Watched) -> None:
+    report.page.check("#familiar")
+    found = [grave_faults(report, place, scheme) for place in ("#overview/tree", "#view/processes")]
+    report.page.uncheck("#familiar")
+    assert found == [[], []]
+
+
+def grave_faults(report: Watched, place: str, scheme: Any) -> list[Any]:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed").Axe()
     report.page.emulate_media(color_scheme=scheme)
     report.go(place)
     found = axe.run(report.page).response["violations"]
     report.page.emulate_media(color_scheme="light")
-    assert [(each["id"], each["nodes"][0]["target"]) for each in found if each["impact"] in GRAVE] == []
+    return [(each["id"], each["nodes"][0]["target"]) for each in found if each["impact"] in GRAVE]
+
+
+PARTS = """() => ({
+  parts: [...document.querySelectorAll(".part[data-part]:not(svg *)")].map((part) => [
+    part.dataset.part, Number(part.querySelector("h3").textContent.match(/\\(([0-9]+)\\)/)[1]),
+    Number(part.querySelector(".grid")?.dataset.count ?? 0)]),
+  cards: [...document.querySelectorAll("[data-card]")].map((card) => [card.dataset.card, Number(card.dataset.row)]),
+  findings: [...document.querySelectorAll("#process-findings .finding")].map((one) => one.dataset.rule),
+  privileges: [...document.querySelectorAll(".privileges li")].length,
+  ranges: Number(document.querySelector("#address-map")?.dataset.ranges ?? 0),
+})"""
+WHOLE = {"processes", "workingset", "images", "creation", "crossview", "csrss", "peb"}
+"""Views of which a process's page has a card for each row."""
+TABLES = {
+    "vads", "pages", "modules", "handles", "access", "groups", "privileges", "claims", "dacls", "threads", "tebs",
+    "envars",
+}  # fmt: skip
+"""Views of which it has a table."""
+
+
+def test_every_section_of_a_process_has_as_many_rows_as_the_view(report: Watched, image: Image) -> None:
+    """Of each process, the hidden one too."""
+    every = {name: rows_of(image, name) for name in (*WHOLE, *TABLES, "tokens", "findings")}
+    for process in every["processes"]:
+        pid = process["PID"]
+        report.go(f"#process/{pid}")
+        found = report.page.evaluate(PARTS)
+        owner = {name: "ClientPID" if name == "csrss" else "PID" for name in every}
+        own = {name: [n for n, row in enumerate(rows) if row[owner[name]] == pid] for name, rows in every.items()}
+        cards = [(name, row) for name in WHOLE for row in own[name]]
+        cards += [("tokens", row) for row in own["tokens"] if every["tokens"][row]["TID"] is None]
+        assert sorted(map(tuple, found["cards"])) == sorted(cards), pid
+        tables = [[name, len(own[name]), len(own[name])] for name in TABLES]
+        if acting := [row for row in own["tokens"] if every["tokens"][row]["TID"] is not None]:
+            tables.append(["tokens", len(acting), len(acting)])
+        assert sorted(found["parts"]) == sorted(tables), pid
+        assert found["findings"] == [every["findings"][row]["Rule"] for row in own["findings"]]
+        held = [every["privileges"][row] for row in own["privileges"] if every["privileges"][row]["TID"] is None]
+        assert found["privileges"] == sum(bool(row["Attributes"]) for row in held), pid
+        known = sum(every["vads"][row]["Start VPN"] is not None for row in own["vads"])
+        assert found["ranges"] == known + sum(every["pages"][row]["Kind"] == "no-vad" for row in own["pages"]), pid
+
+
+@pytest.mark.parametrize("address", [0x15943A40000, 0x5C53400000, 0x15944400000])
+def test_a_range_that_is_chosen_tells_its_first_bytes_or_why_it_cannot(
+    address: int, report: Watched, image: Image
+) -> None:
+    """Of code that was put there, of a stack that was never touched, and of pages that no VAD covers."""
+    (row,) = (row for row in rows_of(image, "pages") if (row["PID"], row["Start"]) == (5212, address))
+    report.go(f"#process/5212/address-space/{address:#x}")
+    report.page.wait_for_selector(f'#range[data-start="{address:#x}"]')
+    octets = row["Bytes"]
+    told = octets[0] if isinstance(octets, list) else row.absent["Bytes"]
+    assert report.page.text_content("#first-bytes") == f"first bytes: {told}"
+
+
+def sort_of(pid: object, image: Image) -> str:
+    """What System Informer's users would see in a process, by the views' rows."""
+    (process,) = (row for row in rows_of(image, "processes") if row["PID"] == pid)
+    token: Record | dict[str, Any] = next(
+        (row for row in rows_of(image, "tokens") if row["PID"] == pid and row["TID"] is None), {}
+    )
+    states = [
+        (row["State"], row["WaitReason"])
+        for row in rows_of(image, "threads")
+        if row["PID"] == pid and row["State"] != "Terminated"
+    ]
+    debugged = {row["PID"] for row in rows_of(image, "findings") if row["Rule"] == "debugged"}
+    if process["ExitTime"] is not None:
+        return "live-ended"
+    if pid in debugged:
+        return "live-debugged"
+    if states and set(states) <= {("Waiting", "Suspended"), ("Waiting", "WrSuspended")}:
+        return "live-suspended"
+    if token.get("PackageName"):
+        return "live-immersive"
+    if token.get("Elevation") == "full":
+        return "live-elevated"
+    if token.get("User") == "S-1-5-18":
+        return "live-system"
+    return "live-service" if token.get("SessionId") == 0 else "live-own"
+
+
+def test_processes_have_the_colours_of_live_tools_where_the_reader_wants_them(report: Watched, image: Image) -> None:
+    boxes = (
+        """all => all.map(one => [Number(one.dataset.pid), [...one.classList].filter(c => c.startsWith("live-"))])"""
+    )
+    assert all(not sorts for _, sorts in report.page.eval_on_selector_all("[data-pid]", boxes))
+    report.page.check("#familiar")
+    report.page.wait_for_selector("[data-pid].live-own")
+    found = dict(report.page.eval_on_selector_all("[data-pid]", boxes))
+    report.page.uncheck("#familiar")
+    report.page.wait_for_function("!document.querySelector('[data-pid].live-own')")
+    assert found == {row["PID"]: [sort_of(row["PID"], image)] for row in rows_of(image, "processes")}
+    assert found[6612] == ["live-debugged"]
+    assert len({sorts[0] for sorts in found.values()}) > 6
+
+
+SHEET = """(view) => {
+  const box = document.querySelector(`.grid[data-view="${view}"]`);
+  const said = getComputedStyle(box, "::after").content;
+  return [box.querySelectorAll("[data-row]").length, box.clientHeight >= box.scrollHeight, said];
+}"""
+
+
+def test_paper_has_every_row_of_a_table_up_to_a_thousand(report: Watched, image: Image) -> None:
+    """And says how many are left out; the screen has those in sight again."""
+    for name in ("vads", "privileges"):
+        count = len(rows_of(image, name))
+        report.go(f"#view/{name}")
+        before, _, _ = report.page.evaluate(SHEET, name)
+        assert before < count
+        report.page.emulate_media(media="print")
+        report.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        rows, whole, said = report.page.evaluate(SHEET, name)
+        assert (rows, whole) == (min(count, 1000), True)
+        assert said == (
+            f'"{count - 1000} more rows are not printed: the page has them all."' if count > 1000 else "none"
+        )
+        report.page.emulate_media(media="screen")
+        report.page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert report.page.evaluate(SHEET, name) == [before, False, "none"]
+
+
+def test_a_printed_table_goes_over_as_many_sheets_as_it_needs(report: Watched, image: Image) -> None:
+    """As Chromium prints it: the words of the last row are on the last sheets, and no row is cut off at the side."""
+    report.page.emulate_media(media="null")  # what was emulated would hold on paper too
+    report.go("#view/vads")
+    sheets = report.page.pdf().count(b"/Type /Page\n")
+    assert sheets > 10
+    assert len(rows_of(image, "vads")) // sheets < 45

@@ -8,6 +8,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -21,7 +23,7 @@ from process_anatomy.notes import Level, default
 from process_anatomy.notes.explainer import Told
 from process_anatomy.report.diagram import drawing
 from process_anatomy.report.explained import kept, placeholders
-from process_anatomy.report.gathered import Gathered, declared, notes, packed_view
+from process_anatomy.report.gathered import ASKED, Gathered, declared, notes, packed_view
 from process_anatomy.report.packing import sealed
 from process_anatomy.report.page import rendered
 from process_anatomy.report.skeleton import SKELETON
@@ -31,7 +33,7 @@ from process_anatomy.views.image import Image
 from process_anatomy.views.records import Record, record
 from process_anatomy.views.shown import shown_text
 from tests.conftest import ROOT, SAMPLE
-from tests.report.conftest import written
+from tests.report.conftest import File, written
 from tests.report.node import unpacked
 
 HIDDEN = 7148
@@ -66,13 +68,12 @@ def told(image: Image, name: str, row: Record) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", exported())
 def test_the_page_has_the_rows_of_the_view(image: Image, rows: Any, name: str) -> None:
-    """Each cell, each reason, each explanation at each level; the hidden process is there beside them."""
-    answers = [list(image.view(name, explain=level)) for level in LEVELS]
-    found = [row for row in rows[name] if row["cells"].get("PID") != str(HIDDEN)]
-    wanted = [row for row in answers[0] if row.get("PID") != HIDDEN]
-    assert len(found) == len(wanted)
-    explained = [[row["Explanation"] or "" for row in answer if row.get("PID") != HIDDEN] for answer in answers]
-    for number, (had, row) in enumerate(zip(found, wanted, strict=True)):
+    """Each cell, each reason, each explanation at each level; hidden processes are among them."""
+    answers = [list(image.view(name, explain=level, hidden=True, **ASKED.get(name, {}))) for level in LEVELS]
+    found = rows[name]
+    assert len(found) == len(answers[0])
+    explained = [[row["Explanation"] or "" for row in answer] for answer in answers]
+    for number, (had, row) in enumerate(zip(found, answers[0], strict=True)):
         assert had["cells"] == told(image, name, row), number
         assert had["absent"] == {key: why for key, why in row.absent.items() if key != "Explanation"}
         assert had["depth"] == row.depth
@@ -83,6 +84,38 @@ def test_the_hidden_process_is_in_the_page_with_its_components(rows: Any) -> Non
     """Views leave it out where nobody asks for it."""
     for name in ("processes", "vads", "tokens", "handles", "threads", "completeness", "creation"):
         assert any(row["cells"]["PID"] == str(HIDDEN) for row in rows[name]), name
+
+
+def test_only_where_all_processes_are_asked_for_are_hidden_ones_among_them(
+    image: Image, files: dict[str, bytes]
+) -> None:
+    """And nobody is said to be left out."""
+    assert "anatomy.7148.shade.exe.svg" in files
+    answer = image.view("report", output=nowhere)
+    list(answer)
+    assert answer.problems == ("process 7148: it is not on the list of active processes; other views see it",)
+    assert set(written(image, svg=True, pid=[5212])) == {"anatomy.report.html", "anatomy.5212.notepad.exe.svg"}
+
+
+def test_every_range_has_its_first_bytes_or_why_there_are_none(image: Image, rows: Any) -> None:
+    """As the reader of single addresses has them, and pages that no VAD covers too."""
+    kernel, roots = image.kernel, {row.pid: row.dtb for row in image.tables().with_hidden.processes}
+    told = 0
+    for row in rows["pages"]:
+        cells = row["cells"]
+        start = int(cells["Start"], 16) if cells["Start"] else None
+        root = roots[int(cells["PID"])]
+        assert isinstance(root, int)
+        own = kernel.space.through(root)
+        data = None if start is None else own.read(start, 16)
+        if data is None:
+            assert row["absent"]["Bytes"] == (own.why(start) if start is not None else row["absent"]["Start"])
+            assert f"Bytes: {row['absent']['Bytes']}" in cells["Problems"]
+        else:
+            told += 1
+            assert cells["Bytes"][6:53] == data.hex(" ")
+    assert told > 100
+    assert any(row["cells"]["Kind"] == "no-vad" and row["cells"]["Bytes"] for row in rows["pages"])
 
 
 def test_the_policy_names_the_script_and_the_style_by_their_hashes(page: str) -> None:
@@ -177,6 +210,12 @@ def test_what_memory_holds_is_text_in_the_page_and_comes_back_as_it_was(node: st
         assert row["cells"]["Problems"] == f"{text}; {text}"
         assert row["absent"]["Variable"] == str(Absent(Kind.UNREADABLE, text))
         assert row["told"][0] == text + default().explain("environment-row/variable", Level.BRIEF, facts_of(text))
+
+
+@contextmanager
+def nowhere(*_: object) -> Iterator[File]:
+    """A file that nobody keeps."""
+    yield File()
 
 
 def facts_of(text: str) -> dict[str, object]:

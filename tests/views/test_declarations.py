@@ -35,7 +35,7 @@ COLUMNS = {
     " Extension Compressed Bytes File_output Problems Explanation",
     "pages": "PID Process Kind Start End Protection Region File Valid Large Transition Prototype Pagefile Compressed"
     " DemandZero Untouched Unknown Resident Guard NoAccess Hardware Private Disagreement"
-    " Extension CodeStart CodeBytes CodeHash Problems Explanation",
+    " Extension CodeStart CodeBytes CodeHash Bytes Problems Explanation",
     "privileges": "PID Process Value Privilege Attributes Description TID Token Problems Explanation",
     "tokens": "PID TID Process Offset TokenId AuthenticationId User UserName Account Integrity Elevation SessionId"
     " TokenType ImpersonationLevel Groups Privileges Flags Virtualization UIAccess RestrictedSids Package PackageName"

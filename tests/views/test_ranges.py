@@ -52,9 +52,13 @@ def test_the_range_that_holds_an_address_is_shown_with_its_first_bytes(sample: I
 
 def test_bytes_that_are_not_in_the_image_are_no_zeros(sample: Image) -> None:
     (row,) = ranges(sample, address=UNREAD, bytes=17)
-    assert row["Bytes"][0].endswith("?? ??  ????????????????")
-    assert row["Bytes"][1].split() == ["0010", "??", "?"]
-    assert row["Problems"] == ["Bytes: 1 of 1 pages could not be read: no page is mapped here"]
+    assert (row["Bytes"], row.absent["Bytes"]) == (None, "no page is mapped here")
+    assert row["Problems"] == ["Bytes: no page is mapped here"]
+    (row,) = ranges(sample, address=LIBRARY, bytes=PAGE + 17)
+    assert row["Bytes"][-2] == "1000  " + " ".join(["??"] * 16) + "  " + "?" * 16
+    assert row["Bytes"][-1].split() == ["1010", "??", "?"]
+    assert row["Problems"] == ["Bytes: 1 of 2 pages could not be read: no page is mapped here"]
+    assert " ".join(line[6:53] for line in row["Bytes"][:256]) == memory(LIBRARY, PAGE).hex(" ")
 
 
 def test_nothing_is_shown_or_written_unasked(sample: Image) -> None:

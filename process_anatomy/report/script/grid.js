@@ -8,7 +8,11 @@ const HEIGHT = 26;
 const SAMPLE = 200;
 const [NARROWEST, WIDEST] = [5, 46];
 const BEYOND = 6;
+/** What a row says of itself has so much room on paper, and twice as much on a screen. */
+const EXPLAINED = 45;
 const DEEPEST = 12;
+/** Rows that paper has of one table at the most. */
+const PRINTED = 1000;
 const OF_PROCESS = /^(PID|PPID|CreatorPID|TargetPID|ClientPID)$/;
 export const EXPLANATION = "Explanation";
 
@@ -33,12 +37,14 @@ export function grid(app, rows, numbers, options = {}) {
   const explains = app.level() !== "off";
   const columns = explains ? [...names, EXPLANATION] : names;
   const deep = options.indent ? DEEPEST : 0;
-  const widths = names.map((name, i) => `${width(rows, numbers, name) + (i ? 0 : deep)}ch`);
+  const letters = names.map((name) => width(rows, numbers, name));
+  const widths = letters.map((each, i) => `${each + (i ? 0 : deep)}ch`);
   let order = numbers;
   let sorting = null;
   let down = false;
   let place = Math.max(0, order.indexOf(options.first ?? -1));
   let drawn = "";
+  let printing = false;
 
   const body = el("div", { class: "rows", role: "rowgroup" });
   const head = el("div", { class: "row heads", role: "row", "aria-rowindex": 1 });
@@ -58,9 +64,11 @@ export function grid(app, rows, numbers, options = {}) {
     head,
     body,
   );
-  box.style.setProperty("--columns", [...widths, ...(explains ? ["90ch"] : [])].join(" "));
+  box.style.setProperty("--columns", [...widths, ...(explains ? [`${2 * EXPLAINED}ch`] : [])].join(" "));
+  box.style.setProperty("--printed", [...letters, ...(explains ? [EXPLAINED] : [])].map((each) => `minmax(0, ${each}fr)`).join(" "));
   box.style.setProperty("--lines", Math.min(options.lines ?? 28, numbers.length + 2));
   box.select = (row) => select(order.indexOf(row), false);
+  box.print = print;
   heads();
 
   function heads() {
@@ -95,10 +103,20 @@ export function grid(app, rows, numbers, options = {}) {
     return made;
   }
 
+  /** Shows all rows, as paper has them, or those in sight again; says how many are too many for paper. */
+  function print(on) {
+    printing = on;
+    const rest = order.length - PRINTED;
+    if (on && rest > 0) box.dataset.left = `${rest} more rows are not printed: the page has them all.`;
+    else delete box.dataset.left;
+    draw();
+  }
+
   function draw() {
-    const from = Math.max(0, Math.floor(box.scrollTop / HEIGHT) - BEYOND);
-    const to = Math.min(order.length, from + Math.ceil((box.clientHeight || 900) / HEIGHT) + 2 * BEYOND);
-    const state = `${from} ${to} ${place} ${sorting} ${down}`;
+    const from = printing ? 0 : Math.max(0, Math.floor(box.scrollTop / HEIGHT) - BEYOND);
+    const room = printing ? PRINTED : Math.ceil((box.clientHeight || 900) / HEIGHT) + 2 * BEYOND;
+    const to = Math.min(order.length, from + room);
+    const state = `${from} ${to} ${place} ${sorting} ${down} ${printing}`;
     if (state === drawn) return;
     drawn = state;
     body.style.setProperty("height", `${order.length * HEIGHT}px`);

@@ -2,6 +2,7 @@
 
 import { add, el, link } from "./dom.js";
 import { matching, parse } from "./filter.js";
+import { sorts } from "./familiar.js";
 import { glossary } from "./glossary.js";
 import { noteMargin, rowMargin } from "./margin.js";
 import { overview } from "./overview.js";
@@ -60,7 +61,8 @@ class App {
   }
 
   familiar(pid) {
-    return field("familiar").checked ? this.kinds.get(pid) ?? [] : [];
+    const sort = field("familiar").checked ? this.kinds.get(pid) : undefined;
+    return sort ? [sort] : [];
   }
 
   /** The processes that the filters leave; null for all. */
@@ -104,9 +106,17 @@ class App {
     holder.replaceChildren(...made);
   }
 
-  /** What the processes are to those who know live tools. */
+  /** Sorts processes as live tools do, once, where the reader wants their colours. */
+  async sort() {
+    if (!field("familiar").checked || this.kinds.size) return;
+    const names = ["processes", "tokens", "threads", "findings"];
+    const found = await Promise.all(names.map((name) => this.rows(name)));
+    this.kinds = sorts(Object.fromEntries(names.map((name, i) => [name, found[i]])));
+  }
+
+  /** Who the processes are, and what was found about them. */
   async learn() {
-    const [processes, found, tokens] = await Promise.all(["processes", "findings", "tokens"].map((name) => this.rows(name)));
+    const [processes, found] = await Promise.all(["processes", "findings"].map((name) => this.rows(name)));
     for (let row = 0; row < found.count; row += 1) {
       const counts = this.byPid.get(found.value(row, "PID")) ?? new Map();
       const severity = found.text(row, "Severity");
@@ -117,17 +127,6 @@ class App {
     for (let row = 0; row < processes.count; row += 1) {
       const pid = processes.value(row, "PID");
       this.all.push(pid);
-      const token = tokens.of(pid).find((at) => tokens.value(at, "TID") === null);
-      const text = (name) => (token === undefined ? "" : tokens.text(token, name));
-      const kinds = [
-        processes.value(row, "ExitTime") !== null ? "live-ended" : "",
-        text("PackageName") ? "live-immersive" : "",
-        text("Elevation") === "full" ? "live-elevated" : "",
-        text("User") === "S-1-5-18" ? "live-system" : "",
-        token !== undefined && tokens.value(token, "SessionId") === 0 ? "live-service" : "",
-        "live-own",
-      ];
-      this.kinds.set(pid, [kinds.find(Boolean)]);
     }
     const choices = this.all.map((pid, row) => el("option", { value: pid ?? "" }, `${processes.text(row, "ImageFileName")} (${pid})`));
     field("by-process").append(...choices);
@@ -158,6 +157,7 @@ class App {
     const turn = Symbol(page);
     this.turn = turn;
     const made = [];
+    await this.sort();
     add({ append: (...each) => made.push(...each) }, await (Object.hasOwn(PAGES, page) ? PAGES[page] : overview)(this, rest));
     if (this.turn !== turn) return;
     field("main").replaceChildren(...made);
@@ -232,6 +232,10 @@ function controls(app) {
   });
   window.addEventListener("beforeprint", () => {
     for (const each of document.querySelectorAll("details")) each.open = true;
+    for (const each of document.querySelectorAll(".grid")) each.print(true);
+  });
+  window.addEventListener("afterprint", () => {
+    for (const each of document.querySelectorAll(".grid")) each.print(false);
   });
   window.addEventListener("hashchange", () => app.show());
 }

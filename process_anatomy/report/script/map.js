@@ -290,7 +290,14 @@ export function addressMap(app, tables, pid, chosen) {
   return holder;
 }
 
-/** What is said of a range: its row, what lies in it, the first bytes that a view tells. */
+/** The first bytes of a range, or why they are not known. */
+function firstBytes(pages, page) {
+  if (page === null) return "its page tables were not read";
+  const reason = pages.reason(page, "Bytes");
+  return reason ? el("em", { class: "absent" }, reason) : el("code", { class: "octets" }, pages.text(page, "Bytes"));
+}
+
+/** What is said of a range: its row, what lies in it, its first bytes. */
 export function rangeDetail(app, tables, pid, piece) {
   const { vads, pages, threads, modules } = tables;
   const level = app.level() === "off" ? "brief" : app.level();
@@ -299,7 +306,7 @@ export function rangeDetail(app, tables, pid, piece) {
   const modulesIn = modules.of(pid).filter((row) => inside(modules.value(row, "Base")));
   const names = piece.row === null ? [] : vads.value(piece.row, "Region") ?? [];
   const list = (heading, items) => (items.length ? el("li", {}, `${heading}: `, items.flatMap((item, i) => (i ? [", ", item] : [item]))) : null);
-  const bytes = piece.page === null ? "" : pages.text(piece.page, "CodeBytes");
+  const code = piece.page === null ? "" : pages.text(piece.page, "CodeBytes");
   const disagreement = piece.page === null ? "" : pages.text(piece.page, "Disagreement");
   return el(
     "div",
@@ -314,7 +321,8 @@ export function rangeDetail(app, tables, pid, piece) {
       list("modules that begin here", modulesIn.map((row) => link(routeText("view", ["modules", row]), `${modules.text(row, "Name") || "no name"} (${modules.text(row, "State")})`))),
       list("threads that start here", threadsIn.map((row) => link(routeText("view", ["threads", row]), threads.text(row, "TID")))),
       disagreement ? el("li", { class: "alarm" }, `page tables and VAD disagree: ${disagreement}`) : null,
-      bytes ? el("li", {}, `first bytes of code: ${bytes}`) : null,
+      el("li", { id: "first-bytes" }, "first bytes: ", firstBytes(pages, piece.page)),
+      code ? el("li", {}, `first bytes of code, at ${pages.text(piece.page, "CodeStart")}: `, el("code", { class: "octets" }, code)) : null,
     ),
   );
 }
