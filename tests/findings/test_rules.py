@@ -21,6 +21,7 @@ from process_anatomy.forge import INTRUSION, LAB, Image, Scenario, forge
 from process_anatomy.forge.__main__ import write_all
 from process_anatomy.forge.cast.clean import CONTAINER_HOST
 from process_anatomy.forge.cast.hiding import HIDING
+from process_anatomy.forge.ground.holdings import Power
 from process_anatomy.forge.traces.findings import (
     NEED_CREATOR,
     NEED_EXECUTE_BIT,
@@ -30,7 +31,6 @@ from process_anatomy.forge.traces.findings import (
 )
 from process_anatomy.volatility import open_path
 from process_anatomy.walk.across.tables import Tables
-from process_anatomy.walk.handles.rights import rights_text
 from structs.eprocess import EPROCESS
 from structs.ethread import ETHREAD
 from structs.vad import MMVAD_SHORT
@@ -295,22 +295,32 @@ def test_rules_that_are_not_asked_for_walk_nothing() -> None:
     assert [each.rule for each in findings(tables, Severity.CRITICAL, ["debugged"])] == []
 
 
-def test_who_holds_the_debug_object_of_a_process_is_named() -> None:
-    """Every handle to it counts, in whatever process; without one nobody is accused, and that is said."""
-    tables = Tables(kernel_of(forge()))
-    (found,) = findings(tables, rules=["debugged"])
+def test_without_a_handle_to_the_debug_object_nobody_is_named_and_that_is_said() -> None:
+    (found,) = findings(Tables(kernel_of(forge())), rules=["debugged"])
     assert "no handle that was read leads to it, so who debugs is not known" in found.evidence
-    target = next(row for row in tables.handles().rows if row.type == "Event" and row.object)
-    holders = [row for row in tables.handles().rows if row.object == target.object]
-    again, at = Tables(tables.kernel), found.process.address
-    vars(again)["programs"] = tables.programs | {at: replace(tables.programs[at], debug_port=target.object)}
-    (found,) = findings(again, rules=["debugged"])
-    assert [line for line in found.evidence if line.startswith("handle ")] == [
-        f"handle {row.value:#x} of {row.process.name} ({row.process.pid}) leads to it: "
-        f"{rights_text('DebugObject', row.access)}"
-        for row in holders
-    ]
-    assert f"{target.object:#x}, held by {target.process.name} ({target.process.pid})" in found.about
+    assert "held by" not in found.about
+
+
+@pytest.mark.proves("forged")
+@pytest.mark.parametrize("build", ["x64-22621-382", "x86-2600-5512"])
+def test_who_holds_the_debug_object_of_a_process_is_named(build: str) -> None:
+    """Every handle to it counts, in whatever process, also where only the debugged one is asked about."""
+    debugger, reader = (Power(pid, "DebugObject", 6612, access) for pid, access in ((5740, 0x1F000F), (3920, 0x1)))
+    image = forge(replace(LAB, powers=(*LAB.powers, debugger, reader)), build=build)
+    by_pid = {process["pid"]: process for process in image.truth["processes"]}
+    held = {pid: next(each for each in by_pid[pid]["handles"] if each["type"] == "DebugObject") for pid in (5740, 3920)}
+    assert {each["object"] for each in held.values()} == {by_pid[6612]["debug_port"]}
+    kernel = kernel_of(image)
+    for pids in ((), (6612,)):
+        (found,) = findings(Tables(kernel, frozenset(pids)), rules=["debugged"])
+        assert sorted(line for line in found.evidence if line.startswith("handle ")) == sorted(
+            f"handle {held[pid]['handle']:#x} of {by_pid[pid]['image_file_name']} ({pid}) leads to it: {rights}"
+            for pid, rights in ((5740, "DEBUG_ALL_ACCESS"), (3920, "DEBUG_READ_EVENT"))
+        )
+        assert "held by " in found.about
+        assert "cmd.exe (5740)" in found.about
+    (row,) = (row for row in Tables(kernel).handles().rows if row.type == "DebugObject" and row.process.pid == 5740)
+    assert (row.object, row.rights) == (by_pid[6612]["debug_port"], "DEBUG_ALL_ACCESS")
 
 
 def test_an_unknown_rule_is_told_with_those_that_there_are() -> None:

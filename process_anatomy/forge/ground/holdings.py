@@ -35,6 +35,8 @@ class Holdings:
 
 
 NOTHING = Holdings()
+DEBUG_OBJECT, DEBUG_OBJECT_SIZE = "DebugObject", 0x68
+"""What a process is debugged through, and its bytes: an event, a mutex, a list of events, flags."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class Power:
 
     Attributes:
         holder: process id.
-        kind: ``Process``, ``Thread``, ``Token`` or ``Section``.
+        kind: ``Process``, ``Thread``, ``Token`` or ``Section``; ``DebugObject`` for the object that the target, which
+            is then debugged, is debugged through.
         target: process id.
         access: what it allows.
     """

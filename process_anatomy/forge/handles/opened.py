@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from process_anatomy.forge.address_space.sections import Sections
-from process_anatomy.forge.ground.holdings import Holdings, Power, Way
+from process_anatomy.forge.ground.holdings import DEBUG_OBJECT, DEBUG_OBJECT_SIZE, Holdings, Power, Way
 from process_anatomy.forge.objects.devices import DISK, DRIVE, Devices
 from process_anatomy.forge.objects.namespace import Namespace
 from process_anatomy.forge.objects.object_manager import ObjectManager
@@ -41,7 +41,10 @@ class OpenObjects:
             self._hold(process, process.actor.holds)
         for power in powers:
             if power.holder in by_pid and power.target in by_pid:
-                self._add(by_pid[power.holder], _power(power, by_pid[power.target]))
+                target = by_pid[power.target]
+                if power.kind == DEBUG_OBJECT and not target.debug_port:
+                    target.debug_port = self.objects.reserve(DEBUG_OBJECT, DEBUG_OBJECT_SIZE, b"DbgO", quota=False)
+                self._add(by_pid[power.holder], _power(power, target))
 
     def _hold(self, process: Process, holds: Holdings) -> None:
         for named, path, size, tag, access, attributes in holds.named:
@@ -83,6 +86,8 @@ def _power(power: Power, target: Process) -> Handle:
         return Handle(target.threads[0], "Thread", power.access, target.thread_title(0))
     if power.kind == "Token":
         return Handle(target.token["va"], "Token", power.access)
+    if power.kind == DEBUG_OBJECT:
+        return Handle(target.debug_port, DEBUG_OBJECT, power.access)
     return Handle(target.section_object, "Section", power.access)
 
 

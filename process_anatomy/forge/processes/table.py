@@ -10,6 +10,7 @@ from process_anatomy.forge.address_space.vads import close_tree
 from process_anatomy.forge.ground.actors import SYSTEM, Actor
 from process_anatomy.forge.ground.clock import filetime
 from process_anatomy.forge.ground.generations import hot_patches, version_of
+from process_anatomy.forge.ground.holdings import DEBUG_OBJECT_SIZE
 from process_anatomy.forge.ground.records import pointers, record, ring, signed, text, utf16, waiting
 from process_anatomy.forge.memory.pool import Pool
 from process_anatomy.forge.objects.devices import DISK
@@ -34,7 +35,6 @@ WITHOUT_STRUCTURE = (6, 1)
 HOT_PATCH_SIZE = 0x60
 """Bytes of the memory manager's record of hot-patched images."""
 PSEUDO_SESSION_SIZE = 0x100
-DEBUG_OBJECT_SIZE = 0x68
 
 
 def audited_name(actor: Actor) -> str:
@@ -150,7 +150,7 @@ class ProcessTable:
         process.windows = windows_data(self.session_pool, process)
         heads = write_threads(self.objects, process, self.boot_time, self.drivers)
         program = process.user.modules[0] if process.user.modules else None
-        if actor.debugged:
+        if actor.debugged and not process.debug_port:  # a debug object that nobody has a handle to
             process.debug_port = self.objects.nonpaged.put(bytes(DEBUG_OBJECT_SIZE), b"DbgO")
         virtual = sum(region.size for region in process.regions)
         commit = sum(region.commit for region in process.regions)

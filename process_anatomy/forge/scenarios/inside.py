@@ -26,6 +26,8 @@ IN = {
     "again": Parameter(bool, "take the process of that group that a trace before this one is in", False),
 }
 VISTA, WINDOWS_8, WINDOWS_81 = (6, 0), (6, 2), (6, 3)
+ALL_OF_DEBUGGING = 0x1F000F
+"""DEBUG_ALL_ACCESS."""
 WRITE, READ = 0x2A, 0x1410
 """PROCESS_CREATE_THREAD, VM_OPERATION and VM_WRITE; QUERY_INFORMATION, QUERY_LIMITED_INFORMATION and VM_READ."""
 STEER, COPY_TOKEN = 0x1A, 0xA
@@ -124,6 +126,16 @@ def _power(stage: Stage, use: Use, given: Given) -> int:
     return number
 
 
+def _debugged(stage: Stage, use: Use, given: Given) -> int:
+    number = touch(stage, use, given)
+    debugger = stage.choose(use, "debugger")
+    if debugger == number:
+        raise use.places["debugger"].error("a process does not debug itself; debugger must be another group than in")
+    stage.change(number, debugged=True)
+    stage.powers.append(Power(debugger, "DebugObject", number, ALL_OF_DEBUGGING))
+    return number
+
+
 def _lsass(stage: Stage, use: Use, given: Given) -> int:
     number = touch(stage, use, given, programs_only=True)
     stage.powers.append(Power(number, "Process", stage.known["lsass.exe"], READ))
@@ -195,6 +207,12 @@ INSIDE: dict[str, StagedTrace] = {
             "kind": Parameter(str, "what the handle leads to", "Process", tuple(RIGHTS)),
         },
         _power, VISTA,
+    ),
+    "debugged": StagedTrace(
+        "a process debugs it, with a handle to its debug object",
+        ("debugged",),
+        IN | {"debugger": Parameter(str, "key of the group of which the seed picks the debugger")},
+        _debugged,
     ),
     "lsass access": StagedTrace(
         "a handle lets the process read the memory of lsass.exe", ("lsass-memory",), IN, _lsass

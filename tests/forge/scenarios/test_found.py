@@ -57,7 +57,12 @@ def test_every_trace_is_found_in_its_own_process_and_nowhere_else(build: str, tm
     lines = ['title = "all"', 'extends = "office"', '[machine]\nmemory = "256 MB"']
     lines += ['[[programs]]\nkey = "victims"\nfrom = "downloads"\ncount = 40']
     shown = {name: trace for name, trace in TRACES.items() if not trace.lacking(builds.load(build))}
-    needed = {"in": "victims", "target": "elevated consoles", "parent": "service hosts"}
+    needed = {
+        "in": "victims",
+        "target": "elevated consoles",
+        "parent": "service hosts",
+        "debugger": "elevated consoles",
+    }
     for name, trace in shown.items():
         lines += [f'[[traces]]\ntrace = "{name}"']
         lines += [f'{key} = "{group}"' for key, group in needed.items() if key in trace.parameters]
