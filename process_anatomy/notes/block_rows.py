@@ -109,8 +109,14 @@ def teb_note(row: Teb) -> Fact:
         "root": place(process.dtb),
         "low": place(row.stack_limit),
         "high": place(row.stack_base),
+        "last_call": _failed(row.last_error),
     }
     return f"teb-row/{_teb_kind(row)}", facts
+
+
+def _failed(error: int | Absent) -> str:
+    """What the last call that failed left, to be read behind a fact; empty where none did."""
+    return "" if isinstance(error, Absent) or not error else f"; its last failed call left error {error}"
 
 
 def _teb_kind(row: Teb) -> str:

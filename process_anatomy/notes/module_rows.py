@@ -59,7 +59,8 @@ def _loading(moment: str, why: str) -> str:
 def image_note(row: Image) -> Fact:
     """The note of an image as it lies in memory."""
     facts = who(row.process) | {
-        "name": row.name if isinstance(row.name, str) and row.name else Words("an image without a readable name"),
+        "name": _named(row.name),
+        "file": row.path if isinstance(row.path, str) and row.path else _named(row.name),
         "base": _place(row.base),
         "path": file_words(row.path),
         "machine": "unknown" if isinstance(row.facts, Absent) else row.facts.machine,
@@ -68,6 +69,11 @@ def image_note(row: Image) -> Fact:
         "protection": word(row.vad.protection) if row.vad is not None else "unknown",
     }
     return f"image-row/{_image_kind(row)}", facts
+
+
+def _named(name: str | Absent) -> str:
+    """The name of an image as a sentence holds it."""
+    return name if isinstance(name, str) and name else Words("an image without a readable name")
 
 
 def _image_kind(row: Image) -> str:

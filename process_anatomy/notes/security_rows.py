@@ -6,6 +6,7 @@ As :mod:`process_anatomy.notes.process_rows`: pure functions; the words are in t
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from process_anatomy.absent import Absent
 from process_anatomy.notes.explainer import Told
@@ -23,6 +24,10 @@ from process_anatomy.walk.security.tokens import Token
 
 Fact = tuple[str, dict[str, object]]
 SERVICE_ACCOUNTS = {"S-1-5-19", "S-1-5-20"}
+SERVICE = re.compile(r"S-1-5-80-\d+(?:-\d+){4}")
+"""The SID of one service: five numbers of the hash of its name."""
+MOST_SERVICES = 4
+"""Services that a sentence names."""
 ALLOWING, DENYING = (0, 9), (1, 10)
 """AceType of entries that grant, and of those that refuse."""
 
@@ -58,12 +63,13 @@ def privilege_title(row: Privilege, library: Library) -> str:
     return library[f"privilege/{row.name}"].title if row.name else ""
 
 
-def token_note(token: Token, number: int = 0) -> Fact:
+def token_note(token: Token, number: int = 0, services: Sequence[str] = ()) -> Fact:
     """The note of a token row.
 
     Args:
         token: the token.
         number: build number of the Windows that runs.
+        services: names of the services whose own SIDs the token carries, by :func:`services_of`.
     """
     facts = _holder(token) | {
         "user": word(token.user) if isinstance(token.user_name, str) else "a SID without a known name",
@@ -72,6 +78,7 @@ def token_note(token: Token, number: int = 0) -> Fact:
         "rank": _labelled("integrity", "integrity level", token.integrity),
         "elevation": _labelled("elevation type", "elevation type", token.elevation),
         "session": word(token.session),
+        "services": _services(services),
         "level": word(token.level),
         "restricting": count(_size(token.restricted), "restricting SID"),
         "capabilities": count(_size(token.capabilities), "capability SID"),
@@ -80,6 +87,21 @@ def token_note(token: Token, number: int = 0) -> Fact:
     if kind in MANAGEABLE and managed(token, number):
         kind = "managed-administrator"
     return f"token-row/{kind}", facts
+
+
+def services_of(token: Token) -> list[str]:
+    """The SIDs of services among the groups of a token: Service Control gives each service that it starts its own."""
+    held = token.sids if isinstance(token.sids, tuple) else ()
+    return [sid for sid, _ in held if isinstance(sid, str) and SERVICE.fullmatch(sid)]
+
+
+def _services(names: Sequence[str]) -> str:
+    """For which services a process acts, to be read behind its account; empty for none."""
+    if not names:
+        return ""
+    more = len(names) - MOST_SERVICES
+    told = [*names[:MOST_SERVICES], f"{more} more"] if more > 0 else list(names)
+    return f" for the {'service' if len(names) == 1 else 'services'} {listing(told)}"
 
 
 def _labelled(label: str, noun: str, value: str | Absent) -> str:

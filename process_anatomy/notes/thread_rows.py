@@ -30,6 +30,8 @@ from process_anatomy.walk.threads.facts import STATES, TERMINATED, WAIT_REASONS
 
 IMPERSONATION = 2
 """SECURITY_IMPERSONATION_LEVEL from which on a thread acts as its client; below it may only learn who that is."""
+LONGEST = 60
+"""Characters of a thread's name that a sentence has."""
 ODD = {PRIVATE_EXECUTABLE: "private-executable", NOTHING: "nowhere", NO_DRIVER: "no-driver"} | dict.fromkeys(
     (PRIVATE, SHARED, MAPPED), "no-image"
 )
@@ -49,6 +51,7 @@ def thread_note(row: Starts, library: Library) -> Fact:
     unknown = next((start for start in (row.win32, row.start) if start.kind == UNKNOWN), None)
     facts = who(told.thread.process) | {
         "tid": word(told.thread.tid),
+        "named": _called(told.name),
         "doing": _doing(row, library),
         "start": place(row.start.address),
         "start_name": _name(row.start, library),
@@ -63,6 +66,13 @@ def thread_note(row: Starts, library: Library) -> Fact:
         "reason": unknown.reason if unknown else "nothing is missing",
     }
     return f"thread-row/{_thread_kind(row)}", facts
+
+
+def _called(name: str | Absent) -> str:
+    """What the program called a thread, to be read behind its id; empty where it did not."""
+    if not isinstance(name, str) or not name:
+        return ""
+    return f' ("{name}")' if len(name) <= LONGEST else f' ("{name[:LONGEST]}…")'
 
 
 def _thread_kind(row: Starts) -> str:

@@ -5,13 +5,13 @@ As :mod:`process_anatomy.notes.process_rows`: pure functions; the words are in t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from process_anatomy.absent import Absent
 from process_anatomy.notes.library import Library
 from process_anatomy.notes.page_rows import region_key
 from process_anatomy.notes.process_rows import count, file_words, listing, who, word
-from process_anatomy.walk.across.regions import PRIVATE, UNKNOWN
+from process_anatomy.walk.across.regions import NOBODY, PRIVATE, UNKNOWN
 from process_anatomy.walk.address_space.extensions import extension
 from process_anatomy.walk.address_space.fixed_ranges import HYPERVISOR_PAGE_NAME, SHARED_DATA_NAME
 from process_anatomy.walk.address_space.sections import NO_SECTION, Section
@@ -34,7 +34,11 @@ VAD_ROWS = {
 
 
 def vad_note(
-    vad: Vad, library: Library, names: Sequence[str] = (), section: Section = NO_SECTION
+    vad: Vad,
+    library: Library,
+    names: Sequence[str] = (),
+    section: Section = NO_SECTION,
+    threads: Mapping[str, Sequence[int | Absent]] = NOBODY,
 ) -> tuple[str, dict[str, object]]:
     """The note of a VAD row.
 
@@ -43,6 +47,7 @@ def vad_note(
         library: the notes.
         names: what the range is used for, by :data:`process_anatomy.walk.across.regions.REGIONS`.
         section: what stands behind it.
+        threads: whose stacks and TEBs lie in the range, by these names.
     """
     file = file_words(vad.file)
     facts = who(vad.process) | {
@@ -55,7 +60,7 @@ def vad_note(
         "meaning": _meaning(vad.protection, library),
         "committed": word(vad.commit),
         "use": _use(names, library),
-        "purpose": _purpose(names),
+        "purpose": _purpose(names, threads),
         "behind": count(extension(vad, section), "page"),
     }
     kind = _vad_kind(vad)
@@ -70,10 +75,18 @@ def _use(names: Sequence[str], library: Library) -> str:
     return f"It holds {'; and '.join(told)}." if told else "Neither the PEB nor a TEB that could be read points to it."
 
 
-def _purpose(names: Sequence[str]) -> str:
-    """What a range of private memory is for, in a few words."""
-    told = [name for name in names if name not in UNTOLD]
+def _purpose(names: Sequence[str], threads: Mapping[str, Sequence[int | Absent]]) -> str:
+    """What a range of private memory is for, in a few words, and whose it is."""
+    told = [name + _whose(name, threads.get(name, ())) for name in names if name not in UNTOLD]
     return listing(told) or "use unknown"
+
+
+def _whose(name: str, tids: Sequence[int | Absent]) -> str:
+    """Of which thread a stack or a TEB is, or of how many."""
+    own = sorted({tid for tid in tids if isinstance(tid, int)})
+    if len(own) != 1:
+        return f"{'s' if tids else ''} of {len(own)} threads" if own else ""
+    return f" of thread {own[0]}"
 
 
 def _vad_kind(vad: Vad) -> str:

@@ -25,7 +25,7 @@ from process_anatomy.views.sources import ACCOUNTS, SIDS, TOKENS
 def rows(request: Request) -> Iterator[Row]:
     """One row for each primary token, followed by those of the process's threads."""
     from process_anatomy.absent import Absent
-    from process_anatomy.notes.security_rows import token_note
+    from process_anatomy.notes.security_rows import services_of, token_note
     from process_anatomy.walk.security.attributes import SECURITY_ATTRIBUTE_KIND
 
     explain, found = request.explain, request.security()
@@ -38,6 +38,8 @@ def rows(request: Request) -> Iterator[Row]:
         return array if isinstance(array, Absent) else len(array)
 
     for row in found.tokens:
+        own = services_of(row) if explain.speaks else []
+        services = [name for sid in own if (name := found.names.name(sid))]
         yield (
             0,
             {
@@ -82,7 +84,7 @@ def rows(request: Request) -> Iterator[Row]:
                 "LogonReferences": row.logon if isinstance(row.logon, Absent) else row.logon.references,
                 "ExpirationTime": row.expires,
                 "Problems": row.problems,
-                "Explanation": explain(token_note, row, request.tables.number),
+                "Explanation": explain(token_note, row, request.tables.number, services),
             },
         )
 

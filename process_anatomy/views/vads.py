@@ -42,11 +42,11 @@ def rows(request: Request) -> Iterator[Row]:
     request.report(tables.regions.problems)
     request.progress(70, "Reading sections")
     compressed = tables.compressed_pages
-    beside = (tables.regions.rows, tables.sections, tables.vad_checks)
+    beside = (tables.regions.rows, tables.sections, tables.vad_checks, tables.regions.threads)
     address = options.get("address")
     wanted = [each for each in zip(trees.rows, *beside, strict=True) if holds_address(each[0], address)]
     octets = shown(request, [row for row, *_ in wanted], count)
-    for (row, names, section, check), data in zip(wanted, octets, strict=True):
+    for (row, names, section, check, threads), data in zip(wanted, octets, strict=True):
         cells: Cells = {
             "PID": row.process.pid,
             "Process": row.process.name,
@@ -76,7 +76,7 @@ def rows(request: Request) -> Iterator[Row]:
             "Bytes": data.value,
             FILE_OUTPUT: DISABLED,
             "Problems": (*row.problems, *check.problems, *section.problems, *data.problems),
-            "Explanation": explain(vad_note, row, explain.library, names, section),
+            "Explanation": explain(vad_note, row, explain.library, names, section, threads),
         }
         if options.get("dump") and (not options.get("mapped") or holds(MAPPED, options["mapped"], cells)):
             output = written(request, row)

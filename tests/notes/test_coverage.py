@@ -303,6 +303,21 @@ def test_every_kind_of_token_row_is_reached_and_has_its_note() -> None:
     assert security_rows.token_note(MANAGED, FIRST_BUILD - 1)[0] == "token-row/user"
 
 
+def test_a_token_is_told_with_the_services_whose_sids_it_carries() -> None:
+    """Four of them; the rest are counted.  Groups of services, and other SIDs, are none."""
+    sids = tuple((sid, 7) for sid in ("S-1-5-80-1-2-3-4-5", "S-1-5-80-0", "S-1-5-18", GONE, "S-1-5-80-9-2-3-4-5"))
+    assert security_rows.services_of(replace(TOKEN, sids=sids)) == ["S-1-5-80-1-2-3-4-5", "S-1-5-80-9-2-3-4-5"]
+    token = replace(TOKEN, user="S-1-5-19")
+
+    def account(*services: str) -> str:
+        key, facts = security_rows.token_note(token, services=services)
+        return default().explain(key, Level.BRIEF, facts)
+
+    assert " for the service Dnscache, " in account("Dnscache")
+    assert " for the services A, B, C, D and 2 more, " in account("A", "B", "C", "D", "E", "F")
+    assert "service " not in account().replace("service account", "")
+
+
 def test_every_token_flag_has_its_note_with_its_value() -> None:
     """TokenFlags, by bit; the older meaning of one bit has no value of its own."""
     assert by_value("token-flag") == TOKEN_FLAGS

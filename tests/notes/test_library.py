@@ -38,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
         "behind",
     },
     "token-row": WHO
-    | {"user", "name", "account", "rank", "elevation", "session", "level", "restricting", "capabilities"},
+    | {"user", "name", "account", "rank", "elevation", "session", "services", "level", "restricting", "capabilities"},
     "group-row": WHO | {"sid", "name", "attributes", "also"},
     "attribute-row": WHO | {"name", "type", "kind", "value_count", "place", "value", "meaning", "by"},
     "dacl-row": WHO | {"sid", "name", "rights", "entry"},
@@ -57,7 +57,7 @@ ALLOWED: dict[str, set[str]] = {
         "confidence",
     },
     "module-row": {"process", "pid", "name", "base", "path", "mapped", "loading", "behind"},
-    "image-row": {"process", "pid", "name", "base", "path", "machine", "page_count", "missing", "protection"},
+    "image-row": {"process", "pid", "name", "file", "base", "path", "machine", "page_count", "missing", "protection"},
     "process-row": {
         "process",
         "pid",
@@ -113,7 +113,7 @@ ALLOWED: dict[str, set[str]] = {
     "field-row": {"structure", "what", "field", "address", "offset", "value", "meaning", "type"},
     "peb-row": {"process", "pid", "peb", "root", "other", "there"},
     "environment-row": {"process", "pid", "name", "value", "block", "bits"},
-    "teb-row": {"process", "pid", "tid", "teb", "root", "low", "high"},
+    "teb-row": {"process", "pid", "tid", "teb", "root", "low", "high", "last_call"},
     "finding": {"process", "pid", "about"},
     "completeness-row": {"process", "pid", "whole", "partly", "obstacles"},
     "view-file": {"title", "rows", "reason", "file"},
@@ -132,7 +132,7 @@ ALLOWED: dict[str, set[str]] = {
         "steps",
     },
     "thread-row": WHO
-    | {"doing", "meaning", "start", "start_name", "win32_start", "win32_name", "token", "ended", "status"}
+    | {"named", "doing", "meaning", "start", "start_name", "win32_start", "win32_name", "token", "ended", "status"}
     | {"odd", "odd_protection", "where", "reason"},
     "check-outcome": {"field", "passed", "failed", "unreadable"},
     "layout-verdict": {"layout", "file", "reason", "passed", "failed", "unreadable"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from process_anatomy.absent import Absent, Kind
-from process_anatomy.notes import default
+from process_anatomy.notes import Level, default
 from process_anatomy.notes.thread_rows import csr_gap_note, csr_note, start_key, thread_note
 from process_anatomy.walk.across.starts import ALARMS, DRIVER, IMAGE, KINDS, NONE, REUSED, UNKNOWN, Start, Starts
 from process_anatomy.walk.crossview.csr_processes import PROCESS_FLAGS, CsrProcess
@@ -26,6 +26,18 @@ ENTRY = CsrProcess(
     PROCESS, 0x1000, False, 8, 12, PROCESS, ("pid",), 1, (), seen_by=("forward", "backward"), problems=(),
     **dict.fromkeys(CSR_FACTS, 1),
 )  # fmt: skip
+
+
+def test_a_thread_is_told_by_the_name_that_the_program_gave_it() -> None:
+    """A long one is cut off; without one there is nothing in brackets."""
+
+    def begins(name: str | Absent) -> str:
+        key, facts = thread_note(replace(PLAIN, facts=replace(FACTS_OF_ONE, name=name)), default())
+        return default().explain(key, Level.BRIEF, facts).partition(" of ")[0]
+
+    assert begins("CrRendererMain").endswith(' ("CrRendererMain")')
+    assert begins("x" * 61).endswith(f' ("{"x" * 60}…")')
+    assert [begins(name).count("(") for name in (NO, GONE, "")] == [0, 0, 0]
 
 
 def test_every_kind_of_thread_row_is_reached_and_has_its_note() -> None:

@@ -8,7 +8,7 @@ Source: Windows Internals, process and thread data structures; _PEB, _TEB and _N
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +38,8 @@ POINTERS = (
     ("ReadOnlySharedMemoryBase", "subsystem shared memory"),
 )
 """Fields of the PEB that point into a range, and what the range is then."""
+NOBODY: Mapping[str, Sequence[int | Absent]] = {}
+"""No thread has its stack or its TEB in a range."""
 PRIVATE, UNKNOWN = "private", "unknown"
 REGIONS = (
     SHARED_DATA_NAME,
@@ -58,12 +60,17 @@ REGIONS = (
 """Every name that a range can get; one with several is told in this order."""
 
 
+TID = int | Absent
+"""A thread's id."""
+
+
 class Mark(NamedTuple):
-    """An address of a process that something is known of."""
+    """An address of a process that something is known of, and the thread that it is of, where it is of one."""
 
     process: int
     address: int
     name: str
+    tid: TID | None = None
 
 
 class RegionTable(NamedTuple):
@@ -72,10 +79,12 @@ class RegionTable(NamedTuple):
     Attributes:
         rows: the names of each range, in their order; at least one each.
         problems: why ranges may have names that are not told, one line each.
+        threads: whose stacks and TEBs lie in each range: for each of these names the ids of the threads, in order.
     """
 
     rows: list[tuple[str, ...]]
     problems: tuple[str, ...]
+    threads: list[Mapping[str, Sequence[TID]]]
 
 
 def regions(kernel: Kernel, processes: Sequence[Process], rows: Sequence[Vad]) -> RegionTable:
@@ -95,15 +104,22 @@ def regions(kernel: Kernel, processes: Sequence[Process], rows: Sequence[Vad]) -
         if isinstance(row.start, int) and isinstance(row.end, int):
             ranges.setdefault(row.process.address, []).append((row.start, row.end, number))
     named: list[set[str]] = [set() for _ in rows]
+    threads_of: list[Mapping[str, Sequence[TID]]] = [NOBODY] * len(rows)
+    held: dict[int, dict[str, list[TID]]] = {}
     for owner, found in ranges.items():
         found.sort()
         starts = [start for start, _, _ in found]
         for mark in marks.get(owner, ()):
             place = bisect_right(starts, mark.address) - 1
             if place >= 0 and mark.address <= found[place][1]:
-                named[found[place][2]].add(mark.name)
+                number = found[place][2]
+                named[number].add(mark.name)
+                if mark.tid is not None:
+                    held.setdefault(number, {}).setdefault(mark.name, []).append(mark.tid)
+    for number, own in held.items():
+        threads_of[number] = own
     told = [tuple(sorted(_names(row, own), key=REGIONS.index)) for row, own in zip(rows, named, strict=True)]
-    return RegionTable(told, tuple(problems))
+    return RegionTable(told, tuple(problems), threads_of)
 
 
 def _names(row: Vad, own: set[str]) -> set[str]:
@@ -183,32 +199,32 @@ def _thread_marks(kernel: Kernel, processes: Sequence[Process], problems: list[s
     if not table.rows or TEB not in kernel.build:
         return
     tebs = kernel.view.records(ETHREAD, addresses_of([row.address for row in table.rows])).values("Teb")
-    kept = [(row.process, teb) for row, teb in zip(table.rows, tebs, strict=True) if _user(kernel, teb)]
+    kept = [(row.process, row.tid, teb) for row, teb in zip(table.rows, tebs, strict=True) if _user(kernel, teb)]
     yield from _teb_marks(kernel, kernel.build, kept, problems)
-    both = [(process, teb) for process, teb in kept if process.wow64 is True]
+    both = [(process, tid, teb) for process, tid, teb in kept if process.wow64 is True]
     if both:
-        roots = addresses_of([_user(kernel, process.dtb) for process, _ in both])
-        small = small_tebs(kernel, addresses_of([teb for _, teb in both]), roots).tolist()
-        second = [(process, at) for (process, _), at in zip(both, small, strict=True) if at]
+        roots = addresses_of([_user(kernel, process.dtb) for process, _, _ in both])
+        small = small_tebs(kernel, addresses_of([teb for _, _, teb in both]), roots).tolist()
+        second = [(process, tid, at) for (process, tid, _), at in zip(both, small, strict=True) if at]
         yield from _teb_marks(kernel, builds.wow64(kernel.number), second, problems)
 
 
 def _teb_marks(
-    kernel: Kernel, build: Build, tebs: Sequence[tuple[Process, int]], problems: list[str]
+    kernel: Kernel, build: Build, tebs: Sequence[tuple[Process, TID, int]], problems: list[str]
 ) -> Iterator[Mark]:
     """TEBs in the layout of a build, and the stack that each tells of; which of them tell none goes to the problems."""
-    addresses = addresses_of([teb for _, teb in tebs])
-    roots = addresses_of([_user(kernel, process.dtb) for process, _ in tebs])
+    addresses = addresses_of([teb for _, _, teb in tebs])
+    roots = addresses_of([_user(kernel, process.dtb) for process, _, _ in tebs])
     found = _fields(kernel, build, TEB, addresses, roots, ("Self", "StackBase", "StackLimit"))
-    for (process, teb), own, base, limit in zip(
+    for (process, tid, teb), own, base, limit in zip(
         tebs, found["Self"], found["StackBase"], found["StackLimit"], strict=True
     ):
-        yield Mark(process.address, teb, "TEB")
+        yield Mark(process.address, teb, "TEB", tid)
         # a TEB that does not know its own address is damaged or none, and its stack would be a guess
         if own is None or base is None or limit is None:
             continue
         if own == teb and limit < base <= kernel.system_start:
-            yield Mark(process.address, base - 1, "stack")
+            yield Mark(process.address, base - 1, "stack", tid)
         else:
             what = f"says that it lies at {own:#x}" if own != teb else f"has a stack from {limit:#x} to {base:#x}"
             problems.append(f"process {process.pid}: the TEB at {teb:#x} {what}, so that a stack is not told")

@@ -153,6 +153,34 @@ def test_regions_are_those_of_the_answer_key(image: Image) -> None:
     assert {"KUSER_SHARED_DATA", "hypervisor shared page", "stack", "heap", "shared memory", "private"} <= seen
 
 
+def test_stacks_and_tebs_are_told_with_the_threads_that_they_are_of(image: Image) -> None:
+    """By the answer key's TEBs; each stack is of one thread that has a TEB."""
+    kernel = kernel_of(image)
+    listed = processes(kernel).rows
+    trees = vads(kernel, listed).rows
+    whose = dict(zip([(t.process.pid, t.start) for t in trees], regions(kernel, listed, trees).threads, strict=True))
+    stacks = 0
+    for process in listed_truth(image.truth):
+        if process.get("memory") != "all":
+            continue
+        tids = sorted(thread["tid"] for thread in process["threads"] if thread["teb"])
+        of_stacks: list[object] = []
+        for vad in process["vads"]:
+            own = whose[process["pid"], vad["start"]]
+            told = set(own.get("TEB", ()))
+            assert told == {
+                thread["tid"]
+                for thread in process["threads"]
+                if any(vad["start"] <= teb <= vad["end"] for teb in (thread["teb"], thread["teb32"]) if teb)
+            }
+            if vad["note"] == "stack":
+                assert len(own["stack"]) == 1
+                of_stacks += own["stack"]
+        assert sorted(map(int, map(str, of_stacks))) == tids
+        stacks += len(of_stacks)
+    assert stacks > 10
+
+
 def test_sections_are_told(image: Image) -> None:
     """Flags, parts and file objects of images, files and shared memory; none of private memory."""
     kernel = kernel_of(image)
