@@ -9,10 +9,14 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from itertools import groupby
 from typing import Any
+
+from process_anatomy.views.ranges import hexadecimal
+from process_anatomy.walk.address_space.range_bytes import Beginning
 
 EXACT = (1 << 53) - 1
 """The largest whole number that JavaScript does not round."""
@@ -21,6 +25,8 @@ LOW = (1 << HALF) - 1
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 DAY = 86_400_000_000
 """Microseconds of a day."""
+DUMPED = re.compile(r"0000  ((?:[0-9a-f]{2} ){0,15}[0-9a-f]{2})(?: |$)")
+"""The one line of a dump, and its bytes."""
 SAME, WHOLE, WIDE, TIME, CHOICE = "same", "whole", "wide", "time", "choice"
 
 Packed = dict[str, Any]
@@ -48,7 +54,18 @@ def packed(values: Sequence[Any]) -> Packed:
             high, low = [value >> HALF for value in present], [value & LOW for value in present]
             return {"form": WIDE, "high": _whole(high), "low": _whole(low), **_gaps(values)}
         present = [str(value) for value in present]
+    if isinstance(first, list) and None not in (octets := [_octets(value) for value in present]):
+        return choices(octets) | {"octets": True} | _gaps(values)
     return choices(present) | _gaps(values)
+
+
+def _octets(value: Sequence[str]) -> str | None:
+    """The bytes in hexadecimal whose dump is one line that this list holds: half as long; ``None`` for other lists."""
+    found = DUMPED.match(value[0]) if len(value) == 1 else None
+    if found is None:
+        return None
+    pairs = found[1].replace(" ", "")
+    return pairs if list(hexadecimal(Beginning(bytes.fromhex(pairs), frozenset()))) == list(value) else None
 
 
 def choices(values: Sequence[Any]) -> Packed:

@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 
 from process_anatomy.notes.library import Words, _fill
 from process_anatomy.report.packing import DAY, EPOCH, EXACT, choices, packed, sealed
+from process_anatomy.views.ranges import hexadecimal
+from process_anatomy.walk.address_space.range_bytes import Beginning
 from tests.report.node import unpacked
 
 TIMES = [datetime(1601, 1, 1, tzinfo=timezone.utc), EPOCH - timedelta(microseconds=1), EPOCH,
          datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=timezone.utc)]  # fmt: skip
+DUMPS = [b"MZ\x90\0", bytes(16), bytes(range(0x18, 0x28)), b"text, and space ", b"\xff", b" "]
 POOLS: dict[str, list[Any]] = {
     "integer": [0, 1, 5, 77, 1 << 31, EXACT],
     "signed": [-1, 0, 5, EXACT, -EXACT, -(1 << 63), (1 << 63) - 1],
@@ -24,6 +27,13 @@ POOLS: dict[str, list[Any]] = {
     "boolean": [True, False],
     "time": TIMES,
     "list": [[], ["a"], ["a", "b"], ["a;b"]],
+    "dump": [list(hexadecimal(Beginning(data, frozenset()))) for data in DUMPS],
+    "almost a dump": [
+        ["0000  41  ."],
+        ["0000  41 42  AB"],
+        ["0000  zz"],
+        ["0010  " + "41 " * 15 + "41  AAAAAAAAAAAAAAAA"],
+    ],
 }
 
 
@@ -52,6 +62,14 @@ def test_every_kind_of_cell_comes_back_as_it_was(node: str) -> None:
                 cases.append({"packed": made, "count": count, "kind": kind})
                 wanted.append([None if value is None else plain(value, texts) for value in values])
     assert unpacked(node, "columns", json.dumps(cases)) == wanted
+
+
+def test_dumps_are_packed_as_their_bytes() -> None:
+    """No more than a line for each is stored twice: what differs is 32 letters of sixteen bytes."""
+    made = packed(POOLS["dump"])
+    assert made["octets"] is True
+    assert made["values"] == [data.hex() for data in DUMPS]
+    assert "octets" not in packed(POOLS["almost a dump"])
 
 
 def test_sentences_are_those_of_the_library(node: str) -> None:

@@ -35,6 +35,16 @@ export function whole(high, low) {
   return high < 2 ** 21 ? high * 2 ** 32 + low : (BigInt(high) << 32n) | BigInt(low);
 }
 
+/** Bytes, in hexadecimal, as the line of a dump: their place, they, and the letters that they would be. */
+export function dumped(pairs) {
+  const all = pairs.match(/../g);
+  const letters = all.map((pair) => {
+    const code = Number.parseInt(pair, 16);
+    return code >= 0x20 && code <= 0x7e ? String.fromCharCode(code) : ".";
+  });
+  return `0000  ${all.join(" ").padEnd(47)}  ${letters.join("")}`.trimEnd();
+}
+
 /**
  * A column whose cells are asked for by row.  `values` are its different values where it is one of choices, and
  * `choice(row)` is the number of a row's value among them, -1 where it has none.
@@ -52,7 +62,7 @@ export class Column {
       this.choice = value === null ? () => -1 : () => 0;
     } else if (this.form === "choice") {
       const numbers = sums(packed.steps);
-      this.values = packed.values;
+      this.values = packed.octets ? packed.values.map((pairs) => [dumped(pairs)]) : packed.values;
       this.choice = (row) => (this.place(row) < 0 ? -1 : numbers[this.place(row)]);
     } else if (this.form === "wide") {
       const [high, low] = [sums(packed.high), sums(packed.low)];
