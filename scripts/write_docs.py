@@ -13,6 +13,7 @@ A generated part follows a marker and is a code block or a table:
     <!-- python-output: samples/open_image.py -->               what it prints
     <!-- rules -->                                              all rules of findings with their notes
     <!-- samples -->                                            the catalogue of public memory images
+    <!-- texts -->                                          explanations of the sample, as they were and as they are
     <!-- leading columns -->                                    the columns in front of those of every view
     <!-- flat views -->                                         of each view what is named alike in all
     <!-- hunts --> ... <!-- end of hunts -->                    every hunting query with its SQL
@@ -30,9 +31,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from process_anatomy import views
+from process_anatomy import open_image, views
 from process_anatomy.command.samples import row
 from process_anatomy.findings import RULES
 from process_anatomy.fleet.hunting import every
@@ -51,11 +57,17 @@ OPTION_TABLE = re.compile(r"<!-- options: (?P<plugin>\w+) -->\n(?:\|.*\n)+")
 PROGRAM = re.compile(r"<!-- python: (?P<path>\S+) -->\n```python\n(?:.*\n)*?```\n")
 PROGRAM_OUTPUT = re.compile(r"<!-- python-output: (?P<path>\S+) -->\n```text\n(?:.*\n)*?```\n")
 RULE_TABLE = re.compile(r"<!-- rules -->\n(?:\|.*\n)+")
+TEXT_TABLE = re.compile(r"<!-- texts -->\n(?:\|.*\n)+")
 LEADING_TABLE = re.compile(r"<!-- leading columns -->\n(?:\|.*\n)+")
 FLAT_TABLE = re.compile(r"<!-- flat views -->\n(?:\|.*\n)+")
 HUNTS = re.compile(r"<!-- hunts -->\n.*?<!-- end of hunts -->\n", re.DOTALL)
 SAMPLE_TABLE = re.compile(r"<!-- samples -->\n(?:\|.*\n)+")
 ATTACK = "https://attack.mitre.org/techniques/"
+SAMPLE = ROOT / "samples" / "lab-win11-22621.dmp"
+TEXTS = ROOT / "scripts" / "texts.toml"
+SMALL = 0xFFFFF
+"""A greater number is an address."""
+ESCAPED = "\\|"
 WIDTH = "100"
 BANNER = "Volatility 3 Framework"
 
@@ -167,6 +179,29 @@ def rule_table(_: re.Match[str]) -> str:
     return "\n".join(rows) + "\n"
 
 
+def text_table(_: re.Match[str]) -> str:
+    """A table of explanations of the sample that were mended: each as it was, what was wrong with it, and as it is.
+
+    Raises:
+        ValueError: a row that is named is not there, or is not the only one.
+    """
+    rows = ["<!-- texts -->", "| row | as it was | what was wrong | as it is |", "|---|---|---|---|"]
+    image = open_image(SAMPLE)
+    for each in tomllib.loads(TEXTS.read_text("utf-8"))["text"]:
+        wanted = {name: value if value != "" else None for name, value in each["row"].items()}
+        told = image.view(each["view"], explain=each["level"], pid=int(each["row"]["PID"]))
+        found = [row for row in told if all(row[name] == value for name, value in wanted.items())]
+        if len(found) != 1:
+            raise ValueError(f"{each['view']} has {len(found)} rows with {wanted}")
+        named = ", ".join(
+            f"{name} {value:#x}" if isinstance(value, int) and value > SMALL else f"{name} {value}"
+            for name, value in wanted.items() if value is not None
+        )  # fmt: skip
+        cells = (f"`{each['view']}`, {named}", each["before"], each["wrong"], str(found[0]["Explanation"]))
+        rows.append(f"| {' | '.join(cell.replace('|', ESCAPED) for cell in cells)} |")
+    return "\n".join(rows) + "\n"
+
+
 def sample_table(_: re.Match[str]) -> str:
     """A table of the public images."""
     rows = [
@@ -208,6 +243,7 @@ def main(check: bool, run: Callable[[list[str]], str] = run_vol) -> int:
         fresh = RULE_TABLE.sub(rule_table, TABLE.sub(table, FENCE.sub(partial(fence, run=run), text)))
         fresh = COMMAND.sub(command, fresh)
         fresh = OPTION_TABLE.sub(option_table, SAMPLE_TABLE.sub(sample_table, fresh))
+        fresh = TEXT_TABLE.sub(text_table, fresh)
         fresh = LEADING_TABLE.sub(leading_table, FLAT_TABLE.sub(flat_table, fresh))
         fresh = HUNTS.sub(lambda _: hunt_pages(), fresh)
         fresh = PROGRAM_OUTPUT.sub(program_output, PROGRAM.sub(program, fresh))

@@ -53,7 +53,7 @@ class Picture(NamedTuple):
 PICTURES = (
     Picture("overview", "overview", "#findings .finding", (1280, 800)),
     Picture("diagram", "process/5212", "#diagram-drawn", (1280, 900), clip="#diagram-drawn"),
-    Picture("map", "process/5212/address-space/0x15943a40000", "#address-space", (1280, 800)),
+    Picture("map", "process/5212/address-space/0x15943a40000", "#first-bytes", (1280, 1000)),
     Picture("dark", "view/findings/1", '[data-view="findings"] .chosen', (1280, 600), "dark"),
 )
 

@@ -306,7 +306,8 @@ export function rangeDetail(app, tables, pid, piece) {
   const modulesIn = modules.of(pid).filter((row) => inside(modules.value(row, "Base")));
   const names = piece.row === null ? [] : vads.value(piece.row, "Region") ?? [];
   const list = (heading, items) => (items.length ? el("li", {}, `${heading}: `, items.flatMap((item, i) => (i ? [", ", item] : [item]))) : null);
-  const code = piece.page === null ? "" : pages.text(piece.page, "CodeBytes");
+  const own = piece.page === null ? null : pages.value(piece.page, "CodeStart");
+  const code = own === null || own === piece.start ? "" : pages.text(piece.page, "CodeBytes");
   const disagreement = piece.page === null ? "" : pages.text(piece.page, "Disagreement");
   return el(
     "div",
