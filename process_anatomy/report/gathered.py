@@ -96,19 +96,19 @@ def packed_view(found: Gathered, library: Library, used: set[str]) -> dict[str, 
     columns = [column for column in found.view.columns if column.name != EXPLANATION]
     told, keys = explanations(found.texts, found.rows, columns, library)
     used.update(keys)
+    lost = {name for row in found.rows for name in row.absent}
     return {
         "count": len(found.rows),
         "depths": packed([row.depth for row in found.rows]),
         "cells": {column.name: packed([row[column.name] for row in found.rows]) for column in columns},
-        "absent": {column.name: why for column in columns if (why := _reasons(found.rows, column.name))},
+        "absent": {column.name: _reasons(found.rows, column.name) for column in columns if column.name in lost},
         "told": told,
     }
 
 
 def _reasons(rows: list[Record], name: str) -> Packed:
-    """Why cells of a column have no fact, empty where each has one, or needs none."""
-    why = [row.absent.get(name) for row in rows]
-    return packed(why) if any(each is not None for each in why) else {}
+    """Why cells of a column have no fact; nothing where one has one, or needs none."""
+    return packed([row.absent.get(name) for row in rows])
 
 
 def declared(found: Gathered) -> dict[str, Any]:

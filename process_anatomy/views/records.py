@@ -18,6 +18,11 @@ Value = int | str | bool | datetime | list[str] | None
 """What a record holds under a column's name: addresses are whole, times are aware and in UTC."""
 
 
+OWN = frozenset({int, str})
+"""Types whose values a record has as they are, unless the column makes something of them."""
+MADE = frozenset({TEXTS, TIME, BOOLEAN})
+
+
 class Record(dict[str, Value]):
     """A row by column: ``None`` where there is no fact.  Text is as memory has it, escaped by nobody.
 
@@ -44,11 +49,14 @@ def record(view: View, row: Row) -> Record:
     values: dict[str, Value] = {}
     absent: dict[str, str] = {}
     for column in view.columns:
-        value = _value(cells[column.name], column)
-        if isinstance(value, Absent):
-            absent[column.name] = str(value)
-            value = None
-        values[column.name] = value
+        name = column.name
+        value = cells[name]
+        if value is not None and (type(value) not in OWN or column.kind in MADE):
+            value = _value(value, column)
+            if isinstance(value, Absent):
+                absent[name] = str(value)
+                value = None
+        values[name] = value
     return Record(values, depth, absent)
 
 
