@@ -5,17 +5,21 @@ As :mod:`process_anatomy.notes.process_rows`: pure functions; the words are in t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from process_anatomy.absent import Absent
-from process_anatomy.notes.process_rows import account_of, count, who, word
+from process_anatomy.notes.process_rows import account_of, count, listing, who, word
 from process_anatomy.walk.processes.listed import NOT_READ
 
 if TYPE_CHECKING:
     from process_anatomy.walk.across.access import Side, Step, Way
     from process_anatomy.walk.handles.opened import Handle
+    from process_anatomy.walk.processes.listed import Process
 
 Fact = tuple[str, dict[str, object]]
+MOST_OWNERS = 3
+"""Processes with one token that a sentence names."""
 KINDS = {
     "Process": "process",
     "Thread": "thread",
@@ -28,8 +32,13 @@ KINDS = {
 """Type of object to the kind of row that tells of it."""
 
 
-def handle_note(row: Handle) -> Fact:
-    """The note of a handle."""
+def handle_note(row: Handle, owners: Sequence[Process] = ()) -> Fact:
+    """The note of a handle.
+
+    Args:
+        row: the handle.
+        owners: of the processes those whose primary token it leads to.
+    """
     kept = [
         words
         for holds, words in (
@@ -44,10 +53,21 @@ def handle_note(row: Handle) -> Fact:
         "type": word(row.type),
         "address": f"{row.object:#x}",
         "target": row.target.full if isinstance(row.target.full, str) else "(without a name)",
+        "whose": _whose(row, owners),
         "rights": row.rights or "nothing",
         "kept": " ".join(kept) or "It is neither inherited nor protected from closing.",
     }
     return f"handle-row/{_handle_kind(row)}", facts
+
+
+def _whose(row: Handle, owners: Sequence[Process]) -> str:
+    """Whose primary token a handle leads to, to be read behind the token; empty where that is nobody's."""
+    others = [each for each in owners if each.address != row.process.address]
+    names = [f"{facts['process']} ({facts['pid']})" for facts in map(who, others[:MOST_OWNERS])]
+    if len(others) > MOST_OWNERS:
+        names.append(f"{len(others) - MOST_OWNERS} more")
+    told = [*(["its own"] if len(others) < len(owners) else []), *([f"that of {listing(names)}"] if names else [])]
+    return f", {listing(told)}," if told else ""
 
 
 def _handle_kind(row: Handle) -> str:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, Column, Option, Request, Row, View
 from process_anatomy.views.sources import ACCOUNTS, LISTED, SIDS
+
+if TYPE_CHECKING:
+    from process_anatomy.walk.processes.listed import Process
 
 
 def rows(request: Request) -> Iterator[Row]:
@@ -16,7 +20,11 @@ def rows(request: Request) -> Iterator[Row]:
     request.chosen()
     found = tables.handles(frozenset(request.options["type"]))
     request.report(found.problems)
+    owners: dict[object, list[Process]] = {}
+    for process in tables.everyone.rows if explain.speaks else ():
+        owners.setdefault(process.token, []).append(process)
     for row in found.rows:
+        own = owners.get(row.object, ()) if row.type == "Token" else ()
         yield (
             0,
             {
@@ -35,7 +43,7 @@ def rows(request: Request) -> Iterator[Row]:
                 "Entry": row.entry,
                 "Header": row.header,
                 "Problems": row.problems,
-                "Explanation": explain(handle_note, row),
+                "Explanation": explain(handle_note, row, own),
             },
         )
 

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.handle_entries import AUDIT, INHERIT, PROTECT
-from process_anatomy.notes import default
+from process_anatomy.notes import Level, default
 from process_anatomy.notes.explainer import Explainer
 from process_anatomy.notes.handle_rows import KINDS, handle_note, step_note, way_note
 from process_anatomy.walk.across.access import POWERS, READING, Side, Step, Way
 from process_anatomy.walk.handles.opened import Handle
 from process_anatomy.walk.handles.rights import all_rights, rights_text
 from process_anatomy.walk.handles.targets import NO_TARGET, Target
+from process_anatomy.walk.processes.listed import Process
 from tests.notes.test_coverage import PROCESS, by_value, names, told
 
 GONE = Absent(Kind.UNREADABLE, "0x10: not mapped")
@@ -31,6 +32,22 @@ def test_every_kind_of_handle_row_is_reached_and_has_its_note() -> None:
         replace(HANDLE, access=0),
     ]
     assert told(map(handle_note, kinds)) == set(default().ids("handle-row/"))
+
+
+def test_a_token_is_told_with_the_processes_that_run_under_it() -> None:
+    """Its own, others by name, and how many more; a token that is no process's primary one has none."""
+    token = replace(HANDLE, type="Token", target=Target(NOT_APPLICABLE, "primary token of a"))
+    others = [replace(PROCESS, address=0x2000 + n, pid=100 + n, name=f"p{n}.exe") for n in range(5)]
+
+    def said(*owners: Process) -> str:
+        key, facts = handle_note(token, owners)
+        return default().explain(key, Level.BRIEF, facts).partition(" keeps the ")[2].partition(" as handle ")[0]
+
+    assert said() == "primary token of a"
+    assert said(PROCESS) == "primary token of a, its own,"
+    assert said(others[0]) == "primary token of a, that of p0.exe (100),"
+    assert said(PROCESS, *others[:2]) == "primary token of a, its own and that of p0.exe (100) and p1.exe (101),"
+    assert said(*others) == "primary token of a, that of p0.exe (100), p1.exe (101), p2.exe (102) and 2 more,"
 
 
 def test_every_kind_of_access_is_reached_and_has_its_note() -> None:

@@ -118,7 +118,7 @@ ALLOWED: dict[str, set[str]] = {
     "completeness-row": {"process", "pid", "whole", "partly", "obstacles"},
     "view-file": {"title", "rows", "reason", "file"},
     "crossview-row": {"process", "pid", "seen", "missed", "missing", "confidence", "offset", "physical"},
-    "handle-row": {"process", "pid", "value", "type", "address", "target", "rights", "kept"},
+    "handle-row": {"process", "pid", "value", "type", "address", "target", "whose", "rights", "kept"},
     "access-row": {
         "holder",
         "user",

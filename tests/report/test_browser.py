@@ -425,6 +425,26 @@ def test_paper_has_every_row_of_a_table_up_to_a_thousand(report: Watched, image:
         assert report.page.evaluate(SHEET, name) == [before, False, "none"]
 
 
+INK = """() => ["body", ".grid", ".grid [data-row]", ".grid .words"].map((name) => {
+  const style = getComputedStyle(document.querySelector(name));
+  const light = (colour) => colour.match(/[0-9.]+/g).slice(0, 3).reduce((sum, each) => sum + Number(each), 0) / 3;
+  const clear = style.backgroundColor === "rgba(0, 0, 0, 0)";
+  return [clear ? 255 : light(style.backgroundColor), light(style.color)];
+})"""
+
+
+@pytest.mark.parametrize("theme", ["", "dark"])
+def test_paper_is_white_whatever_colours_the_screen_has(theme: str, report: Watched) -> None:
+    report.page.emulate_media(color_scheme="dark")
+    report.page.select_option("#theme", theme)
+    report.go("#view/findings")
+    report.page.emulate_media(media="print")
+    found = report.page.evaluate(INK)
+    report.page.emulate_media(media="screen", color_scheme="light")
+    report.page.select_option("#theme", "")
+    assert all(ground > 240 and ink < 100 for ground, ink in found), found
+
+
 def test_a_printed_table_goes_over_as_many_sheets_as_it_needs(report: Watched, image: Image) -> None:
     """As Chromium prints it: the words of the last row are on the last sheets, and no row is cut off at the side."""
     report.page.emulate_media(media="null")  # what was emulated would hold on paper too
