@@ -7,7 +7,7 @@ import errno
 import json
 import lzma
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -15,7 +15,7 @@ from typing import NoReturn
 from process_anatomy.errors import ScenarioError
 from process_anatomy.forge.cast.clean import CLEAN
 from process_anatomy.forge.cast.scenarios import EVERY
-from process_anatomy.forge.machine.containers import FORMATS, whole, write_page_files
+from process_anatomy.forge.machine.containers import COMPANIONS, FORMATS, whole, write_page_files
 from process_anatomy.forge.machine.forging import DEFAULT_BUILD, DEFAULT_SEED, forge
 from process_anatomy.forge.memory.frames import OutOfFramesError
 from process_anatomy.forge.parts.image import Image
@@ -40,7 +40,9 @@ INTERRUPTED = 130
 
 
 def write_all(image: Image, folder: Path, name: str, form: str = "bitmap", overwrite: bool = True) -> list[Path]:
-    """Write an image, its truth and its symbol table; gives the files.  If one cannot be written, none is left.
+    """Write an image, its truth, its symbol table, and what belongs beside such an image; gives the files.
+
+    If one cannot be written, none is left.
 
     Args:
         image: what to write.
@@ -61,17 +63,22 @@ def write_all(image: Image, folder: Path, name: str, form: str = "bitmap", overw
     said = (json.dumps(truth, indent=1, sort_keys=True) + "\n").encode()
     table = json.dumps(image.symbols, sort_keys=True, separators=(",", ":")).encode()
     packed = lzma.compress(table, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, preset=PRESET)
+    writers: list[Callable[[Image, Path], None] | bytes] = [write, said, packed]
+    if form in COMPANIONS:
+        beside, write_beside = COMPANIONS[form]
+        paths.append(folder / f"{name}{beside}")
+        writers.append(write_beside)
     if not overwrite:
-        refuse(paths[:2])
+        refuse([path for path in paths if path != symbols])
     new: list[Path] = []
     try:
-        for path, content in zip(paths, (None, said, packed), strict=True):
+        for path, content in zip(paths, writers, strict=True):
             if path == symbols and path.is_file() and not path.is_symlink() and path.read_bytes() == packed:
                 continue  # the kernel of another seed's image may be the same one
             if not path.exists():
                 new.append(path)
             with whole(path) as made:
-                write(image, made) if content is None else made.write_bytes(content)
+                made.write_bytes(content) if isinstance(content, bytes) else content(image, made)
     except BaseException:
         for path in new:
             path.unlink(missing_ok=True)
@@ -125,8 +132,8 @@ def _forged(arguments: Sequence[str] | None, program: str) -> int:
         memory = _memory(chosen.memory)
         name = _file_name(chosen, layout)
         if not chosen.overwrite:
-            ending, _ = FORMATS[chosen.format]
-            refuse([chosen.output / f"{name}{ending}", chosen.output / f"{name}.truth.json"])
+            endings = [forms[chosen.format][0] for forms in (FORMATS, COMPANIONS) if chosen.format in forms]
+            refuse([chosen.output / f"{name}{ending}" for ending in (*endings, ".truth.json")])
         image = _image(chosen, layout, memory)
         written = write_all(image, chosen.output, name, chosen.format, chosen.overwrite)
         if image.page_files:

@@ -170,3 +170,20 @@ def test_an_interruption_is_one_line_and_leaves_nothing(
     assert main(["--output", str(tmp_path), "--format", "raw"]) == 130
     assert capsys.readouterr().err == "python -m process_anatomy.forge: interrupted\n"
     assert [path for path in tmp_path.rglob("*") if not path.is_dir() or path.name.startswith(".")] == []
+
+
+def test_vmwares_two_files_are_written_together_or_not_at_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A state of another image is not replaced unasked, and nothing is written beside it."""
+    asked = ["--output", str(tmp_path), "--scenario", "clean-brokers", "--format", "vmware"]
+    state = tmp_path / "clean-brokers-win11-22621.vmsn"
+    state.write_bytes(b"mine")
+    with pytest.raises(SystemExit):
+        main(asked)
+    assert f"{state}: it is there already" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [state.name]
+    assert main([*asked, "--overwrite"]) == 0
+    named = [line.partition(" (")[0] for line in capsys.readouterr().out.splitlines()]
+    assert {str(state), str(state.with_suffix(".vmem"))} < set(named)
+    assert state.read_bytes() != b"mine"

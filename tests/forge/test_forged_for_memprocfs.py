@@ -51,7 +51,7 @@ def assert_agreement(image: Image, path: Path, memprocfs: Callable[[str, Path, s
         assert said["pages"] == [page["crc32"] for page in present[process["pid"]]]
 
 
-@pytest.mark.parametrize("form", ["raw", "lime", "crash"])
+@pytest.mark.parametrize("form", ["raw", "lime", "crash", "vmware"])
 def test_processes_vads_handles_threads_and_pages_agree(
     form: str, image: Image, container: Callable[[str], Path], memprocfs: Callable[[str, Path, str], Any]
 ) -> None:

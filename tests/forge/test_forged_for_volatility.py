@@ -61,7 +61,7 @@ def found_vads(rows: list[dict[str, Any]]) -> list[Any]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("form", ["raw", "lime", "crash", "bitmap", "kernel", "hibernation", "zdmp"])
+@pytest.mark.parametrize("form", ["raw", "lime", "crash", "bitmap", "kernel", "hibernation", "vmware", "zdmp"])
 def test_pslist_agrees_in_every_container(
     form: str, stock: Stock, image: Image, container: Callable[[str], Path]
 ) -> None:

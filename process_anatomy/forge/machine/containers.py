@@ -1,4 +1,4 @@
-"""The same memory in several wrappings: raw, LiME, ELF core, crash dumps of several kinds, hibernation file.
+"""The same memory in several wrappings: raw, LiME, ELF core, crash dumps of several kinds, hibernation file, VMware's.
 
 Only frames in use are written; the rest are holes in the file, which read as zeros.  The bitmap dump leaves
 them out altogether, so it is the smallest.
@@ -18,6 +18,7 @@ from tempfile import TemporaryFile, mkdtemp
 from typing import BinaryIO
 
 from process_anatomy.forge.machine.hibernation import write_hibernation
+from process_anatomy.forge.machine.vmware import write_state, write_vmem
 from process_anatomy.forge.memory.compressors import lznt1
 from process_anatomy.forge.memory.frames import PAGE
 from process_anatomy.forge.parts.image import Image
@@ -193,9 +194,12 @@ FORMATS: dict[str, tuple[str, Callable[[Image, Path], None]]] = {
     "kernel": (".dmp", write_kernel_dump),
     "lime": (".lime", write_lime),
     "raw": (".raw", write_raw),
+    "vmware": (".vmem", write_vmem),
     "zdmp": (".zdmp", write_zdmp),
 }
 """Name of a format to its file ending and writer."""
+COMPANIONS: dict[str, tuple[str, Callable[[Image, Path], None]]] = {"vmware": (".vmsn", write_state)}
+"""Name of a format to the ending and writer of the file that belongs beside the image, under the same name."""
 
 
 def _write_frames(image: Image, file: BinaryIO, first: int, count: int, at: int) -> None:

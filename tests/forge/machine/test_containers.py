@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from volatility3.framework import contexts
-from volatility3.framework.layers import crash, elf, lime, physical
+from volatility3.framework.layers import crash, elf, lime, physical, vmware
 
+from process_anatomy import open_image
 from process_anatomy.forge import Image
 from process_anatomy.volatility.formats import BitmapDump64Layer
 from process_anatomy.volatility.packed import CompressedDumpLayer, HibernationLayer
@@ -40,6 +41,12 @@ def opened(path: Path, form: str) -> Iterator[Any]:
         context.config["physical.base_layer"] = "unpacked"
         layer = crash.WindowsCrashDump64Layer(context, "physical", "physical")
         context.add_layer(layer)
+    elif form == "vmware":
+        context.config["state.location"] = path.with_suffix(".vmsn").as_uri()
+        context.add_layer(physical.FileLayer(context, "state", "state"))
+        context.config["physical.base_layer"], context.config["physical.meta_layer"] = "file", "state"
+        layer = vmware.VmwareLayer(context, "physical", "physical")
+        context.add_layer(layer)
     elif form != "raw":
         context.config["physical.base_layer"] = "file"
         layer = LAYERS[form](context, "physical", "physical")
@@ -47,17 +54,18 @@ def opened(path: Path, form: str) -> Iterator[Any]:
     try:
         yield layer
     finally:
-        base.destroy()
+        for file in {"file", "state"} & {*context.layers}:
+            context.layers[file].destroy()
 
 
-@pytest.mark.parametrize("form", ["raw", "lime", "elf", "crash", "bitmap", "hibernation", "zdmp"])
+@pytest.mark.parametrize("form", ["raw", "lime", "elf", "crash", "bitmap", "hibernation", "vmware", "zdmp"])
 def test_every_container_holds_the_same_pages(form: str, image: Image, container: Callable[[str], Path]) -> None:
     with opened(container(form), form) as layer:
         for frame, content in image.physical.items():
             assert layer.read(frame * PAGE, PAGE) == content, f"frame {frame:#x}"
 
 
-@pytest.mark.parametrize("form", ["raw", "lime", "elf", "crash", "zdmp"])
+@pytest.mark.parametrize("form", ["raw", "lime", "elf", "crash", "vmware", "zdmp"])
 def test_memory_that_is_not_in_use_is_zero(form: str, image: Image, container: Callable[[str], Path]) -> None:
     unused = [frame for first, count in image.runs for frame in range(first, first + count)]
     unused = [frame for frame in unused if frame not in image.physical][::97]
@@ -72,7 +80,7 @@ def test_the_bitmap_dump_leaves_out_what_is_not_in_use(image: Image, container: 
         assert not layer.is_valid(unused * PAGE)
 
 
-@pytest.mark.parametrize("form", ["lime", "crash", "bitmap", "hibernation", "zdmp"])
+@pytest.mark.parametrize("form", ["lime", "crash", "bitmap", "hibernation", "vmware", "zdmp"])
 def test_holes_between_the_runs_are_not_memory(form: str, image: Image, container: Callable[[str], Path]) -> None:
     first, count = image.runs[1]
     with opened(container(form), form) as layer:
@@ -88,3 +96,18 @@ def test_a_kernel_dump_leaves_out_what_only_programs_have(image: Image, containe
     assert 0.1 < len(image.user_frames) / len(image.physical) < 0.9
     roots = {process["dtb"] // PAGE for process in image.truth["processes"]}
     assert roots & image.user_frames == set()
+
+
+def test_memory_of_vmware_goes_on_above_its_holes(image: Image, container: Callable[[str], Path]) -> None:
+    """The file has no holes, so without its state every address above one is another page."""
+    path = container("vmware")
+    assert path.stat().st_size == sum(count for _, count in image.runs) * PAGE < image.memory_size
+    last = max(image.physical)
+    with opened(path, "raw") as layer:
+        assert not layer.is_valid(last * PAGE, PAGE) or layer.read(last * PAGE, PAGE) != image.physical[last]
+
+
+def test_the_suite_opens_vmwares_pair(image: Image, container: Callable[[str], Path]) -> None:
+    """By its name alone, as every image."""
+    found = {row["PID"]: row["ImageFileName"] for row in open_image(container("vmware")).view("processes")}
+    assert found == {p["pid"]: p["image_file_name"] for p in image.truth["processes"] if p["in_active_list"]}
