@@ -164,6 +164,8 @@ NAMED_ONLY = [
 ]
 """Types that Volatility wants to exist in every kernel; nothing of them is forged."""
 
+FIRST_PADDED, COOKIE_PAD = (6, 1), 0x334
+"""Version since which _KUSER_SHARED_DATA has CookiePad, behind its Cookie, and where."""
 GLOBAL_TYPES = {
     "KdVersionBlock": "_DBGKD_GET_VERSION64",
     "PsActiveProcessHead": "_LIST_ENTRY",
@@ -197,11 +199,11 @@ class _Table:
         self.types: dict[str, Json] = {}
         for name, fields in STRUCTURES.items():
             made = self.structure(name, self._size(name))
-            self._add(made, fields)
+            self.add(made, fields)
         if self.version >= (6, 2):
-            self._add(self.types["_HANDLE_TABLE_ENTRY"], WIDE_ENTRY)
+            self.add(self.types["_HANDLE_TABLE_ENTRY"], WIDE_ENTRY)
             if self.pointer == 4:
-                self._add(self.types["_HANDLE_TABLE_ENTRY"], {"InfoTable": (0, "*void")})
+                self.add(self.types["_HANDLE_TABLE_ENTRY"], {"InfoTable": (0, "*void")})
         for name in NAMED_ONLY:
             self.structure(name, 0)
         for layout in LAYOUTS.values():
@@ -220,7 +222,7 @@ class _Table:
             return self.pointer
         return 1024 * self.pointer if name == "_HMAP_DIRECTORY" else SIZES.get(name) or EXTRA_SIZES[name]
 
-    def _add(self, made: Json, fields: Mapping[str, tuple[Any, ...]]) -> None:
+    def add(self, made: Json, fields: Mapping[str, tuple[Any, ...]]) -> None:
         """Give a type fields that are written by hand."""
         words = {"pointer": SIGNED[self.pointer], "unsigned pointer": UNSIGNED[self.pointer]}
         for field, (offset, kind, *bits) in fields.items():
@@ -317,8 +319,14 @@ class _Table:
         return {"count": place.size // size, "kind": "array", "subtype": _named(element)}
 
 
-def symbol_table(build: Build, image: KernelImage) -> Json:
-    """A symbol table in Volatility's format (6.2.0) for a forged kernel."""
+def symbol_table(build: Build, image: KernelImage, padded: bool = False) -> Json:
+    """A symbol table in Volatility's format (6.2.0) for a forged kernel.
+
+    Args:
+        build: which Windows.
+        image: the kernel, for its places.
+        padded: name the padding by which stock ``windows.registry.userassist`` knows the form of its entries.
+    """
     table = _Table(build)
     types = table.types
     types["_QUAD"] = {"fields": {"UseThisFieldToCopy": {"offset": 0, "type": _named("long long")}}, "kind": "struct",
@@ -339,6 +347,8 @@ def symbol_table(build: Build, image: KernelImage) -> Json:
     flags = build[ETHREAD].offset("Terminated")
     types["_ETHREAD"]["fields"]["CrossThreadFlags"] = {"offset": flags, "type": _named("unsigned long")}
     types["_KUSER_SHARED_DATA"]["fields"]["NtProductType"]["type"] = {"kind": "enum", "name": "_NT_PRODUCT_TYPE"}
+    if padded and table.version >= FIRST_PADDED:
+        table.add(types["_KUSER_SHARED_DATA"], {"CookiePad": (COOKIE_PAD, "[1]unsigned long")})
     for name in NAMED_ONLY:
         types[name]["size"] = max(types[name]["size"], 1)
     base_types = {name: _integer(size, signed=False) for size, name in UNSIGNED.items()}

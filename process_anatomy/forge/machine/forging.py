@@ -44,8 +44,9 @@ from process_anatomy.forge.processes.table import ProcessTable, audited_name
 from process_anatomy.forge.processes.views import in_cid_table, view_facts
 from process_anatomy.forge.program.blocks import shared_data
 from process_anatomy.forge.program.user_half import LIBRARIES, SHARED_PAGE, UserHalves
-from process_anatomy.forge.registry.hives import LAB_HIVES, hives_of
+from process_anatomy.forge.registry.hives import LAB_HIVES, Hives, hives_of
 from process_anatomy.forge.registry.mounted import Registry
+from process_anatomy.forge.registry.people import hives_of_people, started_by_shells
 from process_anatomy.forge.security.contexts import CONTEXTS
 from process_anatomy.forge.security.people import contexts_of
 from process_anatomy.forge.security.tokens import Tokens
@@ -128,10 +129,11 @@ class _Machine:
         self.next_roots = SMALL_ROOTS
         outside = has_globals(build) and bool(scenario.compressed or scenario.paged)
         self.kernel_image = KernelImage(build, self.kernel, dice, places, outside)
-        nonpaged = Pool(build, self.kernel, dice, NON_PAGED, places, 2, large=True)
-        paged = Pool(build, self.kernel, dice, PAGED, places, 2)
-        bodies = Pool(build, self.kernel, dice, OBJECTS, places, 2, large=True) if mode is LA57 else nonpaged
-        session = Pool(build, self.kernel, dice, SESSION, places, 1)
+        own = scenario.identity is not None
+        nonpaged = Pool(build, self.kernel, dice, NON_PAGED, places, 2, True, own)
+        paged = Pool(build, self.kernel, dice, PAGED, places, 2, False, own)
+        bodies = Pool(build, self.kernel, dice, OBJECTS, places, 2, True, own) if mode is LA57 else nonpaged
+        session = Pool(build, self.kernel, dice, SESSION, places, 1, False, own)
         mask = scenario.invalid_pte_mask if mode.is_long and build.number >= FIRST_SWIZZLED_BUILD else 0
         low = build.place(MMPTE_SOFTWARE.name, "PageFileLow")
         index_shift = 1 if low is None else low.bit or 0
@@ -145,15 +147,12 @@ class _Machine:
             self.kernel.prepare(0, 1)
             self.kernel.prepare(paged.start, paged.start + PREPARED)
         self.pools = nonpaged, paged
+        self.every_pool = dict.fromkeys((nonpaged, paged, bodies, session))
         self.objects = ObjectManager(build, self.kernel, self.kernel_image, (nonpaged, paged, bodies), dice)
         self.namespace = Namespace(self.objects)
         devices = Devices(self.namespace)
         self.sections = Sections(self.objects, self.entries, devices.at(DISK))
-        hives = (
-            LAB_HIVES
-            if scenario.identity is None
-            else hives_of(scenario.identity, scenario.services, scenario.autostart)
-        )
+        self.hives = hives = self._hives()
         self.open_objects = OpenObjects(self.objects, self.sections, self.namespace, devices, hives.mounted)
         contexts = CONTEXTS if scenario.identity is None else contexts_of(scenario.identity)
         self.users = UserHalves(self.objects, self.sections, self.entries, scenario, contexts)
@@ -165,6 +164,15 @@ class _Machine:
         self.subsystem: list[dict[str, Any]] = []
         self.compressed: list[dict[str, Any]] = []
         self.filed: list[dict[str, Any]] = []
+
+    def _hives(self) -> Hives:
+        """What the registry says of the machine; of people only where they have an identity."""
+        scenario = self.scenario
+        if scenario.identity is None:
+            return LAB_HIVES
+        started = started_by_shells(scenario, self.dice)
+        people = hives_of_people(self.build, scenario.identity, started, scenario.autostart)
+        return replace(hives_of(scenario.identity, scenario.services, scenario.autostart), more=people)
 
     def _space(self) -> Space:
         """Page tables for a process; with PAE the roots of many share a page, 32 bytes each."""
@@ -207,7 +215,7 @@ class _Machine:
         else:
             open_programs(self.objects, processes)
         self.namespace.write()
-        modules = load_drivers(self.kernel_image, self.pools, self.dice)
+        modules = load_drivers(self.kernel_image, self.pools, self.dice, self.scenario.identity is not None)
         self.table.write(processes, {module["name"]: module["base"] for module in modules})
         for victim in victims:
             change_written(replace(victim, driver=modules[1]["base"] + PAGE))
@@ -234,6 +242,8 @@ class _Machine:
         for process in processes:
             if process.space is not self.kernel:
                 process.space.share_kernel_half(self.kernel, working_sets.own_addresses)
+        for pool in self.every_pool:
+            pool.close()
         used = self._user_frames(processes)
         self._leave_old_pages(sorted(used))
         return Image(
@@ -241,7 +251,7 @@ class _Machine:
             runs=list(self.memory.runs),
             memory_size=self.memory.size,
             truth=self._truth(processes, modules),
-            symbols=symbol_table(self.build, self.kernel_image),
+            symbols=symbol_table(self.build, self.kernel_image, self.scenario.identity is not None),
             system_time=now,
             uptime=self.scenario.uptime * 10_000_000,
             page_files=files.files if self.scenario.paged else [],
@@ -309,13 +319,12 @@ class _Machine:
         zone = self.dice.between(0x100, 0x1FF) << (20 if self.build.pointer_size == 4 else 32)
         if actor.role == COMPRESSION:
             return compression.regions(zone)
+        files = {hive: f"\\Windows\\System32\\config\\{hive}" for hive in HIVES}
+        files |= {hive.name: hive.file.removeprefix("\\??\\C:") for hive in self.hives.more if hive.name not in files}
         return [
-            Region(
-                zone + (index << 26), 0x200000, READ_WRITE, hive,
-                self.sections.data(f"\\Windows\\System32\\config\\{hive}", 0x200, []),
-            )
-            for index, hive in enumerate(HIVES)
-        ]  # fmt: skip
+            Region(zone + (index << 26), 0x200000, READ_WRITE, hive, self.sections.data(file, 0x200, []))
+            for index, (hive, file) in enumerate(files.items())
+        ]
 
     def _older_facts(self) -> dict[str, Any]:
         """What is true of the whole machine on some generations only."""

@@ -75,16 +75,18 @@ class Hive:
         name: of its file, and of the key that it is mounted at.
         file: FileUserName, empty for a hive that the boot loader brought.
         root: its topmost key.
+        at: where it is mounted, below the root of the registry; empty for its place among those of the machine.
     """
 
     name: str
     file: str
     root: Key
+    at: str = ""
 
     @property
     def mounted(self) -> str:
         """HiveRootPath."""
-        return f"\\REGISTRY\\MACHINE\\{self.name}"
+        return "\\REGISTRY\\" + (self.at or f"MACHINE\\{self.name}")
 
 
 def _number(value: int) -> tuple[int, bytes]:
@@ -112,6 +114,7 @@ class Hives:
         user: where the hive of whoever sits at the machine is mounted, below the root of the registry.
         profiles: SID to the folder of its profile.
         services: name of a service to its account, command line and type.
+        more: hives of accounts and of people.
     """
 
     system: Hive
@@ -119,11 +122,13 @@ class Hives:
     user: str
     profiles: Mapping[str, str]
     services: Mapping[str, tuple[str | None, str, int]]
+    more: tuple[Hive, ...] = ()
 
     @property
     def mounted(self) -> tuple[str, ...]:
         """Where hives are mounted, below the root of the registry."""
-        return "MACHINE\\SYSTEM", "MACHINE\\SOFTWARE", self.user
+        more = (hive.mounted.removeprefix("\\REGISTRY\\") for hive in self.more)
+        return tuple(dict.fromkeys(("MACHINE\\SYSTEM", "MACHINE\\SOFTWARE", self.user, *more)))
 
 
 def _nested(path: str, last: Key) -> Key:

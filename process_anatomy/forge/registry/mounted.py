@@ -45,7 +45,8 @@ class Registry:
         structure = self.build[CMHIVE]
         inside = structure.offset("HiveList")
         hives = [
-            (hive, self.pool.allocate(structure.sizeof, b"CM10")) for hive in (self.hives.system, self.hives.software)
+            (hive, self.pool.allocate(structure.sizeof, b"CM10"))
+            for hive in (self.hives.system, self.hives.software, *self.hives.more)
         ]
         head = self.objects.image.address("CmpHiveListHead")
         links = ring([head, *(address + inside for _, address in hives)])

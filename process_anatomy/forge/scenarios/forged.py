@@ -55,6 +55,7 @@ def forge_scenario(
         "about": declared.about,
         "computer": identity.computer,
         "domain": identity.domain,
+        "machine_sid": identity.machine,
         "name": declared.name,
         "people": [
             {"account": p.account, "authority": p.authority, "key": p.key, "session": p.session, "sid": p.sid}
