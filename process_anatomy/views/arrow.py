@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 BATCH = 1 << 12
 """Rows that are made from a file at once."""
+UNFIT = "{} does not fit 64 bits as they are meant here"
 PACKED = "zstd"
 """How parts of a Parquet file are compressed."""
 DEPTH = "depth"
@@ -79,20 +80,39 @@ def table(view: View, rows: Iterable[Record]) -> pa.Table:
         RequestError: pyarrow is not installed.
     """
     arrow = _pyarrow()
-    form = schema(view)
-    data: dict[str, list[Any]] = {name: [] for name in form.names}
-    for row in rows:
-        absent = dict(row.absent)
-        for column in view.columns:
-            value = row[column.name]
-            if isinstance(value, int) and not isinstance(value, bool) and not _fits(value, column):
-                absent[column.name] = f"{value} does not fit 64 bits as they are meant here"
-                value = None
-            data[column.name].append(utf8(value))
-        if DEPTH in data:
-            data[DEPTH].append(min(row.depth, 0xFFFF))
-        data[ABSENT].append(list(absent.items()))
+    form, made = schema(view), list(rows)
+    absent: list[Mapping[str, str]] = [row.absent for row in made]
+    data: dict[str, list[Any]] = {}
+    for column in view.columns:
+        values: list[Any] = [row[column.name] for row in made]
+        if column.kind in (INTEGER, ADDRESS):
+            numbers = [value for value in values if value is not None]
+            if numbers and not (_fits(min(numbers), column) and _fits(max(numbers), column)):
+                for row, value in enumerate(values):
+                    if value is not None and not _fits(value, column):
+                        absent[row] = {
+                            **absent[row],
+                            column.name: f"{value} does not fit 64 bits as they are meant here",
+                        }
+                        values[row] = None
+        elif column.kind in (TEXT, TEXTS) and not _encodes(values):
+            values = [utf8(value) for value in values]
+        data[column.name] = values
+    if DEPTH in form.names:
+        data[DEPTH] = [min(row.depth, 0xFFFF) for row in made]
+    data[ABSENT] = [list(why.items()) for why in absent]
     return arrow.table(data, schema=form)
+
+
+def _encodes(values: Iterable[Any]) -> bool:
+    """Whether UTF-8 can hold all of some texts and lists of texts."""
+    try:
+        for value in values:
+            if value:
+                (value if isinstance(value, str) else "".join(value)).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def parquet(view: View, parts: Iterable[list[Record]], file: BinaryIO) -> int:

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from process_anatomy.absent import FEW, MANY, Absent, Kind, reasons, without_place
-from process_anatomy.filetime import moment
+from process_anatomy.absent import FEW, MANY, NOT_APPLICABLE, Absent, Kind, reasons, without_place
+from process_anatomy.filetime import EARLIEST, LATEST
+from process_anatomy.views.blocks import blocks, columns
 from process_anatomy.views.declaration import PROBLEMS, TIME, Cells, Option, Request, Row, View
 from process_anatomy.views.estimates import marked
 
@@ -65,24 +66,36 @@ def told(view: View, rows: Iterable[Row]) -> Iterator[Row]:
     if PROBLEMS not in view.names:
         yield from rows
         return
-    times = [column.name for column in view.columns if column.kind is TIME]
-    order = {name: number for number, name in enumerate(view.names)}
-    for depth, cells in rows:
-        whole = cells
-        if times:
-            impossible = {name: why for name in times if (why := no_time(cells[name])) is not None}
-            whole = cells | impossible if impossible else cells
-        if Absent not in set(map(type, whole.values())):
-            yield depth, whole
+    times = frozenset(column.name for column in view.columns if column.kind is TIME)
+    by_column = columns(view.names)
+    for block in blocks(rows):
+        impossible: dict[int, Cells] = {}
+        lost: dict[int, list[tuple[str, Absent]]] = {}
+        for name, values in zip(view.names, by_column(block), strict=True):
+            if name in times:
+                for row, why in enumerate(map(no_time, values)):
+                    if why is not None:
+                        impossible.setdefault(row, {})[name] = why
+                        lost.setdefault(row, []).append((name, why))
+            if Absent not in set(map(type, values)):
+                continue
+            for row, value in enumerate(values):
+                if type(value) is Absent and value is not NOT_APPLICABLE and value.kind.lost:
+                    lost.setdefault(row, []).append((name, value))
+        if not lost:
+            yield from block
             continue
-        lost = [(name, value) for name, value in whole.items() if isinstance(value, Absent) and value.kind.lost]
-        lost.sort(key=lambda each: order[each[0]])
-        yield depth, whole | {PROBLEMS: _completed(whole[PROBLEMS], lost)} if lost else whole
+        for row, (depth, cells) in enumerate(block):
+            if row not in lost:
+                yield depth, cells
+                continue
+            whole = cells | impossible.get(row, {})
+            yield depth, whole | {PROBLEMS: _completed(whole[PROBLEMS], lost[row])}
 
 
 def no_time(value: Any) -> Absent | None:
     """Why a FILETIME is no moment; ``None`` where it is one, or is absent already."""
-    if not isinstance(value, int) or moment(value) is not None:
+    if not isinstance(value, int) or EARLIEST <= value < LATEST:
         return None
     return NOT_A_TIME if value else NO_TIME
 

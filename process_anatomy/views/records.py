@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from types import NoneType
+from typing import Any
 
-from process_anatomy.absent import Absent, Kind
+from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.filetime import moment
-from process_anatomy.views.declaration import BOOLEAN, TEXTS, TIME, Column, Row, View
+from process_anatomy.views.blocks import blocks, columns
+from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, Column, Row, View
+from process_anatomy.views.declaration import Kind as ColumnKind
 from process_anatomy.views.problems import no_time
-
-if TYPE_CHECKING:
-    from process_anatomy.views.declaration import Kind as ColumnKind
 
 Value = int | str | bool | datetime | list[str] | None
 """What a record holds under a column's name: addresses are whole, times are aware and in UTC."""
 
 
-OWN = frozenset({int, str})
-"""Types whose values a record has as they are, unless the column makes something of them."""
-MADE = frozenset({TEXTS, TIME, BOOLEAN})
+PLAIN: dict[ColumnKind, set[type]] = {
+    INTEGER: {int, NoneType},
+    ADDRESS: {int, NoneType},
+    TEXT: {str, NoneType},
+    BOOLEAN: {bool, NoneType},
+    TIME: {NoneType},
+    TEXTS: {NoneType},
+}
+"""Kind of a column to the types of cells that are values of a record as they are."""
+NEEDLESS = str(NOT_APPLICABLE)
 
 
 class Record(dict[str, Value]):
@@ -45,24 +52,32 @@ def lost(row: Record, name: str) -> bool:
 
 def record(view: View, row: Row) -> Record:
     """A row of a view as a record."""
-    depth, cells = row
-    values: dict[str, Value] = {}
-    absent: dict[str, str] = {}
-    for column in view.columns:
-        name = column.name
-        value = cells[name]
-        if value is not None and (type(value) not in OWN or column.kind in MADE):
-            value = _value(value, column)
-            if isinstance(value, Absent):
-                absent[name] = str(value)
-                value = None
-        values[name] = value
-    return Record(values, depth, absent)
+    return next(records(view, [row]))
 
 
 def records(view: View, rows: Iterable[Row]) -> Iterator[Record]:
     """The rows of a view as records."""
-    return (record(view, row) for row in rows)
+    names, by_column = view.names, columns(view.names)
+    for block in blocks(rows):
+        absent: list[dict[str, str]] = [{} for _ in block]
+        found = [_plain(values, column, absent) for column, values in zip(view.columns, by_column(block), strict=True)]
+        for (depth, _), values, why in zip(block, zip(*found, strict=True), absent, strict=True):
+            yield Record(dict(zip(names, values, strict=True)), depth, why)
+
+
+def _plain(values: Sequence[Any], column: Column, absent: Sequence[dict[str, str]]) -> Sequence[Any]:
+    """The cells of a column in Python's own types; where one is absent, ``None``, and the reason is put down."""
+    kinds = set(map(type, values))
+    if kinds <= PLAIN[column.kind]:
+        return values
+    found = list(values)
+    for row, value in enumerate(values):
+        made = value if value is NOT_APPLICABLE else _value(value, column)
+        if isinstance(made, Absent):
+            absent[row][column.name] = NEEDLESS if made is NOT_APPLICABLE else str(made)
+            made = None
+        found[row] = made
+    return found
 
 
 def _value(value: Any, column: Column) -> Value | Absent:

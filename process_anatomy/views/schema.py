@@ -12,6 +12,7 @@ from process_anatomy.views.records import Record
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ABSENT = "absent"
 """Name of what holds the reasons of the cells without a fact, by column, beside the columns of a row."""
+ENCODER = json.JSONEncoder(ensure_ascii=False)
 UNSIGNED, LOWEST, HIGHEST = (1 << 64) - 1, -(1 << 63), (1 << 63) - 1
 TYPES: dict[Any, dict[str, Any]] = {
     INTEGER: {"type": ["integer", "null"], "minimum": 0, "maximum": UNSIGNED},
@@ -60,11 +61,9 @@ def _property(column: Column) -> dict[str, Any]:
 
 def json_record(record: Record) -> dict[str, Any]:
     """A record in the types of JSON: times as text in UTC, to the microsecond."""
-    return {name: _plain(value) for name, value in record.items()}
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
+    if datetime not in set(map(type, record.values())):
+        return {**record}
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in record.items()}
 
 
 def utf8(value: Any) -> Any:
@@ -82,6 +81,6 @@ def json_bytes(value: object) -> bytes:
     Readers decline the whole file where half a pair is escaped as JSON does it.
     """
     try:
-        return json.dumps(value, ensure_ascii=False).encode()
+        return ENCODER.encode(value).encode()
     except UnicodeEncodeError:
-        return json.dumps(utf8(value), ensure_ascii=False).encode()
+        return ENCODER.encode(utf8(value)).encode()

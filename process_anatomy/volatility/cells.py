@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from types import NoneType
 from typing import Any
@@ -10,9 +10,10 @@ from typing import Any
 from volatility3.framework import interfaces, renderers
 from volatility3.framework.renderers import format_hints
 
-from process_anatomy.absent import Absent, Kind
+from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.filetime import moment
-from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, Cells, Column, Row, View
+from process_anatomy.views.blocks import blocks, columns
+from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, Column, Row, View
 from process_anatomy.views.shown import safe_text
 
 FILE_NAME_LIMIT = 64
@@ -53,6 +54,12 @@ ABSENT_VALUES: dict[Kind, type[interfaces.renderers.BaseAbsentValue]] = {
     Kind.NOT_PROVED: renderers.NotAvailableValue,
 }
 """Kind of absence to Volatility's own absent value."""
+ABSENT_CELLS = {kind: value() for kind, value in ABSENT_VALUES.items()}
+NOT_THERE = ABSENT_CELLS[Kind.NOT_APPLICABLE]
+"""Such values, one of each for all cells."""
+GONE = frozenset({NoneType, Absent})
+"""Types of values that are not there."""
+Values = tuple[Any, ...]
 TYPES: dict[Any, Any] = {
     INTEGER: int,
     ADDRESS: format_hints.Hex,
@@ -114,7 +121,7 @@ def _texts(column: Column) -> Callable[[Any], Any]:
         if lines and value:  # as stock plugins print bytes
             return "\n".join(safe_text(str(each)) for each in value)
         line = separator.join(map(str, value)) if value else empty
-        return renderers.NotApplicableValue() if line is None else _text(line)
+        return NOT_THERE if line is None else _text(line)
 
     return made
 
@@ -146,7 +153,23 @@ def _maker(column: Column, bits: int | None) -> Callable[[Any], Any]:
 
 def _missing(value: Any) -> Any:
     """The cell of a value that is not there."""
-    return renderers.NotApplicableValue() if value is None else ABSENT_VALUES[value.kind]()
+    return NOT_THERE if value is None or value is NOT_APPLICABLE else ABSENT_CELLS[value.kind]
+
+
+def _cells_of(column: Column, bits: int | None) -> Callable[[Values], Iterable[Any]]:
+    """What makes the cells of a column of its values, of addresses only so many of the lowest bits."""
+    kind, maker = column_type(column), _maker(column, bits)
+    plain = {kind} if kind in THEMSELVES or column.kind is TEXT else None
+
+    def made(values: Values) -> Iterable[Any]:
+        kinds = set(map(type, values))
+        if kinds == plain and (kind is not str or "".join(values).isprintable()):
+            return values
+        if kinds.isdisjoint(GONE):
+            return map(maker, values)
+        return [_missing(value) if type(value) in GONE else maker(value) for value in values]
+
+    return made
 
 
 def grid(view: View, rows: Iterable[Row], bits: int = BITS, wide: bool = False) -> ViewGrid:
@@ -159,25 +182,14 @@ def grid(view: View, rows: Iterable[Row], bits: int = BITS, wide: bool = False) 
         wide: a renderer that shows some columns only is to show all.
     """
     short = SHORT_ADDRESSES.get(view.name, frozenset())
-    makers = [
-        (column.name, column_type(column), _maker(column, bits if column.name in short else None))
-        for column in view.columns
-    ]
-    makers = [(name, kind if kind in THEMSELVES else None, maker) for name, kind, maker in makers]
-    gone = (NoneType, Absent)
+    makers = [_cells_of(column, bits if column.name in short else None) for column in view.columns]
+    by_column = columns(view.names)
 
-    def made(cells: Cells) -> tuple[Any, ...]:
-        found = []
-        for name, itself, maker in makers:  # one call a cell at the most: a call takes longer than what it does
-            value = cells[name]
-            kind = type(value)
-            if kind is not itself:
-                value = _missing(value) if kind in gone else maker(value)
-            found.append(value)
-        return tuple(found)
+    def made() -> Iterator[tuple[int, tuple[Any, ...]]]:
+        for block in blocks(rows):
+            cells = [make(values) for make, values in zip(makers, by_column(block), strict=True)]
+            yield from zip([depth for depth, _ in block], zip(*cells, strict=True), strict=True)
 
-    made_grid = ViewGrid(
-        [(column.name, column_type(column)) for column in view.columns], ((depth, made(cells)) for depth, cells in rows)
-    )
+    made_grid = ViewGrid([(column.name, column_type(column)) for column in view.columns], made())
     made_grid.view, made_grid.wide = view, wide
     return made_grid
