@@ -13,15 +13,14 @@ from process_anatomy.report.explained import Keeping, explanations
 from process_anatomy.report.packing import Packed, packed
 from process_anatomy.views import view
 from process_anatomy.views.all import exported
-from process_anatomy.views.declaration import ADDRESS, Request, View
+from process_anatomy.views.declaration import ADDRESS, EXPLANATION, Request, Row, View
 from process_anatomy.views.image import Answer
 from process_anatomy.views.ranges import LINE
-from process_anatomy.views.records import Record, record
+from process_anatomy.views.records import Record, records
 
 if TYPE_CHECKING:
     from process_anatomy.notes.own.matching import OwnNote
 
-EXPLANATION = "Explanation"
 GLOSSARY = ("component", "term")
 """Families of notes that the page has whole."""
 KINDS = ("region", "severity", "component-state", "verdict", "parent-state", "integrity", "start-kind")
@@ -72,13 +71,18 @@ def _answered(own: View, request: Request) -> Gathered:
 
     answer = Answer(own, ask)
     try:
-        for depth, cells in answer.rows():
-            found.texts.append(cells[EXPLANATION])
-            found.rows.append(record(own, (depth, cells)))
+        found.rows.extend(records(own, _noted(answer.rows(), found.texts)))
     except Error as error:
         found.failed = str(error)
     found.problems = (*answer.problems, *filter(None, [found.failed]))
     return found
+
+
+def _noted(rows: Iterable[Row], texts: list[Any]) -> Iterator[Row]:
+    """The same rows, the explanation of each put down."""
+    for row in rows:
+        texts.append(row[1][EXPLANATION])
+        yield row
 
 
 def _quiet(_percent: float, _text: str) -> None:
