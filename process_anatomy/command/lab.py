@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,15 @@ def lab() -> None:
 
 
 def of_order(command: Command) -> Command:
-    """What every lab of a class has in common."""
+    """What every lab of a class has in common: the command is handed an ``order`` and the file of the ``secret``."""
+
+    @wraps(command)
+    def ordered(
+        *, scenario: str, name: str | None, build: str | None, form: str, count: int, recipients: tuple[str, ...],
+        passphrase_file: Path | None, **own: object,
+    ) -> int:  # fmt: skip
+        return command(order=_order(scenario, name, build, form, count, recipients, passphrase_file), **own)
+
     for option in (
         click.option("--passphrase-file", type=click.Path(path_type=Path), metavar="FILE",
                      help="Seal the answers with the passphrase in a file (- asks for it), not for the secret."),
@@ -42,8 +51,8 @@ def of_order(command: Command) -> Command:
         click.option("--secret", type=click.Path(path_type=Path), required=True, metavar="FILE",
                      help="The teacher's secret, which decides every variant; anatomy lab secret makes one."),
     ):  # fmt: skip
-        command = option(command)
-    return command
+        ordered = option(ordered)
+    return ordered
 
 
 of_key = click.option(
@@ -117,25 +126,13 @@ def secret(file: Path) -> int:
 @click.option("--student", required=True, metavar="ID", help="Whose it is.")
 @click.option("-o", "--output", "folder", type=click.Path(path_type=Path), required=True, help="The folder to be made.")
 @of_order
-def new(
-    scenario: str,
-    student: str,
-    folder: Path,
-    secret: Path,
-    name: str | None,
-    build: str | None,
-    form: str,
-    count: int,
-    recipients: tuple[str, ...],
-    passphrase_file: Path | None,
-) -> int:
+def new(order: Order, student: str, folder: Path, secret: Path) -> int:
     """Make one student's lab: the folder handout to be given away, and instructor, which tells the answers.
 
     \b
       anatomy lab secret autumn.secret
       anatomy lab new hidden-process --student ada --secret autumn.secret -o labs/ada
     """  # noqa: D301  # click's mark for lines that stay as they are
-    order = _order(scenario, name, build, form, count, recipients, passphrase_file)
     from process_anatomy.labs.making import make
     from process_anatomy.labs.variants import read_secret
 
@@ -152,19 +149,7 @@ def new(
 )
 @click.option("--jobs", type=click.IntRange(1, 64), metavar="N", help="Processes that work at once (one a processor).")
 @of_order
-def class_(
-    roster: Path,
-    scenario: str,
-    folder: Path,
-    jobs: int | None,
-    secret: Path,
-    name: str | None,
-    build: str | None,
-    form: str,
-    count: int,
-    recipients: tuple[str, ...],
-    passphrase_file: Path | None,
-) -> int:
+def class_(order: Order, roster: Path, folder: Path, jobs: int | None, secret: Path) -> int:
     """Make the labs of a class: a folder for each student of a CSV file with a column called student.
 
     \b
@@ -174,7 +159,7 @@ def class_(
     """  # noqa: D301  # click's mark for lines that stay as they are
     from process_anatomy.command.lab_class import make
 
-    return make(_order(scenario, name, build, form, count, recipients, passphrase_file), roster, secret, folder, jobs)
+    return make(order, roster, secret, folder, jobs)
 
 
 @lab.command()

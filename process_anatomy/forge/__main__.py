@@ -6,6 +6,7 @@ import argparse
 import errno
 import json
 import lzma
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -35,8 +36,8 @@ BUILT_IN = {
 } | dict.fromkeys(CLEAN, "a machine on which something looks strange and nothing is wrong")
 """Scenarios that are code, and what they are."""
 PRESET = 9
-INTERRUPTED = 130
-"""Exit status, as a shell tells of a program that was interrupted from the keyboard."""
+CUT_SHORT, INTERRUPTED = 1, 130
+"""Exit statuses: nobody reads what is printed any more; interrupted from the keyboard, as a shell tells of it."""
 
 
 def write_all(image: Image, folder: Path, name: str, form: str = "bitmap", overwrite: bool = True) -> list[Path]:
@@ -114,10 +115,15 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m proce
         SystemExit: the arguments make no sense (2), or a file cannot be written (1); one line says why.
     """
     try:
-        return _forged(arguments, program)
+        status = _forged(arguments, program)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CUT_SHORT
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return INTERRUPTED
+    return status
 
 
 def _forged(arguments: Sequence[str] | None, program: str) -> int:
@@ -140,6 +146,8 @@ def _forged(arguments: Sequence[str] | None, program: str) -> int:
             written += write_page_files(image, chosen.output / f"{name}-page-files")
     except (ValueError, LayoutError, ScenarioError, OutOfFramesError) as error:
         parser.error(str(error))
+    except BrokenPipeError:
+        raise
     except OSError as error:
         parser.exit(1, f"{parser.prog}: {error.filename or chosen.output}: {error.strerror or error}\n")
     for path in written:
