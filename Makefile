@@ -54,6 +54,8 @@ docs: $(VENV)/.dev install
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m fuzz $(TARGETS) --seconds $(or $(SECONDS),60)
+	if $(BIN)/python -c "import atheris" 2>/dev/null; then \
+	  for target in $(TARGETS); do $(BIN)/python -m fuzz.guided $$target --seconds $(or $(SECONDS),60) || exit 1; done; fi
 
 bench: $(VENV)/.dev install
 	$(BIN)/python benchmarks/compare.py

@@ -283,6 +283,113 @@ def _compared(data: bytes) -> None:
         raise WrongError(f"{len(lost)} rows went without a word, {lost[0]} first")
 
 
+@cache
+def _notes() -> dict[str, bytes]:
+    words = (
+        "# VAD\n\nA range of addresses. ^vad\n\n"
+        "| term | words |\n|---|---|\n| `_EPROCESS` | a process |\n| **token** | who |\n"
+    )
+    more = (
+        "\n## Handle (analogy)\n\n- a ticket\n  - [[PEB]] ![[picture.png]] #tag\n\n> [!note] PEB\n> ==its== own\n\n"
+        "```\ncode\n```\n"
+    )
+    return {"note": (words + more).encode()}
+
+
+def _note(data: bytes) -> None:
+    """A note of the reader's own."""
+    from process_anatomy.notes.own.matching import open_note
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "note.md"
+        path.write_bytes(data)
+        open_note(path)
+
+
+@cache
+def _scenarios() -> dict[str, bytes]:
+    from process_anatomy.forge.scenarios.reading import available
+
+    known = available()
+    return {name: known[name].read_bytes() for name in sorted(known)[:4]}
+
+
+def _scenario(data: bytes) -> None:
+    from process_anatomy.forge.scenarios.reading import scenario
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "damaged.toml"
+        path.write_bytes(data)
+        scenario(path)
+
+
+@cache
+def _bins() -> dict[str, bytes]:
+    from tests.walk.registry.test_cells import WHOLE
+
+    return {"SYSTEM": WHOLE}
+
+
+KEYS_READ = 60
+
+
+def _hive(data: bytes) -> None:
+    """Keys from the top, their values and their data; each says what is wrong with it."""
+    from process_anatomy.walk.registry.keys import Key, key_in
+    from tests.walk.registry.test_cells import reader
+
+    pending: list[Any] = [key_in(reader(data), 0x20)]
+    for _ in range(KEYS_READ):
+        key = pending.pop() if pending else None
+        if isinstance(key, Key):
+            for value in key.values().rows:
+                value.data()
+            pending += key.subkeys().rows
+
+
+SERVING = ("csrss.exe", "Registry", "MemCompression", "System")
+"""Processes whose own memory tells of others."""
+
+
+@cache
+def _private() -> dict[int, int]:
+    """Frames that one process alone maps in user space, and the PID of that process."""
+    from process_anatomy.memory import paging
+    from tests.walk.damaged import kernel_of
+
+    memory = kernel_of(_machine()).space.memory
+    owners: dict[int, set[int]] = {}
+    for process in _machine().truth["processes"]:
+        for found in paging.leaves(memory, process["dtb"], 0, (1 << 47) - 1):
+            for frame in (found.physical >> np.uint64(12)).tolist():
+                owners.setdefault(frame, set()).add(-1 if process["name"] in SERVING else process["pid"])
+    return {frame: min(pids) for frame, pids in owners.items() if len(pids) == 1 and -1 not in pids}
+
+
+def _of_others(data: bytes) -> None:
+    """Damage within the pages of one process changes no fact of another."""
+    from tests.walk.damaged import kernel_of
+    from tests.walk.losses import KEYS, heard
+
+    whole, private, frames, hurt = _memory()["small lab"], _private(), {}, set[int]()
+    for n, frame in enumerate(_numbers()):
+        page = data[n * PAGE : (n + 1) * PAGE]
+        original = whole[n * PAGE : (n + 1) * PAGE]
+        usable = len(page) == PAGE and page != original and frame in private and not hurt - {private[frame]}
+        if usable:
+            hurt.add(private[frame])
+        frames[frame] = page if usable else original
+    if not hurt:
+        return
+    before, after = _facts()[0], heard(kernel_of(_machine(), frames), KEYS)
+    for name, key in KEYS.items():
+        if key[0] != "PID":
+            continue
+        for row, cells in before.rows[name].items():
+            if int(row[0]) not in hurt and after.rows[name].get(row) != cells:
+                raise WrongError(f"{name} {row}: another process's memory was damaged, {hurt}")
+
+
 REFUSED = (Error, LayoutError, ValueError)
 TARGETS: dict[str, Target] = {
     "hibernation": Target(_hibernations, _hibernation, REFUSED),
@@ -294,7 +401,11 @@ TARGETS: dict[str, Target] = {
     "page-tables": Target(_page_tables, _translated),
     "archive-zip": Target(lambda: {"zip": _archives()["zip"]}, _archive("zip"), (Error,)),
     "archive-gz": Target(lambda: {"gz": _archives()["gz"]}, _archive("gz"), (Error,)),
+    "note": Target(_notes, _note, (Error,)),
+    "scenario": Target(_scenarios, _scenario, (Error,)),
+    "hive": Target(_bins, _hive),
     "views": Target(_memory, _walked, (Error, LayoutError), slow=True),
+    "others": Target(_memory, _of_others, (Error, LayoutError), slow=True),
     "losses": Target(_memory, _compared, (Error, LayoutError), slow=True),
 }
 """Every reader by name."""
@@ -303,4 +414,8 @@ TARGETS: dict[str, Target] = {
 @cache
 def places(target: str, seed: str) -> Sequence[int]:
     """Where damage of a seed hurts: words that are not zero."""
-    return words_of(TARGETS[target].seeds()[seed])
+    found = words_of(TARGETS[target].seeds()[seed])
+    if target == "others":
+        private = np.array([frame in _private() for frame in _numbers()])
+        found = [at for at in found if private[at // PAGE]]
+    return found

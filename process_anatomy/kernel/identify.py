@@ -47,6 +47,17 @@ SYSTEM_RANGE_STARTS = range(0x8000_0000, 0xC000_0001)
 SYSTEM_RANGE_UNIT = 0x40_0000
 SANE_BUILDS = range(2195, 100_000)
 SYSTEM_PID = 4
+NAME_WITHIN = 0x1000
+"""Bytes of an _EPROCESS within which each build keeps its name."""
+LADDERS = 4
+"""Images behind one root whose process is tried with layouts of all builds; of more, only with those that facts name.
+
+Each takes hundreds of layouts and part of a second, and hostile memory can hold hundreds of images that lead nowhere.
+"""
+
+
+class FitsNoLayout(NotWindows):
+    """A process was looked for through layouts, and none of them fits."""
 
 
 class OtherRoot(NotWindows):
@@ -100,13 +111,15 @@ def _behind(memory: PhysicalMemory, root: int, isf: Build | None, mode: paging.M
     second_best: Kernel | None = None
     images: list[KernelImage] = []
     rings: dict[int, list[int]] = {}
+    ladders = LADDERS
     for image in kernel_images(space):
         try:
-            kernel = _identified(space, image, isf, exported_lead(space, image))
+            kernel = _identified(space, image, isf, exported_lead(space, image), ladders > 0)
         except OtherRoot as error:
             elsewhere = elsewhere or error
             continue
         except ImageError as error:
+            ladders -= isinstance(error, FitsNoLayout)
             failures.append(error)
             images.append(image)
             continue
@@ -117,14 +130,15 @@ def _behind(memory: PhysicalMemory, root: int, isf: Build | None, mode: paging.M
         return second_best
     if elsewhere is not None:
         raise elsewhere
-    budget = SEARCHED_PAGES
+    budget, ladders = SEARCHED_PAGES, LADDERS
     for place, image in enumerate(images):  # the slow way, only where no image has the quick one
         if image.machine != BY_POINTER_SIZE[mode.pointer_size].name or budget <= 0:
             continue
         budget -= image.size // 0x1000
         try:
-            return _identified(space, image, isf, debugger_leads(space, image))
+            return _identified(space, image, isf, debugger_leads(space, image), ladders > 0)
         except ImageError as error:
+            ladders -= isinstance(error, FitsNoLayout)
             failures[place] = error
     if failures:
         raise failures[-1]
@@ -157,8 +171,10 @@ def holds_list_head(kernel: Kernel, rings: dict[int, list[int]]) -> bool:
     return any(map(kernel.inside, rings[start]))
 
 
-def _identified(space: AddressSpace, image: KernelImage, isf: Build | None, found: Iterable[Lead]) -> Kernel:
-    """The kernel that an image belongs to, by leads to its processes.
+def _identified(
+    space: AddressSpace, image: KernelImage, isf: Build | None, found: Iterable[Lead], patient: bool
+) -> Kernel:
+    """The kernel that an image belongs to, by leads to its processes, with layouts of all builds where one is patient.
 
     Raises:
         NotWindows: no process was found through it.
@@ -177,7 +193,7 @@ def _identified(space: AddressSpace, image: KernelImage, isf: Build | None, foun
     ]
     servicing = Servicing(space, image, number, image.pdb)
     evidence += servicing.evidence()
-    return _chosen(space, servicing, isf, found, (image.base, image.size, image.pdb), evidence)
+    return _chosen(space, servicing, isf, found, (image.base, image.size, image.pdb), evidence, patient)
 
 
 def _chosen(
@@ -187,17 +203,24 @@ def _chosen(
     found: Iterable[Lead],
     where: tuple[int, int, Pdb | None],
     evidence: list[str],
+    patient: bool = True,
 ) -> Kernel:
     """The kernel through the layout that fits it.
 
     Raises:
+        FitsNoLayout: layouts were tried, and none fits.
         NotWindows: no process was found through it.
     """
     base, size, pdb = where
     number = servicing.number
     doubts: list[str] = []
+    nowhere: list[str] = []
     for lead in found:
-        for choices in (certain(servicing, isf), likely(servicing), others(servicing)):
+        if doubt := not_system(space, lead):
+            nowhere.append(f"{doubt}, where {lead.found_by} leads")
+            continue
+        named = certain(servicing, isf)
+        for choices in (named, likely(servicing), others(servicing)) if patient else (named,):
             fitting: list[Kernel] = []
             sure = False
             for layout in choices:
@@ -224,9 +247,33 @@ def _chosen(
                     kernel = replace(kernel, code=servicing.code)
                 return packed(kernel) if servicing.five_levels else kernel
     stated = f"a Windows kernel (build {number or 'unknown'}) is at {base:#x}, but "
-    if not doubts:
-        raise NotWindows(stated + "neither PsInitialSystemProcess nor a debugger block leads to a process")
-    raise NotWindows(stated + f"what should be its System process fits no layout ({len(doubts)} tried; {doubts[0]})")
+    if doubts:
+        misfit = f"what should be its System process fits no layout ({len(doubts)} tried; {doubts[0]})"
+        raise FitsNoLayout(stated + misfit)
+    lost = "neither PsInitialSystemProcess nor a debugger block leads to a process"
+    raise NotWindows(stated + (nowhere or [lost])[0])
+
+
+def not_system(space: AddressSpace, lead: Lead) -> str:
+    """Why no layout at all can find the process that a lead says; empty where one may.
+
+    Whatever the layout, System's name stands within a page of its _EPROCESS: where it does not, none is tried.
+    """
+    if not lead.is_system:
+        gone = space.why(lead.address, space.pointer_size)
+        return f"the last process at {lead.address:#x} cannot be read ({gone})" if gone else ""
+    first = max(0, lead.address - (NAME_WITHIN if lead.is_link else 0))
+    last = lead.address + NAME_WITHIN
+    octets, gone = b"", ""
+    for page in range(first - first % 0x1000, last, 0x1000):
+        start, size = max(first, page), min(last, page + 0x1000) - max(first, page)
+        part = space.read(start, size)
+        gone = gone or ("" if part is not None else space.why(start, size))
+        octets += part or bytes(size)
+    if b"System\0" in octets:
+        return ""
+    at = f"what should be its System process at {lead.address:#x}"
+    return f"{at} cannot be read ({gone})" if gone else f"{at} has not System's name"
 
 
 def paged_pool_start(space: AddressSpace, servicing: Servicing) -> int | None:

@@ -18,6 +18,9 @@ LEAST_ROOM = 1 << 24
 PACKED = 2
 """How many bytes one of the image may stand for: compressed pages take half of their size, others lie in page files."""
 
+REMEMBERED = 1 << 16
+"""Pages of which is remembered where they are, or why they are nowhere."""
+
 
 class AddressSpace:
     """The octets that a page-table root maps.
@@ -48,6 +51,7 @@ class AddressSpace:
         self.system_start = system_start or mode.system_start
         self.software = software
         self._pages: dict[int, int | None] = {}
+        self._reasons: dict[int, tuple[str, int]] = {}
 
     @property
     def room(self) -> int:
@@ -82,6 +86,7 @@ class AddressSpace:
     def forget(self) -> None:
         """Drop what is remembered of pages: there is now more to be read, or less."""
         self._pages.clear()
+        self._reasons.clear()
 
     def translate(self, addresses: Addresses, roots: Addresses | None = None) -> paging.Translation:
         """Physical address and page state of each virtual address (see :func:`paging.translate`).
@@ -170,7 +175,7 @@ class AddressSpace:
     def _page(self, page: int) -> int | None:
         """Physical address of a virtual page, remembered; ``None`` where it cannot be read."""
         if page not in self._pages:
-            if len(self._pages) > 1 << 16:
+            if len(self._pages) > REMEMBERED:
                 self._pages.clear()
             physical, state, _ = self._one(page)
             self._pages[page] = physical if state <= paging.READABLE else None
@@ -201,20 +206,31 @@ class AddressSpace:
             address, size = address + take, size - take
         return b"".join(parts)
 
+    def _why_page(self, page: int) -> tuple[str, int]:
+        """In words, why a virtual page is nowhere, remembered, for many fields of many records ask; and where it is."""
+        if page not in self._reasons:
+            if len(self._reasons) > REMEMBERED:
+                self._reasons.clear()
+            physical, state, entry = self._one(page)
+            if self.software is not None and entry and state in (paging.PageState.PROTOTYPE, paging.PageState.PAGEFILE):
+                told = self.software.why(entry, self.root)
+            else:
+                told = paging.WHY.get(state, "")
+            self._reasons[page] = told, physical
+        return self._reasons[page]
+
     def why(self, address: int, size: int = 1) -> str:
         """In words, why the octets at an address cannot be read; empty where they can."""
         if not 0 <= address <= END_OF_ADDRESSES - size:
             return "not an address"
         first = address - address % PAGE
         for page in range(first, min(address + size, first + 64 * PAGE), PAGE):
+            told, physical = self._why_page(page)
             start = max(page, address)
-            physical, state, entry = self._one(start)
-            if self.software is not None and entry and state in (paging.PageState.PROTOTYPE, paging.PageState.PAGEFILE):
-                return self.software.why(entry, self.root)
-            if state in paging.WHY:
-                return paging.WHY[state]
-            if self.memory.read(physical, min(page + PAGE, address + size) - start) is None:
+            if not told and self.memory.read(physical + start - page, min(page + PAGE, address + size) - start) is None:
                 below = self.memory.memory if isinstance(self.memory, PageFiles) else self.memory
-                told = below.why(physical) if isinstance(below, PackedMemory) else ""
-                return told or paging.WHY[paging.PageState.NOT_IN_IMAGE]
+                told = below.why(physical + start - page) if isinstance(below, PackedMemory) else ""
+                told = told or paging.WHY[paging.PageState.NOT_IN_IMAGE]
+            if told:
+                return told
         return ""

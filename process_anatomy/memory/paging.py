@@ -190,6 +190,17 @@ def software_state(entries: Addresses, mode: Mode = X64) -> npt.NDArray[np.uint8
     return final
 
 
+def software_state_of(entry: int, mode: Mode = X64) -> PageState:
+    """The same of one entry, without arrays."""
+    if entry & int(PROTOTYPE):
+        return PageState.PROTOTYPE
+    if entry & int(TRANSITION):
+        return PageState.TRANSITION
+    if not entry:
+        return PageState.INVALID
+    return PageState.PAGEFILE if entry >> mode.page_file_shift else PageState.DEMAND_ZERO
+
+
 def large_page(entries: Addresses, shift: int, mode: Mode) -> Addresses:
     """Where the large pages of some entries start: of 4 MB pages, bits 13 to 20 say what lies above 4 GB (PSE-36)."""
     start = entries & FRAME & ~np.uint64((1 << shift) - 1)
@@ -281,7 +292,7 @@ def translate_one(memory: PhysicalMemory, address: int, root: int, mode: Mode = 
         table = entry & int(FRAME)
         state = PageState.VALID
         if not entry & 1:
-            state = PageState(int(software_state(np.array([entry], dtype=np.uint64), mode)[0]))
+            state = software_state_of(entry, mode)
             if state != PageState.TRANSITION:
                 return 0, state
             table = entry & int(transition_frames(memory))

@@ -7,13 +7,18 @@ keeps it all the same and maps it again when it is read, so that giving it back 
 from __future__ import annotations
 
 import mmap
+import os
+import signal
 from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 KEPT = 48 << 20
 """Bytes of mapped files that a process may hold beyond what it held before, until it gives pages back."""
 UNCOUNTED = 1 << 4
 """Times that there is cause to give pages back until it is done, where the system does not tell what is held."""
 STATM = "/proc/self/statm"
+CUT_OFF = b"anatomy: the image's file became shorter while it was read, or cannot be read any more\n"
 
 
 def mapped_bytes() -> int | None:
@@ -48,3 +53,30 @@ def releaser(mapped: mmap.mmap) -> Callable[[], None] | None:
             mapped.madvise(advice)
 
     return release
+
+
+@cache
+def tell_of_files_that_are_cut_off() -> Any:
+    """Have a mapped file that is no longer there end the process with one line and status 1.
+
+    The system then sends a signal from within the instruction that reads: a handler of Python's would wait for that
+    instruction's end for ever, so that this is one of the C library's.  Whoever set one before keeps it.
+
+    Returns:
+        What is called, to be kept for as long as the process lives; ``None`` where there is no such signal.
+    """
+    if not hasattr(signal, "SIGBUS"):
+        return None
+    import ctypes
+
+    def ended(_: int) -> None:
+        os.write(2, CUT_OFF)
+        os._exit(1)
+
+    kind = ctypes.CFUNCTYPE(None, ctypes.c_int)
+    call, set_handler = kind(ended), ctypes.CDLL(None).signal
+    set_handler.restype, set_handler.argtypes = ctypes.c_void_p, (ctypes.c_int, ctypes.c_void_p)
+    before = set_handler(signal.SIGBUS, ctypes.cast(call, ctypes.c_void_p))
+    if before:  # somebody's own, as faulthandler's
+        set_handler(signal.SIGBUS, before)
+    return call

@@ -70,6 +70,7 @@ class Records:
         self.structure = structure
         self.addresses = addresses
         self.roots = roots
+        self._spaces: dict[int, Space] = {}
         data, self.whole = self._read_many(addresses, structure.sizeof)
         for row in np.flatnonzero(~self.whole & (addresses != 0)).tolist():
             space = self.space_of(row)
@@ -94,7 +95,12 @@ class Records:
         """The space that a record was read from."""
         if self.roots is None:
             return self.space
-        return self.space.through(int(self.roots[row]))
+        root = int(self.roots[row])
+        if root not in self._spaces:  # one that remembers its pages: all fields of all records of a process ask it
+            if len(self._spaces) > FEW:
+                self._spaces.clear()
+            self._spaces[root] = self.space.through(root)
+        return self._spaces[root]
 
     def array(self, field: str) -> npt.NDArray[Any]:
         """One field of all records as numbers, 0 where it could not be read or the build lacks it."""

@@ -30,6 +30,8 @@ ATTEMPTS = 5
 """Attempts in a row that may bring nothing."""
 CONNECTIONS = 50
 """Connections for one file, however much each brings."""
+LEAST_RATE = 64
+"""Bytes a second, over a minute, below which a connection counts as one that brings nothing."""
 PAUSE = 2.0
 SIZE_LIMIT = 1 << 37
 """Bytes of a file whose size nobody told."""
@@ -177,7 +179,7 @@ class Download:
                 try:
                     self._attempt(part, step)
                 except _Lost as lost:
-                    left = ATTEMPTS if part.length > before else left - 1
+                    left = ATTEMPTS if part.length - before > LEAST_RATE * self._timeout else left - 1
                     problem = str(lost)
                 else:
                     return part.path
@@ -287,8 +289,16 @@ class Download:
 
     def _copy(self, answer: Any, file: BinaryIO, offset: int, total: int | None, limit: int, step: Step) -> int:
         """What comes, to a file; gives where it ends."""
+        since, had, roomy = time.monotonic(), offset, offset
         while True:
             step(offset, total)
+            if time.monotonic() - since > self._timeout:
+                if offset - had < LEAST_RATE * self._timeout:
+                    raise _Lost(f"the server sent {offset - had:,} bytes in {self._timeout:.0f} seconds")
+                since, had = time.monotonic(), offset
+            if total is None and offset >= roomy:  # nobody said how much is to come
+                roomy = offset + RESERVE // 2
+                self._room(RESERVE // 2)
             try:
                 data = answer.read1(CHUNK)
             except (OSError, http.client.HTTPException, ValueError) as error:

@@ -17,6 +17,8 @@ from volatility3.framework import constants, exceptions, interfaces
 from volatility3.framework.layers import intel, segmented
 from volatility3.framework.layers.physical import FileLayer
 
+from process_anatomy.memory.resident import tell_of_files_that_are_cut_off
+
 ARCHITECTURES = ["Intel32", "Intel64", "process-anatomy"]
 """What our plugins accept; the last is the mark of our own layers, which no stock plugin asks for."""
 DUMP_TYPE_OFFSET = {b"PAGEDU64": 0xF98, b"PAGEDUMP": 0xF88}
@@ -154,5 +156,6 @@ def file_bytes(layer: interfaces.layers.DataLayerInterface, most: int = UNPACKED
             with open(path, "rb") as file:
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             if mapped[:64] == peek(layer, 0, min(64, size)):
+                tell_of_files_that_are_cut_off()
                 return mapped
     return layer.read(0, min(size, most)) if size > 0 else b""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -233,9 +234,22 @@ def open_path(
         context.layers["image"].destroy()
         raise
     memory = getattr(kernel.space, "memory", None)
-    if not isinstance(memory.memory if isinstance(memory, PageFiles) else memory, CachedMemory):
-        context.layers["image"].destroy()  # the file is mapped, nobody reads it through the layer any more
+    memory = memory.memory if isinstance(memory, PageFiles) else memory
+    if isinstance(memory, CachedMemory):
+        weakref.finalize(memory, _let_go, context)
+    else:  # the file is mapped, nobody reads it through the layer any more
+        _let_go(context)
     return kernel
+
+
+def _let_go(context: interfaces.context.ContextInterface) -> None:
+    """Close an image's file, and drop what Volatility's caches keep of the layers: they would live for ever in them."""
+    context.layers["image"].destroy()
+    for kind in {kind for name in context.layers for kind in type(context.layers[name]).__mro__}:
+        for method in vars(kind).values():
+            clear = getattr(getattr(method, "fget", method), "cache_clear", None)
+            if clear is not None:
+                clear()
 
 
 ISF_LIMIT = 1 << 28

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from process_anatomy.errors import NotWindows
 from process_anatomy.forge import LAB, Image, forge
 from process_anatomy.kernel import candidates, identify
 from process_anatomy.kernel.candidates import image_starts, kernel_images
@@ -119,6 +120,49 @@ def test_an_alias_of_the_kernel_at_a_lower_address_is_not_its_base(
         damage(tables)
     assert len(list(kernel_images(tables.space()))) == 2
     assert kernel_of(image, tables.frames).base == tables.base
+
+
+DECOYS = 32
+
+
+def decoys_alone(image: Image, system: int) -> Tables:
+    """Dozens of images of the kernel, and all lead to something else than System; no list is where it should be."""
+    tables = Tables(image)
+    real = tables.entry(tables.upper, tables.base >> 30 & 0x1FF)
+    for index in range(DECOYS):
+        tables.set(tables.upper, index, real * PAGE | TABLE)
+    symbols = image.truth["symbols"]
+    tables.edit.write(symbols["PsInitialSystemProcess"], system.to_bytes(8, "little"))
+    tables.edit.write(symbols["PsActiveProcessHead"], bytes(16))
+    return tables
+
+
+def test_kernels_without_a_system_cost_no_layout_each(image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has not its name is System through no layout; what cannot be read is told with the reason."""
+    tried: list[str] = []
+    inner = identify.unfit
+    monkeypatch.setattr(identify, "unfit", lambda *given: tried.append(given[1].name) or inner(*given))
+    other = next(process["eprocess"] for process in image.truth["processes"] if process["name"] == "explorer.exe")
+    for system, told in ((other, "has not System's name"), (0xFFFF_9000_0000_0000, "cannot be read")):
+        tables = decoys_alone(image, system)
+        with pytest.raises(NotWindows, match=f"should be its System process at {system:#x} {told}"):
+            kernel_of(image, tables.frames)
+    assert len(tried) < 4  # the other end of the list, where it leads to something
+
+
+def test_only_a_few_of_many_kernels_are_tried_with_every_layout(image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the name is there and nothing else: of the others, the layout that facts name alone."""
+    patience: list[bool] = []
+    monkeypatch.setattr(identify, "LADDERS", 1)
+    inner = identify._chosen
+    monkeypatch.setattr(identify, "_chosen", lambda *given: patience.append(given[-1]) or inner(*given))
+    tables = decoys_alone(image, image.truth["processes"][0]["eprocess"])
+    spoilt = tables.edit.build[EPROCESS].offset("UniqueProcessId")
+    tables.edit.write(image.truth["processes"][0]["eprocess"] + spoilt, b"\x07")
+    with pytest.raises(NotWindows, match="fits no layout"):
+        kernel_of(image, tables.frames)
+    assert len(patience) > DECOYS
+    assert 0 < sum(map(bool, patience)) < 5 < DECOYS
 
 
 def test_where_no_image_holds_the_heads_address_the_first_that_leads_to_system_is_taken(

@@ -105,8 +105,19 @@ def test_no_control_character_of_a_name_reaches_the_output(plugin: str, renderer
 def test_safe_text_is_printable_and_leaves_printable_text_alone(text: str) -> None:
     """Every character that is not printable is escaped, no other is touched."""
     assert safe_text(text).isprintable()
-    if text.isprintable():
+    if text.isprintable() and "\\" not in text:
         assert safe_text(text) == text
+
+
+ESCAPES = st.text(st.sampled_from("\\x1bu20e\x1b\u202e\x85 ")).map(str)
+
+
+@given(ESCAPES, ESCAPES)
+def test_no_two_texts_look_alike_though_one_has_letters_like_an_escape(one: str, other: str) -> None:
+    """The letters that an escape is written with are told from the character; paths stay as they are."""
+    assert (safe_text(one) == safe_text(other)) == (one == other)
+    assert safe_text("\\x1b") == "\\\\x1b" != safe_text("\x1b") == "\\x1b"
+    assert safe_text("C:\\Windows\\explorer.exe") == "C:\\Windows\\explorer.exe"
 
 
 @pytest.mark.parametrize(

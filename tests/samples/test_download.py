@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -213,6 +214,28 @@ def test_a_server_that_falls_silent_is_left(
         Download(address, tmp_path / "a", timeout=0.1, pause=0.0).run()
     assert time.monotonic() - began < 5
     assert (part_of(tmp_path / "a").stat().st_size if sent else 0) >= sent
+
+
+def test_a_server_that_sends_next_to_nothing_is_left(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though it is never silent: as many connections as bring nothing, and no more."""
+    monkeypatch.setattr(download, "CHUNK", 1)
+    now = iter(range(1_000_000))
+    monkeypatch.setattr(download, "time", SimpleNamespace(monotonic=lambda: next(now), sleep=lambda _: None))
+    with pytest.raises(SampleError, match=r"the server sent [\d,]+ bytes in 60 seconds"):
+        Download(site.put("/a", Offer(BODY)), tmp_path / "a", pause=0.0).run()
+    assert len(site.asked) == download.ATTEMPTS
+
+
+def test_what_comes_without_a_length_leaves_room_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = iter([1 << 40, 1 << 40, 1000])
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: SimpleNamespace(free=next(free)))
+    monkeypatch.setattr(download, "RESERVE", 1 << 16)
+    answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + bytes(1 << 18)
+    with answering(answer) as address, pytest.raises(SampleError, match="has 1,000 free"):
+        Download(address, tmp_path / "a", **PROMPT).run()
+    assert part_of(tmp_path / "a").stat().st_size < 1 << 18
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -128,8 +129,9 @@ def _base(top: Table, path: Path, above: tuple[Path, ...]) -> Declared:
     """What a scenario begins with: another one, or nothing but the lists that ship."""
     if "extends" in top.values:
         name, known = top.text("extends"), available()
-        beside = path.with_name(name + ENDING)
-        target = beside if beside.is_file() else known.get(name)
+        beside = path.parent / (name + ENDING)
+        plain = beside.name == name + ENDING and os.path.isfile(beside)  # no way to another folder
+        target = beside if plain else known.get(name)
         if target is None or name == LISTS:
             raise top.source("extends").error(f"no scenario is called {name!r}{nearest(name, known)}; "
                                               f"there are {one_of(known)}")  # fmt: skip

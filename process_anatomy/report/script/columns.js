@@ -110,9 +110,12 @@ export function cellText(value, declared) {
   return String(value);
 }
 
+/** Backslashes before what becomes an escape, and of letters that look like one of ours. */
+const NEAR_ESCAPES = /\\+(?=x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|(?! )[\p{C}\p{Z}])/gu;
+
 /** Text in which everything that a page or a reader's eye would act on is an escape: what is printed is what is there. */
 export function shown(text) {
-  return text.replace(/[\p{C}\p{Z}]/gu, (letter) => {
+  return text.replace(NEAR_ESCAPES, "$&$&").replace(/[\p{C}\p{Z}]/gu, (letter) => {
     if (letter === " ") return letter;
     const code = letter.codePointAt(0);
     const named = { 9: "\\t", 10: "\\n", 13: "\\r" }[code];
