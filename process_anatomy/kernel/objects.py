@@ -158,6 +158,14 @@ class ObjectHeaders(Headers):
         self.index[~there | self._blank] = -1
         self._there = there
 
+    @property
+    def contradicted(self) -> npt.NDArray[np.bool_]:
+        """Which cannot be headers by what was read, shape (n,): no such address, only zeros, or no type's index."""
+        blank: npt.NDArray[np.bool_] = ~self.possible | self._blank
+        if isinstance(self.types.cookie, Absent) or self.types.problems:
+            return blank  # it may be of a type that was lost
+        return blank | (self.index >= 0) & ~among(self.index, np.array(sorted(self.types.rows), dtype=np.int64))
+
     def are(self, name: str) -> npt.NDArray[np.bool_]:
         """Which of the objects are of a type, shape (n,)."""
         found: npt.NDArray[np.bool_] = (self.index == self.types.index_of(name)) & (self.index >= 0)

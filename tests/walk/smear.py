@@ -71,11 +71,13 @@ class Machine:
         first: its image at the first.
         second: its image at the second.
         shared: kernel pages that there are at both: frame at the first to contents at the second.
+        given_back: ranges that are not there any more at the second: pid, start and end (last byte).
     """
 
     first: Image
     second: Image
     shared: Mapping[int, bytes]
+    given_back: frozenset[tuple[int, int, int]] = frozenset()
 
     def smeared(self, percent: float, draw: int) -> Kernel | None:
         """The kernel of an image of which so many of the shared pages, drawn by lot, are of the second moment.
@@ -98,7 +100,7 @@ def machine(seed: int = 5) -> Machine:
     first = forge(SCENARIO, seed)
     second = forge(replace(SCENARIO, cast=tuple(_later(actor) for actor in SCENARIO.cast)), seed)
     over = Overlay(kernel_of(second))
-    turn_trees(over, second)
+    given_back = turn_trees(over, second)
     at_second = dict(second.physical) | {number: page for number, page in over.pages.items() if page is not None}
     old, new = kernel_pages(first), kernel_pages(second)
     shared = {
@@ -106,7 +108,34 @@ def machine(seed: int = 5) -> Machine:
         for page in sorted(old.keys() & new.keys())
         if old[page] in first.physical and new[page] in at_second
     }
-    return Machine(first, replace(second, physical=at_second), shared)
+    return Machine(first, replace(second, physical=at_second), shared, given_back)
+
+
+def tables_at_second(both: Machine) -> dict[int, bytes]:
+    """The page tables of system space as they are at the second moment: frame to contents.
+
+    What is mapped at both moments keeps its frame; what is gone is not mapped any more.
+    """
+    gone = kernel_pages(both.first).keys() - kernel_pages(both.second).keys()
+    root = both.first.truth["dtb"] // PAGE
+    level = {entry << 39: frame for entry, frame in _entries(both.first, root, KERNEL_ENTRIES) if frame != root}
+    tables = {root: both.first.physical[root]} | {frame: both.first.physical[frame] for frame in level.values()}
+    for shift in (30, 21):
+        level = {
+            base + (number << shift): (value & FRAME) // PAGE
+            for base, table in level.items()
+            for number, value in _raw(both.first, table, range(512))
+            if not value & LARGE
+        }
+        tables |= {frame: both.first.physical[frame] for frame in level.values()}
+    for base, frame in level.items():
+        entries = bytearray(tables[frame])
+        for page in gone:
+            if 0 <= page - base < 512 * PAGE:
+                at = (page - base) // PAGE * 8
+                entries[at : at + 8] = bytes(8)
+        tables[frame] = bytes(entries)
+    return tables
 
 
 def kernel_pages(image: Image) -> dict[int, int]:
@@ -139,9 +168,13 @@ def _entries(image: Image, frame: int, numbers: range) -> list[tuple[int, int]]:
     return [(number, (value & FRAME) // PAGE) for number, value in _raw(image, frame, numbers)]
 
 
-def turn_trees(over: Overlay, image: Image) -> None:
-    """VAD trees as they are once ranges came and went: other nodes are on top, and a range was given back."""
+def turn_trees(over: Overlay, image: Image) -> frozenset[tuple[int, int, int]]:
+    """VAD trees as they are once ranges came and went: other nodes are on top, and a range was given back.
+
+    Gives the ranges that were given back: pid, start, end.
+    """
     dice = Random(len(image.physical))
+    given_back = set()
     for process in image.truth["processes"]:
         nodes = [vad["node"] for vad in sorted(process["vads"], key=lambda vad: vad["start"])]
         if len(nodes) < FEW_NODES:
@@ -150,9 +183,11 @@ def turn_trees(over: Overlay, image: Image) -> None:
             n for n, vad in enumerate(process["vads"]) if vad["private"] and "EXECUTE" not in vad["protection"]
         )
         nodes.remove(process["vads"][plain]["node"])
+        given_back.add((process["pid"], process["vads"][plain]["start"], process["vads"][plain]["end"]))
         root, _ = _grow(over, dice, nodes, 0)
         over.set(EPROCESS, process["eprocess"], "VadRoot", root)
         over.set(EPROCESS, process["eprocess"], "VadCount", len(nodes))
+    return frozenset(given_back)
 
 
 def _grow(over: Overlay, dice: Random, nodes: list[int], parent: int) -> tuple[int, int]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from process_anatomy.absent import Absent
 from process_anatomy.errors import RequestError
 from process_anatomy.kernel.handle_entries import AUDIT, INHERIT, PROTECT
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.objects import ObjectHeaders, ObjectTypes, object_headers, object_types
+from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.space import Addresses, among, distinct
+from process_anatomy.walk.handles.entries import Entries
 from process_anatomy.walk.handles.known import known_objects
 from process_anatomy.walk.handles.rights import rights_text
 from process_anatomy.walk.handles.tables import HandleTable, HandleTables, handle_tables
@@ -21,6 +25,11 @@ from process_anatomy.walk.processes.listed import Process
 
 ALWAYS_VALID = 0x01000000
 """ACCESS_SYSTEM_SECURITY, which can be granted on objects of every type."""
+STRAYS, FEW = 5, 2
+"""A page of entries is doubted where one in five leads to what is no object, and two do at least.
+
+One alone may be the fault of the page that its object lay on.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +122,7 @@ def handles(
     entries = found.entries
     bodies, back = distinct(entries.object)
     headers = object_headers(kernel, bodies)
+    strays = _strays(entries, headers, back, others)
     untold = 0
     if types:
         kinds = {name.casefold() for name in types}
@@ -137,6 +147,8 @@ def handles(
     ):  # fmt: skip
         body, header, name, target, valid = facts[which]
         problems = target.problems
+        if doubts := (*found.tables[owner].doubts, *strays.get((owner, entry // PAGE), ())):
+            problems = (*doubts, *problems)
         if isinstance(name, Absent):
             problems = (str(name), *problems)
         elif access & ~valid:
@@ -152,6 +164,27 @@ def handles(
     if untold:
         problems.append(f"{untold} handles are not shown, because the types of their objects could not be told")
     return Handles(tuple(rows), found.tables, (*known.problems, *problems))
+
+
+def _strays(
+    entries: Entries, headers: ObjectHeaders, back: npt.NDArray[np.intp], others: Mapping[int, str]
+) -> dict[tuple[int, int], tuple[str]]:
+    """What puts a page of entries in doubt as a whole, by table and number of the page.
+
+    A handle keeps its object alive, so that entries and objects of one moment agree.  Entries that lead to what can be
+    read and is no object are of another moment, or the page is no page of handles; then so may the others on it be.
+    """
+    stray = headers.contradicted & ~among(headers.bodies, np.array(sorted(others), dtype=np.uint64))
+    if not stray.any():
+        return {}
+    used: Counter[tuple[int, int]] = Counter(zip(entries.owner.tolist(), (entries.entry // PAGE).tolist(), strict=True))
+    rows = entries.where(stray[back])
+    lost = Counter(zip(rows.owner.tolist(), (rows.entry // PAGE).tolist(), strict=True))
+    return {
+        page: (f"{count} of the {used[page]} handles on its page lead to no object, so that it may be of another time",)
+        for page, count in lost.items()
+        if count >= FEW and count * STRAYS >= used[page]
+    }
 
 
 def _wanted(known: ObjectTypes, types: frozenset[str], others: frozenset[str]) -> set[int]:

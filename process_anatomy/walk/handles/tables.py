@@ -39,6 +39,7 @@ class HandleTable:
         exact: the count is that of the whole table.
         found: handles in use that were found.
         problems: what is odd or could not be read, one line each.
+        doubts: those of them that say that the handles may be another's.
     """
 
     address: int | Absent
@@ -47,6 +48,7 @@ class HandleTable:
     exact: bool
     found: int
     problems: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +105,12 @@ def handle_tables(kernel: Kernel, processes: Sequence[Process]) -> HandleTables:
             continue
         problems = [lack] if lack else list(walk.problems[row])
         problems += [f"handle table: {value}" for value in (code, count) if isinstance(value, Absent)]
+        doubts = []
         if isinstance(ids[row], int) and isinstance(process.pid, int) and ids[row] != process.pid:
-            problems.append(f"its handle table says that it belongs to process {ids[row]}")
+            doubts.append(f"its handle table says that it belongs to process {ids[row]}")
         if isinstance(code, int) and code and where[row] and users[code] > 1:
-            problems.append(f"another process's table has its entries at {code & ~LEVELS:#x} too")
+            doubts.append(f"another process's table has its entries at {code & ~LEVELS:#x} too")
+        problems += doubts
         if code == 0:
             problems.append("its handle table has no page of entries: that field is zero")
         if isinstance(count, int) and count > found[row]:  # else they may be pages that nobody has used yet
@@ -114,7 +118,7 @@ def handle_tables(kernel: Kernel, processes: Sequence[Process]) -> HandleTables:
         levels = code if isinstance(code, Absent) else (code & LEVELS) + 1
         if isinstance(levels, int) and levels > LEVELS:
             levels = Absent(Kind.IMPLAUSIBLE, f"a handle table of {levels} levels")
-        tables.append(HandleTable(where[row], levels, count, exact, found[row], tuple(problems)))
+        tables.append(HandleTable(where[row], levels, count, exact, found[row], tuple(problems), tuple(doubts)))
     return HandleTables(tuple(tables), entries)
 
 

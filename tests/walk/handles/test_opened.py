@@ -20,8 +20,9 @@ from process_anatomy.kernel.objects import object_types
 from process_anatomy.notes.explainer import Explainer
 from process_anatomy.notes.handle_rows import handle_note
 from process_anatomy.walk.handles import targets as handle_targets
-from process_anatomy.walk.handles.opened import Handles, handles
+from process_anatomy.walk.handles.opened import FEW, STRAYS, Handles, handles
 from process_anatomy.walk.processes.listed import processes
+from structs.handle import HANDLE_TABLE
 from structs.object import DEVICE_OBJECT, OBJECT_HEADER, OBJECT_HEADER_NAME_INFO
 from structs.registry import CM_KEY_BODY, CM_KEY_CONTROL_BLOCK
 from structs.section import FILE_OBJECT
@@ -239,6 +240,33 @@ def test_rights_that_a_type_does_not_have_are_told(image: Image, edit: Editor) -
     row = next(r for r in walked(kernel_of(image, edit.frames)).rows if r.entry == entry)
     assert row.problems == ("it grants 0x100000, rights that objects of its type do not have",)
     assert row.rights.startswith("TOKEN_ASSIGN_PRIMARY,")
+
+
+def test_all_handles_of_a_page_are_doubted_where_one_in_five_leads_to_no_object(image: Image, edit: Editor) -> None:
+    """The page may be of another time; one stray alone is the fault of its own object, and only told of itself."""
+    whole = walked(kernel_of(image)).rows
+    pid = next(p for p, count in Counter(row.process.pid for row in whole).items() if FEW < count <= STRAYS * FEW)
+    mine = [row for row in whole if row.process.pid == pid]
+    doubted = []
+    for stray in mine[:FEW]:
+        edit.write(stray.entry, (0x1000 << 20 | 1).to_bytes(8, "little"))  # a pointer to user memory
+        rows = walked(kernel_of(image, edit.frames)).rows
+        doubted.append([row.value for row in rows if row.process.pid == pid and row.problems])
+        assert not any(row.problems for row in rows if row.process.pid != pid)
+    assert doubted == [[mine[0].value], [row.value for row in mine]]
+
+
+def test_handles_of_a_page_that_two_tables_have_are_doubted_in_both(image: Image, edit: Editor) -> None:
+    """Whose they are cannot be told."""
+    victim, other = process_truth(image, "explorer.exe"), process_truth(image, "notepad.exe")
+    code = edit.space.read(other["object_table"] + edit.build[HANDLE_TABLE].offset("TableCode"), 8)
+    assert code is not None
+    edit.set(HANDLE_TABLE, victim["object_table"], "TableCode", int.from_bytes(code, "little"))
+    rows = walked(kernel_of(image, edit.frames)).rows
+    both = {victim["pid"], other["pid"]}
+    assert both <= {row.process.pid for row in rows}
+    assert {row.process.pid for row in rows if any("has its entries at" in line for line in row.problems)} == both
+    assert all(row.problems for row in rows if row.process.pid in both)
 
 
 def test_a_token_that_is_none_is_noticed(image: Image, edit: Editor) -> None:
