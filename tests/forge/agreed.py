@@ -38,7 +38,7 @@ FIRST_SEARCHED_BY_ADDRESS = 10240
 """The first build in which stock plugins search the kernel's addresses; before it they search physical memory."""
 
 WINDOWS = {
-    "7": "x64-7601-24540",
+    "7": "x64-7601-17514",
     "10 1809": "x64-17763-0",
     "10 2004": "x64-19041-0",
     "11 22H2": "x64-22621-382",
@@ -54,15 +54,16 @@ DIFFERENCES = {
     "stored pointer": "windows.envars prints where the pointer to the block lies, which is not compared",
     "end of threads": "ExitTime of threads that have not ended",
     "header of images": "windows.malware.ldrmodules leaves out images whose header is not in memory",
-    "physical search": "windows.psscan and windows.thrdscan search physical memory before Windows 10: they print "
-    "physical addresses, and miss objects that begin on one page and end on another, as the forge makes some and "
-    "real pools make none; ids and addresses of what they find are compared",
-    "threads unread": "MemProcFS, which gets no symbols here, tells of no threads",
+    "physical search": "windows.psscan and windows.thrdscan search physical memory before Windows 10 and print "
+    "physical addresses: those and the ids are compared, and windows.malware.psxview by its other views",
+    "threads unread": "MemProcFS does not know this kernel by its PDB, gets no symbols here, and tells of no threads",
     "own list": "windows.getservicesids leaves out services whose SIDs stand in Volatility's own list",
-    "close bit": "windows.handles shows bit 25 of GrantedAccess as a right, up to Windows 7",
-    "type index 0": "windows.handles and csrss of windows.malware.psxview leave out objects whose encoded type is 0",
+    "close bit": "windows.handles shows bit 25 of GrantedAccess, of a handle that may not be closed, as a right up to "
+    "Windows 7",
+    "type index 0": "windows.handles and csrss of windows.malware.psxview leave out objects whose encoded type is 0, "
+    "where there are any",
 }
-"""Names of what stock plugins leave out or print otherwise, and what that is."""
+"""Names of what other tools leave out or print otherwise, and what that is."""
 
 
 class Cell(NamedTuple):
@@ -122,13 +123,7 @@ def _psscan(rows: Rows, truth: Truth) -> Both:
     if truth["build"] >= FIRST_SEARCHED_BY_ADDRESS:
         return found_processes(rows), expected_processes(truth["processes"])
     known = [(p["eprocess_pa"], p["pid"]) for p in truth["processes"]]
-    return _in_memory([(r["Offset(V)"], r["PID"]) for r in rows], known)
-
-
-def _in_memory(said: list[Any], known: list[Any]) -> Both:
-    """Ids by physical address; of what was not found nothing is said."""
-    found = set(said)
-    return said, [each for each in known if each in found]
+    return [(r["Offset(V)"], r["PID"]) for r in rows], known
 
 
 def _pstree(rows: Rows, truth: Truth) -> Both:
@@ -267,7 +262,7 @@ def _thrdscan(rows: Rows, truth: Truth) -> Both:
     if truth["build"] >= FIRST_SEARCHED_BY_ADDRESS:
         return _of_threads(rows, threads)
     known = [(t["ethread_pa"], t["tid"]) for _, t in threads]
-    return _in_memory([(r["Offset"], r["TID"]) for r in rows], known)
+    return [(r["Offset"], r["TID"]) for r in rows], known
 
 
 def _privileges(rows: Rows, truth: Truth) -> Both:
