@@ -119,7 +119,7 @@ def stock(image: Path, symbols: Path) -> Iterator[Stock]:
     with TemporaryDirectory(prefix="vol-cache-") as cache, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         constants.CACHE_PATH, constants.OFFLINE = cache, True
-        volatility3.symbols.__path__ = [str(symbols), *constants.SYMBOL_BASEPATHS]
+        volatility3.symbols.__path__ = [str(symbols.absolute()), *constants.SYMBOL_BASEPATHS]
         logger.setLevel(logging.CRITICAL)
         source = Stock(image)
         try:

@@ -15,10 +15,12 @@ from tests.conftest import ROOT, SAMPLE
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which files a process has open, in /proc")
-def test_no_file_of_the_image_stays_open(tmp_path: Path) -> None:
-    """Neither where plugins read it nor where Volatility tried which layers fit."""
+def test_no_file_of_the_image_stays_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither where plugins read it nor where Volatility tried which layers fit; both are named from the folder."""
     image = Path(shutil.copy(SAMPLE, tmp_path))
-    with stock(image, Path(shutil.copytree(ROOT / "samples" / "symbols", tmp_path / "symbols"))) as source:
+    shutil.copytree(ROOT / "samples" / "symbols", tmp_path / "symbols")
+    monkeypatch.chdir(tmp_path)
+    with stock(Path(image.name), Path("symbols")) as source:
         assert source.rows("windows.pslist")
     gc.collect()
     opened = []
