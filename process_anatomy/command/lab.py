@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from process_anatomy.command.statuses import DONE, PARTLY
-from process_anatomy.errors import LabError, RequestError
+from process_anatomy.errors import LabError, RequestError, ScenarioError
 
 if TYPE_CHECKING:
     from process_anatomy.labs.graded import Marked, Result
@@ -46,7 +46,9 @@ def of_order(command: Command) -> Command:
                      help="Seal the answers for this key of age's too; may be repeated."),
         click.option("--questions", "count", type=click.IntRange(10, 20), default=15, help="How many questions (15)."),
         click.option("--format", "form", default="bitmap", metavar="FORM", help="Container of the image (bitmap)."),
-        click.option("--build", metavar="LAYOUT", help="Kernel layout, for instance x64-19041-0."),
+        click.option(
+            "--build", metavar="WINDOWS", help='Which Windows: "Windows 11 24H2", or a layout, as x64-19041-0.'
+        ),
         click.option("--lab", "name", metavar="NAME", help="What students see it called (the scenario)."),
         click.option("--secret", type=click.Path(path_type=Path), required=True, metavar="FILE",
                      help="The teacher's secret, which decides every variant; anatomy lab secret makes one."),
@@ -72,6 +74,7 @@ def _order(
     """
     from process_anatomy.forge.machine.containers import FORMATS
     from process_anatomy.forge.machine.forging import DEFAULT_BUILD
+    from process_anatomy.forge.scenarios.windows import layout_of
     from process_anatomy.labs import sealing
     from process_anatomy.labs.forged import checked
     from process_anatomy.labs.making import Order
@@ -79,13 +82,17 @@ def _order(
 
     sealing.ready()
     qti.ready()
-    own = checked(scenario, build or DEFAULT_BUILD)
+    try:
+        layout = layout_of(build or DEFAULT_BUILD)
+    except ScenarioError as error:
+        raise RequestError(str(error)) from None
+    own = checked(scenario, layout)
     if form not in FORMATS:
         raise RequestError(f"there is no format {form!r}; there are {', '.join(FORMATS)}")
     if recipients and passphrase_file:
         raise RequestError("answers are sealed with a passphrase or for recipients, not both")
     passphrase = "" if passphrase_file is None else key_text(str(passphrase_file))
-    return Order(scenario, name or own, build or DEFAULT_BUILD, form, count, recipients, passphrase)
+    return Order(scenario, name or own, layout, form, count, recipients, passphrase)
 
 
 def key_text(key: str) -> str:

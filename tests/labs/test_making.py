@@ -214,7 +214,7 @@ def test_a_walk_through_a_lab_shows_each_answer_in_rows_of_its_command(
     ("arguments", "what"),
     [
         (["nothing"], "there is no scenario 'nothing'"),
-        (["office", "--build", "x64-1"], "there is no layout 'x64-1'"),
+        (["office", "--build", "x64-1"], "no Windows is called 'x64-1'"),
         (["office", "--format", "tar"], "there is no format 'tar'"),
         (["office", "--recipient", "age1x", "--passphrase-file", "y"], "not both"),
         (["office", "--student", "a/b"], "cannot be the name of a folder"),

@@ -58,7 +58,7 @@ def layout_of(words: str) -> str:
     if layout:
         raise ScenarioError(f"of {words!r} no layout for {arch} ships")
     hint = nearest(release, RELEASES)
-    raise ScenarioError(f"no Windows is called {words!r}{hint}; --list names those that are, layouts too")
+    raise ScenarioError(f"no Windows is called {words!r}{hint}; anatomy forge --list names those that are, layouts too")
 
 
 def _of_number(processor: str, number: str) -> str:
