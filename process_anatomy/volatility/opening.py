@@ -231,7 +231,7 @@ def open_path(
         layer = LayerStacker.stack_layer(context, "image", stackers)[0]
         kernel = open_kernel(context, layer, isf, dtb, None if page_files is None else os.fspath(page_files))
     except BaseException:
-        context.layers["image"].destroy()
+        _close(context)
         raise
     memory = getattr(kernel.space, "memory", None)
     memory = memory.memory if isinstance(memory, PageFiles) else memory
@@ -243,13 +243,20 @@ def open_path(
 
 
 def _let_go(context: interfaces.context.ContextInterface) -> None:
-    """Close an image's file, and drop what Volatility's caches keep of the layers: they would live for ever in them."""
-    context.layers["image"].destroy()
+    """Close an image's files, and drop what Volatility's caches keep of the layers, which would live for ever there."""
+    _close(context)
     for kind in {kind for name in context.layers for kind in type(context.layers[name]).__mro__}:
         for method in vars(kind).values():
             clear = getattr(getattr(method, "fget", method), "cache_clear", None)
             if clear is not None:
                 clear()
+
+
+def _close(context: interfaces.context.ContextInterface) -> None:
+    """Close an image's files: that of its memory, and those that Volatility found beside it."""
+    for name in context.layers:
+        if isinstance(context.layers[name], FileLayer):
+            context.layers[name].destroy()
 
 
 ISF_LIMIT = 1 << 28
