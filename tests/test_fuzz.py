@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from fuzz import targets
 from fuzz.__main__ import Count, run, shorter, tried
 from fuzz.recipes import Recipe, drawn, kept, load, words_of
 from fuzz.targets import TARGETS, Target, WrongError
@@ -80,3 +81,14 @@ def test_workers_find_a_fault_and_count_what_they_ran(monkeypatch: pytest.Monkey
     found: Count = run("page-tables", 0.2, 1)
     assert found.executions > 100
     assert any("the eighth octet" in recipe.told for recipe in found.faults.values())
+
+
+def test_a_change_to_processes_that_were_not_damaged_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's own page of a process is taken for memory of nobody's."""
+    numbers, data = targets._numbers(), bytearray(targets._memory()["small lab"])
+    monkeypatch.setattr(targets, "_private", lambda: dict.fromkeys(numbers, -1))
+    named = next(p for p in targets._machine().truth["processes"] if p["name"] == "services.exe")
+    page = numbers.index(named["eprocess_pa"] // targets.PAGE) * targets.PAGE
+    assert tried(TARGETS["others"], bytes(data)) == ""
+    data[page : page + targets.PAGE] = bytes(targets.PAGE)
+    assert "another process's memory was damaged" in tried(TARGETS["others"], bytes(data), 60)
