@@ -1,7 +1,8 @@
-"""Mapped files that do not make a large process: their pages are given back once the process holds many.
+"""Mapped files that do not make a large process: their pages are given back once the process is large.
 
 A page of a mapped file counts as the process's memory from its first reading on, with the fifteen around it; the system
-keeps it all the same and maps it again when it is read, so that giving it back costs little.
+keeps it all the same and maps it again when it is read.  That costs more than it seems, for most pages are read again,
+so nothing is given back before the process as a whole is large.
 """
 
 from __future__ import annotations
@@ -11,25 +12,40 @@ import os
 import signal
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 KEPT = 48 << 20
-"""Bytes of mapped files that a process may hold beyond what it held before, until it gives pages back."""
+"""Bytes of mapped files that a process may hold beyond what it held before, however large it is."""
+LARGE = 192 << 20
+"""Bytes that a process may hold in all, mapped files included, until it gives pages back."""
 UNCOUNTED = 1 << 4
 """Times that there is cause to give pages back until it is done, where the system does not tell what is held."""
 STATM = "/proc/self/statm"
 CUT_OFF = b"anatomy: the image's file became shorter while it was read, or cannot be read any more\n"
 
 
-def mapped_bytes() -> int | None:
-    """Bytes of files that this process has in memory, programs included; ``None`` where the system does not tell.
+class Held(NamedTuple):
+    """Bytes that this process has in memory.
 
-    Source: proc(5), the third number of statm, in pages.
+    Attributes:
+        whole: all of them.
+        mapped: those of files, programs included.
+    """
+
+    whole: int
+    mapped: int
+
+
+def held() -> Held | None:
+    """What this process has in memory; ``None`` where the system does not tell.
+
+    Source: proc(5), the second and third number of statm, in pages.
     """
     try:
         with open(STATM, "rb") as file:
-            return int(file.read().split()[2]) * mmap.PAGESIZE
-    except (OSError, ValueError, IndexError):
+            _, whole, mapped, *_ = map(int, file.read().split())
+            return Held(whole * mmap.PAGESIZE, mapped * mmap.PAGESIZE)
+    except (OSError, ValueError):
         return None
 
 
@@ -42,13 +58,17 @@ def releaser(mapped: mmap.mmap) -> Callable[[], None] | None:
     advice = getattr(mmap, "MADV_DONTNEED", None)
     if advice is None:
         return None
-    before, called = mapped_bytes(), 0
+    before, called = held(), 0
 
     def release() -> None:
         nonlocal called
         called += 1
-        held = None if before is None else mapped_bytes()
-        if called >= UNCOUNTED if before is None or held is None else held - before > KEPT:
+        now = None if before is None else held()
+        if before is None or now is None:
+            due = called >= UNCOUNTED
+        else:
+            due = now.whole > LARGE and now.mapped - before.mapped > KEPT
+        if due:
             called = 0
             mapped.madvise(advice)
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from process_anatomy.memory import physical
+from process_anatomy.memory import physical, resident
 from process_anatomy.memory.physical import CachedMemory, MappedMemory, PhysicalMemory, Run, fetched, gather, words
-from process_anatomy.memory.resident import KEPT, mapped_bytes, releaser
+from process_anatomy.memory.resident import KEPT, held, releaser
 from tests.strategies import runs
 
 PAGE = 0x1000
@@ -279,25 +279,45 @@ def test_a_page_is_not_asked_for_past_the_end() -> None:
     assert log == [1]
 
 
-@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED") or mapped_bytes() is None, reason="the system does not tell")
-def test_a_process_holds_little_of_a_file_that_it_reads_whole_and_reads_it_right(tmp_path: Path) -> None:
-    """As the system counts it: the file is four times as large as what may be held."""
-    pages = 4 * KEPT // PAGE
-    path = tmp_path / "memory.raw"
+def mapped_file(path: Path, pages: int) -> mmap.mmap:
+    """A file that is mapped, each page full of its own number."""
     with path.open("wb") as file:
         for first in range(0, pages, 1024):
             file.write(np.arange(first, first + 1024, dtype="<u8").repeat(PAGE // 8).tobytes())
     with path.open("rb") as file:
-        whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    before = mapped_bytes()
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def added_by_reading(whole: mmap.mmap) -> int:
+    """Bytes of files that this process holds in addition once it has read a number of each page, and read it right."""
+    before = held()
     assert before is not None
-    memory = MappedMemory(np.frombuffer(whole, dtype=np.uint8), [Run(0, pages * PAGE, 0)], releaser(whole))
+    pages = len(whole) // PAGE
+    memory = MappedMemory(np.frombuffer(whole, dtype=np.uint8), [Run(0, len(whole), 0)], releaser(whole))
     values, there = words(memory, np.arange(pages, dtype=np.uint64) * np.uint64(PAGE) + np.uint64(8))
     assert there.all()
     assert values.tolist() == list(range(pages))
-    held = mapped_bytes()
-    assert held is not None
-    assert held - before < 2 * KEPT
+    after = held()
+    assert after is not None
+    return after.mapped - before.mapped
+
+
+TELLS = pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED") or held() is None, reason="the system does not tell")
+
+
+@TELLS
+def test_a_large_process_holds_little_of_a_file_that_it_reads_whole_and_reads_it_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the system counts it: the file is four times as large as what may be held."""
+    monkeypatch.setattr(resident, "LARGE", 0)
+    assert added_by_reading(mapped_file(tmp_path / "memory.raw", 4 * KEPT // PAGE)) < 2 * KEPT
+
+
+@TELLS
+def test_a_small_process_keeps_what_it_has_read_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resident, "LARGE", 1 << 40)
+    assert added_by_reading(mapped_file(tmp_path / "memory.raw", 2 * KEPT // PAGE)) > KEPT
 
 
 def test_many_records_are_copied_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
