@@ -296,14 +296,19 @@ def _notes() -> dict[str, bytes]:
     return {"note": (words + more).encode()}
 
 
+def _from_file(name: str, data: bytes, read: Callable[[Path], object]) -> None:
+    """Read what lies in a file of this name."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(data)
+        read(path)
+
+
 def _note(data: bytes) -> None:
     """A note of the reader's own."""
     from process_anatomy.notes.own.matching import open_note
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "note.md"
-        path.write_bytes(data)
-        open_note(path)
+    _from_file("note.md", data, open_note)
 
 
 @cache
@@ -317,10 +322,7 @@ def _scenarios() -> dict[str, bytes]:
 def _scenario(data: bytes) -> None:
     from process_anatomy.forge.scenarios.reading import scenario
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "damaged.toml"
-        path.write_bytes(data)
-        scenario(path)
+    _from_file("damaged.toml", data, scenario)
 
 
 @cache
