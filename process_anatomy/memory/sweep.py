@@ -13,17 +13,22 @@ PAGES_AT_ONCE = 1 << 11
 """Pages that are looked at in one step: 8 MB."""
 
 
-def sweep(memory: PhysicalMemory) -> Iterator[tuple[Addresses, Octets]]:
-    """Every whole page that the image holds, once: physical addresses, shape (n,), and contents, shape (n, 4096)."""
+def sweep(memory: PhysicalMemory, at_once: int = PAGES_AT_ONCE) -> Iterator[tuple[Addresses, Octets]]:
+    """Every whole page that the image holds, once: physical addresses, shape (n,), and contents, shape (n, 4096).
+
+    Args:
+        memory: whose pages.
+        at_once: pages of a step.
+    """
     waiting: list[Addresses] = []
     count = 0
     for start, end in memory.stretches():
         at, last = -(-start // PAGE) * PAGE, end // PAGE * PAGE
         while at < last:  # stretches may be short, and are looked at many at once
-            some = min(PAGES_AT_ONCE - count, (last - at) // PAGE)
+            some = min(at_once - count, (last - at) // PAGE)
             waiting.append(np.arange(at, at + some * PAGE, PAGE, dtype=np.uint64))
             at, count = at + some * PAGE, count + some
-            if count == PAGES_AT_ONCE:
+            if count == at_once:
                 yield from _contents(memory, np.concatenate(waiting))
                 waiting, count = [], 0
     if waiting:
