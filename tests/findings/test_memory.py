@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,7 +31,7 @@ def told(
     """How many findings there are of a range of a process that can be written and run, and begins so."""
     process = next(p for p in tables.processes if p.name == name)
     vad = next(v for v in tables.vads.rows if v.process is process and v.vad_type == "VadNone")
-    vad = replace(vad, start=start, end=start + 0xFFFF, protection=RWX, private=private)
+    vad = vad._replace(start=start, end=start + 0xFFFF, protection=RWX, private=private)
     row = Code(process, PageRow(process, "vad", vad, (), start, start + 0xFFFF), first or start, head, ())
     judged: Any = SimpleNamespace(code=[row], number=number)
     return len(list(injected_code(judged)))

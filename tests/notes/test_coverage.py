@@ -235,18 +235,18 @@ def test_every_kind_of_process_row_is_reached_and_has_its_note() -> None:
 
 def test_every_kind_of_vad_row_is_reached_and_has_its_note() -> None:
     """Each way a VAD can be leads to its note."""
-    kinds = [replace(VAD, vad_type=name, file="\\a.dll") for name in VAD_TYPES]
+    kinds = [VAD._replace(vad_type=name, file="\\a.dll") for name in VAD_TYPES]
     kinds += [
         VAD,
-        replace(VAD, protection="PAGE_EXECUTE_READ"),
-        replace(VAD, enclave=True),
-        replace(VAD, private=0, file="\\a.nls"),
-        replace(VAD, private=0),
-        replace(VAD, start=Absent(Kind.UNREADABLE)),
-        replace(VAD, vad_type="VadImageMap", file=NOT_APPLICABLE),
-        replace(VAD, vad_type="VadImageMap", file=Absent(Kind.UNREADABLE)),
-        replace(VAD, private=0, file=Absent(Kind.UNREADABLE)),
-        replace(VAD, vad_type="VadImageMap", private=0, file="\\a.dll", extended=1),
+        VAD._replace(protection="PAGE_EXECUTE_READ"),
+        VAD._replace(enclave=True),
+        VAD._replace(private=0, file="\\a.nls"),
+        VAD._replace(private=0),
+        VAD._replace(start=Absent(Kind.UNREADABLE)),
+        VAD._replace(vad_type="VadImageMap", file=NOT_APPLICABLE),
+        VAD._replace(vad_type="VadImageMap", file=Absent(Kind.UNREADABLE)),
+        VAD._replace(private=0, file=Absent(Kind.UNREADABLE)),
+        VAD._replace(vad_type="VadImageMap", private=0, file="\\a.dll", extended=1),
     ]
     reached = {vad_rows.vad_note(vad, default())[0] for vad in kinds}
     reached.add(vad_rows.vad_note(VAD, default(), ("KUSER_SHARED_DATA",))[0])
@@ -514,7 +514,7 @@ def test_every_kind_of_module_row_is_reached_and_has_its_note() -> None:
     listed = [
         Module(entry.process, entry, None, vad, base, NO, state, NO, problems, bool(problems))
         for entry in entries
-        for vad in (VAD, replace(VAD, extended=1), None)
+        for vad in (VAD, VAD._replace(extended=1), None)
         for base in (0x1000, GONE)
         for state in (LISTED, NO_IMAGE, UNREADABLE)
         for problems in ((), ("odd",))
@@ -527,7 +527,7 @@ def test_every_kind_of_module_row_is_reached_and_has_its_note() -> None:
 
 def test_every_kind_of_image_row_is_reached_and_has_its_note() -> None:
     """Each role, with and without a mapped image and a header."""
-    mapped = replace(VAD, vad_type="VadImageMap", file="\\a.exe")
+    mapped = VAD._replace(vad_type="VadImageMap", file="\\a.exe")
     facts = PeFacts(0, "x64", 64, "NATIVE", 0, 0, 0, 0, 0, NO, (), NO, 0, 0, NO, NO, NO, ())
     kinds = [
         Image(PROCESS, role, 0x1000, name, vad, fact, NO, 0x1000, 1, ())

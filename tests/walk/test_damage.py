@@ -188,7 +188,8 @@ def test_a_broken_link_costs_no_process(name: str, side: str, pointer: Any, imag
 def facts_of(row: Any) -> dict[str, Any]:
     """A record's facts without what tells of the walk itself."""
     hidden = {"process", "thread", "problems", "seen_by", "depth", "parent"}
-    return {f.name: getattr(row, f.name) for f in fields(row) if f.name not in hidden}
+    names = row._fields if isinstance(row, tuple) else [f.name for f in fields(row)]
+    return {name: getattr(row, name) for name in names if name not in hidden}
 
 
 def everything(kernel: Kernel) -> tuple[ProcessTable, VadTable, list[Token]]:

@@ -5,7 +5,6 @@ Source: the kernel's symbols of each Windows (_MMVAD_SHORT, _MMVAD_FLAGS, MI_VAD
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy.typing as npt
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.memory.space import Addresses, distinct
+from process_anatomy.memory.space import Addresses, Mask, distinct
 from process_anatomy.memory.view import Records, as_name, unreadable
 from process_anatomy.walk.address_space.vad_trees import is_splay_tree
 from structs.object import POOL_HEADER
@@ -78,25 +77,41 @@ NO_SECTION = Absent(Kind.IMPLAUSIBLE, "its node has no room for a section, thoug
 """The file of an image behind whose node there is no section."""
 
 
-def facts_of(kernel: Kernel, records: Records) -> Iterator[tuple[Any, ...]]:
-    """Of each node what ``Vad`` has from ``start`` to ``enclave``, and ``extended``."""
+def facts_of(kernel: Kernel, records: Records) -> list[list[Any]]:
+    """What ``Vad`` has from ``start`` to ``extended``, a column each."""
     tags = _tags(kernel, records.addresses)
     types = _types(records)
     images = [kind == IMAGE_MAP for kind in types]
-    columns: list[list[Any]] = [
-        _vpn(records, "StartingVpn", "StartingVpnHigh", 0),
-        _vpn(records, "EndingVpn", "EndingVpnHigh", 0xFFF),
+    return [
+        _patch(records, _starts(records).tolist(), *_parts(records, "StartingVpn")),
+        _patch(records, _ends(records).tolist(), *_parts(records, "EndingVpn")),
         tags,
         types,
         _named(records, "Protection", PROTECTIONS),
         _numbers(records, "CommitCharge"),
         _numbers(records, "PrivateMemory"),
-        _parents(records),
+        _patch(records, parents_of(records).tolist(), _parent(records)),
         _files(kernel, records, tags, images),
         (records.array("Enclave") & records.array("PrivateMemory") != 0).tolist(),
         _extended(kernel, records.addresses, images),
     ]
-    return zip(*columns, strict=True)
+
+
+def user_ranges(kernel: Kernel, records: Records) -> Mask:
+    """Whether the range of each node is one of user addresses; meaningless where it could not be read."""
+    starts, ends = _starts(records), _ends(records)
+    found: Mask = (starts <= ends) & (ends < np.uint64(kernel.system_start))
+    return found
+
+
+def parents_of(records: Records) -> Addresses:
+    """The parent that each node names, without the bits of the balance; meaningless where it could not be read."""
+    stated: Addresses = records.array(_parent(records)).astype(np.uint64)
+    return stated if is_splay_tree(records.structure) else stated & ~np.uint64(0x3)
+
+
+def _parent(records: Records) -> str:
+    return "Parent" if is_splay_tree(records.structure) else "ParentValue"
 
 
 def _patch(records: Records, values: list[Any], *names: str) -> list[Any]:
@@ -108,17 +123,25 @@ def _patch(records: Records, values: list[Any], *names: str) -> list[Any]:
     return values
 
 
-def _vpn(records: Records, low: str, high: str, inside: int) -> list[Any]:
-    page = records.array(low).astype(np.uint64) << PAGE_SHIFT | records.array(high).astype(np.uint64) << HIGH_SHIFT
-    names = (low, high) if high in records.structure else (low,)  # a number of 64 bits, or of 32 on x86, has no parts
-    return _patch(records, (page | np.uint64(inside)).tolist(), *names)
+def _starts(records: Records) -> Addresses:
+    return _page(records, "StartingVpn")
 
 
-def _parents(records: Records) -> list[Any]:
-    """The parent that each node names, without the bits of the balance."""
-    if is_splay_tree(records.structure):
-        return records.values("Parent")
-    return [v if isinstance(v, Absent) else v & ~0x3 for v in records.values("ParentValue")]
+def _ends(records: Records) -> Addresses:
+    return _page(records, "EndingVpn") | np.uint64(0xFFF)
+
+
+def _parts(records: Records, vpn: str) -> list[str]:
+    """The fields of a page's number: one of 64 bits, or of 32 on x86, or two parts."""
+    return [vpn, vpn + "High"] if vpn + "High" in records.structure else [vpn]
+
+
+def _page(records: Records, vpn: str) -> Addresses:
+    """Where the page of a number begins."""
+    found = np.zeros(len(records), dtype=np.uint64)
+    for name, shift in zip(_parts(records, vpn), (PAGE_SHIFT, HIGH_SHIFT), strict=False):
+        found |= records.array(name).astype(np.uint64) << shift
+    return found
 
 
 def _types(records: Records) -> list[Any]:
@@ -149,9 +172,11 @@ def _tags(kernel: Kernel, address: Addresses) -> list[Any]:
     place = kernel.build[POOL_HEADER].place("PoolTag")
     where = address - np.uint64(kernel.build[POOL_HEADER].sizeof) + np.uint64(place.offset)
     data, there = kernel.space.read_many(where, place.size)
-    found: list[Any] = []
-    for tag, readable, at in zip(data.tolist(), there.tolist(), where.tolist(), strict=True):
-        found.append(bytes(tag).decode("latin-1") if readable else unreadable(kernel.space, at, place.size))
+    tags, back = distinct(data.view(f"<u{place.size}").reshape(-1))  # a few, of however many nodes
+    names = [tag.to_bytes(place.size, "little").decode("latin-1") for tag in tags.tolist()]
+    found: list[Any] = [names[which] for which in back.tolist()]
+    for row in np.flatnonzero(~there).tolist():
+        found[row] = unreadable(kernel.space, int(where[row]), place.size)
     return found
 
 

@@ -11,16 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from process_anatomy.absent import Absent
 from process_anatomy.kernel.identify import Kernel
+from process_anatomy.memory.space import Mask
 from process_anatomy.memory.view import addresses_of
-from process_anatomy.walk.address_space.vad_trees import Nodes
+from process_anatomy.walk.address_space.vad_trees import Nodes, by_depth
 from process_anatomy.walk.processes.listed import Process
 from structs.eprocess import EPROCESS
 
 BALANCES: dict[int, int] = {0: 0, 1: 1, 3: -1}
 """The two lowest bits of a parent's address as a number: the height of the right branch less that of the left one."""
-NO_SUCH_BALANCE = 2
+NEVER = 1 << 30
+"""What no two branches differ by: the balance that two bits stand for which none have."""
 
 
 def counted(kernel: Kernel, processes: Sequence[Process]) -> list[int | None]:
@@ -31,7 +36,7 @@ def counted(kernel: Kernel, processes: Sequence[Process]) -> list[int | None]:
     return [None if isinstance(count, Absent) else count for count in counts]
 
 
-def misshapen(nodes: Nodes, misled: Sequence[bool], balances: Sequence[int]) -> dict[int, str]:
+def misshapen(nodes: Nodes, misled: Mask, balances: npt.NDArray[np.int64]) -> dict[int, str]:
     """Trees whose nodes cannot hang together as they do, with the reason; by number of the tree.
 
     Args:
@@ -39,26 +44,22 @@ def misshapen(nodes: Nodes, misled: Sequence[bool], balances: Sequence[int]) -> 
         misled: of each node, whether it names another parent than the one it was reached from.
         balances: the two bits that each node keeps of its branches; empty for trees that keep none.
     """
-    wrong: dict[int, str] = {}
-    for owner, other in zip(nodes.owner.tolist(), misled, strict=True):
-        if other:
-            wrong.setdefault(owner, "a node names another parent than the one it was reached from")
+    owners = np.flatnonzero(np.bincount(nodes.owner[misled]))
+    wrong = dict.fromkeys(owners.tolist(), "a node names another parent than the one it was reached from")
     if len(balances):
-        for owner, bits, height in zip(nodes.owner.tolist(), balances, _heights(nodes), strict=True):
-            if bits == NO_SUCH_BALANCE or BALANCES[bits] != height:
-                wrong.setdefault(owner, "the branches of a node have other heights than it says")
+        stated = np.array([BALANCES.get(bits, NEVER) for bits in range(4)])[balances]
+        for owner in np.flatnonzero(np.bincount(nodes.owner[stated != _balances(nodes)])).tolist():
+            wrong.setdefault(owner, "the branches of a node have other heights than it says")
     return wrong
 
 
-def _heights(nodes: Nodes) -> list[int]:
+def _balances(nodes: Nodes) -> npt.NDArray[np.int64]:
     """Height of the right branch less that of the left one, of each node."""
-    left, right = [0] * len(nodes.owner), [0] * len(nodes.owner)
-    above, sides = nodes.came_from.tolist(), nodes.side.tolist()
-    # nodes come breadth first, so the last of them are the lowest
-    for number in range(len(left) - 1, -1, -1):
-        if above[number] >= 0:
-            (right if sides[number] else left)[above[number]] = 1 + max(left[number], right[number])
-    return [high - low for low, high in zip(left, right, strict=True)]
+    height = np.zeros((2, len(nodes.owner)), dtype=np.int64)
+    for level in by_depth(nodes)[:0:-1]:
+        height[nodes.side[level], nodes.came_from[level]] = 1 + height[:, level].max(axis=0)
+    found: npt.NDArray[np.int64] = height[1] - height[0]
+    return found
 
 
 def overlapping(rows: Sequence[tuple[int, int | Absent, int | Absent]]) -> dict[int, list[str]]:

@@ -6,13 +6,14 @@ Two trees that share a branch both show it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.memory.space import Addresses
+from process_anatomy.memory.space import Addresses, Mask
 from process_anatomy.walk.processes.listed import Process
 from structs.eprocess import EPROCESS
 from structs.layout import Structure
@@ -49,6 +50,46 @@ class Nodes:
     found: frozenset[int] = frozenset()
 
 
+class _Reached:
+    """Which nodes were reached, and in which trees."""
+
+    def __init__(self) -> None:
+        self.addresses: set[int] = set()
+        self.pairs: set[tuple[int, int]] = set()
+        self.later: list[tuple[npt.NDArray[np.int64], Addresses]] = []
+        """Nodes that are not in ``pairs`` yet: no tree but a damaged one asks for these."""
+
+    def add(self, owner: npt.NDArray[np.int64], address: Addresses) -> None:
+        """Nodes that were reached, each with the number of its tree."""
+        self.addresses.update(address.tolist())
+        self.later.append((owner, address))
+
+    def first_time(self, owner: npt.NDArray[np.int64], address: Addresses, asked: Mask) -> Mask:
+        """Of nodes that are led to, those that are new to their tree, and told once where they are led to twice."""
+        new = np.ones(len(address), dtype=np.bool_)
+        if next(self.by_several(address, asked), None) is None:
+            return new
+        for owners, addresses in self.later:
+            self.pairs.update(zip(owners.tolist(), addresses.tolist(), strict=True))
+        self.later.clear()
+        here: set[tuple[int, int]] = set()
+        for row, pair in enumerate(zip(owner.tolist(), address.tolist(), strict=True)):
+            new[row] = pair not in self.pairs and pair not in here
+            here.add(pair)
+        return new
+
+    def by_several(self, address: Addresses, asked: Mask) -> Iterator[int]:
+        """Rows of those asked for whose node was reached before, or is led to by an earlier row."""
+        led_to = address[asked].tolist()
+        if len(set(led_to)) == len(led_to) and self.addresses.isdisjoint(led_to):
+            return
+        here: set[int] = set()
+        for row, at in zip(np.flatnonzero(asked).tolist(), led_to, strict=True):
+            if at in self.addresses or at in here:
+                yield row
+            here.add(at)
+
+
 def walk(kernel: Kernel, roots: Addresses, limit: int) -> Nodes:
     """Reach every node, breadth first over all trees.
 
@@ -65,22 +106,17 @@ def walk(kernel: Kernel, roots: Addresses, limit: int) -> Nodes:
     levels: list[tuple[npt.NDArray[np.int64], ...]] = []
     addresses: list[Addresses] = []
     problems: dict[int, list[str]] = {}
-    seen: set[tuple[int, int]] = set()
-    taken: set[int] = set()
+    reached = _Reached()
     total, shares = 0, SHARED
     most = min(NODE_LIMIT, kernel.space.room // structure.sizeof)
     left, right, width = structure.offset("Left"), structure.offset("Right"), structure.build.pointer_size
     for depth in range(limit + 1):
         fresh = (address >= np.uint64(kernel.system_start)) & (address & np.uint64(7) == 0)
-        fresh &= np.array(
-            [_add(seen, pair) for pair in zip(owner.tolist(), address.tolist(), strict=True)], dtype=np.bool_
-        )
+        fresh &= reached.first_time(owner, address, fresh)
         surplus = fresh & (total + np.cumsum(fresh) > most)
-        for row, at in zip(np.flatnonzero(fresh).tolist(), address[fresh].tolist(), strict=True):
-            if at in taken:
-                shares -= 1
-                surplus[row] |= shares < 0
-            taken.add(at)
+        for row in reached.by_several(address, fresh):
+            shares -= 1
+            surplus[row] |= shares < 0
         fresh &= ~surplus
         if depth == limit:
             fresh[:] = False
@@ -92,6 +128,7 @@ def walk(kernel: Kernel, roots: Addresses, limit: int) -> Nodes:
         owner, address, came_from, side = owner[fresh], address[fresh], came_from[fresh], side[fresh]
         if not len(owner):
             break
+        reached.add(owner, address)
         levels.append((owner, np.full(len(owner), depth, dtype=np.int64), came_from, side))
         addresses.append(address)
         first, total = total, total + len(owner)
@@ -110,13 +147,6 @@ def walk(kernel: Kernel, roots: Addresses, limit: int) -> Nodes:
     return Nodes(whole[0], whole[1], whole[2], whole[3], np.concatenate(addresses), problems)
 
 
-def _add(seen: set[tuple[int, int]], node: tuple[int, int]) -> bool:
-    """Whether a node is new to its tree; it is not any more."""
-    new = node not in seen
-    seen.add(node)
-    return new
-
-
 def _refused(kernel: Kernel, child: int, side: str, depth: int, limit: int, surplus: bool) -> str:
     where = f"its {side} child {child:#x}" if depth else f"VAD root {child:#x}"
     if child < kernel.system_start or child % 8:
@@ -130,24 +160,31 @@ def _refused(kernel: Kernel, child: int, side: str, depth: int, limit: int, surp
     return f"{where} was reached before, so the tree loops"
 
 
+def by_depth(nodes: Nodes) -> list[npt.NDArray[np.intp]]:
+    """Node numbers of each depth, the roots first; each number in order."""
+    order = np.argsort(nodes.depth, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(nodes.depth)[:-1])) if len(order) else []
+
+
 def tree_order(nodes: Nodes) -> list[int]:
     """Node numbers in tree order: each process's root, then its left branch, then its right one."""
-    children: dict[int, list[int]] = {}
-    roots: list[int] = []
-    above = nodes.came_from.tolist()
-    for number in np.lexsort((nodes.side, nodes.owner)).tolist():  # a left child always comes before a right one
-        if above[number] < 0:
-            roots.append(number)
-        else:
-            children.setdefault(above[number], []).append(number)
-    order: list[int] = []
-    for root in roots:
-        pending = [root]
-        while pending:
-            number = pending.pop()
-            order.append(number)
-            pending.extend(reversed(children.get(number, ())))
-    return order
+    above, levels = nodes.came_from, by_depth(nodes)
+    size = np.ones(len(above), dtype=np.int64)
+    for level in levels[:0:-1]:
+        np.add.at(size, above[level], size[level])
+    # between a node and the one above it stand those that hang there before it, with all below them; a root has others
+    ordered = np.lexsort((nodes.side, nodes.owner, above))
+    passed = np.cumsum(size[ordered]) - size[ordered]
+    first = np.flatnonzero(np.diff(above[ordered], prepend=-2))
+    passed -= np.repeat(passed[first], np.diff(first, append=len(ordered)))
+    place = np.empty(len(above), dtype=np.int64)
+    place[ordered] = passed
+    for level in levels[1:]:
+        place[level] += place[above[level]] + 1
+    order = np.empty(len(above), dtype=np.int64)
+    order[place] = np.arange(len(above))
+    found: list[int] = order.tolist()
+    return found
 
 
 def is_splay_tree(structure: Structure) -> bool:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.address_space.lost_nodes import with_lost
-from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP, SHORT_TAGS, facts_of
+from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP, SHORT_TAGS, facts_of, parents_of, user_ranges
 from process_anatomy.walk.address_space.vad_shape import counted, lacking, misshapen, told
 from process_anatomy.walk.address_space.vad_trees import Nodes, is_splay_tree, table_root, tree_order, walk
 from process_anatomy.walk.processes.listed import NOT_READ, Process
@@ -38,9 +39,10 @@ SPLAY_DEPTH_LIMIT = 1 << 14
 """The same of a splay tree: ranges that are made in ascending order hang in one chain."""
 
 
-@dataclass(frozen=True, slots=True)
-class Vad:
+class Vad(NamedTuple):
     """One node of a process's VAD tree.  Every fact may be :class:`~process_anatomy.absent.Absent`.
+
+    A tuple, for there are hundreds of thousands of them, made of columns.
 
     Attributes:
         process: the process.
@@ -56,8 +58,8 @@ class Vad:
         parent: address of the parent node, as the node says.
         file: name of the mapped file within its device, not applicable without one.
         enclave: whether the private range belongs to an enclave; false in builds that do not say.
-        problems: what is odd or could not be read, one line each.
         extended: of an image, 1 where the kernel mapped pages behind its end with it; not applicable to other ranges.
+        problems: what is odd or could not be read, one line each.
     """
 
     process: Process
@@ -73,8 +75,8 @@ class Vad:
     parent: int | Absent
     file: str | Absent
     enclave: bool
-    problems: tuple[str, ...]
     extended: int | Absent = NOT_APPLICABLE
+    problems: tuple[str, ...] = ()
 
     @property
     def pages(self) -> int | Absent:
@@ -151,7 +153,7 @@ def _reasons(kernel: Kernel, processes: Sequence[Process], nodes: Nodes, rows: S
         owner = int(nodes.owner[number]) if number >= 0 else -1 - number
         reasons.setdefault(owner, "it could not be followed to all its leaves")
     numbers = {process.address: owner for owner, process in enumerate(processes)}
-    for row in rows:
+    for row in (row for row in rows if row.problems):
         if isinstance(row.start, Absent) or isinstance(row.end, Absent):
             reasons.setdefault(numbers[row.process.address], "a node could not be read")
         elif row.end < row.start or row.end >= kernel.system_start:
@@ -167,37 +169,57 @@ def _reasons(kernel: Kernel, processes: Sequence[Process], nodes: Nodes, rows: S
     stated = data.view(f"<u{place.size}").reshape(-1).astype(np.uint64)
     bits = np.zeros(0, dtype=np.uint64) if splay else stated & np.uint64(3)
     misled = there & (stated & ~np.uint64(0 if splay else 3) != nodes_above(kernel, processes, nodes))
-    return {**misshapen(nodes, misled.tolist(), bits.astype(np.int64).tolist()), **reasons}
+    return {**misshapen(nodes, misled, bits.astype(np.int64)), **reasons}
 
 
 def _rows(kernel: Kernel, processes: Sequence[Process], nodes: Nodes, order: list[int]) -> list[Vad]:
     picked = np.array(order, dtype=np.int64)
-    address = nodes.address[picked]
+    address, owner, depth = nodes.address[picked], nodes.owner[picked], nodes.depth[picked]
     records = kernel.view.records(MMVAD_SHORT, address)
-    expected = nodes_above(kernel, processes, nodes)[picked].tolist()
-    rows: list[Vad] = []
-    for number, owner, depth, parent, at, facts in zip(
-        order,
-        nodes.owner[picked].tolist(),
-        nodes.depth[picked].tolist(),
-        expected,
-        address.tolist(),
-        facts_of(kernel, records),
-        strict=True,
-    ):
-        problems = nodes.problems.get(number, [])
-        if not depth and number not in nodes.found:
-            problems = nodes.problems.get(-1 - owner, []) + problems
-        start, end, stated = facts[0], facts[1], facts[7]
-        if isinstance(stated, int) and stated != parent and (depth or number not in nodes.found):
-            problems = [*problems, f"names {stated:#x} as its parent, but was reached from {parent:#x}"]
-        if isinstance(start, int) and isinstance(end, int) and (end < start or end >= kernel.system_start):
-            problems = [*problems, "its range is not one of user addresses"]
-        if facts[2] in SHORT_TAGS and facts[6] == 0:
-            problems = [*problems, f"it says that it maps a section, but a node of tag {facts[2]} has no room for one"]
-        problems = problems + [str(v) for v in facts if isinstance(v, Absent) and v.kind in NOT_READ]
-        rows.append(Vad(*(processes[owner], at, depth, *facts[:-1], tuple(dict.fromkeys(problems)), facts[-1])))
+    facts = facts_of(kernel, records)
+    owners = [processes[number] for number in owner.tolist()]
+    nothing_odd: list[tuple[str, ...]] = [()] * len(order)
+    rows = list(map(Vad._make, zip(owners, address.tolist(), depth.tolist(), *facts, nothing_odd, strict=True)))
+    above = nodes_above(kernel, processes, nodes)[picked]
+    odd = (parents_of(records) != above) | ~user_ranges(kernel, records)
+    if nodes.problems:
+        odd |= np.isin(picked, list(nodes.problems)) | np.isin(-1 - owner, list(nodes.problems)) & (depth == 0)
+    worth = set(np.flatnonzero(odd).tolist())
+    worth.update(row for row, vad in enumerate(rows) if vad.private == 0 and vad.tag in SHORT_TAGS)
+    for column in facts:
+        if Absent in set(map(type, column)):
+            worth.update(
+                row
+                for row, value in enumerate(column)
+                if value is not NOT_APPLICABLE and type(value) is Absent and value.kind in NOT_READ
+            )
+    for row in worth:
+        rows[row] = rows[row]._replace(problems=_problems(kernel, nodes, order[row], rows[row], int(above[row])))
     return rows
+
+
+def _problems(kernel: Kernel, nodes: Nodes, number: int, vad: Vad, above: int) -> tuple[str, ...]:
+    """What is odd about a node or could not be read.
+
+    Args:
+        kernel: the kernel.
+        nodes: all nodes.
+        number: which of them it is.
+        vad: what it says.
+        above: the parent that it should name.
+    """
+    problems = list(nodes.problems.get(number, ()))
+    reached = number not in nodes.found  # by the links of its tree
+    if not vad.depth and reached:
+        problems = nodes.problems.get(-1 - int(nodes.owner[number]), []) + problems
+    if isinstance(vad.parent, int) and vad.parent != above and (vad.depth or reached):
+        problems.append(f"names {vad.parent:#x} as its parent, but was reached from {above:#x}")
+    if isinstance(vad.start, int) and isinstance(vad.end, int) and not vad.start <= vad.end < kernel.system_start:
+        problems.append("its range is not one of user addresses")
+    if vad.private == 0 and vad.tag in SHORT_TAGS:
+        problems.append(f"it says that it maps a section, but a node of tag {vad.tag} has no room for one")
+    problems += [str(value) for value in vad if isinstance(value, Absent) and value.kind in NOT_READ]
+    return tuple(dict.fromkeys(problems))
 
 
 def nodes_above(kernel: Kernel, processes: Sequence[Process], nodes: Nodes) -> Addresses:

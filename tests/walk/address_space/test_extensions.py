@@ -190,8 +190,8 @@ def test_what_is_not_known_contradicts_nothing(size: int) -> None:
     """No section, or a flag that could not be read: only what is greater than the view cannot be."""
     wanted = -(-size // PAGE)
     assert of_other_size(size, LONGER, replace(NO_SECTION, pages=UNREAD)) == (wanted > 9)
-    assert of_other_size(size, replace(LONGER, extended=UNREAD), NO_SECTION) == (wanted > 9)
-    assert of_other_size(size, replace(LONGER, extended=0), NO_SECTION) == (wanted != 9)
-    older = replace(LONGER, extended=NOT_APPLICABLE)
+    assert of_other_size(size, LONGER._replace(extended=UNREAD), NO_SECTION) == (wanted > 9)
+    assert of_other_size(size, LONGER._replace(extended=0), NO_SECTION) == (wanted != 9)
+    older = LONGER._replace(extended=NOT_APPLICABLE)
     assert of_other_size(size, older, NO_SECTION) == (wanted != 9)
-    assert image_pages(replace(LONGER, end=UNREAD), NO_SECTION) == NOT_APPLICABLE
+    assert image_pages(LONGER._replace(end=UNREAD), NO_SECTION) == NOT_APPLICABLE
