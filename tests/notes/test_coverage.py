@@ -263,17 +263,17 @@ def test_every_kind_of_page_row_is_reached_and_has_its_note() -> None:
     row = PageRow(PROCESS, "vad", VAD, ("private",), 0x1000, 0x1FFF, valid=1, resident=1, hardware="RW- 1")
     kinds = [
         row,
-        replace(row, resident=0),
-        replace(row, resident=0, compressed=1),
-        replace(row, guard=1),
-        replace(row, extension=1),
-        replace(row, private=1),
-        replace(row, beyond=1, disagreement="RWX 1"),
-        replace(row, strange=1, disagreement="1 not the section's"),
-        replace(row, unknown=1),
-        replace(row, start=GONE),
-        replace(row, vad=None, region=("unknown",)),
-        replace(row, vad=None, region=(REGIONS[0],)),
+        row._replace(resident=0),
+        row._replace(resident=0, compressed=1),
+        row._replace(guard=1),
+        row._replace(extension=1),
+        row._replace(private=1),
+        row._replace(beyond=1, disagreement="RWX 1"),
+        row._replace(strange=1, disagreement="1 not the section's"),
+        row._replace(unknown=1),
+        row._replace(start=GONE),
+        row._replace(vad=None, region=("unknown",)),
+        row._replace(vad=None, region=(REGIONS[0],)),
     ]
     assert told(page_rows.page_note(kind, default()) for kind in kinds) == set(default().ids("page-row/"))
 

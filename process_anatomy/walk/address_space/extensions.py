@@ -64,15 +64,12 @@ def ends_of_images(vads: Sequence[Vad], backing: Sequence[Section]) -> Addresses
 
     0 for an extended view whose section is not known: none of its pages is known to be the image's.
     """
-    ends = [
-        WITHOUT_END
-        if isinstance(vad.extended, Absent) or vad.extended == 0
-        else np.uint64(own)
-        if isinstance(own := image_pages(vad, section), int)
-        else np.uint64(0)
-        for vad, section in zip(vads, backing, strict=True)
-    ]
-    return np.array([*ends, WITHOUT_END], dtype=np.uint64)
+    ends = np.full(len(vads) + 1, WITHOUT_END)
+    for number, vad in enumerate(vads):
+        if vad.extended is not NOT_APPLICABLE and not isinstance(vad.extended, Absent) and vad.extended:
+            own = image_pages(vad, backing[number])
+            ends[number] = own if isinstance(own, int) else 0
+    return ends
 
 
 def only_here(frames: Addresses, extensions: Mask) -> Mask:

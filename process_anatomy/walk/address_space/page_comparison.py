@@ -9,8 +9,8 @@ Source: Intel's manual, volume 3, chapter 4; Windows Internals, memory managemen
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from itertools import repeat
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -45,16 +45,22 @@ WRITE, NO_EXECUTE = np.uint64(1 << 1), np.uint64(1 << 63)
 RIGHTS = ("R--", "R-X", "RW-", "RWX")
 """Rights by number: 1 for execution, 2 for writing."""
 COUNTED = 7
-"""Kinds of entries that a row counts: valid, large, transition, prototype, page file, demand zero, compressed."""
+"""Kinds of entries that a row counts, in its order: from ``valid`` to ``compressed``."""
 _COLUMN_OF = np.array([0, 1, 1, 1, 2, 3, 4, 5, 7, 7, 6])
 """Number of a page's state to that of its kind; what is neither counts for none."""
+EXECUTED, COPIED, CLOSED = 1 << 2, 1 << 3, 1 << 4
+"""Bits that stand beside the rights of a VAD's protection: it says that pages may be executed, that they are copied
+when they are written to, that there is no access."""
+UNCOVERED = 3
+"""What is let through where there is no VAD."""
 GUARD, NO_ACCESS = 2, 3
 """Modifiers of a protection index (its two upper bits); the second means no access where no protection is beside it."""
 
 
-@dataclass(frozen=True, slots=True)
-class PageRow:
+class PageRow(NamedTuple):
     """The pages of one range of one process; numbers are pages of 4 KB.
+
+    A tuple, for there are as many as VADs, made of columns.
 
     Attributes:
         process: the process.
@@ -68,8 +74,8 @@ class PageRow:
         transition: in memory, but not valid.
         prototype: entries that refer to the section's prototype entry.
         pagefile: in a page file.
-        compressed: in the compression store.
         demand_zero: committed, never touched.
+        compressed: in the compression store.
         unknown: under page tables that could not be read.
         untouched: without any entry.
         resident: pages whose octets are in memory, by whatever way.
@@ -99,8 +105,8 @@ class PageRow:
     transition: int = 0
     prototype: int = 0
     pagefile: int = 0
-    compressed: int = 0
     demand_zero: int = 0
+    compressed: int = 0
     unknown: int = 0
     untouched: int = 0
     resident: int = 0
@@ -148,8 +154,17 @@ class Comparison:
         self.vads, self.names, self.backing = vads, names, backing
         self.half = user_half(space)
         numbers = {process.address: number for number, process in enumerate(processes)}
-        self.numbers = [numbers[vad.process.address] for vad in vads]
-        self.ranges = Ranges([(v.start, v.end) for v in vads], self.numbers, len(processes), self.half)
+        self.numbers = np.array([numbers[vad.process.address] for vad in vads], dtype=np.int64)
+        self.starts, self.ends = [vad.start for vad in vads], [vad.end for vad in vads]
+        self.unbounded = sorted({*_absent(self.starts), *_absent(self.ends)})
+        self.first, self.last = _column(self.starts), _column(self.ends)
+        first, last = self.first[:-1].copy(), self.last[:-1].copy()
+        first[self.unbounded], last[self.unbounded] = 1, 0
+        self.size = np.where(first <= last, (last - first >> PAGE_SHIFT) + np.uint64(1), 0).astype(np.int64)
+        self.ranges = Ranges(first, last, self.numbers, len(processes), self.half)
+        self.protections = [vad.protection for vad in vads]
+        lets = {each: _lets(each) for each in set(self.protections)}
+        self.lets = np.array([*(lets[each] for each in self.protections), UNCOVERED])
         self.problems: list[str] = []
         self.pick, self.where, self.count = self.ranges.join(entries.place, entries.pages)
         self.owner = self.ranges.owner[self.where]
@@ -172,60 +187,51 @@ class Comparison:
         guard = waiting & (protection >> np.uint64(3) == GUARD) & (protection & np.uint64(7) != 0)
         closed = waiting & (protection == NO_ACCESS << 3)
         states = self._table(_COLUMN_OF[self.state], _COLUMN_OF.max() + 1)[:, :COUNTED]
-        columns = zip(
+        unknown = self.ranges.covered(self.entries.gaps)
+        rights = list(map(tuple, self._table(self.rights, len(RIGHTS), valid).tolist()))
+        listed = {numbers: _list_rights(numbers) for numbers in set(rights)}
+        size = len(self.vads)
+        own_code: list[tuple[int, ...]] = [()] * size
+        for number, places in code.items():
+            own_code[number] = tuple(places)
+        own_header = np.zeros(size, dtype=np.bool_)
+        own_header[list(headers)] = True
+        columns = (
+            [vad.process for vad in self.vads],
+            repeat("vad", size),
             self.vads,
-            self.numbers,
-            states.tolist(),
-            self.ranges.covered(self.entries.gaps).tolist(),
+            self.names,
+            self.starts,
+            self.ends,
+            *states.T.tolist(),
+            unknown.tolist(),
+            np.maximum(self.size - states.sum(axis=1) - unknown, 0).tolist(),
             self._sum(resident),
             self._sum(guard),
             self._sum(closed),
-            self._table(self.rights, len(RIGHTS), valid).tolist(),
-            self._sum(private),
+            [listed[numbers] for numbers in rights],
+            [
+                NOT_APPLICABLE if section is NO_SECTION else copies
+                for section, copies in zip(self.backing, self._sum(private), strict=True)
+            ],
             self._sum(beyond),
             self._sum(strange),
             self._disagreements(beyond, strange),
-            strict=True,
+            own_code,
+            own_header.tolist(),
+            [extension(vad, section) for vad, section in zip(self.vads, self.backing, strict=True)],
+            self._problems(unknown),
         )
-        found: list[tuple[int, int, PageRow]] = []
-        for number, (vad, process, states, unknown, there, guards, none, rights, copies, more, odd, told) in enumerate(
-            columns
-        ):
-            small, large, moving, shared, filed, never, stored = states
-            whole = vad.pages if isinstance(vad.pages, int) else 0
-            row = PageRow(
-                vad.process,
-                "vad",
-                vad,
-                self.names[number],
-                vad.start,
-                vad.end,
-                valid=small,
-                large=large,
-                transition=moving,
-                prototype=shared,
-                pagefile=filed,
-                compressed=stored,
-                demand_zero=never,
-                unknown=unknown,
-                untouched=max(whole - sum(states) - unknown, 0),
-                resident=there,
-                guard=guards,
-                no_access=none,
-                hardware=_list_rights(rights),
-                private=NOT_APPLICABLE if self.backing[number] == NO_SECTION else copies,
-                beyond=more,
-                strange=odd,
-                disagreement=told,
-                own_code=tuple(code.get(number, ())),
-                own_header=number in headers,
-                extension=extension(vad, self.backing[number]),
-                problems=self._problems(number, unknown),
+        rows = list(map(PageRow._make, zip(*columns, strict=True)))
+        between = self._uncovered()
+        order = np.lexsort(
+            (
+                np.concatenate([self.first[:-1], addresses_of([first for _, first, _ in between])]),
+                np.concatenate([self.numbers, np.array([process for process, _, _ in between], dtype=np.int64)]),
             )
-            found.append((process, vad.start if isinstance(vad.start, int) else 0, row))
-        found += self._uncovered()
-        found.sort(key=lambda one: one[:2])
-        return [row for _, _, row in found]
+        )
+        rows += [row for _, _, row in between]
+        return [rows[number] for number in order.tolist()]
 
     def _table(self, kind: npt.NDArray[Any], kinds: int, chosen: Mask | bool = True) -> npt.NDArray[np.int64]:
         """Pages of the chosen elements for each VAD and kind."""
@@ -247,14 +253,19 @@ class Comparison:
         places = self.entries.place[self.pick[rows[first]]] % np.uint64(self.half)
         return dict(zip(owner.tolist(), places.tolist(), strict=True))
 
-    def _problems(self, number: int, lost: int) -> tuple[str, ...]:
-        vad = self.vads[number]
-        problems = [str(v) for v in (vad.start, vad.end, vad.protection) if isinstance(v, Absent)]
-        if lost:
-            problems.append(f"page tables are not in memory, pages unknown: {lost}")
-        if number in self.ranges.clipped:
-            problems.append("another range overlaps it; pages are counted once")
-        return tuple(dict.fromkeys(problems))
+    def _problems(self, unknown: npt.NDArray[np.int64]) -> list[tuple[str, ...]]:
+        """What could not be had of each VAD's pages; of most there is nothing."""
+        found: list[tuple[str, ...]] = [()] * len(self.vads)
+        lost = np.flatnonzero(unknown).tolist()
+        for number in {*self.unbounded, *_absent(self.protections), *lost, *self.ranges.clipped}:
+            vad = self.vads[number]
+            problems = [str(v) for v in (vad.start, vad.end, vad.protection) if isinstance(v, Absent)]
+            if unknown[number]:
+                problems.append(f"page tables are not in memory, pages unknown: {unknown[number]}")
+            if number in self.ranges.clipped:
+                problems.append("another range overlaps it; pages are counted once")
+            found[number] = tuple(dict.fromkeys(problems))
+        return found
 
     def _own_code(self, valid: Mask, copied: Mask) -> tuple[dict[int, list[int]], set[int]]:
         """For each VAD the first pages of code that no file gave, and the VADs whose first page is a proved copy.
@@ -265,7 +276,7 @@ class Comparison:
         """
         vads, owner, executable = self.vads, self.owner, (self.rights & 1 != 0) & self.forbids
         image = np.array([v.vad_type == IMAGE_MAP for v in vads] + [False])[owner]
-        may = np.array([isinstance(v.protection, str) and "EXECUTE" in v.protection for v in vads] + [False])[owner]
+        may = self.lets[owner] & EXECUTED != 0
         waiting = (self.state == PageState.TRANSITION) & (owner >= 0)
         present = waiting if self.forbids else waiting | valid
         wanted = np.where(image, copied & executable, (valid & executable) | (present & may))
@@ -275,8 +286,7 @@ class Comparison:
             kept = found.setdefault(number, [])
             if len(kept) < CODE_LIMIT:
                 kept.append(place)
-        starts = _column([vad.start for vad in vads])
-        return found, set(owner[copied & image & (places == starts[owner])].tolist())
+        return found, set(owner[copied & image & (places == self.first[owner])].tolist())
 
     def _sections(self) -> tuple[Mask, Mask, Mask, Mask]:
         """Which pages are in memory, which are private copies, which are neither, which are copies without a doubt.
@@ -289,9 +299,8 @@ class Comparison:
         inside = owner >= 0
         firsts = _column([section.first_prototype for section in self.backing])
         lasts = _column([section.last_prototype for section in self.backing])
-        starts = _column([vad.start for vad in self.vads])
-        starts += _column(self.numbers) * np.uint64(self.half)
-        copying = np.array([isinstance(v.protection, str) and "WRITECOPY" in v.protection for v in self.vads] + [False])
+        starts = self.first + np.append(self.numbers, 0).astype(np.uint64) * np.uint64(self.half)
+        copying = self.lets & COPIED != 0
         picked = Entries(
             entries.place[pick], self.count, state, self.entry, entries.physical[pick], entries.gaps, entries.cut
         )
@@ -318,30 +327,24 @@ class Comparison:
 
     def _exceeds(self, private: Mask) -> Mask:
         """Whether an entry lets through what the VAD's protection does not."""
-        allowed, copied = [], []
-        for vad in self.vads:
-            name = vad.protection.split("|")[0] if isinstance(vad.protection, str) else "PAGE_EXECUTE_READWRITE"
-            executable, writable = "EXECUTE" in name, "READWRITE" in name
-            allowed.append(-1 if name == "PAGE_NOACCESS" else executable | writable << 1)
-            copied.append("WRITECOPY" in name)
-        may = np.array([*allowed, 3], dtype=np.int64)[self.owner]
-        may = may | np.where(np.array([*copied, False])[self.owner] & private, 2, 0)
-        exceeds: Mask = (may < 0) | (self.rights & (3 if self.forbids else 2) & ~may != 0)
+        lets = self.lets[self.owner]
+        may = lets & 3 | np.where((lets & COPIED != 0) & private, 2, 0)
+        exceeds: Mask = (lets & CLOSED != 0) | (self.rights & (3 if self.forbids else 2) & ~may != 0)
         return exceeds
 
     def _disagreements(self, beyond: Mask, strange: Mask) -> list[str]:
         """What the tables give beyond each VAD, with the first address of each kind; empty for most."""
-        told: list[list[str]] = [[] for _ in self.vads]
+        told: dict[int, str] = {}
         if beyond.any():
             numbers = self._table(self.rights, len(RIGHTS), beyond).tolist()
             for vad, first in self._first(beyond).items():
-                rights = _list_rights(numbers[vad])
-                told[vad].append(f"{rights} beyond {self.vads[vad].protection}, first at {first:#x}")
+                told[vad] = f"{_list_rights(numbers[vad])} beyond {self.protections[vad]}, first at {first:#x}"
         if strange.any():
             elements = np.bincount(self.owner[strange], minlength=len(self.vads)).tolist()
             for vad, first in self._first(strange).items():
-                told[vad].append(f"{elements[vad]} not the section's, first at {first:#x}")
-        return ["; ".join(parts) for parts in told]
+                odd = f"{elements[vad]} not the section's, first at {first:#x}"
+                told[vad] = f"{told[vad]}; {odd}" if vad in told else odd
+        return [told.get(number, "") for number in range(len(self.vads))]
 
     def _uncovered(self) -> list[tuple[int, int, PageRow]]:
         """Runs of present pages that no VAD covers: neighbours with the same state and rights make one run."""
@@ -389,10 +392,33 @@ class Comparison:
         return rows
 
 
+def _lets(protection: str | Absent) -> int:
+    """What a VAD's protection lets through: a number in :data:`RIGHTS`, and the bits that follow it.
+
+    One that is not known lets through everything, but says of nothing that it may be executed.
+    """
+    if isinstance(protection, Absent):
+        return 3
+    name = protection.split("|")[0]
+    return (
+        ("EXECUTE" in name and 1 | EXECUTED)
+        | ("READWRITE" in name and 2)
+        | ("WRITECOPY" in name and COPIED)
+        | (name == "PAGE_NOACCESS" and CLOSED)
+    )
+
+
+def _absent(values: Sequence[Any]) -> list[int]:
+    """Which of these values are absent."""
+    if Absent not in set(map(type, values)):
+        return []
+    return [number for number, value in enumerate(values) if isinstance(value, Absent)]
+
+
 def _column(values: Sequence[int | Absent]) -> Addresses:
     """Addresses as an array, 0 for those that are not known, with one more 0 at the end for no VAD (-1)."""
     return addresses_of([value if isinstance(value, int) else 0 for value in values] + [0])
 
 
-def _list_rights(numbers: list[int]) -> str:
+def _list_rights(numbers: Sequence[int]) -> str:
     return ", ".join(f"{name} {number}" for name, number in zip(RIGHTS, numbers, strict=True) if number)

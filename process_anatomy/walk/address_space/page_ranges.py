@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from process_anatomy.absent import Absent
 from process_anatomy.memory.space import Addresses
 
 PAGE_SHIFT = np.uint64(12)
@@ -24,7 +23,8 @@ class Ranges:
     Where VADs overlap, the one that starts first keeps the pages, so that every page is counted once.
 
     Args:
-        vads: first and last address of each VAD, as they are; one that is not known or not possible has no range.
+        first: first address of each VAD.
+        last: its last one, likewise; a VAD whose last address comes before its first one has no range.
         numbers: for each VAD the number of its process, from 0.
         count: number of processes.
         half: bytes of a user half; a process's number times this is less than 2**64.
@@ -37,32 +37,30 @@ class Ranges:
     """
 
     def __init__(
-        self, vads: Sequence[tuple[int | Absent, int | Absent]], numbers: Sequence[int], count: int, half: int
+        self, first: Addresses, last: Addresses, numbers: npt.NDArray[np.int64], count: int, half: int
     ) -> None:
-        self.size = len(vads)
-        self.clipped: set[int] = set()
-        known = sorted(
-            (process * half + start, process * half + min(end, half - 1), number)
-            for number, ((start, end), process) in enumerate(zip(vads, numbers, strict=True))
-            if isinstance(start, int) and isinstance(end, int) and start <= end and start < half
-        )
-        pieces: list[tuple[int, int, int]] = []
-        here = 0
-        for first, end, number in known:
-            start = max(first, here)
-            if first < here:
-                self.clipped.add(number)
-            if start > end:
-                continue
-            if start > here:
-                pieces.append((here, start - 1, NO_VAD))
-            pieces.append((start, end, number))
-            here = end + 1
-        if here < half * count:
-            pieces.append((here, half * count - 1, NO_VAD))
-        self.start: Addresses = np.array([piece[0] for piece in pieces], dtype=np.uint64)
-        self.end: Addresses = np.array([piece[1] for piece in pieces], dtype=np.uint64)
-        self.owner = np.array([piece[2] for piece in pieces], dtype=np.int64)
+        self.size = len(first)
+        owner = np.flatnonzero((first <= last) & (first < np.uint64(half)))
+        halves = numbers[owner].astype(np.uint64) * np.uint64(half)
+        start, end = halves + first[owner], halves + np.minimum(last[owner], np.uint64(half - 1))
+        order = np.lexsort((owner, end, start))
+        owner, start, end = owner[order], start[order], end[order]
+        here = np.zeros(len(owner) + 1, dtype=np.uint64)  # the first place that those before it leave, of each
+        here[1:] = np.maximum.accumulate(end) + np.uint64(1)
+        self.clipped = set(owner[start < here[:-1]].tolist())
+        start = np.maximum(start, here[:-1])
+        kept = start <= end
+        owner, start, end, here = owner[kept], start[kept], end[kept], np.append(here[:-1][kept], here[-1])
+        whole = half * count
+        # each range with what no VAD has in front of it, and behind the last one
+        self.start: Addresses = np.empty(2 * len(owner) + 1, dtype=np.uint64)
+        self.end: Addresses = np.empty_like(self.start)
+        self.owner = np.full(len(self.start), NO_VAD, dtype=np.int64)
+        self.start[0::2], self.end[0::2] = here, np.append(start, np.uint64(whole)) - np.uint64(1)
+        self.start[1::2], self.end[1::2], self.owner[1::2] = start, end, owner
+        there = np.ones(len(self.start), dtype=np.bool_)
+        there[0::2] = here < np.append(start, np.uint64(whole))
+        self.start, self.end, self.owner = self.start[there], self.end[there], self.owner[there]
 
     def join(
         self, virtual: Addresses, pages: npt.NDArray[np.int64]

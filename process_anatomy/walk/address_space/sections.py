@@ -243,9 +243,11 @@ def _control_areas(kernel: Kernel, addresses: Addresses) -> list[_Area]:
     records = kernel.view.records(CONTROL_AREA, addresses)
     segments = kernel.view.records(SEGMENT, addresses_of([_kernel(kernel, v) for v in records.values("Segment")]))
     rows: list[_Area] = []
+    words = records.values("Flags")
+    named = {flags: _flag_names(kernel, flags) for flags in set(words)}
     for area, flags, views, references, pointer, prototypes, back, pages in zip(
         addresses.tolist(),
-        records.values("Flags"),
+        words,
         records.values("NumberOfMappedViews"),
         records.values("NumberOfSectionReferences"),
         records.values("FilePointer"),
@@ -260,7 +262,7 @@ def _control_areas(kernel: Kernel, addresses: Addresses) -> list[_Area]:
             problems = ("its section counts no view, though this is one",)
         other = isinstance(back, int) and back != area
         size = Absent(Kind.IMPLAUSIBLE, "its segment is of another control area") if other else pages
-        rows.append((_flag_names(kernel, flags), views, references, file_object, problems, prototypes, size))
+        rows.append((named[flags], views, references, file_object, problems, prototypes, size))
     return rows
 
 

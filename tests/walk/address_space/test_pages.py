@@ -288,7 +288,9 @@ def test_gaps_cover_what_a_lost_table_would_map(image: Image) -> None:
 )
 def test_every_page_belongs_to_one_range(spans: list[tuple[int, int]], mapped: list[tuple[int, int]]) -> None:
     """Ranges touch and never overlap, whatever the VADs; joined entries keep their pages."""
-    ranges = Ranges([(a << 12, (a + n + 1 << 12) - 1) for a, n in spans], [0] * len(spans), 1, 1 << 24)
+    first = addresses_of([a << 12 for a, _ in spans])
+    last = addresses_of([(a + n + 1 << 12) - 1 for a, n in spans])
+    ranges = Ranges(first, last, np.zeros(len(spans), dtype=np.int64), 1, 1 << 24)
     assert ranges.start[0] == 0
     assert ranges.end[-1] == (1 << 24) - 1
     assert (ranges.start[1:] == ranges.end[:-1] + np.uint64(1)).all()
