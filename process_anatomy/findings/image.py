@@ -8,7 +8,7 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.findings.places import from_volume
 from process_anatomy.findings.rules import Clue, Severity, rule
 from process_anatomy.walk.across.tables import Tables
-from process_anatomy.walk.address_space.page_comparison import PageRow
+from process_anatomy.walk.address_space.page_row import PageRow
 from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
 from process_anatomy.walk.address_space.vads import Vad, vad_around
 from process_anatomy.walk.processes.listed import Process

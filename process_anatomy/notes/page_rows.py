@@ -6,7 +6,7 @@ from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.notes.library import Library
 from process_anatomy.notes.process_rows import count, file_words, who, word
 from process_anatomy.walk.across.regions import REGIONS
-from process_anatomy.walk.address_space.page_comparison import PageRow
+from process_anatomy.walk.address_space.page_row import PageRow
 
 
 def page_note(row: PageRow, library: Library) -> tuple[str, dict[str, object]]:

@@ -11,7 +11,7 @@ from process_anatomy.errors import RequestError
 from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, Option, Request
 
 if TYPE_CHECKING:
-    from process_anatomy.walk.address_space.page_comparison import PageRow
+    from process_anatomy.walk.address_space.page_row import PageRow
     from process_anatomy.walk.address_space.range_bytes import Beginning
     from process_anatomy.walk.address_space.vads import Vad
 

@@ -11,7 +11,7 @@ from process_anatomy.findings.memory import injected_code
 from process_anatomy.forge import LAB, forge
 from process_anatomy.walk.across.tables import Tables
 from process_anatomy.walk.address_space.code import Code
-from process_anatomy.walk.address_space.page_comparison import PageRow
+from process_anatomy.walk.address_space.page_row import PageRow
 from tests.walk.damaged import kernel_of
 
 XP, SERVER_2003, WINDOWS_7 = 2600, 3790, 7601

@@ -47,7 +47,7 @@ from process_anatomy.walk.across.completeness import (
 )
 from process_anatomy.walk.across.creation import Creation
 from process_anatomy.walk.across.regions import REGIONS
-from process_anatomy.walk.address_space.page_comparison import PageRow
+from process_anatomy.walk.address_space.page_row import PageRow
 from process_anatomy.walk.address_space.vad_nodes import PROTECTIONS, VAD_TYPES
 from process_anatomy.walk.address_space.vads import Vad
 from process_anatomy.walk.address_space.working_sets import OTHER, SAME, WorkingSet

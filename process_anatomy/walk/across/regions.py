@@ -103,7 +103,7 @@ def regions(kernel: Kernel, processes: Sequence[Process], rows: Sequence[Vad]) -
     for number, row in enumerate(rows):
         if isinstance(row.start, int) and isinstance(row.end, int):
             ranges.setdefault(row.process.address, []).append((row.start, row.end, number))
-    named: list[set[str]] = [set() for _ in rows]
+    named: dict[int, set[str]] = {}
     threads_of: list[Mapping[str, Sequence[TID]]] = [NOBODY] * len(rows)
     held: dict[int, dict[str, list[TID]]] = {}
     for owner, found in ranges.items():
@@ -113,13 +113,18 @@ def regions(kernel: Kernel, processes: Sequence[Process], rows: Sequence[Vad]) -
             place = bisect_right(starts, mark.address) - 1
             if place >= 0 and mark.address <= found[place][1]:
                 number = found[place][2]
-                named[number].add(mark.name)
+                named.setdefault(number, set()).add(mark.name)
                 if mark.tid is not None:
                     held.setdefault(number, {}).setdefault(mark.name, []).append(mark.tid)
     for number, own in held.items():
         threads_of[number] = own
-    told = [tuple(sorted(_names(row, own), key=REGIONS.index)) for row, own in zip(rows, named, strict=True)]
-    return RegionTable(told, tuple(problems), threads_of)
+    nothing: set[str] = set()
+    told = [_names(row, named.get(number, nothing)) for number, row in enumerate(rows)]
+    return RegionTable([_in_order(names) for names in told], tuple(problems), threads_of)
+
+
+def _in_order(names: set[str]) -> tuple[str, ...]:
+    return tuple(names) if len(names) == 1 else tuple(sorted(names, key=REGIONS.index))
 
 
 def _names(row: Vad, own: set[str]) -> set[str]:

@@ -19,7 +19,7 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.view import addresses_of
-from process_anatomy.walk.address_space.page_comparison import PageRow
+from process_anatomy.walk.address_space.page_row import PageRow
 from process_anatomy.walk.processes.listed import Process
 from structs.machines import ARM, ARM64, X64, X86
 

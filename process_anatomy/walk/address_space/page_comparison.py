@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import repeat
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,7 @@ from process_anatomy.walk.address_space.page_entries import (
     user_half,
 )
 from process_anatomy.walk.address_space.page_ranges import Ranges
+from process_anatomy.walk.address_space.page_row import RIGHTS, PageRow, list_rights
 from process_anatomy.walk.address_space.sections import NO_SECTION, Section
 from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
 from process_anatomy.walk.address_space.vads import Vad
@@ -42,8 +43,6 @@ CODE_LIMIT = 1 << 8
 """Pages of one range whose addresses are kept as its own code at the most."""
 DIRTY, COPY_ON_WRITE, SOFTWARE_WRITE = np.uint64(1 << 6), np.uint64(1 << 9), np.uint64(1 << 11)
 WRITE, NO_EXECUTE = np.uint64(1 << 1), np.uint64(1 << 63)
-RIGHTS = ("R--", "R-X", "RW-", "RWX")
-"""Rights by number: 1 for execution, 2 for writing."""
 COUNTED = 7
 """Kinds of entries that a row counts, in its order: from ``valid`` to ``compressed``."""
 _COLUMN_OF = np.array([0, 1, 1, 1, 2, 3, 4, 5, 7, 7, 6])
@@ -55,72 +54,6 @@ UNCOVERED = 3
 """What is let through where there is no VAD."""
 GUARD, NO_ACCESS = 2, 3
 """Modifiers of a protection index (its two upper bits); the second means no access where no protection is beside it."""
-
-
-class PageRow(NamedTuple):
-    """The pages of one range of one process; numbers are pages of 4 KB.
-
-    A tuple, for there are as many as VADs, made of columns.
-
-    Attributes:
-        process: the process.
-        kind: ``vad`` for a VAD, ``no-vad`` for a run of present pages that no VAD covers.
-        vad: the node, ``None`` where there is none.
-        region: what the range is used for.
-        start: first address.
-        end: last address.
-        valid: small pages that the processor finds by itself.
-        large: the same as part of large pages.
-        transition: in memory, but not valid.
-        prototype: entries that refer to the section's prototype entry.
-        pagefile: in a page file.
-        demand_zero: committed, never touched.
-        compressed: in the compression store.
-        unknown: under page tables that could not be read.
-        untouched: without any entry.
-        resident: pages whose octets are in memory, by whatever way.
-        guard: entries that raise the guard alarm when they are touched.
-        no_access: entries that forbid every access.
-        hardware: rights of the valid pages with their numbers, as ``R-X 3, RW- 1``.
-        private: valid pages of a section's view that are copies of this process alone.
-        beyond: valid pages with more rights than the VAD gives.
-        strange: valid pages of a section's view that are not the section's and no copies either.
-        disagreement: the last two in words, empty for none.
-        own_code: addresses of its first pages in memory that can be executed and come from no file: private copies of
-            an image's pages, as the prototype entries prove, pages behind an image's end that this process wrote to,
-            and pages of ranges that map no image.
-        own_header: whether the first page of a mapped image is proved to be a private copy.
-        extension: pages behind the image's end that Windows mapped with it; not applicable to most ranges.
-        problems: what could not be had, one line each.
-    """
-
-    process: Process
-    kind: str
-    vad: Vad | None
-    region: tuple[str, ...]
-    start: int | Absent
-    end: int | Absent
-    valid: int = 0
-    large: int = 0
-    transition: int = 0
-    prototype: int = 0
-    pagefile: int = 0
-    demand_zero: int = 0
-    compressed: int = 0
-    unknown: int = 0
-    untouched: int = 0
-    resident: int = 0
-    guard: int = 0
-    no_access: int = 0
-    hardware: str = ""
-    private: int | Absent = NOT_APPLICABLE
-    beyond: int = 0
-    strange: int = 0
-    disagreement: str = ""
-    own_code: tuple[int, ...] = ()
-    own_header: bool = False
-    extension: int | Absent = NOT_APPLICABLE
-    problems: tuple[str, ...] = ()
 
 
 class Comparison:
@@ -189,7 +122,7 @@ class Comparison:
         states = self._table(_COLUMN_OF[self.state], _COLUMN_OF.max() + 1)[:, :COUNTED]
         unknown = self.ranges.covered(self.entries.gaps)
         rights = list(map(tuple, self._table(self.rights, len(RIGHTS), valid).tolist()))
-        listed = {numbers: _list_rights(numbers) for numbers in set(rights)}
+        listed = {numbers: list_rights(numbers) for numbers in set(rights)}
         size = len(self.vads)
         own_code: list[tuple[int, ...]] = [()] * size
         for number, places in code.items():
@@ -338,7 +271,7 @@ class Comparison:
         if beyond.any():
             numbers = self._table(self.rights, len(RIGHTS), beyond).tolist()
             for vad, first in self._first(beyond).items():
-                told[vad] = f"{_list_rights(numbers[vad])} beyond {self.protections[vad]}, first at {first:#x}"
+                told[vad] = f"{list_rights(numbers[vad])} beyond {self.protections[vad]}, first at {first:#x}"
         if strange.any():
             elements = np.bincount(self.owner[strange], minlength=len(self.vads)).tolist()
             for vad, first in self._first(strange).items():
@@ -418,7 +351,3 @@ def _absent(values: Sequence[Any]) -> list[int]:
 def _column(values: Sequence[int | Absent]) -> Addresses:
     """Addresses as an array, 0 for those that are not known, with one more 0 at the end for no VAD (-1)."""
     return addresses_of([value if isinstance(value, int) else 0 for value in values] + [0])
-
-
-def _list_rights(numbers: Sequence[int]) -> str:
-    return ", ".join(f"{name} {number}" for name, number in zip(RIGHTS, numbers, strict=True) if number)

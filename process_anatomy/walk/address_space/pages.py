@@ -15,8 +15,9 @@ from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.space import Addresses
 from process_anatomy.memory.view import addresses_of
-from process_anatomy.walk.address_space.page_comparison import Comparison, PageRow
+from process_anatomy.walk.address_space.page_comparison import Comparison
 from process_anatomy.walk.address_space.page_entries import ENTRY_LIMIT, entries_of, software_of
+from process_anatomy.walk.address_space.page_row import PageRow
 from process_anatomy.walk.address_space.sections import Section
 from process_anatomy.walk.address_space.vads import Vad
 from process_anatomy.walk.processes.listed import Process

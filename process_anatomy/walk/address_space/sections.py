@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.space import Addresses, distinct
-from process_anatomy.memory.view import addresses_of
+from process_anatomy.memory.view import Records, addresses_of
 from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP, SHORT_TAGS, VAD_TYPES
 from process_anatomy.walk.address_space.vads import Vad
 from structs.machines import ARM, ARM64, ARM64EC, ARM64X, X64, X86
@@ -32,8 +32,7 @@ MACHINES = {machine.number for machine in (X86, ARM, X64, ARM64, ARM64EC, ARM64X
 """IMAGE_FILE_MACHINE_* of every file that Windows maps; the last two are ARM64's x64 flavours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """What stands behind one VAD.  Not applicable for private memory; any fact may be absent for another reason.
 
     Attributes:
@@ -87,18 +86,19 @@ def sections(kernel: Kernel, rows: Sequence[Vad]) -> list[Section]:
         return found
     nodes = kernel.view.records(MMVAD, addresses_of([rows[number].address for number in mapped]))
     direct = "ControlArea" in nodes.structure
-    pointers = nodes.values("ControlArea" if direct else "Subsection")
-    parts, part_of = distinct(addresses_of([_kernel(kernel, v) for v in pointers]))
-    areas: list[Any] = parts.tolist()
-    if direct:
-        parts = _first_parts(kernel, parts)
-    counts = _lengths(kernel, parts)
+    below = "ControlArea" if direct else "Subsection"
+    pointers = nodes.values(below)
+    parts, part_of = distinct(_in_kernel(kernel, nodes, below))
     entries: list[tuple[Any, Any]] = []
-    if not direct:
+    if direct:
+        areas, named = parts.tolist(), parts
+        parts = _first_parts(kernel, parts)
+    else:
         held = kernel.view.records(SUBSECTION, parts)
-        areas = held.values("ControlArea")
+        areas, named = held.values("ControlArea"), _in_kernel(kernel, held, "ControlArea")
         entries = list(zip(held.values("SubsectionBase"), held.values("PtesInSubsection"), strict=True))
-    control, control_of = distinct(addresses_of([_kernel(kernel, v) for v in areas]))
+    counts = _lengths(kernel, parts)
+    control, control_of = distinct(named)
     shared = _control_areas(kernel, control)
     firsts, lasts = nodes.values("FirstPrototypePte"), nodes.values("LastContiguousPte")
     for step, number in enumerate(mapped):
@@ -213,6 +213,13 @@ def file_headers(kernel: Kernel, backing: Sequence[Section]) -> list[FileHeader 
     return [value if isinstance(value, (FileHeader, Absent)) else NOT_APPLICABLE for value in found]
 
 
+def _in_kernel(kernel: Kernel, records: Records, field: str) -> Addresses:
+    """A pointer of each record that leads into the kernel's half, 0 where it is none or could not be read."""
+    pointers = records.array(field).astype(np.uint64)
+    found: Addresses = np.where(pointers >= np.uint64(kernel.system_start), pointers, np.uint64(0))
+    return found
+
+
 def _kernel(kernel: Kernel, value: Any) -> int:
     """A pointer into the kernel's half, else 0."""
     return value if isinstance(value, int) and value >= kernel.system_start else 0
@@ -241,7 +248,7 @@ _Area = tuple[Any, Any, Any, Any, tuple[str, ...], Any, Any]
 def _control_areas(kernel: Kernel, addresses: Addresses) -> list[_Area]:
     """Flags, views, references, file object, problems, prototype entries and pages of control areas."""
     records = kernel.view.records(CONTROL_AREA, addresses)
-    segments = kernel.view.records(SEGMENT, addresses_of([_kernel(kernel, v) for v in records.values("Segment")]))
+    segments = kernel.view.records(SEGMENT, _in_kernel(kernel, records, "Segment"))
     rows: list[_Area] = []
     words = records.values("Flags")
     named = {flags: _flag_names(kernel, flags) for flags in set(words)}

@@ -23,8 +23,8 @@ from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.physical import PAGE
 from process_anatomy.memory.space import Space
 from process_anatomy.memory.view import addresses_of
-from process_anatomy.walk.address_space.page_comparison import PageRow
 from process_anatomy.walk.address_space.page_entries import prototypes
+from process_anatomy.walk.address_space.page_row import PageRow
 from process_anatomy.walk.address_space.sections import sections
 from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP
 from process_anatomy.walk.address_space.vads import Vad, vad_around

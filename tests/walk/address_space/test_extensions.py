@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -178,7 +177,7 @@ UNREAD = Absent(Kind.UNREADABLE, "gone")
 
 @given(st.integers(1, 12 * PAGE), st.integers(1, 9))
 def test_an_extended_view_fits_what_its_section_holds_and_nothing_else(size: int, pages: int) -> None:
-    section = replace(NO_SECTION, pages=pages)
+    section = NO_SECTION._replace(pages=pages)
     wanted = -(-size // PAGE)
     assert of_other_size(size, LONGER, section) == (
         wanted > 9 if pages == 9 and wanted > 9 else pages < 9 and wanted != pages
@@ -189,7 +188,7 @@ def test_an_extended_view_fits_what_its_section_holds_and_nothing_else(size: int
 def test_what_is_not_known_contradicts_nothing(size: int) -> None:
     """No section, or a flag that could not be read: only what is greater than the view cannot be."""
     wanted = -(-size // PAGE)
-    assert of_other_size(size, LONGER, replace(NO_SECTION, pages=UNREAD)) == (wanted > 9)
+    assert of_other_size(size, LONGER, NO_SECTION._replace(pages=UNREAD)) == (wanted > 9)
     assert of_other_size(size, LONGER._replace(extended=UNREAD), NO_SECTION) == (wanted > 9)
     assert of_other_size(size, LONGER._replace(extended=0), NO_SECTION) == (wanted != 9)
     older = LONGER._replace(extended=NOT_APPLICABLE)

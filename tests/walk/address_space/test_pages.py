@@ -21,9 +21,9 @@ from process_anatomy.notes import Level
 from process_anatomy.notes.explainer import Explainer
 from process_anatomy.notes.page_rows import page_note
 from process_anatomy.walk.across.regions import regions
-from process_anatomy.walk.address_space.page_comparison import PageRow
 from process_anatomy.walk.address_space.page_entries import entries_of, software_of
 from process_anatomy.walk.address_space.page_ranges import NO_VAD, Ranges
+from process_anatomy.walk.address_space.page_row import PageRow
 from process_anatomy.walk.address_space.pages import PageTable, pages
 from process_anatomy.walk.address_space.sections import sections
 from process_anatomy.walk.address_space.vad_checks import checks

@@ -16,7 +16,7 @@ from process_anatomy.forge import Image
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.volatility import open_path
 from process_anatomy.walk.across.regions import regions
-from process_anatomy.walk.address_space.page_comparison import PageRow
+from process_anatomy.walk.address_space.page_row import PageRow
 from process_anatomy.walk.address_space.pages import pages
 from process_anatomy.walk.address_space.sections import file_headers, sections
 from process_anatomy.walk.address_space.vad_checks import checks
