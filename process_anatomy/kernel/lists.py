@@ -125,7 +125,12 @@ def follow_heads(
     """
     size = pointer_size or space.pointer_size
     tops = heads.tolist()
-    walks = [_Walk(row, side, head, head) for side in (0, 1) for row, head in enumerate(tops)]
+    through = [0] * len(tops) if roots is None else roots.tolist()
+    walks = [
+        _Walk(row, side, head, head, root)
+        for side in (0, 1)
+        for row, (head, root) in enumerate(zip(tops, through, strict=True))
+    ]
     forwards, backwards = walks[: len(tops)], walks[len(tops) :]
     spaces: dict[int, Space] = {}
     _follow(space, [walk for walk in forwards if walk.head], limit, roots, size, spaces)
@@ -187,19 +192,15 @@ def _follow(
                 walk.ring.ended(direction, place, f"ends at {place:#x}: {following:#x} is no link")
             elif step == limit:
                 walk.ring.ended(direction, place, f"ends at {place:#x}: more than {limit} links")
-            elif (shared := (_root(roots, walk.row), following) in taken) and not shares:
+            elif (shared := (walk.root, following) in taken) and not shares:
                 walk.ring.ended(direction, place, f"ends at {place:#x}: {following:#x} is on another list too")
             else:
                 shares -= shared
-                taken.add((_root(roots, walk.row), following))
+                taken.add((walk.root, following))
                 walk.seen[following] = None
                 walk.before, walk.here = place, following
                 moved.append(walk)
         going = moved
-
-
-def _root(roots: Addresses | None, row: int) -> int:
-    return 0 if roots is None else int(roots[row])
 
 
 @dataclass(slots=True)
@@ -207,6 +208,7 @@ class _Walk:
     """One direction of one list: where it began and is, what it came from and has seen, in order.
 
     Attributes:
+        root: what it is read through, 0 for the space's own.
         last: the link that the head has on its other side.
         closed: it came back to the head, every link points back, and the head to the last one.
     """
@@ -215,6 +217,7 @@ class _Walk:
     side: int
     head: int
     here: int
+    root: int
     before: int = 0
     gone: int = 0
     last: int = 0

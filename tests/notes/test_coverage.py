@@ -506,7 +506,7 @@ def test_every_kind_of_module_row_is_reached_and_has_its_note() -> None:
     """Each way in which lists and mapping can stand to one another."""
     reasons: list[str | Absent] = [*LOAD_REASONS.values(), "99", GONE]
     entries = [
-        LoaderEntry(owner, bits, 1, 0x1000, 0, 0x1000, "C:\\a.dll", name, 0, -1, 0, NO, reason, -1, (), ())
+        LoaderEntry(owner, bits, 1, 0x1000, 0, 0x1000, "C:\\a.dll", name, 0, -1, 0, NO, reason, -1, NO, NO, (), ())
         for owner, bits in ((PROCESS, 64), (replace(PROCESS, wow64=True), 32))
         for name in ("a.dll", "", GONE)
         for reason in reasons
@@ -520,7 +520,7 @@ def test_every_kind_of_module_row_is_reached_and_has_its_note() -> None:
         for problems in ((), ("odd",))
     ]
     listed += [Module(PROCESS, None, None, VAD, 0x1000, NO, state, NO, ()) for state in (NOT_LISTED, NO_LOADER)]
-    patched = replace(entries[0], hot_patch=HOT_PATCH_STATES[3], patch_base=0x2000)
+    patched = entries[0]._replace(hot_patch=HOT_PATCH_STATES[3], patch_base=0x2000)
     listed.append(Module(PROCESS, patched, None, VAD, 0x1000, NO, LISTED, NO, ()))
     assert told(module_rows.module_note(row, default()) for row in listed) == set(default().ids("module-row/"))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -56,12 +56,12 @@ MODULE_LIMIT = 1 << 13
 """Entries of one list at the most."""
 WANTED = (
     "DllBase", "EntryPoint", "SizeOfImage", "FullDllName", "BaseDllName", "Flags", "ObsoleteLoadCount",
-    "TimeDateStamp", "DdagNode", "LoadTime", "LoadReason", "HotPatchState", "ActivePatchImageBase",
+    "TimeDateStamp", "LoadTime", "LoadReason", "DdagNode", "HotPatchState", "ActivePatchImageBase",
 )  # fmt: skip
+"""Fields of an entry that its facts come from, in the order of :class:`LoaderEntry`."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoaderEntry:
+class LoaderEntry(NamedTuple):
     """One module, as the loader recorded it.  Every fact may be :class:`~process_anatomy.absent.Absent`.
 
     Attributes:
@@ -79,11 +79,11 @@ class LoaderEntry:
         load_time: FILETIME.
         load_reason: why it was loaded.
         references: references in the loader's graph of dependencies, -1 for one that stays for good.
+        hot_patch: what hot-patching did with it, of :data:`HOT_PATCH_STATES`.
+        patch_base: where the image is mapped that patches it, not applicable for none.
         orders: which of :data:`ORDERS` hold it.
         problems: what is odd or could not be read, one line each.
         astray: whether a link of the lists leads to it that it does not answer.
-        hot_patch: what hot-patching did with it, of :data:`HOT_PATCH_STATES`.
-        patch_base: where the image is mapped that patches it, not applicable for none.
     """
 
     process: Process
@@ -100,11 +100,11 @@ class LoaderEntry:
     load_time: int | Absent
     load_reason: str | Absent
     references: int | Absent
+    hot_patch: str | Absent
+    patch_base: int | Absent
     orders: tuple[str, ...]
     problems: tuple[str, ...]
     astray: bool = False
-    hot_patch: str | Absent = NOT_APPLICABLE
-    patch_base: int | Absent = NOT_APPLICABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,17 +249,23 @@ def _of(space: Space, build: Build, loaders: list[_Loader]) -> _Found:
         v if isinstance(v, Absent) else HOT_PATCH_STATES.get(v, str(v)) for v in columns["HotPatchState"]
     ]
     columns["ActivePatchImageBase"] = [NOT_APPLICABLE if v == 0 else v for v in columns["ActivePatchImageBase"]]
-    for row, (loader, address) in enumerate(places):
-        get = {name: column[row] for name, column in columns.items()}
-        problems = notes[row] + [f"{n}: {v}" for n, v in get.items() if isinstance(v, Absent) and v.kind in NOT_READ]
-        result.entries.append(
-            LoaderEntry(
-                loader.process, loader.bits, address, get["DllBase"], get["EntryPoint"], get["SizeOfImage"],
-                get["FullDllName"], get["BaseDllName"], get["Flags"], get["ObsoleteLoadCount"], get["TimeDateStamp"],
-                get["LoadTime"], get["LoadReason"], get["DdagNode"], orders[row], tuple(dict.fromkeys(problems)),
-                bool(notes[row]), get["HotPatchState"], get["ActivePatchImageBase"],
-            )
-        )  # fmt: skip
+    astray = [bool(lines) for lines in notes]
+    for name, column in columns.items():
+        if Absent in set(map(type, column)):
+            for row, value in enumerate(column):
+                if isinstance(value, Absent) and value.kind in NOT_READ:
+                    notes[row].append(f"{name}: {value}")
+    facts = zip(
+        [loader.process for loader, _ in places],
+        [loader.bits for loader, _ in places],
+        [address for _, address in places],
+        *columns.values(),
+        orders,
+        [tuple(dict.fromkeys(lines)) for lines in notes],
+        astray,
+        strict=True,
+    )
+    result.entries += map(LoaderEntry._make, facts)
     return result
 
 

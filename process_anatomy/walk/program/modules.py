@@ -43,8 +43,7 @@ class Header(NamedTuple):
     checksum: int
 
 
-@dataclass(frozen=True, slots=True)
-class Module:
+class Module(NamedTuple):
     """One module of a process.  Facts of the loader are not applicable where no list holds it.
 
     Attributes:
