@@ -22,6 +22,8 @@ STRING_LIMIT = 0xFFFE
 """The longest _UNICODE_STRING, in bytes."""
 FEW = 8
 """Structures that are read one by one rather than in a batch."""
+SPACES = 1 << 10
+"""Spaces of processes that are remembered, each with the few pages of it that hold a record that is not whole."""
 TEXT_LIMIT = 1 << 27
 """Bytes of all strings together that are asked for at once; half a million handles have names of 100 MB."""
 BATCH = 1 << 24
@@ -97,7 +99,7 @@ class Records:
             return self.space
         root = int(self.roots[row])
         if root not in self._spaces:  # one that remembers its pages: all fields of all records of a process ask it
-            if len(self._spaces) > FEW:
+            if len(self._spaces) > SPACES:
                 self._spaces.clear()
             self._spaces[root] = self.space.through(root)
         return self._spaces[root]

@@ -12,13 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.fragments import Fragments
 from process_anatomy.memory.space import Space
-from process_anatomy.memory.view import View, addresses_of, unreadable
+from process_anatomy.memory.view import Records, View, addresses_of, unreadable
 from process_anatomy.walk.processes.listed import NOT_READ, Process
 from process_anatomy.walk.program.peb_checks import Owner, contradictions
 from process_anatomy.walk.program.small_pebs import small_pebs
@@ -44,6 +42,8 @@ FLAGS = (
     "ProcessImagesHotPatched",
 )
 """Bit-fields of a PEB that tell something of the process, by Windows' names."""
+BATCH = 1 << 22
+"""Octets of lists of heaps that are read at once."""
 HEAP_LIMIT = 1 << 12
 """Heaps of one process at the most; a list that claims more is cut off there."""
 OFFSET_LIMIT = 0x10000
@@ -210,10 +210,15 @@ def _read(kernel: Kernel, build: Build, owners: Sequence[Owner], everyone: Seque
             for value in records.values("ProcessParameters")
         ],
     }
-    lists = records.values("ProcessHeaps")
+    columns["heaps"] = _heaps(records, columns["heap_count"])
     places = addresses_of([at if isinstance(at, int) else 0 for at in columns["parameters"]])
     parameters = view.records(PROCESS_PARAMETERS, places, roots)
-    told = {name: parameters.values(name) for name in (*STRINGS.values(), "Environment", "EnvironmentSize")}
+    columns |= _strings(view, parameters, columns["parameters"])
+    for fact, field in (("environment", "Environment"), ("environment_size", "EnvironmentSize")):
+        columns[fact] = [
+            at if isinstance(at, Absent) else _pointer(space, value)
+            for at, value in zip(columns["parameters"], parameters.values(field), strict=True)
+        ]
     others = _elsewhere(space, owners, addresses, everyone)
     rows = []
     for row, (owner, where) in enumerate(zip(owners, wheres, strict=True)):
@@ -221,17 +226,10 @@ def _read(kernel: Kernel, build: Build, owners: Sequence[Owner], everyone: Seque
             rows.append(_without(owner, bits, where))
             continue
         facts = {name: column[row] for name, column in columns.items()}
-        own = View(space.through(int(roots[row])), build)
-        facts["heaps"] = _heaps(own, lists[row], facts["heap_count"])
-        at = facts["parameters"]
-        for fact, field in STRINGS.items():
-            facts[fact] = at if isinstance(at, Absent) else _string(own, told[field][row], at)
-        for fact, field in (("environment", "Environment"), ("environment_size", "EnvironmentSize")):
-            facts[fact] = at if isinstance(at, Absent) else _pointer(space, told[field][row])
         if facts["environment"] == NOT_APPLICABLE and isinstance(facts["environment_size"], int):
             size = facts["environment_size"]
             facts["environment"] = Absent(Kind.IMPLAUSIBLE, f"an environment of {size} bytes without an address")
-        problems = (*_unread(facts), *contradictions(kernel, own, owner, facts))
+        problems = (*_unread(facts), *contradictions(kernel, View(records.space_of(row), build), owner, facts))
         context = owner.hot_patch
         if isinstance(context, Absent) and context.kind in NOT_READ:
             problems = (*problems, f"hot-patch context: {context}")
@@ -273,29 +271,59 @@ def _version(parts: tuple[Any, ...]) -> str | Absent:
     return gone if gone is not None else ".".join(map(str, parts))
 
 
-def _heaps(own: View, at: int | Absent, count: int | Absent) -> tuple[int, ...] | Absent:
-    """The addresses of all heaps."""
+def _heaps(records: Records, counts: Sequence[Any]) -> list[tuple[int, ...] | Absent]:
+    """The addresses of all heaps of each PEB; lists of one length are read at once."""
+    space, width = records.space, records.structure.build.pointer_size
+    lists = records.values("ProcessHeaps")
+    found = [_no_heaps(space, at, count) for at, count in zip(lists, counts, strict=True)]
+    by_count: dict[int, list[int]] = {}
+    for row, count in enumerate(counts):
+        if found[row] is None:
+            by_count.setdefault(count, []).append(row)
+    for count, rows in by_count.items():
+        step = max(1, BATCH // (count * width))
+        for part in (rows[first : first + step] for first in range(0, len(rows), step)):
+            where = addresses_of([lists[row] for row in part])
+            data, there = space.read_many(where, count * width, None if records.roots is None else records.roots[part])
+            for row, heaps, readable in zip(part, data.view(f"<u{width}").tolist(), there.tolist(), strict=True):
+                gone = None if readable else unreadable(records.space_of(row), lists[row], count * width)
+                found[row] = tuple(heaps) if gone is None else gone
+    return [NOT_APPLICABLE if heaps is None else heaps for heaps in found]
+
+
+def _no_heaps(space: Space, at: int | Absent, count: int | Absent) -> tuple[int, ...] | Absent | None:
+    """Why there is no list of heaps to be read; ``None`` where there is one."""
     if isinstance(at, Absent):
         return at
     if isinstance(count, Absent):
         return count
     if not at or not count:
         return NOT_APPLICABLE
-    if count > HEAP_LIMIT or at >= own.space.system_start:
+    if count > HEAP_LIMIT or at >= space.system_start:
         return Absent(Kind.IMPLAUSIBLE, f"a list of {count} heaps at {at:#x}")
-    size = count * own.build.pointer_size
-    data = own.space.read(at, size)
-    if data is None:
-        return unreadable(own.space, at, size)
-    return tuple(np.frombuffer(data, dtype=f"<u{own.build.pointer_size}").tolist())
+    return None
 
 
-def _string(own: View, value: Any, parameters: int) -> str | Absent:
-    """A string of the parameters; parameters that were not normalised yet tell its offset, not its address."""
-    if isinstance(value, Absent):
-        return value
-    buffer = parameters + value.Buffer if 0 < value.Buffer < OFFSET_LIMIT else value.Buffer
-    return own.string(buffer, value.Length)
+def _strings(view: View, parameters: Records, at: Sequence[Any]) -> dict[str, list[Any]]:
+    """The strings of the parameters, by fact; parameters that were not normalised yet tell offsets, not addresses."""
+    found = {fact: parameters.values(field) for fact, field in STRINGS.items()}
+    asked: list[tuple[str, int]] = []
+    for fact, values in found.items():
+        for row, value in enumerate(values):
+            if isinstance(at[row], Absent):
+                values[row] = at[row]
+            elif not isinstance(value, Absent):
+                asked.append((fact, row))
+    told = [found[fact][row] for fact, row in asked]
+    buffers = [
+        one.Buffer + at[row] if 0 < one.Buffer < OFFSET_LIMIT else one.Buffer
+        for one, (_, row) in zip(told, asked, strict=True)
+    ]
+    roots = None if parameters.roots is None else parameters.roots[[row for _, row in asked]]
+    texts = view.strings(buffers, [one.Length for one in told], roots=roots)
+    for (fact, row), text in zip(asked, texts, strict=True):
+        found[fact][row] = text
+    return found
 
 
 def _elsewhere(
