@@ -132,13 +132,12 @@ def follow_heads(
         for row, (head, root) in enumerate(zip(tops, through, strict=True))
     ]
     forwards, backwards = walks[: len(tops)], walks[len(tops) :]
-    spaces: dict[int, Space] = {}
-    _follow(space, [walk for walk in forwards if walk.head], limit, roots, size, spaces)
+    _follow(space, [walk for walk in forwards if walk.head], limit, roots, size)
     for forward, backward in zip(forwards, backwards, strict=True):
         if forward.closed:
             backward.seen = dict.fromkeys(reversed(forward.seen))
     rest = [b for f, b in zip(forwards, backwards, strict=True) if b.head and not f.closed]
-    _follow(space, rest, limit, roots, size, spaces)
+    _follow(space, rest, limit, roots, size)
     rings: list[Ring] = []
     for forward, backward in zip(forwards, backwards, strict=True):
         ring = forward.ring
@@ -159,7 +158,6 @@ def _follow(
     limit: int,
     roots: Addresses | None,
     size: int,
-    spaces: dict[int, Space],
 ) -> None:
     """Go on with each of these walks, a link of all of them at a time, until it ends."""
     taken: set[tuple[int, int]] = set()
@@ -169,12 +167,12 @@ def _follow(
             break
         here = np.array([walk.here for walk in going], dtype=np.uint64)
         through = None if roots is None else roots[[walk.row for walk in going]]
-        data, there = _read(space, here, 2 * size, through, spaces)
+        data, there = _read(space, here, 2 * size, through)
         moved: list[_Walk] = []
         for walk, pair, readable in zip(going, data.view(f"<u{size}").tolist(), there.tolist(), strict=True):
             place, direction = walk.here, DIRECTIONS[walk.side]
             if not readable:
-                reason = _through(space, roots, walk.row, spaces).why(place, 2 * size) or "not readable"
+                reason = _through(space, roots, walk.row).why(place, 2 * size) or "not readable"
                 walk.ring.ended(direction, place, f"ends at {place:#x}: {reason}")
                 walk.gone = place
                 continue
@@ -226,29 +224,22 @@ class _Walk:
     ring: Ring = field(default_factory=Ring)
 
 
-def _read(
-    space: Space, addresses: Addresses, size: int, roots: Addresses | None, spaces: dict[int, Space]
-) -> tuple[Octets, Mask]:
+def _read(space: Space, addresses: Addresses, size: int, roots: Addresses | None) -> tuple[Octets, Mask]:
     """Read at each address, through a root each where roots are given.
 
     Few addresses are read one by one, for a space remembers its pages and a batch costs the same whatever its size.
     """
     if len(addresses) > FEW or not isinstance(space, AddressSpace):
         return space.read_many(addresses, size, roots)
-    parts = [_through(space, roots, row, spaces).read(at, size) for row, at in enumerate(addresses.tolist())]
+    parts = [_through(space, roots, row).read(at, size) for row, at in enumerate(addresses.tolist())]
     blank = bytes(size)
     octets = np.frombuffer(b"".join(part or blank for part in parts), dtype=np.uint8).reshape(len(parts), size)
     return octets, np.array([part is not None for part in parts], dtype=np.bool_)
 
 
-def _through(space: Space, roots: Addresses | None, row: int, spaces: dict[int, Space]) -> Space:
-    """The space of one of the lists, made once for each root."""
-    if roots is None:
-        return space
-    root = int(roots[row])
-    if root not in spaces:
-        spaces[root] = space.through(root)
-    return spaces[root]
+def _through(space: Space, roots: Addresses | None, row: int) -> Space:
+    """The space of one of the lists."""
+    return space if roots is None else space.through(int(roots[row]))
 
 
 def _join(ring: Ring, forward: list[int], backward: list[int]) -> None:

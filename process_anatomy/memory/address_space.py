@@ -20,6 +20,8 @@ PACKED = 2
 
 REMEMBERED = 1 << 16
 """Pages of which is remembered where they are, or why they are nowhere."""
+SPACES = 1 << 8
+"""Spaces of other roots that are remembered: all facts of a process, its threads and modules ask for its own."""
 
 
 class AddressSpace:
@@ -52,6 +54,7 @@ class AddressSpace:
         self.software = software
         self._pages: dict[int, int | None] = {}
         self._reasons: dict[int, tuple[str, int]] = {}
+        self._others: dict[int, AddressSpace] = {}
 
     @property
     def room(self) -> int:
@@ -68,8 +71,12 @@ class AddressSpace:
         return dtb & -(self.mode.root_mask & -self.mode.root_mask)
 
     def through(self, root: int) -> AddressSpace:
-        """The space that another page-table root maps over the same physical memory."""
-        return AddressSpace(self.memory, root, self.mode, self.system_start, self.software)
+        """The space that another page-table root maps over the same physical memory; it remembers its pages too."""
+        if root not in self._others:
+            if len(self._others) >= SPACES:
+                self._others.clear()
+            self._others[root] = AddressSpace(self.memory, root, self.mode, self.system_start, self.software)
+        return self._others[root]
 
     def of_build(self, build: Build, paged_pool: int | None = None) -> AddressSpace:
         """The same space with entries that only the memory manager reads followed as a build writes them.
@@ -87,6 +94,7 @@ class AddressSpace:
         """Drop what is remembered of pages: there is now more to be read, or less."""
         self._pages.clear()
         self._reasons.clear()
+        self._others.clear()
 
     def translate(self, addresses: Addresses, roots: Addresses | None = None) -> paging.Translation:
         """Physical address and page state of each virtual address (see :func:`paging.translate`).

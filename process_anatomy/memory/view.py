@@ -22,8 +22,6 @@ STRING_LIMIT = 0xFFFE
 """The longest _UNICODE_STRING, in bytes."""
 FEW = 8
 """Structures that are read one by one rather than in a batch."""
-SPACES = 1 << 10
-"""Spaces of processes that are remembered, each with the few pages of it that hold a record that is not whole."""
 TEXT_LIMIT = 1 << 27
 """Bytes of all strings together that are asked for at once; half a million handles have names of 100 MB."""
 BATCH = 1 << 24
@@ -72,7 +70,6 @@ class Records:
         self.structure = structure
         self.addresses = addresses
         self.roots = roots
-        self._spaces: dict[int, Space] = {}
         data, self.whole = self._read_many(addresses, structure.sizeof)
         for row in np.flatnonzero(~self.whole & (addresses != 0)).tolist():
             space = self.space_of(row)
@@ -95,14 +92,7 @@ class Records:
 
     def space_of(self, row: int) -> Space:
         """The space that a record was read from."""
-        if self.roots is None:
-            return self.space
-        root = int(self.roots[row])
-        if root not in self._spaces:  # one that remembers its pages: all fields of all records of a process ask it
-            if len(self._spaces) > SPACES:
-                self._spaces.clear()
-            self._spaces[root] = self.space.through(root)
-        return self._spaces[root]
+        return self.space if self.roots is None else self.space.through(int(self.roots[row]))
 
     def array(self, field: str) -> npt.NDArray[Any]:
         """One field of all records as numbers, 0 where it could not be read or the build lacks it."""

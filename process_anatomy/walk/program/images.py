@@ -129,7 +129,6 @@ def images(
     for node in walked.rows:
         if isinstance(node.start, int) and isinstance(node.end, int):
             places.setdefault(node.process.address, []).append(node)
-    spaces: dict[int, Space] = {}
     around = [vad_around(places.get(each.process.address, ()), each.base) for each in wanted]
     mapped = [vad for vad in around if vad is not None]
     backing = sections(kernel, mapped)
@@ -137,7 +136,7 @@ def images(
     rows = []
     for each, vad in zip(wanted, around, strict=True):
         root = each.process.dtb if isinstance(each.process.dtb, int) else 0
-        own = spaces.setdefault(root, space.through(root))
+        own = space.through(root)
         told = each.process.address not in walked.broken  # else no range need be missing where none was seen
         header, section = (NOT_APPLICABLE, NO_SECTION) if vad is None else next(behind)
         rows.append(_image(own, each, vad, header, section, told))
