@@ -249,9 +249,9 @@ def _chosen(
     stated = f"a Windows kernel (build {number or 'unknown'}) is at {base:#x}, but "
     if doubts:
         misfit = f"what should be its System process fits no layout ({len(doubts)} tried; {doubts[0]})"
-        raise FitsNoLayout(stated + misfit)
+        raise FitsNoLayout(stated + misfit + recognised(space.memory, space.root))
     lost = "neither PsInitialSystemProcess nor a debugger block leads to a process"
-    raise NotWindows(stated + (nowhere or [lost])[0])
+    raise NotWindows(stated + (nowhere or [lost])[0] + recognised(space.memory, space.root))
 
 
 def not_system(space: AddressSpace, lead: Lead) -> str:

@@ -36,6 +36,7 @@ BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "arm64": (lambda: bytes(1 << 20) + arm64_header() + bytes(1 << 20), "this is Windows for ARM64"),
     "tiny": (lambda: b"\x01", "not a Windows memory image"),
     "truncated dump": (lambda: SAMPLE.read_bytes()[: SAMPLE.stat().st_size // 4], "truncated"),
+    "dump without its end": (lambda: SAMPLE.read_bytes()[: -SAMPLE.stat().st_size // 10], "the file is truncated"),
     "resumed hibernation file": (lambda: b"WAKE" + bytes(1 << 20), "hibernation file of a system that was resumed"),
     "encrypted .zdmp": (lambda: b"ZDMP\0\1\0\0" + bytes(8) + b"\0\0\1\0\3\0\2\0" + bytes(8192), "(.zdmp) is encrypted"),
     "dump header only": (lambda: SAMPLE.read_bytes()[:0x1800], "cannot be read"),
