@@ -65,7 +65,7 @@ WORK = {
     "modules": "modules(kernel, listed).rows",
     "threads": "thread_facts(kernel, threads(kernel, listed))",
     "starts": "Tables(kernel).starts",
-    "tokens": "tokens(kernel, listed, threads(kernel, listed).rows).rows",
+    "tokens": "tokens(kernel, listed, threads(kernel, listed).rows)",
     "handles": "handles(kernel, listed).rows",
     "creation": "list(creations(kernel, listed, listed, tokens(kernel, listed)))",
     "crossview": "crossview(kernel).rows",

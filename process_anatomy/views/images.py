@@ -22,7 +22,11 @@ from process_anatomy.views.sources import BLOCKS, LISTED, MAPPED_FILE, TREE
 
 if TYPE_CHECKING:
     from process_anatomy.absent import Absent
+    from process_anatomy.kernel.identify import Kernel
+    from process_anatomy.views.memory_files import MemoryFiles
     from process_anatomy.walk.program.images import Image
+
+PAGE = 4096
 
 
 STRINGS = ("CompanyName", "FileVersion", "OriginalFilename")
@@ -33,12 +37,14 @@ def rows(request: Request) -> Iterator[Row]:
     """One row for each image."""
     from process_anatomy.absent import NOT_APPLICABLE, Absent
     from process_anatomy.notes.module_rows import image_note
+    from process_anatomy.views.memory_files import MemoryFiles
 
     tables, explain, options = request.tables, request.explain, request.options
     request.chosen()
     module, every = options["module"] or "", options["all"]
     table = tables.images(module, every) if module or every else tables.programs_in_memory
     request.report(table.problems)
+    files = MemoryFiles(request, "image") if options["dump"] else None
     for row in table.rows:
         facts = row.facts
 
@@ -47,7 +53,7 @@ def rows(request: Request) -> Iterator[Row]:
 
         pdb, version, entry = told("pdb"), told("version"), told("entry")
         strings = {} if isinstance(version, Absent) else version
-        output = _dump(request, row) if options["dump"] else DISABLED
+        output = _written(files, tables.kernel, row) if files else DISABLED
         unwritten = (f"File output: {output}",) if isinstance(output, Absent) else ()
         yield (
             0,
@@ -86,23 +92,14 @@ def rows(request: Request) -> Iterator[Row]:
         )
 
 
-def _dump(request: Request, row: Image) -> str | Absent | None:
+def _written(files: MemoryFiles, kernel: Kernel, row: Image) -> str | Absent | None:
     """Write an image to a file; gives the file's name, nothing where there is not one page of it."""
-    from process_anatomy.absent import Absent, Kind
-    from process_anatomy.errors import RequestError
     from process_anatomy.walk.program.images import image_bytes
 
-    if request.output is None:
-        raise RequestError("there is no place to write images to")
     if row.missing >= row.pages:
         return None
-    try:
-        with request.output(f"pid.{row.process.pid}.{row.base:#x}", row.name, "img") as file:
-            for part in image_bytes(request.tables.kernel, row):
-                file.write(part)
-    except OSError as error:
-        return Absent(Kind.NOT_APPLICABLE, f"the image could not be written: {error.strerror or error}")
-    return str(file.preferred_filename)
+    start = f"pid.{row.process.pid}.{row.base:#x}"
+    return files.write(start, row.name, "img", row.pages * PAGE, image_bytes(kernel, row))
 
 
 VIEW = View(

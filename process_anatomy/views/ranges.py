@@ -11,6 +11,9 @@ from process_anatomy.errors import RequestError
 from process_anatomy.views.declaration import ADDRESS, BOOLEAN, INTEGER, Option, Request
 
 if TYPE_CHECKING:
+    from process_anatomy.kernel.identify import Kernel
+    from process_anatomy.memory.space import Space
+    from process_anatomy.views.memory_files import MemoryFiles
     from process_anatomy.walk.address_space.page_row import PageRow
     from process_anatomy.walk.address_space.range_bytes import Beginning
     from process_anatomy.walk.address_space.vads import Vad
@@ -45,13 +48,11 @@ def asked_bytes(request: Request) -> int:
     """How many bytes of each range are to be shown, 0 where none are.
 
     Raises:
-        RequestError: more than a row shows, or fewer than one; or files are to be written and there is no place.
+        RequestError: more than a row shows, or fewer than one.
     """
     count = request.options.get("bytes")
     if count is not None and not 0 < count <= MOST_SHOWN:
         raise RequestError(f"--bytes takes 1 to {MOST_SHOWN}, not {count}")
-    if request.options.get("dump") and request.output is None:
-        raise RequestError("there is no place to write ranges to")
     return count or 0
 
 
@@ -105,34 +106,37 @@ def hexadecimal(found: Beginning) -> Iterator[str]:
         yield f"{place:04x}  {' '.join(pairs):<{3 * LINE - 1}}  {letters}".rstrip()
 
 
-def written(request: Request, row: Vad) -> Told:
+def written(files: MemoryFiles, kernel: Kernel, row: Vad) -> Told:
     """Write a range to a file; gives the file's name, nothing where not one page of it is in the image."""
     from process_anatomy.walk.address_space.range_bytes import own_space, pages_of
 
-    pages, own = row.pages, own_space(request.tables.kernel, row.process)
+    pages, own = row.pages, own_space(kernel, row.process)
     for value in (row.start, pages, own):
         if isinstance(value, Absent):
             return Told(value)
     assert isinstance(row.start, int) and isinstance(pages, int) and not isinstance(own, Absent)  # noqa: PT018
-    assert request.output is not None
     if pages <= 0:
         return Told(None)
     if pages * PAGE > MOST_WRITTEN:
-        return Told(_unwritten(f"it is larger than {MOST_WRITTEN >> 30} GiB"))
+        return Told(files.refused(f"it is larger than {MOST_WRITTEN >> 30} GiB"))
+    if (full := files.full(pages * PAGE)) is not None:
+        return Told(full)
     there = sum(int(found.sum()) for _, found in pages_of(own, row.start, pages))
     if not there:
         return Told(None, (f"File output: none of its {pages} pages could be read",))
-    try:
-        end = row.start + pages * PAGE - 1
-        with request.output(f"pid.{row.process.pid}.vad.{row.start:#x}-{end:#x}", row.process.name, "dmp") as file:
-            for octets, found in pages_of(own, row.start, pages):
-                octets[~found] = 0
-                file.write(octets.tobytes())
-    except OSError as error:
-        return Told(_unwritten(error.strerror or str(error)))
+    end = row.start + pages * PAGE - 1
+    start = f"pid.{row.process.pid}.vad.{row.start:#x}-{end:#x}"
+    file = files.write(start, row.process.name, "dmp", pages * PAGE, _content(own, row.start, pages))
+    if isinstance(file, Absent):
+        return Told(file)
     said = f"File output: {pages - there} of {pages} pages could not be read, and are zeros in the file"
-    return Told(str(file.preferred_filename), (said,) if there < pages else ())
+    return Told(file, (said,) if there < pages else ())
 
 
-def _unwritten(why: str) -> Absent:
-    return Absent(Kind.NOT_APPLICABLE, f"the range could not be written: {why}")
+def _content(own: Space, start: int, pages: int) -> Iterator[bytes]:
+    """So many pages from an address on, missing ones as zeros."""
+    from process_anatomy.walk.address_space.range_bytes import pages_of
+
+    for octets, found in pages_of(own, start, pages):
+        octets[~found] = 0
+        yield octets.tobytes()

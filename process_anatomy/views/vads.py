@@ -30,11 +30,13 @@ MAPPED = Option("mapped", TEXT, "Only ranges that map a file with this in its pa
 def rows(request: Request) -> Iterator[Row]:
     """One row for each node of each tree."""
     from process_anatomy.notes.vad_rows import vad_note
+    from process_anatomy.views.memory_files import MemoryFiles
     from process_anatomy.walk.address_space.extensions import extension
     from process_anatomy.walk.address_space.vads import DEPTH_LIMIT
 
     tables, explain, options = request.tables, request.explain, request.options
     count = asked_bytes(request)
+    files = MemoryFiles(request, "range") if options.get("dump") else None
     request.chosen()
     request.progress(40, "Walking VAD trees")
     trees = tables.vads
@@ -78,8 +80,8 @@ def rows(request: Request) -> Iterator[Row]:
             "Problems": (*row.problems, *check.problems, *section.problems, *data.problems),
             "Explanation": explain(vad_note, row, explain.library, names, section, threads),
         }
-        if options.get("dump") and (not options.get("mapped") or holds(MAPPED, options["mapped"], cells)):
-            output = written(request, row)
+        if files and (not options.get("mapped") or holds(MAPPED, options["mapped"], cells)):
+            output = written(files, tables.kernel, row)
             cells |= {FILE_OUTPUT: output.value, "Problems": (*cells["Problems"], *output.problems)}
         # a splay tree may be deeper than a renderer can nest
         yield 0 if address is not None else min(row.depth, DEPTH_LIMIT), cells

@@ -78,6 +78,21 @@ def test_a_disk_that_fills_leaves_no_file_under_any_name(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_images_together_stay_within_the_limit_of_the_image(
+    kernel: Kernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often one page is mapped: what would be too much is not begun, and its row says so."""
+    monkeypatch.setattr("process_anatomy.views.memory_files.LEAST", 3 << 20)
+    monkeypatch.setattr("process_anatomy.views.memory_files.TIMES", 0)
+    rows = dumped(kernel, tmp_path)
+    refused = [row for row in rows if isinstance(row["File output"], Absent)]
+    assert all("more than 3 MiB, the limit for this image" in row["Problems"][-1] for row in refused)
+    written = {row["File output"]: row["Pages"] * 4096 for row in rows if isinstance(row["File output"], str)}
+    assert written == {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    room = (3 << 20) - sum(written.values())
+    assert 0 <= room < min(row["Pages"] * 4096 for row in refused)
+
+
 def test_a_file_is_told_by_the_name_that_it_has_at_last(kernel: Kernel, tmp_path: Path) -> None:
     """Where the name was taken, it has a number; what is told is what is there."""
     first = [row["File output"] for row in dumped(kernel, tmp_path)]

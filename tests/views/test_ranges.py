@@ -99,6 +99,21 @@ def test_what_cannot_be_written_is_told_in_its_row(sample: Image, tmp_path: Path
     assert MOST_WRITTEN == 1 << 30
 
 
+def test_all_files_together_have_a_limit(sample: Image, tmp_path: Path, monkeypatch: Any) -> None:
+    """What is over it is told in its row, the smaller ones that still have room are written, nothing is cut."""
+    monkeypatch.setattr("process_anatomy.views.memory_files.LEAST", 1 << 20)
+    monkeypatch.setattr("process_anatomy.views.memory_files.TIMES", 0)
+    rows = ranges(sample, dump=True, output=into(tmp_path))
+    refused = [row for row in rows if "File output" in row.absent]
+    assert {row.absent["File output"] for row in refused} == {
+        "the range could not be written: all files together would have more than 1 MiB, the limit for this image"
+    }
+    written = {Path(str(row["File output"])): row for row in rows if row["File output"]}
+    assert written.keys() == set(tmp_path.iterdir())
+    assert all(path.stat().st_size == row["End VPN"] + 1 - row["Start VPN"] for path, row in written.items())
+    assert sum(path.stat().st_size for path in written) <= 1 << 20
+
+
 @pytest.mark.parametrize("count", [0, -1, MOST_SHOWN + 1])
 def test_more_bytes_than_a_row_shows_are_refused_in_one_line(count: int, sample: Image) -> None:
     with pytest.raises(RequestError, match=f"--bytes takes 1 to 65536, not {count}"):
