@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from process_anatomy.errors import Error, RequestError
@@ -97,19 +98,20 @@ def on_this_machine(workers: int) -> Iterator[Crew]:
     dask = _dask()
     from distributed import Client, LocalCluster
 
-    with dask.config.set(QUIET):
-        cluster = LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=1, threads_per_worker=workers, processes=False, memory_limit=0, silence_logs=50,
-            dashboard_address=LOOPBACK, worker_dashboard_address=LOOPBACK,
-        )  # fmt: skip
-    client: Any = Client(cluster)  # type: ignore[no-untyped-call]
-    with cluster, client:
-        try:
-            yield Crew(client.get_executor(pure=False).submit, workers, workers)
-        except BaseException:
-            give_up()
-            raise
-    close()
+    with TemporaryDirectory(prefix="anatomy-") as folder:  # Dask makes one in every case, and leaves it
+        with dask.config.set(QUIET | {"temporary-directory": folder}):
+            cluster = LocalCluster(  # type: ignore[no-untyped-call]
+                n_workers=1, threads_per_worker=workers, processes=False, memory_limit=0, silence_logs=50,
+                dashboard_address=LOOPBACK, worker_dashboard_address=LOOPBACK,
+            )  # fmt: skip
+        client: Any = Client(cluster)  # type: ignore[no-untyped-call]
+        with cluster, client:
+            try:
+                yield Crew(client.get_executor(pure=False).submit, workers, workers)
+            except BaseException:
+                give_up()
+                raise
+        close()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import lzma
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -43,7 +44,7 @@ CUT_SHORT, INTERRUPTED = 1, 130
 def write_all(image: Image, folder: Path, name: str, form: str = "bitmap", overwrite: bool = True) -> list[Path]:
     """Write an image, its truth, its symbol table, and what belongs beside such an image; gives the files.
 
-    If one cannot be written, none is left.
+    If one cannot be written, none is left, nor a folder that was made for it.
 
     Args:
         image: what to write.
@@ -59,7 +60,6 @@ def write_all(image: Image, folder: Path, name: str, form: str = "bitmap", overw
     truth = image.truth
     pdb = image.symbols["metadata"]["windows"]["pdb"]["database"]
     symbols = folder / "symbols" / "windows" / pdb / f"{truth['pdb_guid']}-{truth['pdb_age']}.json.xz"
-    symbols.parent.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}{ending}", folder / f"{name}.truth.json", symbols]
     said = (json.dumps(truth, indent=1, sort_keys=True) + "\n").encode()
     table = json.dumps(image.symbols, sort_keys=True, separators=(",", ":")).encode()
@@ -72,17 +72,22 @@ def write_all(image: Image, folder: Path, name: str, form: str = "bitmap", overw
     if not overwrite:
         refuse([path for path in paths if path != symbols])
     new: list[Path] = []
+    made = [each for each in (symbols.parent, *symbols.parent.parents) if not each.exists()]
     try:
+        symbols.parent.mkdir(parents=True, exist_ok=True)
         for path, content in zip(paths, writers, strict=True):
             if path == symbols and path.is_file() and not path.is_symlink() and path.read_bytes() == packed:
                 continue  # the kernel of another seed's image may be the same one
             if not path.exists():
                 new.append(path)
-            with whole(path) as made:
-                made.write_bytes(content) if isinstance(content, bytes) else content(image, made)
+            with whole(path) as file:
+                file.write_bytes(content) if isinstance(content, bytes) else content(image, file)
     except BaseException:
         for path in new:
             path.unlink(missing_ok=True)
+        with suppress(OSError):  # one that somebody put something into stays
+            for each in made:
+                each.rmdir()
         raise
     return paths
 

@@ -187,3 +187,15 @@ def test_without_dask_one_line_says_what_brings_it(
     assert main(["batch", str(SAMPLE), "--out", str(tmp_path / "case")]) == MISUSED
     assert capsys.readouterr().err == "anatomy: a batch needs Dask: pip install 'process-anatomy[fleet]'\n"
     assert not (tmp_path / "case").exists()
+
+
+def test_workers_of_this_machine_leave_no_folder_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither where the work is done nor where it is given up."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with engine.on_this_machine(1) as crew:
+        assert crew.submit(abs, -3).result() == 3
+        assert list(tmp_path.iterdir()) != []
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(KeyboardInterrupt), engine.on_this_machine(1):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []

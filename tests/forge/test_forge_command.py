@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -118,6 +119,22 @@ def test_where_one_file_cannot_be_written_none_is_left(tmp_path: Path, monkeypat
     with pytest.raises(OSError, match="directory"):
         write_all(image, tmp_path, "lab", "raw")  # type: ignore[arg-type]
     assert [path.name for path in tmp_path.iterdir()] == ["symbols"]
+
+
+def test_folders_that_were_made_for_files_that_were_not_written_go_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted between the folders and the files: the place is as it was."""
+
+    def interrupted(_: object, path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(FORMATS, "raw", (".raw", interrupted))
+    image: Any = SimpleNamespace(truth=TRUTH, symbols=SYMBOLS)
+    for folder in (tmp_path, tmp_path / "new" / "one"):
+        with pytest.raises(KeyboardInterrupt):
+            write_all(image, folder, "lab", "raw")
+        assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.proves("forged")
