@@ -29,6 +29,7 @@ from process_anatomy.fleet.hands import Hands, split
 from process_anatomy.fleet.sqlite import write_table
 from process_anatomy.fleet.versions import versions
 from process_anatomy.fleet.written import Step, Written
+from process_anatomy.memory.resident import unfinished
 from process_anatomy.samples.progress import Progress, silent
 from process_anatomy.samples.verify import OURS, digests
 from process_anatomy.views.files import WRITERS
@@ -239,7 +240,8 @@ def replaced(folder: Path, overwrite: bool) -> Iterator[Path]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        yield made
+        with unfinished(made):
+            yield made
         free(folder, overwrite)  # seen again: somebody may have put something there
         made.chmod(0o777 & ~_umask())
         if folder.exists():

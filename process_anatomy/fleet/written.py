@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from process_anatomy.errors import RequestError
+from process_anatomy.memory.resident import unfinished
 
 Step = Callable[[str, int, int], None]
 """Told the name of a view, its number, and how many there are, before it is written."""
@@ -49,7 +50,7 @@ def whole(file: Path, overwrite: bool = True) -> Iterator[BinaryIO]:
     made = file.with_name(f".{file.name[:64]}.{secrets.token_hex(8)}")  # one of tempfile would be its owner's alone
     out = made.open("xb")
     try:
-        with out:
+        with unfinished(made), out:
             yield out
         kept(file, overwrite)  # seen again: somebody may have put something there
         os.replace(made, file)

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import mmap
 import os
+import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 KEPT = 48 << 20
@@ -75,6 +78,19 @@ def releaser(mapped: mmap.mmap) -> Callable[[], None] | None:
     return release
 
 
+_unfinished: set[Path] = set()
+
+
+@contextmanager
+def unfinished(path: Path) -> Iterator[None]:
+    """A file or a folder that is being written: it goes with the process where its image is cut off."""
+    _unfinished.add(path)
+    try:
+        yield
+    finally:
+        _unfinished.discard(path)
+
+
 @cache
 def tell_of_files_that_are_cut_off() -> Any:
     """Have a mapped file that is no longer there end the process with one line and status 1.
@@ -90,6 +106,10 @@ def tell_of_files_that_are_cut_off() -> Any:
     import ctypes
 
     def ended(_: int) -> None:
+        for path in list(_unfinished):
+            shutil.rmtree(path, ignore_errors=True)
+            with suppress(OSError):
+                os.unlink(path)
         os.write(2, CUT_OFF)
         os._exit(1)
 

@@ -97,6 +97,25 @@ def test_a_file_that_becomes_shorter_while_it_is_read_is_told_in_one_line(tmp_pa
     assert (done.returncode, done.stdout, done.stderr) == (1, b"", CUT_OFF)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the signal of a file that is cut off is known for Linux")
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_what_was_being_written_of_a_file_that_is_cut_off_goes(what: str, tmp_path: Path) -> None:
+    image = tmp_path / "image.dmp"
+    image.write_bytes(SAMPLE.read_bytes())
+    code = (
+        "import os, sys; from pathlib import Path; from process_anatomy import open_image\n"
+        "from process_anatomy.fleet.export import replaced; from process_anatomy.fleet.written import whole\n"
+        "target = Path(sys.argv[1]).parent / 'written'\n"
+        "with replaced(target, False) if sys.argv[2] == 'folder' else whole(target) as made:\n"
+        "    (made / 'a').write_text('half') if sys.argv[2] == 'folder' else made.write(b'half')\n"
+        "    assert len(os.listdir(target.parent)) == 2\n"
+        "    image = open_image(sys.argv[1]); os.truncate(sys.argv[1], 4096); list(image.view('vads').rows())"
+    )
+    done = subprocess.run([sys.executable, "-c", code, image, what], cwd=ROOT, capture_output=True)
+    assert (done.returncode, done.stderr) == (1, CUT_OFF)
+    assert [path.name for path in tmp_path.iterdir()] == ["image.dmp"]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no such signal there")
 @pytest.mark.parametrize(
     "arguments",
