@@ -361,7 +361,7 @@ def test_every_kind_of_group_row_is_reached_and_has_its_note() -> None:
     devices = tuple((token, kind, (("S-1-5-21-1-2-3-515", 7),)) for kind in DEVICE_GROUPS)
     listed = [row for row in groups([token], Claims((), devices)) if isinstance(row, Group)]
     clients = [replace(ACTING, level=level) for level in ("Identification", "Impersonation")]
-    listed += [replace(row, token=client) for row in listed for client in (ACTING, *clients)]
+    listed += [row._replace(token=client) for row in listed for client in (ACTING, *clients)]
     chosen = [security_rows.group_note(row, name) for row in listed for name in ("", "A name")]
     managed = [row for row in groups([MANAGED], Claims((), ())) if isinstance(row, Group)]
     chosen += [security_rows.group_note(row, "", FIRST_BUILD) for row in managed]

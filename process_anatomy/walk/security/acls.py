@@ -6,6 +6,8 @@ Source: [MS-DTYP] 2.4.4 (ACE), 2.4.5 (ACL) and 2.5.1 (security descriptor defini
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from construct import Int8ul, Int16ul, Int32ul, Struct
@@ -20,6 +22,8 @@ from structs.token import ACL
 REVISIONS = (2, 3, 4)
 ACE = Struct("AceType" / Int8ul, "AceFlags" / Int8ul, "AceSize" / Int16ul, "Mask" / Int32ul)
 """What every entry that grants or denies starts with; the SID follows."""
+REMEMBERED = 1 << 10
+"""Entries, and SIDs in them, that are remembered: most lists of a machine grant much the same to the same people."""
 SID_OFFSET = ACE.sizeof()
 
 ACE_TYPES = {0: "ALLOWED", 1: "DENIED", 2: "AUDIT", 9: "ALLOWED_CALLBACK", 10: "DENIED_CALLBACK"}
@@ -184,7 +188,7 @@ def _parse(address: int, data: bytes, here: int, count: int) -> Acl:
         if here + SID_OFFSET > len(data):
             problems.append(f"entry {number + 1} of {count} lies outside the access list")
             break
-        ace = ACE.parse(data[here : here + SID_OFFSET])
+        ace = _head(data[here : here + SID_OFFSET])
         if ace.AceSize < 4 or here + ace.AceSize > len(data):
             problems.append(f"entry {number + 1} of {count} has {ace.AceSize} bytes, which do not fit the access list")
             break
@@ -205,11 +209,18 @@ def _entry(data: bytes) -> bool:
     """Whether these bytes, behind the entries that are counted, begin with one more: its size is its SID's."""
     if len(data) < SID_OFFSET:
         return False
-    ace = ACE.parse(data[:SID_OFFSET])
+    ace = _head(data[:SID_OFFSET])
     sid = data[SID_OFFSET : ace.AceSize]
     return ace.AceType in ACE_TYPES and len(sid) >= 8 and len(sid) == 8 + 4 * sid[1] and isinstance(_sid(sid), str)
 
 
+@lru_cache(maxsize=REMEMBERED)
+def _head(data: bytes) -> Any:
+    """What an entry begins with."""
+    return ACE.parse(data)
+
+
+@lru_cache(maxsize=REMEMBERED)
 def _sid(data: bytes) -> str | Absent:
     if len(data) < 8 or data[0] != 1 or data[1] > SUB_AUTHORITY_LIMIT or len(data) < 8 + 4 * data[1]:
         return Absent(Kind.IMPLAUSIBLE, "no SID follows the access mask")

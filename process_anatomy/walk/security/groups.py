@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from process_anatomy.absent import NOT_APPLICABLE, Absent
 from process_anatomy.walk.processes.listed import NOT_READ
@@ -28,6 +29,8 @@ GROUP_ATTRIBUTES = {
 }
 """SE_GROUP_* by value (winnt.h): Default is enabled by default, DenyOnly is SE_GROUP_USE_FOR_DENY_ONLY."""
 
+COMBINATIONS = 1 << 10
+"""Kinds of SIDs with attributes that are remembered; there are a few dozen in an image."""
 USER, GROUP, RESTRICTED, CAPABILITY, PACKAGE, TRUST = (
     "user",
     "group",
@@ -39,8 +42,7 @@ USER, GROUP, RESTRICTED, CAPABILITY, PACKAGE, TRUST = (
 """What a SID is in its token."""
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """One SID of a token.
 
     Attributes:
@@ -122,7 +124,7 @@ def _members(token: Token, kind: str, array: SidArray) -> Iterator[Group]:
             yield Group(token, kind, sid, mask, (), tuple(told))
         else:
             roles = _roles(token, sid) if kind in (USER, GROUP) else ()
-            yield Group(token, kind, sid, mask, roles, tuple(_problems(kind, sid, mask)))
+            yield Group(token, kind, sid, mask, roles, _problems(kind, sid.startswith(INTEGRITY_AUTHORITY), mask))
 
 
 def _roles(token: Token, sid: str) -> tuple[str, ...]:
@@ -134,20 +136,22 @@ def _roles(token: Token, sid: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _problems(kind: str, sid: str, mask: int) -> Iterator[str]:
-    """Attributes that Windows never combines.  Source: Microsoft Learn, SID Attributes in an Access Token."""
-    if mask & ENABLED and mask & DENY_ONLY:
-        yield "enabled and for denying only at the same time"
-    if mask & MANDATORY and not mask & ENABLED:
-        yield "mandatory, but not enabled"
-    if mask & OWNER and mask & DENY_ONLY:
-        yield "may own objects, but counts only for denying"
-    if kind == GROUP and sid.startswith(INTEGRITY_AUTHORITY) and not mask & INTEGRITY:
-        yield "an integrity level that is not marked as one"
-    if mask & INTEGRITY and not sid.startswith(INTEGRITY_AUTHORITY):
-        yield "marked as an integrity level, but it is none"
-    if kind == USER and mask & ~(ENABLED | DENY_ONLY | OWNER | DEFAULT | MANDATORY):
-        yield "a user with attributes that only groups have"
+@lru_cache(maxsize=COMBINATIONS)
+def _problems(kind: str, level: bool, mask: int) -> tuple[str, ...]:
+    """Attributes that Windows never combines, of the SID of an integrity level or of another.
+
+    Source: Microsoft Learn, SID Attributes in an Access Token.
+    """
+    odd = {
+        "enabled and for denying only at the same time": mask & ENABLED and mask & DENY_ONLY,
+        "mandatory, but not enabled": mask & MANDATORY and not mask & ENABLED,
+        "may own objects, but counts only for denying": mask & OWNER and mask & DENY_ONLY,
+        "an integrity level that is not marked as one": kind == GROUP and level and not mask & INTEGRITY,
+        "marked as an integrity level, but it is none": mask & INTEGRITY and not level,
+        "a user with attributes that only groups have": kind == USER
+        and mask & ~(ENABLED | DENY_ONLY | OWNER | DEFAULT | MANDATORY),
+    }
+    return tuple(words for words, so in odd.items() if so)
 
 
 def roles_text(group: Group) -> str | Absent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from process_anatomy.walk.security.tokens import Token
 
@@ -45,6 +45,8 @@ PRIVILEGES = {
     36: "SeDelegateSessionUserImpersonatePrivilege",
 }
 """LUID of each privilege, which is also its bit in the token's masks (wdm.h, SE_*_PRIVILEGE)."""
+EVERY = sum(1 << value for value in PRIVILEGES)
+"""All of them as such a mask."""
 
 
 STRONG = frozenset(
@@ -59,8 +61,7 @@ medium integrity do hold it).
 WEAK = frozenset({"untrusted", "low", "medium", "medium-plus"})
 
 
-@dataclass(frozen=True, slots=True)
-class Privilege:
+class Privilege(NamedTuple):
     """One privilege of one token.
 
     Attributes:
@@ -117,11 +118,11 @@ def privileges(tokens: list[Token]) -> Iterator[Privilege | Token]:
         if not (isinstance(present, int) and isinstance(enabled, int) and isinstance(default, int)):
             yield token
             continue
-        any_set = present | enabled | default
-        for value in range(64):
+        told = present | enabled | default | (0 if token.privileges_listed else EVERY)
+        for value in range(told.bit_length()):
             bit = 1 << value
-            if any_set & bit or (value in PRIVILEGES and not token.privileges_listed):
+            if told & bit:
                 name = PRIVILEGES.get(value, "")
-                yield Privilege(token, value, name, bool(present & bit), bool(enabled & bit), bool(default & bit))
+                yield Privilege(token, value, name, present & bit != 0, enabled & bit != 0, default & bit != 0)
         if token.privilege_problems:
             yield token
