@@ -22,21 +22,21 @@ HANDLE = Handle(PROCESS, 4, 1, 2, 1, "Event", 0x1F0003, 0, Target("LabReady", "\
 
 def test_every_kind_of_handle_row_is_reached_and_has_its_note() -> None:
     """By type, by name, and by what could not be had; with every attribute."""
-    kinds = [replace(HANDLE, type=name) for name in KINDS]
-    kinds += [replace(HANDLE, type=name, target=NO_TARGET) for name in [*KINDS, "Event"]]
+    kinds = [HANDLE._replace(type=name) for name in KINDS]
+    kinds += [HANDLE._replace(type=name, target=NO_TARGET) for name in [*KINDS, "Event"]]
     kinds += [
         HANDLE,
-        replace(HANDLE, type=GONE, target=NO_TARGET),
-        replace(HANDLE, type="Process", object=PROCESS.address),
-        replace(HANDLE, attributes=PROTECT | INHERIT | AUDIT),
-        replace(HANDLE, access=0),
+        HANDLE._replace(type=GONE, target=NO_TARGET),
+        HANDLE._replace(type="Process", object=PROCESS.address),
+        HANDLE._replace(attributes=PROTECT | INHERIT | AUDIT),
+        HANDLE._replace(access=0),
     ]
     assert told(map(handle_note, kinds)) == set(default().ids("handle-row/"))
 
 
 def test_a_token_is_told_with_the_processes_that_run_under_it() -> None:
     """Its own, others by name, and how many more; a token that is no process's primary one has none."""
-    token = replace(HANDLE, type="Token", target=Target(NOT_APPLICABLE, "primary token of a"))
+    token = HANDLE._replace(type="Token", target=Target(NOT_APPLICABLE, "primary token of a"))
     others = [replace(PROCESS, address=0x2000 + n, pid=100 + n, name=f"p{n}.exe") for n in range(5)]
 
     def said(*owners: Process) -> str:
@@ -54,9 +54,9 @@ def test_every_kind_of_access_is_reached_and_has_its_note() -> None:
     """Each type of object that gives power, upwards or not, and ways of one step and of more."""
     low = Side(PROCESS, "a.exe (8)", "S-1-5-18", "Local System", "low")
     high = Side(None, "b.exe (12)", GONE, NOT_APPLICABLE, "high")
-    steps = [Step(replace(HANDLE, type=name), low, low, ("POWER",), ()) for name in POWERS]
-    steps.append(Step(replace(HANDLE, type="Process"), low, high, ("POWER",), ()))
-    steps.append(Step(replace(HANDLE, type="Process"), low, high, (READING,), ()))
+    steps = [Step(HANDLE._replace(type=name), low, low, ("POWER",), ()) for name in POWERS]
+    steps.append(Step(HANDLE._replace(type="Process"), low, high, ("POWER",), ()))
+    steps.append(Step(HANDLE._replace(type="Process"), low, high, (READING,), ()))
     ways = [Way((steps[-1],)), Way((steps[0], steps[-1]))]
     found = told(map(step_note, steps)) | told(map(way_note, ways))
     assert found == set(default().ids("access-row/"))

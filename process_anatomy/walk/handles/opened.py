@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,8 +33,7 @@ One alone may be the fault of the page that its object lay on.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Handle:
+class Handle(NamedTuple):
     """One open handle.
 
     Attributes:
@@ -141,14 +141,14 @@ def handles(
     told = targets(kernel, _by_type(headers, names))
     facts = [_facts(known, headers, names, row, told) for row in range(len(bodies))]
     rows = []
-    for owner, value, entry, access, attributes, which in zip(
-        entries.owner.tolist(), entries.value.tolist(), entries.entry.tolist(), entries.access.tolist(),
+    pages = (entries.entry // np.uint64(PAGE)).tolist()
+    for owner, value, entry, page, access, attributes, which in zip(
+        entries.owner.tolist(), entries.value.tolist(), entries.entry.tolist(), pages, entries.access.tolist(),
         entries.attributes.tolist(), back.tolist(), strict=True,
     ):  # fmt: skip
         body, header, name, target, valid = facts[which]
-        problems = target.problems
-        if doubts := (*found.tables[owner].doubts, *strays.get((owner, entry // PAGE), ())):
-            problems = (*doubts, *problems)
+        doubts = (*found.tables[owner].doubts, *strays.get((owner, page), ())) if strays else found.tables[owner].doubts
+        problems = (*doubts, *target.problems) if doubts else target.problems
         if isinstance(name, Absent):
             problems = (str(name), *problems)
         elif access & ~valid:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from construct import Int8ul, Int16ul, Int32ul, Struct
@@ -188,18 +187,18 @@ def _parse(address: int, data: bytes, here: int, count: int) -> Acl:
         if here + SID_OFFSET > len(data):
             problems.append(f"entry {number + 1} of {count} lies outside the access list")
             break
-        ace = _head(data[here : here + SID_OFFSET])
-        if ace.AceSize < 4 or here + ace.AceSize > len(data):
-            problems.append(f"entry {number + 1} of {count} has {ace.AceSize} bytes, which do not fit the access list")
+        kind, flags, size, mask = _head(data[here : here + SID_OFFSET])
+        if size < 4 or here + size > len(data):
+            problems.append(f"entry {number + 1} of {count} has {size} bytes, which do not fit the access list")
             break
-        if ace.AceType in ACE_TYPES and ace.AceSize >= SID_OFFSET:
-            sid = _sid(data[here + SID_OFFSET : here + ace.AceSize])
-            entries.append(Ace(address + here, ace.AceType, ace.AceFlags, ace.Mask, sid))
+        if kind in ACE_TYPES and size >= SID_OFFSET:
+            sid = _sid(data[here + SID_OFFSET : here + size])
+            entries.append(Ace(address + here, kind, flags, mask, sid))
             if isinstance(sid, Absent):
                 problems.append(f"entry {number + 1} of {count}: {sid}")
         else:
-            problems.append(f"entry {number + 1} of {count} is of type {ace.AceType}, which is not decoded")
-        here += ace.AceSize
+            problems.append(f"entry {number + 1} of {count} is of type {kind}, which is not decoded")
+        here += size
     if not problems and _entry(data[here:]):
         problems.append(f"it counts {count} entries, but behind them stands another")
     return Acl(address, tuple(entries), tuple(problems))
@@ -209,15 +208,16 @@ def _entry(data: bytes) -> bool:
     """Whether these bytes, behind the entries that are counted, begin with one more: its size is its SID's."""
     if len(data) < SID_OFFSET:
         return False
-    ace = _head(data[:SID_OFFSET])
-    sid = data[SID_OFFSET : ace.AceSize]
-    return ace.AceType in ACE_TYPES and len(sid) >= 8 and len(sid) == 8 + 4 * sid[1] and isinstance(_sid(sid), str)
+    kind, _, size, _ = _head(data[:SID_OFFSET])
+    sid = data[SID_OFFSET:size]
+    return kind in ACE_TYPES and len(sid) >= 8 and len(sid) == 8 + 4 * sid[1] and isinstance(_sid(sid), str)
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _head(data: bytes) -> Any:
-    """What an entry begins with."""
-    return ACE.parse(data)
+def _head(data: bytes) -> tuple[int, int, int, int]:
+    """What an entry begins with: AceType, AceFlags, AceSize and Mask."""
+    ace = ACE.parse(data)
+    return ace.AceType, ace.AceFlags, ace.AceSize, ace.Mask
 
 
 @lru_cache(maxsize=REMEMBERED)
