@@ -7,20 +7,20 @@ number, say which branch of an AVL tree is higher.  The nodes of Windows XP, a s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from process_anatomy.absent import Absent, Kind
+from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.memory.address_space import AddressSpace
-from process_anatomy.memory.view import addresses_of
+from process_anatomy.memory.view import Records, addresses_of
 from process_anatomy.walk.address_space.page_entries import user_half
 from process_anatomy.walk.address_space.vad_nodes import TYPE_BITS
 from process_anatomy.walk.address_space.vad_shape import BALANCES, overlapping
 from process_anatomy.walk.address_space.vad_trees import is_splay_tree
 from process_anatomy.walk.address_space.vads import Vad
-from process_anatomy.walk.processes.listed import NOT_READ
+from process_anatomy.walk.processes.listed import NOT_READ, Process
 from structs.vad import MMVAD_SHORT
 
 NO_BALANCE = Absent(Kind.NOT_IN_BUILD, "a splay tree keeps no balance (Windows XP)")
@@ -43,8 +43,7 @@ FLAGS = (
 """Bits of a node that are told by name where the build has them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """What a node says beyond its range.
 
     Attributes:
@@ -61,50 +60,66 @@ class Check:
 def checks(kernel: Kernel, rows: Sequence[Vad]) -> list[Check]:
     """What is to be said of each of these VADs, in their order; all VADs of a process should be among them."""
     records = kernel.view.records(MMVAD_SHORT, addresses_of([row.address for row in rows]))
-    flags = {name: records.values(name) for name in FLAGS if name in kernel.build[MMVAD_SHORT]}
-    parents = records.values("ParentValue")
-    splay = is_splay_tree(records.structure)
-    heights = {} if splay else _heights(rows)
-    ends = _top(kernel)
-    overlaps = overlapping([(row.process.address, row.start, row.end) for row in rows])
-    found: list[Check] = []
+    problems = overlapping([(row.process.address, row.start, row.end) for row in rows])
+    owners = {row.process.address: row.process for row in rows}
+    ends, lowest = _top(kernel), {address: _lowest(kernel, process) for address, process in owners.items()}
     for number, row in enumerate(rows):
-        problems = list(overlaps.get(number, ()))
-        if (
-            isinstance(row.start, int)
-            and isinstance(row.end, int)
-            and (row.start < _lowest(kernel, row) or ends <= row.end < kernel.system_start)
-        ):
-            problems.append("its range lies outside user space")
-        stated, balance = parents[number], None
-        if isinstance(stated, int):
-            balance = BALANCES.get(stated & 3)
-            if balance is None:
-                problems.append("its balance is one that no tree has")
-            elif number in heights and heights[number] != balance:
-                problems.append(f"its balance says {balance}, but its branches differ by {heights[number]}")
-        doubt = stated if isinstance(stated, Absent) else Absent(Kind.IMPLAUSIBLE, "balance 2")
-        if splay:
-            doubt = NO_BALANCE
-        names = [
-            name
-            for name, values in flags.items()
-            if values[number] == 1 and (name != "PrivateFixup" or row.private == 0)  # else the bit says write watch
-        ]
-        if row.extended == 1:
-            names.append("ImageMappingExtended")
-        unread = next((v[number] for v in flags.values() if isinstance(v[number], Absent)), None)
-        if unread is None and isinstance(row.extended, Absent) and row.extended.kind in NOT_READ:
-            unread = row.extended
-        found.append(
-            Check(",".join(names) if unread is None else unread, doubt if balance is None else balance, tuple(problems))
-        )
+        if isinstance(row.start, Absent) or isinstance(row.end, Absent):
+            continue
+        if row.start < lowest[row.process.address] or ends <= row.end < kernel.system_start:
+            problems.setdefault(number, []).append("its range lies outside user space")
+    balances = _balances(records, rows, problems)
+    told = [tuple(problems.get(number, ())) for number in range(len(rows))]
+    return list(map(Check._make, zip(_flags(kernel, records, rows), balances, told, strict=True)))
+
+
+def _flags(kernel: Kernel, records: Records, rows: Sequence[Vad]) -> list[str | Absent]:
+    """The names of each node's bits; nodes with the same bits share their text."""
+    names = [name for name in FLAGS if name in kernel.build[MMVAD_SHORT]]
+    mapped = np.array([row.private == 0 for row in rows], dtype=np.bool_)
+    bits = np.array([row.extended == 1 for row in rows], dtype=np.int64) << len(names)
+    for number, name in enumerate(names):
+        there = records.array(name) == 1
+        if name == "PrivateFixup":  # of private memory the bit says write watch
+            there &= mapped
+        bits |= there.astype(np.int64) << number
+    every = [*names, "ImageMappingExtended"]
+    texts = {each: ",".join(name for at, name in enumerate(every) if each >> at & 1) for each in set(bits.tolist())}
+    found: list[str | Absent] = [texts[each] for each in bits.tolist()]
+    lost: dict[int, Absent] = {}
+    for values in [] if records.whole.all() else map(records.values, names):
+        for number in np.flatnonzero(~records.whole).tolist():
+            if isinstance(values[number], Absent):
+                lost.setdefault(number, values[number])
+    for number, row in enumerate(rows):
+        if isinstance(row.extended, Absent) and row.extended is not NOT_APPLICABLE and row.extended.kind in NOT_READ:
+            lost.setdefault(number, row.extended)
+    for number, gone in lost.items():
+        found[number] = gone
     return found
 
 
-def _lowest(kernel: Kernel, row: Vad) -> int:
+def _balances(records: Records, rows: Sequence[Vad], problems: dict[int, list[str]]) -> list[int | Absent]:
+    """The balance that each node states; what is wrong with it goes to the problems."""
+    if is_splay_tree(records.structure):
+        return [NO_BALANCE] * len(rows)
+    heights = _heights(rows)
+    found: list[Any] = [BALANCES.get(value) for value in (records.array("ParentValue") & 3).tolist()]
+    for number, stated in enumerate(records.values("ParentValue")):
+        if isinstance(stated, Absent):
+            found[number] = stated
+        elif found[number] is None:
+            found[number] = Absent(Kind.IMPLAUSIBLE, "balance 2")
+            problems.setdefault(number, []).append("its balance is one that no tree has")
+        elif heights.get(number, found[number]) != found[number]:
+            said = f"its balance says {found[number]}, but its branches differ by {heights[number]}"
+            problems.setdefault(number, []).append(said)
+    return found
+
+
+def _lowest(kernel: Kernel, process: Process) -> int:
     """The lowest address that a range of this process can have."""
-    name = row.process.name
+    name = process.name
     virtual_dos = kernel.build.pointer_size == 4 and isinstance(name, str) and name.lower() == VIRTUAL_DOS
     return LOWEST if kernel.number >= FIRST_PAGE_KEPT_SINCE and not virtual_dos else 0
 
