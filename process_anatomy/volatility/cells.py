@@ -33,8 +33,28 @@ class NotInBuildValue(renderers.NotAvailableValue):
     """Of a fact that this build does not have: no loss, unlike all else that is not available."""
 
 
+class ViewNode(renderers.TreeNode):
+    """A row of a view, whose cells are made in the types of their columns and need not be looked at once more.
+
+    Attributes:
+        below: how many rows stand right below it so far.
+    """
+
+    below = 0
+
+    def __len__(self) -> int:
+        """How many rows stand right below it so far; renderers ask whether there are any."""
+        return self.below
+
+    def _validate_values(self, values: Any) -> None:
+        """Nothing to be done: see :func:`grid`."""
+
+
 class ViewGrid(renderers.TreeGrid):
     """Rows of a view, for a renderer that knows how views are read.
+
+    Rows that are shown to a visitor as they come are not kept: a table of a large machine would be most of the
+    memory that a run takes.  Without a visitor the tree is there afterwards, as that of any plugin.
 
     Attributes:
         view: the view.
@@ -43,6 +63,28 @@ class ViewGrid(renderers.TreeGrid):
 
     view: View
     wide: bool
+    _passing = False
+    _roots = 0
+
+    def populate(self, function: Any = None, initial_accumulator: Any = None, fail_on_errors: bool = True) -> Any:
+        """As of any grid; with a visitor once, and without it as often as one likes."""
+        self._passing = function is not None and not self.populated
+        return super().populate(function, initial_accumulator, fail_on_errors)
+
+    def _append(self, parent: Any, values: Any) -> Any:
+        if not self._passing:
+            return super()._append(parent, values)
+        if parent is None:
+            path, self._roots = str(self._roots), self._roots + 1
+        else:
+            path = f"{parent.path}{self.path_sep}{parent.below}"
+            parent.below += 1
+        return ViewNode(path, self, parent, values)
+
+    def _find_children(self, node: Any) -> Any:
+        if self._passing:
+            raise RuntimeError("rows that a visitor was shown are not kept; populate() without one keeps them")
+        return super()._find_children(node)
 
 
 ABSENT_VALUES: dict[Kind, type[interfaces.renderers.BaseAbsentValue]] = {
