@@ -193,3 +193,7 @@ class PackedMemory(CachedMemory):
     def stretches(self) -> list[tuple[int, int]]:
         """First and last address (exclusive) of each stretch of memory that the file may hold, in order."""
         return [(run.start, run.start + run.length) for run in self._runs]
+
+    def filled(self) -> list[tuple[int, int]]:
+        """All of them: what a page holds is known when it is unpacked."""
+        return self.stretches()

@@ -120,6 +120,10 @@ class PageFiles:
         """First and last address (exclusive) of each stretch of memory itself, in order."""
         return self.memory.stretches()
 
+    def filled(self) -> list[tuple[int, int]]:
+        """Of these what may hold anything but zeros."""
+        return self.memory.filled()
+
     def locate(self, addresses: Addresses, size: int | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Where in the buffer the ``size`` octets of each address start, -1 where they are not there.
 

@@ -8,7 +8,7 @@ remote, decoded on the way): whole pages are fetched through a reader and kept.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -62,6 +62,9 @@ class PhysicalMemory(Protocol):
     def stretches(self) -> list[tuple[int, int]]:
         """First and last address (exclusive) of each stretch of memory that the image may hold, in order."""
 
+    def filled(self) -> list[tuple[int, int]]:
+        """Of these stretches, in whole pages, what may hold anything but zeros."""
+
     def locate(self, addresses: Addresses, size: int | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Where in the buffer the ``size`` octets of each address start, -1 where they are not there."""
 
@@ -79,6 +82,7 @@ class MappedMemory:
         buffer: the octets; a numpy array over ``mmap`` costs no memory until it is read.
         runs: which physical ranges lie where in the buffer; overlapping or outlying parts are dropped.
         release: gives the pages read so far back to the system where it is time, if the buffer can do that.
+        holes: start and end (exclusive) of parts of the buffer that are known to be zeros, in order.
 
     Attributes:
         end: one past the highest physical address.
@@ -87,9 +91,16 @@ class MappedMemory:
 
     forkable: bool = True
 
-    def __init__(self, buffer: Octets, runs: Iterable[Run], release: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        buffer: Octets,
+        runs: Iterable[Run],
+        release: Callable[[], None] | None = None,
+        holes: Sequence[tuple[int, int]] = (),
+    ) -> None:
         self._octets = buffer
         self._release = release
+        self._holes = holes
         self._touched = 0
         self.lost = 0
         merged: list[Run] = []
@@ -124,6 +135,23 @@ class MappedMemory:
     def stretches(self) -> list[tuple[int, int]]:
         """First and last address (exclusive) of each stretch of memory that the image holds, in order."""
         return [(run.start, run.start + run.length) for run in self.runs]
+
+    def filled(self) -> list[tuple[int, int]]:
+        """Of these stretches what lies in no hole; a page that a hole does not cover is among it as a whole."""
+        found: list[tuple[int, int]] = []
+        ends = [end for _, end in self._holes]
+        for start, length, offset in self.runs:
+            at, last = start, start + length
+            for first, end in self._holes[bisect_right(ends, offset) :]:
+                if first >= offset + length:
+                    break
+                low, high = (max(first, offset) - offset + start, min(end, offset + length) - offset + start)
+                low, high = -(-low // PAGE) * PAGE, high // PAGE * PAGE
+                if low < high:
+                    found += [(at, low)] if at < low else []
+                    at = high
+            found += [(at, last)] if at < last else []
+        return found
 
     def locate(self, addresses: Addresses, size: int | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Where in the buffer the ``size`` octets of each address start, -1 where they are not there."""
@@ -182,6 +210,10 @@ class CachedMemory:
     def stretches(self) -> list[tuple[int, int]]:
         """All of memory: which pages the image holds is known when they are fetched."""
         return [(0, self.end)]
+
+    def filled(self) -> list[tuple[int, int]]:
+        """All of them: nothing is known of pages that were not fetched."""
+        return self.stretches()
 
     def _fetch(self, page: int) -> int:
         """The slot of a page, fetched if need be; -1 where the image does not hold it."""

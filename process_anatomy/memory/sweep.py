@@ -1,4 +1,7 @@
-"""All of physical memory, page by page, each page once and never more than a few megabytes at a time."""
+"""All of physical memory, page by page, each page once and never more than a few megabytes at a time.
+
+What is known to be zeros without being read, as the holes of a sparse file, is left out: nothing is to be found there.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ PAGES_AT_ONCE = 1 << 11
 
 
 def sweep(memory: PhysicalMemory, at_once: int = PAGES_AT_ONCE) -> Iterator[tuple[Addresses, Octets]]:
-    """Every whole page that the image holds, once: physical addresses, shape (n,), and contents, shape (n, 4096).
+    """Every whole page that the image holds and that may hold anything, once.
+
+    Gives physical addresses, shape (n,), and contents, shape (n, 4096).
 
     Args:
         memory: whose pages.
@@ -22,7 +27,7 @@ def sweep(memory: PhysicalMemory, at_once: int = PAGES_AT_ONCE) -> Iterator[tupl
     """
     waiting: list[Addresses] = []
     count = 0
-    for start, end in memory.stretches():
+    for start, end in memory.filled():
         at, last = -(-start // PAGE) * PAGE, end // PAGE * PAGE
         while at < last:  # stretches may be short, and are looked at many at once
             some = min(at_once - count, (last - at) // PAGE)

@@ -7,8 +7,10 @@ which there are none.
 from __future__ import annotations
 
 import collections
+import errno
 import mmap
 import os
+from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import urlparse
 from urllib.request import url2pathname
@@ -23,6 +25,8 @@ ARCHITECTURES = ["Intel32", "Intel64", "process-anatomy"]
 """What our plugins accept; the last is the mark of our own layers, which no stock plugin asks for."""
 DUMP_TYPE_OFFSET = {b"PAGEDU64": 0xF98, b"PAGEDUMP": 0xF88}
 TRIAGE = 4
+HOLES = 1 << 16
+"""Holes of a file that are asked for; what lies behind them is read."""
 UNPACKED_LIMIT = 1 << 26
 """Bytes that are looked at of a file that Volatility unpacks on the way."""
 Layer = TypeVar("Layer", bound=interfaces.layers.TranslationLayerInterface)
@@ -157,5 +161,37 @@ def file_bytes(layer: interfaces.layers.DataLayerInterface, most: int = UNPACKED
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             if mapped[:64] == peek(layer, 0, min(64, size)):
                 tell_of_files_that_are_cut_off()
+                with suppress(AttributeError, OSError):  # else each page that is read may count as 2 MB of ours
+                    mapped.madvise(mmap.MADV_NOHUGEPAGE)
                 return mapped
     return layer.read(0, min(size, most)) if size > 0 else b""
+
+
+def holes(layer: FileLayer) -> list[tuple[int, int]]:
+    """Start and end (exclusive) of parts of a plain file that its file system keeps as zeros, without reading them.
+
+    Source: lseek(2), SEEK_HOLE and SEEK_DATA; a system without them knows of none.
+    """
+    found: list[tuple[int, int]] = []
+    path, at = local_path(layer.location), 0
+    if not path or not hasattr(os, "SEEK_HOLE"):
+        return []
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            while len(found) < HOLES and (start := os.lseek(file.fileno(), at, os.SEEK_HOLE)) < size:
+                at = _data_behind(file.fileno(), start, size)
+                found.append((start, at))
+    except OSError:
+        pass  # what is not told is read
+    return found
+
+
+def _data_behind(descriptor: int, start: int, size: int) -> int:
+    """Where data begins again behind the start of a hole; the file's end where it does not."""
+    try:
+        return os.lseek(descriptor, start, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return size
+        raise

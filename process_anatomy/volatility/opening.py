@@ -17,7 +17,7 @@ from process_anatomy.errors import ImageError, NotWindows, NotYet, RequestError
 from process_anatomy.views.shown import safe_text
 from process_anatomy.volatility.declining import arm64, declined, unrecognised
 from process_anatomy.volatility.formats import doubts
-from process_anatomy.volatility.layers import SmallDumpLayer, UnrecognisedLayer, file_bytes, peek
+from process_anatomy.volatility.layers import SmallDumpLayer, UnrecognisedLayer, file_bytes, holes, peek
 from process_anatomy.volatility.packed import PAGE, PackedLayer
 from process_anatomy.volatility.page_files import attach, with_page_files
 
@@ -50,7 +50,7 @@ def physical_memory(context: interfaces.context.ContextInterface, name: str) -> 
     if isinstance(below, FileLayer) and runs is not None:
         mapped = file_bytes(below)
         if isinstance(mapped, mmap.mmap):
-            return MappedMemory(np.frombuffer(mapped, dtype=np.uint8), runs, releaser(mapped))
+            return MappedMemory(np.frombuffer(mapped, dtype=np.uint8), runs, releaser(mapped), holes(below))
 
     def page(address: int, size: int) -> bytes | None:
         return peek(layer, address, size)

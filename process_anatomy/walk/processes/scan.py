@@ -44,7 +44,7 @@ PAGE_LIMIT = 1 << 26
 """Pages that are looked at altogether: 256 GB."""
 PAGES_AT_ONCE = 1 << 13
 """Pages whose objects are proved in one step: 32 MB, for every step costs the same, however few objects it has."""
-MARKED = 1 << 10
+MARKED = 1 << 8
 """Pages that are looked through for marks in one step."""
 SIFTED = 1 << 10
 """Objects that are proved in one step."""
@@ -113,18 +113,16 @@ def scan(kernel: Kernel) -> Scan:
         for finder, (headed, tagged) in zip(finders, marks, strict=True):
             if len(headed) or len(tagged):
                 finder.look(first, block, headed, tagged)
-    found = {finder.kind.layout.name: finder for finder in finders}
+    found = {
+        finder.kind.layout.name: tuple(sorted(finder.found, key=lambda sighting: sighting.physical))
+        for finder in finders
+    }
     problems += [
         f"{finder.dropped} more that look like {finder.kind.layout.name} were left out"
         for finder in finders
         if finder.dropped
     ]
-    return Scan(
-        tuple(found[EPROCESS.name].found) if EPROCESS.name in found else (),
-        tuple(found[ETHREAD.name].found) if ETHREAD.name in found else (),
-        pages,
-        tuple(problems),
-    )
+    return Scan(found.get(EPROCESS.name, ()), found.get(ETHREAD.name, ()), pages, tuple(problems))
 
 
 def _marks(kernel: Kernel, block: Octets, kinds: Sequence[Kind]) -> list[tuple[Numbers, Numbers]]:
