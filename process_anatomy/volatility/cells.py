@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from functools import cached_property
 from types import NoneType
 from typing import Any
 
@@ -45,6 +46,11 @@ class ViewNode(renderers.TreeNode):
     def __len__(self) -> int:
         """How many rows stand right below it so far; renderers ask whether there are any."""
         return self.below
+
+    @cached_property
+    def values(self) -> list[Any]:
+        """The cells, in one list however often they are asked for: renderers ask once for each column."""
+        return list(self._values)
 
     def _validate_values(self, values: Any) -> None:
         """Nothing to be done: see :func:`grid`."""
