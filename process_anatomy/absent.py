@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 
 class Kind(Enum):
@@ -56,6 +57,13 @@ def without_place(reason: str) -> str:
     """A reason without the address that it begins with."""
     place, colon, rest = reason.partition(": ")
     return rest if colon and place.startswith("0x") else reason
+
+
+def absent_in(values: Sequence[Any]) -> list[int]:
+    """Which of these values are absent, by their number; of most columns none is, which takes no look at each."""
+    if Absent not in set(map(type, values)):
+        return []
+    return [number for number, value in enumerate(values) if type(value) is Absent]
 
 
 def reasons(facts: Iterable[tuple[str, Absent]]) -> list[str]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from process_anatomy.absent import FEW, MANY, NOT_APPLICABLE, Absent, Kind, reasons, without_place
+from process_anatomy.absent import FEW, MANY, Absent, Kind, absent_in, reasons, without_place
 from process_anatomy.filetime import EARLIEST, LATEST
 from process_anatomy.views.blocks import blocks, columns
 from process_anatomy.views.declaration import PROBLEMS, TIME, Cells, Option, Request, Row, View
@@ -77,11 +77,9 @@ def told(view: View, rows: Iterable[Row]) -> Iterator[Row]:
                     if why is not None:
                         impossible.setdefault(row, {})[name] = why
                         lost.setdefault(row, []).append((name, why))
-            if Absent not in set(map(type, values)):
-                continue
-            for row, value in enumerate(values):
-                if type(value) is Absent and value is not NOT_APPLICABLE and value.kind.lost:
-                    lost.setdefault(row, []).append((name, value))
+            for row in absent_in(values):
+                if values[row].kind.lost:
+                    lost.setdefault(row, []).append((name, values[row]))
         if not lost:
             yield from block
             continue

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from process_anatomy.absent import NOT_APPLICABLE, Absent
+from process_anatomy.absent import NOT_APPLICABLE, Absent, absent_in
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.paging import PageState
 from process_anatomy.memory.physical import PAGE
@@ -89,7 +89,7 @@ class Comparison:
         numbers = {process.address: number for number, process in enumerate(processes)}
         self.numbers = np.array([numbers[vad.process.address] for vad in vads], dtype=np.int64)
         self.starts, self.ends = [vad.start for vad in vads], [vad.end for vad in vads]
-        self.unbounded = sorted({*_absent(self.starts), *_absent(self.ends)})
+        self.unbounded = sorted({*absent_in(self.starts), *absent_in(self.ends)})
         self.first, self.last = _column(self.starts), _column(self.ends)
         first, last = self.first[:-1].copy(), self.last[:-1].copy()
         first[self.unbounded], last[self.unbounded] = 1, 0
@@ -190,7 +190,7 @@ class Comparison:
         """What could not be had of each VAD's pages; of most there is nothing."""
         found: list[tuple[str, ...]] = [()] * len(self.vads)
         lost = np.flatnonzero(unknown).tolist()
-        for number in {*self.unbounded, *_absent(self.protections), *lost, *self.ranges.clipped}:
+        for number in {*self.unbounded, *absent_in(self.protections), *lost, *self.ranges.clipped}:
             vad = self.vads[number]
             problems = [str(v) for v in (vad.start, vad.end, vad.protection) if isinstance(v, Absent)]
             if unknown[number]:
@@ -339,13 +339,6 @@ def _lets(protection: str | Absent) -> int:
         | ("WRITECOPY" in name and COPIED)
         | (name == "PAGE_NOACCESS" and CLOSED)
     )
-
-
-def _absent(values: Sequence[Any]) -> list[int]:
-    """Which of these values are absent."""
-    if Absent not in set(map(type, values)):
-        return []
-    return [number for number, value in enumerate(values) if isinstance(value, Absent)]
 
 
 def _column(values: Sequence[int | Absent]) -> Addresses:

@@ -22,9 +22,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from process_anatomy.absent import NOT_APPLICABLE, Absent
+from process_anatomy.absent import NOT_APPLICABLE, Absent, absent_in
 from process_anatomy.kernel.identify import Kernel
-from process_anatomy.memory.space import Addresses
+from process_anatomy.memory.space import Addresses, among
 from process_anatomy.memory.view import addresses_of
 from process_anatomy.walk.address_space.lost_nodes import with_lost
 from process_anatomy.walk.address_space.vad_nodes import IMAGE_MAP, SHORT_TAGS, facts_of, parents_of, user_ranges
@@ -183,16 +183,12 @@ def _rows(kernel: Kernel, processes: Sequence[Process], nodes: Nodes, order: lis
     above = nodes_above(kernel, processes, nodes)[picked]
     odd = (parents_of(records) != above) | ~user_ranges(kernel, records)
     if nodes.problems:
-        odd |= np.isin(picked, list(nodes.problems)) | np.isin(-1 - owner, list(nodes.problems)) & (depth == 0)
+        noted = np.array(sorted(nodes.problems), dtype=np.int64)
+        odd |= among(picked, noted) | among(-1 - owner, noted) & (depth == 0)
     worth = set(np.flatnonzero(odd).tolist())
     worth.update(row for row, vad in enumerate(rows) if vad.private == 0 and vad.tag in SHORT_TAGS)
     for column in facts:
-        if Absent in set(map(type, column)):
-            worth.update(
-                row
-                for row, value in enumerate(column)
-                if value is not NOT_APPLICABLE and type(value) is Absent and value.kind in NOT_READ
-            )
+        worth.update(row for row in absent_in(column) if column[row].kind in NOT_READ)
     for row in worth:
         rows[row] = rows[row]._replace(problems=_problems(kernel, nodes, order[row], rows[row], int(above[row])))
     return rows

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind
+from process_anatomy.absent import NOT_APPLICABLE, Absent, Kind, absent_in
 from process_anatomy.filetime import written
 from process_anatomy.kernel.identify import Kernel
 from process_anatomy.kernel.lists import follow_heads
@@ -251,10 +251,9 @@ def _of(space: Space, build: Build, loaders: list[_Loader]) -> _Found:
     columns["ActivePatchImageBase"] = [NOT_APPLICABLE if v == 0 else v for v in columns["ActivePatchImageBase"]]
     astray = [bool(lines) for lines in notes]
     for name, column in columns.items():
-        if Absent in set(map(type, column)):
-            for row, value in enumerate(column):
-                if isinstance(value, Absent) and value.kind in NOT_READ:
-                    notes[row].append(f"{name}: {value}")
+        for row in absent_in(column):
+            if column[row].kind in NOT_READ:
+                notes[row].append(f"{name}: {column[row]}")
     facts = zip(
         [loader.process for loader, _ in places],
         [loader.bits for loader, _ in places],
