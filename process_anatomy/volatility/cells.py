@@ -53,7 +53,7 @@ class ViewNode(renderers.TreeNode):
         return list(self._values)
 
     def _validate_values(self, values: Any) -> None:
-        """Nothing to be done: see :func:`grid`."""
+        """Nothing to be done: :func:`grid` makes each cell by its column's type."""
 
 
 class ViewGrid(renderers.TreeGrid):
@@ -73,8 +73,9 @@ class ViewGrid(renderers.TreeGrid):
     _roots = 0
 
     def populate(self, function: Any = None, initial_accumulator: Any = None, fail_on_errors: bool = True) -> Any:
-        """As of any grid; with a visitor once, and without it as often as one likes."""
-        self._passing = function is not None and not self.populated
+        """As of any grid: once; rows that a visitor is shown are not kept."""
+        if not self.populated:
+            self._passing = function is not None
         return super().populate(function, initial_accumulator, fail_on_errors)
 
     def _append(self, parent: Any, values: Any) -> Any:
