@@ -50,6 +50,7 @@ class PageFiles:
         end: one past the highest address of memory itself.
         lost: bytes that the image's header promises and the file does not hold.
         forkable: processes that are forked may read it side by side.
+        lasting: the buffer of memory itself stays what it is.
         refused: number of a page file that was given and is not read to the reason.
         store: the compression store, once it was found.
     """
@@ -57,7 +58,8 @@ class PageFiles:
     def __init__(self, memory: PhysicalMemory, files: Mapping[int, PhysicalMemory]) -> None:
         self.memory, self.files = memory, dict(files)
         self.refused: dict[int, str] = {}
-        self.end, self.lost, self.forkable = memory.end, memory.lost, memory.forkable
+        self.end, self.lost = memory.end, memory.lost
+        self.forkable, self.lasting = memory.forkable, memory.lasting
         self.store: KeyedPages | None = None
         self._mixed = CachedMemory(self._fetch, FIRST + (STORE + 1 << FILE_SHIFT))
         self._last: PhysicalMemory = memory

@@ -50,11 +50,13 @@ class PhysicalMemory(Protocol):
         end: one past the highest physical address of the image.
         lost: bytes that the image's header promises and the file does not hold.
         forkable: processes that are forked may read it side by side: reading moves no place in a file.
+        lasting: its buffer stays what it is, whatever else is looked for.
     """
 
     end: int
     lost: int
     forkable: bool
+    lasting: bool
 
     def octets(self) -> Octets:
         """The buffer that :meth:`locate` points into; valid until the next call of ``locate``."""
@@ -90,6 +92,7 @@ class MappedMemory:
     """
 
     forkable: bool = True
+    lasting: bool = True
 
     def __init__(
         self,
@@ -193,6 +196,7 @@ class CachedMemory:
     """
 
     forkable: bool = False
+    lasting: bool = False
 
     def __init__(self, reader: PageReader, end: int) -> None:
         self.end = end

@@ -41,7 +41,7 @@ def sweep(memory: PhysicalMemory, at_once: int = PAGES_AT_ONCE) -> Iterator[tupl
 
 
 def _contents(memory: PhysicalMemory, pages: Addresses) -> Iterator[tuple[Addresses, Octets]]:
-    """Those of the pages that are there, with their contents; not copied where they lie one after the other."""
+    """Those of the pages that are there, with their contents; not copied where they lie in a row, and stay."""
     offsets = memory.locate(pages, PAGE)
     there = offsets >= 0
     if not there.all():
@@ -51,6 +51,7 @@ def _contents(memory: PhysicalMemory, pages: Addresses) -> Iterator[tuple[Addres
     octets = memory.octets()
     low, high = int(offsets[0]), int(offsets[-1]) + PAGE
     if high - low == len(pages) * PAGE and (np.diff(offsets) == PAGE).all():
-        yield pages, octets[low:high].reshape(-1, PAGE)
+        block = octets[low:high].reshape(-1, PAGE)
+        yield pages, block if memory.lasting else block.copy()
     else:
         yield pages, gather(octets, offsets, PAGE)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from process_anatomy.forge import LAB, forge, write_raw
-from process_anatomy.memory.physical import PAGE, MappedMemory, Run
+from process_anatomy.memory.physical import PAGE, CachedMemory, MappedMemory, Run
 from process_anatomy.memory.sweep import sweep
 from process_anatomy.volatility import open_path
 from process_anatomy.volatility.layers import holes
@@ -47,6 +47,16 @@ def test_what_is_left_out_is_zeros_and_the_rest_comes_once(data: st.DataObject) 
     assert seen.keys() <= everything.keys()
     for at, page in everything.items():
         assert bytes(seen[at]) == bytes(page) if at in seen else not page.any()
+
+
+def test_contents_stay_what_they_are_while_other_pages_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache that is emptied meanwhile writes over its buffer."""
+    monkeypatch.setattr("process_anatomy.memory.physical.CACHE_PAGES", 4)
+    memory = CachedMemory(lambda address, size: bytes([address // PAGE + 1]) * size, 8 * PAGE)
+    for pages, block in sweep(memory, 4):
+        for other in range(8):
+            memory.locate(np.array([other * PAGE], dtype=np.uint64), 8)
+        assert [int(page[7]) for page in block] == [int(at) // PAGE + 1 for at in pages]
 
 
 def layer_of(path: Path) -> Any:

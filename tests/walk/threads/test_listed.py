@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -351,8 +350,8 @@ def test_an_address_in_overlapping_ranges_is_the_images(image: Image) -> None:
     whole = vads(kernel, listed)
     first = next(row for row in whole.rows if row.vad_type == "VadImageMap" and row.process.pid == 5212)
     assert isinstance(first.start, int)
-    wide = replace(first, start=first.start - 0x10000, end=first.start + (1 << 32), vad_type="VadNone", address=1)
-    same = replace(first, end=first.start + (1 << 30), vad_type="VadNone", address=2)
+    wide = first._replace(start=first.start - 0x10000, end=first.start + (1 << 32), vad_type="VadNone", address=1)
+    same = first._replace(end=first.start + (1 << 30), vad_type="VadNone", address=2)
     table = VadTable((same, first, wide), ())
     asked = [first.start, first.start - 1, first.start + (1 << 31), first.start + (1 << 33)]
     found = starts(kernel, [(first.process, address) for address in asked], table, drivers(kernel))
