@@ -49,7 +49,7 @@ def test_two_hundred_runs_in_one_process_hold_no_more_than_a_few() -> None:
             marks[number + 1] = held()
     (few, small), (many, large) = marks.values()
     assert len(told) == 1
-    assert many == few
+    assert many <= few  # what other tests of the process left may go meanwhile
     assert large - small < PLATEAU
 
 

@@ -23,7 +23,7 @@ from process_anatomy.kernel.handle_entries import HANDLE_LIMIT
 from process_anatomy.kernel.image import KernelImage
 from process_anatomy.kernel.kernel import Kernel
 from process_anatomy.kernel.object_headers import OPTIONAL_HEADERS
-from process_anatomy.kernel.observations import Check, Sample, not_blank, tally
+from process_anatomy.kernel.observations import Check, Sample, not_blank, readable, tally
 from process_anatomy.kernel.selfproof import SOME, Proof, Verdict, debugger_checks, prove
 from process_anatomy.memory.address_space import AddressSpace
 from process_anatomy.memory.space import Addresses, Mask
@@ -234,7 +234,7 @@ def _handles(kernel: Kernel, some: Sequence[Process]) -> Iterator[Check]:
     headers = kernel.view.records(OBJECT_HEADER, np.where(possible, entries.object - body, np.uint64(0)))
     counts = headers.array("HandleCount").astype(np.int64)
     opened = possible & (counts > 0) & (counts < HANDLE_LIMIT)
-    known = ~possible | not_blank(headers)
+    known = ~possible | readable(headers, "HandleCount", not_blank(headers))  # a header may end on a missing page
     records = kernel.view.records(HANDLE_TABLE_ENTRY, entries.entry)
     field = next(name for name in ("ObjectPointerBits", "Object") if name in records.structure)
     yield tally("handle-object", records, field, opened, known, told_by=headers.addresses)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from process_anatomy.errors import ImageError
@@ -124,6 +124,7 @@ def test_damaged_memory_is_no_wrong_layout(damage: dict[int, int], image: Image)
 
 @settings(max_examples=6, deadline=None)
 @given(missing=st.sets(st.integers(0, 1 << 16), max_size=400))
+@example(missing={29})  # on which headers of objects end
 def test_memory_that_is_missing_is_no_wrong_layout(missing: set[int], image: Image) -> None:
     """What cannot be read counts neither way."""
     try:
