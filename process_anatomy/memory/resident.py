@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-KEPT = 48 << 20
+KEPT = 32 << 20
 """Bytes of mapped files that a process may hold beyond what it held before, however large it is."""
 LARGE = 192 << 20
 """Bytes that a process may hold in all, mapped files included, until it gives pages back."""
