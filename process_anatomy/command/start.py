@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -14,7 +15,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         from process_anatomy.command.program import main as program
 
-        return program(arguments)
+        status = program(arguments)
     except KeyboardInterrupt:
         print("anatomy: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        status = INTERRUPTED
+    if arguments is None:  # the process ends now: an interruption would come too late for all but its status
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return status
